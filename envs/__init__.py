@@ -1,0 +1,21 @@
+"""Environments of deepnp. Importing this package registers them with Gymnasium, and nothing more.
+
+>>> import envs, gymnasium
+>>> env = gymnasium.make("deepnp/Walker-v0")                        # one
+>>> batch = gymnasium.make_vec("deepnp/Walker-v0", num_envs=64)     # many at once, in native threads
+"""
+
+import os
+
+if not os.environ.get("DISPLAY"):
+    os.environ.setdefault("MUJOCO_GL", "egl")  # read by MuJoCo when it is imported: without a display, draw off screen
+
+from gymnasium.envs.registration import register, registry
+
+if "deepnp/Walker-v0" not in registry:
+    register(
+        id="deepnp/Walker-v0",
+        entry_point="envs.bodies.walker:WalkerEnv",
+        vector_entry_point="envs.bodies.walker:WalkerVectorEnv",
+        max_episode_steps=500,
+    )

@@ -1,0 +1,101 @@
+"""N copies of a MuJoCo body on `mujoco.batch`: what all bodies share.
+
+The batch's arrays are live views of its state; nothing here hands one to a user.
+Derived fields (positions, velocities of bodies) lag the state by one substep, as they do with `mj_step`.
+
+Shapes: N copies, G geoms, J joints with a drive.
+"""
+
+import os
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+from numba import njit
+
+
+class Body:
+    """N copies of one model: state, stepping, contact with the floor, pictures.
+
+    Parameters
+    ----------
+    xml : Path
+        The MJCF file. It has a plane called "floor" at z = 0 and a camera called "track".
+    num_envs : int
+        N.
+    frame_skip : int
+        Physics substeps a decision.
+    num_threads : int
+        Native threads of the batch; 0 takes every processor that this process may use.
+    """
+
+    def __init__(self, xml: Path, num_envs: int, frame_skip: int, num_threads: int):
+        for name, value, least in (("num_envs", num_envs, 1), ("frame_skip", frame_skip, 1), ("num_threads", num_threads, 0)):
+            if value != int(value) or value < least:
+                raise ValueError(f"expected an integer {name} >= {least}, given {value}")
+        self.model = mujoco.MjModel.from_xml_path(str(xml))
+        self.frame_skip = frame_skip
+        self.batch = Batch(self.model, num_envs, nthread=min(num_threads or len(os.sched_getaffinity(0)), num_envs))
+        self.qpos, self.qvel, self.ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
+        self.geom_xpos, self.geom_xmat = self.batch.bind("geom_xpos"), self.batch.bind("geom_xmat")
+        self.diverged = np.zeros(num_envs, bool)
+        self._renderer: mujoco.Renderer | None = None
+
+    def reset(self, ids: np.ndarray, qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray) -> None:
+        """Put the copies `ids` at the given states and compute where their bodies are."""
+        self.batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        self.qpos[ids], self.qvel[ids], self.ctrl[ids] = qpos, qvel, ctrl
+        self.batch.forward(ids)
+
+    def step(self) -> None:
+        """One decision: `frame_skip` substeps. `diverged` tells the copies that MuJoCo had to give up."""
+        before = self.batch.warning.copy()
+        self.batch.step(nstep=self.frame_skip)
+        unstable = [mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC]
+        self.diverged = (self.batch.warning != before)[:, [int(w) for w in unstable]].any(axis=(1, 2))
+
+    def heights(self, geoms: np.ndarray) -> np.ndarray:
+        """Height of each geom's lowest point above the floor, in metres: geoms (K,) -> (N, K)."""
+        model = self.model
+        return _lowest(self.geom_xpos, self.geom_xmat, geoms, model.geom_type[geoms], model.geom_size[geoms])
+
+    def render(self, copy: int, width: int = 640, height: int = 480) -> np.ndarray:
+        """A copy as its tracking camera sees it: (height, width, 3) uint8."""
+        if self._renderer is None:
+            self._renderer = mujoco.Renderer(self.model, height, width)
+            self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        data = self.batch.get_data(copy)
+        mujoco.mj_forward(self.model, data)
+        self._renderer.update_scene(data, "track")
+        return self._renderer.render().copy()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The integrator's state rows, warm start included."""
+        return {"physics": self.batch.state.copy()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from a `state()`; derived fields must be restored by the caller."""
+        self.batch.state[:] = state["physics"]
+
+    def close(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lowest(xpos, xmat, geoms, types, sizes):
+    sphere, capsule = 2, 3  # mjtGeom; the only other type our bodies touch the ground with is the box
+    out = np.empty((xpos.shape[0], len(geoms)))
+    for i in range(xpos.shape[0]):
+        for k, g in enumerate(geoms):
+            z, size = xpos[i, g, 2], sizes[k]
+            if types[k] == sphere:
+                out[i, k] = z - size[0]
+            elif types[k] == capsule:  # half-length size[1] along the geom's own z axis, whose world z is xmat[8]
+                out[i, k] = z - size[0] - abs(xmat[i, g, 8]) * size[1]
+            else:
+                reach = abs(xmat[i, g, 6]) * size[0] + abs(xmat[i, g, 7]) * size[1] + abs(xmat[i, g, 8]) * size[2]
+                out[i, k] = z - reach
+    return out

@@ -1,0 +1,182 @@
+"""deepnp/Walker-v0: walk forward as far as possible without falling (the thesis's §4.4 task).
+
+Observation (120)   chest orientation, a quaternion with w ≥ 0: 4 · head B10 · chest velocities 6 · hips B10 · arms B10 ×2 ·
+                    forearms B8 ×2 · legs B10 ×2 · shins B8 ×2 · feet (B8 + 1 if it touches the ground) ×2
+                    B10 = a limb's linear velocity 3, angular velocity 3, held joint targets 3, held strength 1; B8 has one
+                    joint. Velocities are the limb's centre of mass's, in world axes (x forward, y left, z up), m/s and rad/s.
+Action (36)         joint targets: head 3, hips 3, left arm 3, left forearm 1, right arm 3, right forearm 1, left leg 3,
+                    left shin 1, left foot 1, right leg 3, right shin 1, right foot 1; then a strength for each of the 12 limbs.
+Reward              0.1 for each metre that the chest moves forward
+End                 anything but a foot or a shin touches the ground
+
+A decision is `frame_skip` substeps of 5 ms with the action held.
+"""
+
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from gymnasium import spaces
+from numba import njit
+
+from envs.bodies.body import Body
+from envs.bodies.drive import JointDrive
+from envs.core import Core
+from envs.single import SingleEnv
+from envs.vector import CoreVectorEnv
+
+LIMBS = ["head", "hips", "left_arm", "left_forearm", "right_arm", "right_forearm"]
+LIMBS += ["left_leg", "left_shin", "left_foot", "right_leg", "right_shin", "right_foot"]
+SENSED = ["head", "chest", "hips", "left_arm", "right_arm", "left_forearm", "right_forearm"]
+SENSED += ["left_leg", "right_leg", "left_shin", "right_shin", "left_foot", "right_foot"]
+REWARD_PER_METRE = 0.1
+TOUCH = 1e-3  # metres above the floor at which a foot counts as grounded
+
+
+class Walker(Core):
+    """N walkers.
+
+    Parameters
+    ----------
+    num_envs : int
+        N.
+    frame_skip : int
+        Physics substeps of 5 ms a decision; the default of 8 is 40 ms, 25 decisions a second.
+    num_threads : int
+        Native threads; 0 takes every processor that this process may use.
+    noise : float
+        Half-width of the uniform noise on the initial joint angles (rad) and velocities (rad/s).
+    """
+
+    def __init__(self, num_envs: int = 1, frame_skip: int = 8, num_threads: int = 0, noise: float = 0.05):
+        if not 0 <= noise < np.inf:
+            raise ValueError(f"expected noise >= 0, given {noise}")
+        self.body = Body(Path(__file__).with_name("walker.xml"), num_envs, frame_skip, num_threads)
+        model = self.body.model
+        self.num_envs = num_envs
+        self.noise = noise
+        self.render_fps = 1 / (frame_skip * model.opt.timestep)
+        joint_bodies = model.jnt_bodyid[model.actuator_trnid[:, 0]]
+        limb_of_body = {model.body(name).id: i for i, name in enumerate(LIMBS)}
+        limbs = np.array([limb_of_body[b] for b in joint_bodies])
+        self.drive = JointDrive(self.body, limbs)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (120,), np.float32)
+        self.action_space = spaces.Box(-1, 1, (model.nu + len(LIMBS),), np.float32)
+
+        self._bodies = np.array([model.body(name).id for name in SENSED])
+        self._first_joint = np.array([np.flatnonzero(limbs == LIMBS.index(n))[0] if n in LIMBS else -1 for n in SENSED])
+        self._joints = np.array([(limbs == LIMBS.index(n)).sum() if n in LIMBS else 0 for n in SENSED])
+        self._limb = np.array([LIMBS.index(n) if n in LIMBS else -1 for n in SENSED])
+        self._feet = np.array([model.geom(name).id for name in ("left_foot", "right_foot")])
+        stands = {model.geom(f"{side}_{part}").id for side in ("left", "right") for part in ("foot", "shin")}
+        self._upper = np.array([g for g in range(model.ngeom) if g not in stands | {model.geom("floor").id}])
+        batch = self.body.batch
+        self._xquat, self._xipos, self._cvel = batch.bind("xquat"), batch.bind("xipos"), batch.bind("cvel")
+        self._com = batch.bind("subtree_com")
+        self._start_height = self._standing_height()
+
+    def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
+        model, drive = self.body.model, self.drive
+        drive.reset(ids)
+        qpos = np.tile(model.qpos0, (len(ids), 1))
+        qvel = np.zeros((len(ids), model.nv))
+        qpos[:, 2] = self._start_height
+        qpos[:, drive.qpos_address] = drive.angles(drive.targets[ids])
+        for row, i in enumerate(ids):
+            qpos[row, drive.qpos_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
+            qvel[row, drive.qvel_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
+        self.body.reset(ids, qpos, qvel, drive.angles(drive.targets[ids]))
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        targets = self.drive.targets.shape[1]
+        self.drive.set(actions[:, :targets], actions[:, targets:])
+        before = self.body.qpos[:, 0].copy()
+        self.body.step()
+        diverged = self.body.diverged
+        rewards = np.where(diverged, 0.0, REWARD_PER_METRE * (self.body.qpos[:, 0] - before))
+        fallen = (self.body.heights(self._upper) < 0).any(axis=1)
+        return rewards, fallen | diverged
+
+    def observe(self) -> np.ndarray:
+        out = np.empty((self.num_envs, 120), np.float32)
+        grounded = self.body.heights(self._feet) < TOUCH
+        layout = (self._bodies, self._first_joint, self._joints, self._limb)
+        _observe(self._xquat, self._xipos, self._cvel, self._com, self.drive.targets, self.drive.strengths, grounded, layout, out)
+        return out
+
+    def info(self) -> dict[str, np.ndarray]:
+        """`distance` walked in metres, `diverged` where the physics gave up."""
+        return {"distance": self.body.qpos[:, 0].copy(), "diverged": self.body.diverged.copy()}
+
+    def render(self, copy: int) -> np.ndarray:
+        return self.body.render(copy)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {**self.body.state(), "targets": self.drive.targets.copy(), "strengths": self.drive.strengths.copy()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        self.body.set_state(state)
+        self.drive.targets[:], self.drive.strengths[:] = state["targets"], state["strengths"]
+
+    def close(self) -> None:
+        self.body.close()
+
+    def _standing_height(self) -> float:
+        """Height of the chest at which the soles of the half-crouch just touch the floor."""
+        model = self.body.model
+        data = mujoco.MjData(model)
+        data.qpos[self.drive.qpos_address] = self.drive.angles(np.zeros(model.nu))
+        mujoco.mj_kinematics(model, data)
+        return float(data.qpos[2] - (data.geom_xpos[self._feet[0], 2] - model.geom_size[self._feet[0], 2]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _observe(xquat, xipos, cvel, com, targets, strengths, grounded, layout, out):
+    bodies, first_joint, joints, limb = layout
+    chest = bodies[1]
+    root = 1  # body 0 is the world; cvel is about the centre of mass of the tree that starts here
+    for i in range(out.shape[0]):
+        sign = 1.0 if xquat[i, chest, 0] >= 0 else -1.0  # q and −q are the same rotation
+        for j in range(4):
+            out[i, j] = sign * xquat[i, chest, j]
+        c = 4
+        for k, b in enumerate(bodies):
+            wx, wy, wz = cvel[i, b, 0], cvel[i, b, 1], cvel[i, b, 2]
+            rx, ry, rz = xipos[i, b, 0] - com[i, root, 0], xipos[i, b, 1] - com[i, root, 1], xipos[i, b, 2] - com[i, root, 2]
+            out[i, c] = cvel[i, b, 3] + wy * rz - wz * ry  # v + ω × r
+            out[i, c + 1] = cvel[i, b, 4] + wz * rx - wx * rz
+            out[i, c + 2] = cvel[i, b, 5] + wx * ry - wy * rx
+            out[i, c + 3], out[i, c + 4], out[i, c + 5] = wx, wy, wz
+            c += 6
+            for j in range(joints[k]):
+                out[i, c] = targets[i, first_joint[k] + j]
+                c += 1
+            if limb[k] >= 0:
+                out[i, c] = strengths[i, limb[k]]
+                c += 1
+            if k >= len(bodies) - 2:  # the feet come last
+                out[i, c] = grounded[i, k - len(bodies) + 2]
+                c += 1
+
+
+class WalkerEnv(SingleEnv):
+    """One walker; keyword arguments are `Walker`'s."""
+
+    def __init__(self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.05):
+        super().__init__(Walker(1, frame_skip, 1, noise), render_mode)
+
+
+class WalkerVectorEnv(CoreVectorEnv):
+    """Many walkers; keyword arguments are `Walker`'s and `CoreVectorEnv`'s."""
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int | None = None,
+        autoreset_mode="NextStep",
+        render_mode: str | None = None,
+        frame_skip: int = 8,
+        num_threads: int = 0,
+        noise: float = 0.05,
+    ):
+        super().__init__(Walker(num_envs, frame_skip, num_threads, noise), max_episode_steps, autoreset_mode, render_mode)
