@@ -1,0 +1,167 @@
+"""The one file that knows NumPy from CuPy, how many threads to use, and whether fast kernels are on.
+
+A tensor is a `numpy.ndarray` or a `cupy.ndarray`; there is no wrapper class. CuPy is optional: without it
+everything imports and runs on the CPU.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property, partial
+from types import ModuleType
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+# Numba's OpenMP layer stalls for milliseconds on a busy machine; the work queue does not.
+os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
+
+
+def array_module(x) -> ModuleType:
+    """The library that x belongs to: `numpy` or `cupy`."""
+    if isinstance(x, np.ndarray | np.generic):
+        return np
+    import cupy
+
+    return cupy.get_array_module(x)
+
+
+def to_device(x, device: str):
+    """x on "cpu" or "cuda", copied only when it is elsewhere.
+
+    Raises
+    ------
+    ValueError
+        For any other device, or for "cuda" where CuPy or a GPU is missing.
+    """
+    if device == "cpu":
+        return x if isinstance(x, np.ndarray) else x.get()
+    if device != "cuda":
+        raise ValueError(f'expected device "cpu" or "cuda", given {device!r}')
+    if not cuda_available():
+        raise ValueError('device "cuda" needs CuPy and a GPU: pip install "deepnp[cuda12]" (or cuda13)')
+    import cupy
+
+    return cupy.asarray(x)
+
+
+def cuda_available() -> bool:
+    """Whether CuPy is installed and sees a GPU."""
+    try:
+        import cupy
+
+        return cupy.cuda.runtime.getDeviceCount() > 0
+    except Exception:  # CuPy raises its own errors for a missing driver, a missing library, a missing card
+        return False
+
+
+def as_tensor(x, dtype) -> np.ndarray:
+    """x as a contiguous array of `dtype` in its own library."""
+    return array_module(x).ascontiguousarray(x, dtype=dtype) if not isinstance(x, list | tuple) else np.array(x, dtype)
+
+
+class Kernel:
+    """A Numba kernel that is compiled when it is first called, so that importing deepnp does not import Numba.
+
+    Calls inside other kernels work as well. Compiled code is cached on disk beside its source file.
+    """
+
+    def __init__(self, function: Callable, fastmath: bool | set[str] = True):
+        self.function, self.fastmath = function, fastmath
+        self.__doc__, self.__name__ = function.__doc__, function.__name__
+
+    @cached_property
+    def compiled(self):
+        from numba import njit
+
+        return njit(cache=True, nogil=True, fastmath=self.fastmath, error_model="numpy")(self.function)
+
+    @property
+    def _numba_type_(self):  # Numba asks for this where one kernel calls another
+        return self.compiled._numba_type_
+
+    def __call__(self, *arguments):
+        return self.compiled(*arguments)
+
+
+kernel = Kernel  # sums may be reordered, NaN is not looked for
+ordered_kernel = partial(Kernel, fastmath={"contract"})  # every rounding and every NaN as written
+
+
+class _Settings:
+    """The two knobs of this process."""
+
+    def __init__(self):
+        self.kernels = True
+        self.threads = len(os.sched_getaffinity(0))
+
+
+_settings = _Settings()
+
+
+def use_kernels(enabled: bool) -> None:
+    """Turn every fast kernel on or off; off leaves the plain NumPy / CuPy forms that the files explain."""
+    _settings.kernels = bool(enabled)
+
+
+def kernel_runs(*arrays) -> bool:
+    """Whether the Numba kernel may take these arrays: kernels are on, and all are NumPy's, C-contiguous, of one float type."""
+    if not _settings.kernels:
+        return False
+    dtype = arrays[0].dtype
+    for x in arrays:
+        if type(x) is not np.ndarray or not x.flags.c_contiguous or x.dtype != dtype:
+            return False
+    return dtype.kind == "f"
+
+
+def set_num_threads(n: int) -> None:
+    """How many threads deepnp may use, for BLAS and for work that runs side by side.
+
+    Raises
+    ------
+    ValueError
+        If n is not a positive integer.
+    """
+    if n != int(n) or n < 1:
+        raise ValueError(f"expected a positive number of threads, given {n}")
+    _settings.threads = int(n)
+    _blas().limit(limits=int(n), user_api="blas")
+
+
+def get_num_threads() -> int:
+    """How many threads deepnp may use; at first, as many as the processors that this process may run on."""
+    return _settings.threads
+
+
+def side_by_side(*functions: Callable[[], object]) -> list:
+    """Results of independent functions, run at the same time where there are threads, each with one BLAS thread.
+
+    Two small networks on two threads beat one network after the other on a two-thread BLAS. The results do not
+    depend on the number of threads.
+    """
+    with one_blas_thread():
+        if get_num_threads() == 1 or len(functions) == 1:
+            return [f() for f in functions]
+        with ThreadPoolExecutor(min(len(functions), get_num_threads()) - 1 or 1) as pool:
+            others = [pool.submit(f) for f in functions[1:]]
+            first = functions[0]()
+            return [first, *(other.result() for other in others)]
+
+
+@contextmanager
+def one_blas_thread():
+    """Within this block, a matrix product uses one thread."""
+    with _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+_controllers: list[ThreadpoolController] = []
+
+
+def _blas() -> ThreadpoolController:
+    """The loaded BLAS libraries, looked up once: the search takes milliseconds."""
+    if not _controllers:
+        _controllers.append(ThreadpoolController())
+    return _controllers[0]

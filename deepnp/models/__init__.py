@@ -1,0 +1,5 @@
+"""Assembled networks."""
+
+from deepnp.models.mlp import mlp
+
+__all__ = ["mlp"]

@@ -1,0 +1,48 @@
+"""Multilayer perceptron."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from deepnp.initializers import Initializer, orthogonal
+from deepnp.layers import Linear, ReLU, Tanh
+from deepnp.module import Module, Sequential
+
+
+def mlp(
+    sizes: Sequence[int],
+    activation: Callable[[], Module] = Tanh,
+    output_gain: float = 1.0,
+    rng: np.random.Generator | None = None,
+    hidden_weight: Initializer = partial(orthogonal, gain=math.sqrt(2)),
+    dtype=np.float32,
+) -> Sequential:
+    """Linear layers with activations between them, orthogonally initialised: what policies and critics are.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Inputs, hidden widths…, outputs: at least two.
+    activation : callable returning a Module
+        `Tanh` or `ReLU`, say.
+    output_gain : float
+        Gain of the last layer's orthogonal weights: 0.01 for a policy that starts undecided, 1 for a value.
+    rng : numpy.random.Generator or None
+        Source of the initial weights.
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"expected at least an input and an output size, given {list(sizes)}")
+    rng = rng or np.random.default_rng()
+    modules: list[Module] = []
+    for i in range(1, len(sizes)):
+        last = i == len(sizes) - 1
+        weight = partial(orthogonal, gain=output_gain) if last else hidden_weight
+        modules.append(Linear(sizes[i - 1], sizes[i], weight=weight, rng=rng, dtype=dtype))
+        if not last:
+            modules.append(activation())
+    return Sequential(*modules)
+
+
+ACTIVATIONS: dict[str, Callable[[], Module]] = {"tanh": Tanh, "relu": ReLU}

@@ -1,0 +1,169 @@
+"""Modules: the thesis's stateful shell over the pure operations (its Algorithm 1).
+
+    forward(x)                  y, and caches what backward needs
+    backward(dy, params=True, inputs=True)      adds to every Parameter.grad and returns dx;
+                                params=False computes dx only, inputs=False skips dx where nobody wants it
+    predict(x)                  y for inference: caches nothing
+
+A module owns parameters and submodules as plain attributes; names in `state_dict` are PyTorch's ("0.weight").
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+
+from deepnp.backend import array_module
+from deepnp.parameters import Parameter, ParameterVector
+
+
+class Module(ABC):
+    """Base of all modules. A subclass sets `Parameter`s and submodules as attributes and implements three methods."""
+
+    @abstractmethod
+    def forward(self, x):
+        """y of x, remembering what `backward` needs."""
+
+    @abstractmethod
+    def backward(self, dy, params: bool = True, inputs: bool = True):
+        """Add dL/dparameter to each `Parameter.grad` (unless `params` is False); return dL/dx (None unless `inputs`)."""
+
+    @abstractmethod
+    def predict(self, x):
+        """y of x for inference."""
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def children(self) -> Iterator[tuple[str, "Module"]]:
+        """Direct submodules with their names, in the order of their creation."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their dotted names, depth first."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child.named_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, in the order of the flat vector."""
+        return [p for _, p in self.named_parameters()]
+
+    @property
+    def flat(self) -> ParameterVector:
+        """This module's parameters as one vector, built on first use and shared ever after."""
+        named = dict(self.named_parameters())
+        vector = next(iter(named.values())).vector if named else None
+        if vector is not None and list(vector.named.values()) == list(named.values()):
+            return vector
+        return ParameterVector(named)
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+        self.flat.zero_grad()
+
+    def to(self, target):
+        """Move to a device ("cpu", "cuda") or change the dtype (`numpy.float64`), in place; returns self.
+
+        Optimizers made before the move must be made again.
+        """
+        named = dict(self.named_parameters())
+        if isinstance(target, str):
+            ParameterVector(named, device=target)
+        else:
+            ParameterVector(named, dtype=np.dtype(target))
+        return self
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Name -> view of each parameter. Copy what must not change with training."""
+        return {name: p.data for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Write `state` into the parameters, in place.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unknown, or a shape differs; nothing is written then.
+        """
+        own = dict(self.named_parameters())
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unknown:
+            raise ValueError(f"state does not fit this module: missing {missing}, unknown {unknown}")
+        for name, p in own.items():
+            if state[name].shape != p.shape:
+                raise ValueError(f'expected "{name}" of shape {p.shape}, given {state[name].shape}')
+        for name, p in own.items():
+            p.data[...] = array_module(p.data).asarray(state[name])
+
+
+class Sequential(Module):
+    """Modules one after the other.
+
+    A `Linear` followed by an activation that can be fused runs as one dense operation: same mathematics, same
+    parameter names, fewer passes over memory.
+
+    Parameters
+    ----------
+    *modules : Module
+        Named "0", "1", … in `state_dict`, as in PyTorch.
+    """
+
+    def __init__(self, *modules: Module):
+        from deepnp.layers.linear import fuse  # here, because layers are modules
+
+        for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise TypeError(f"expected a Module at position {i}, given {type(module).__name__}")
+            setattr(self, str(i), module)
+        if not modules:
+            raise ValueError("expected at least one module, given none")
+        self._steps = fuse(modules)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.children())
+
+    def __getitem__(self, i: int) -> Module:
+        return dict(self.children())[str(range(len(self))[i])]
+
+    def forward(self, x):
+        for step in self._steps:
+            x = step.forward(x)
+        return x
+
+    def backward(self, dy, params: bool = True, inputs: bool = True):
+        for step in reversed(self._steps[1:]):
+            dy = step.backward(dy, params)
+        return self._steps[0].backward(dy, params, inputs)
+
+    def predict(self, x):
+        for step in self._steps:
+            x = step.predict(x)
+        return x
+
+
+class Heads(Module):
+    """Several modules that read one input, side by side: x -> (y_0, y_1, …).
+
+    The input feeds every head, so its gradient is the sum of theirs.
+    """
+
+    def __init__(self, **heads: Module):
+        if not heads:
+            raise ValueError("expected at least one head, given none")
+        for name, head in heads.items():
+            setattr(self, name, head)
+
+    def forward(self, x) -> tuple:
+        return tuple(head.forward(x) for _, head in self.children())
+
+    def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
+        dx = [head.backward(d, params, inputs) for (_, head), d in zip(self.children(), dy, strict=True)]
+        return sum(dx) if inputs else None
+
+    def predict(self, x) -> tuple:
+        return tuple(head.predict(x) for _, head in self.children())

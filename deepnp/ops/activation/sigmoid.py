@@ -1,0 +1,54 @@
+"""Logistic sigmoid, element by element.                  B rows, C columns
+
+Forward    y = 1/(1 + e^−x)
+Backward   dx = dy·y·(1 − y)                              σ′ = σ(1 − σ)
+
+e^−x overflows for very negative x; with e = e^−|x| ≤ 1 both branches are safe: y = 1/(1+e) for x ≥ 0, e/(1+e) below.
+Fused with a bias (see ops.dense):  y = σ(z + b),  dz = dy·y·(1 − y),  db = Σ_b dz
+"""
+
+from deepnp.backend import array_module, kernel
+from deepnp.ops.activation import with_bias_gradient
+
+
+def forward(x):
+    """x (any shape) -> y of that shape."""
+    y = sigmoid(x)
+    return y, y
+
+
+def sigmoid(x):
+    """σ(x), stable on both sides."""
+    xp = array_module(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1, e) / (1 + e)
+
+
+def backward(dy, cache):
+    """dy -> dx."""
+    return dy * cache * (1 - cache)
+
+
+def add_bias(z, bias):
+    """σ(z + bias), written into z: z (B, C), bias (C,)."""
+    z += bias
+    z[...] = sigmoid(z)
+    return z
+
+
+def backward_bias(dy, y):
+    """dy, y (B, C) -> dz (B, C), dbias (C,)."""
+    return with_bias_gradient(backward, _backward_bias, dy, y)
+
+
+@kernel
+def _backward_bias(dy, y, dz, dbias):
+    one = dy.dtype.type(1)
+    for i in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            d = dy[i, j] * y[i, j] * (one - y[i, j])
+            dz[i, j] = d
+            dbias[j] += d
+
+
+CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

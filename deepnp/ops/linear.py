@@ -1,0 +1,45 @@
+"""Linear map.                               B rows (every leading axis), I inputs, O outputs
+
+Forward    y_bo = Σ_i x_bi W_oi + b_o                        y = x Wᵀ + b
+Backward   dx_bi = Σ_o dy_bo W_oi         dx = dy W          x_bi reaches every output o, each through W_oi
+           dW_oi = Σ_b dy_bo x_bi         dW = dyᵀ x         W_oi serves every row b; rows sum, because the mean over the
+           db_o  = Σ_b dy_bo                                 batch is taken once, in the loss (thesis Alg. 3 takes it here)
+"""
+
+import numpy as np
+
+from deepnp.backend import array_module
+
+
+def forward(x, weight, bias):
+    """x (…, I), weight (O, I), bias (O,) -> y (…, O)."""
+    y = x @ weight.T
+    y += bias
+    return y, (x, weight)
+
+
+def backward(dy, cache):
+    """dy (…, O) -> dx (…, I), dweight (O, I), dbias (O,)."""
+    dweight, dbias = backward_parameters(dy, cache)
+    return backward_input(dy, cache), dweight, dbias
+
+
+def backward_input(dy, cache):
+    """dy (…, O) -> dx (…, I), where the parameters' gradients are not wanted."""
+    _, weight = cache
+    return dy @ weight
+
+
+def backward_parameters(dy, cache):
+    """dy (…, O) -> dweight (O, I), dbias (O,), where dx is not wanted."""
+    x, _ = cache
+    rows, xp = dy.reshape(-1, dy.shape[-1]), array_module(dy)
+    return xp.matmul(rows.T, x.reshape(-1, x.shape[-1])), rows.sum(axis=0, dtype=np.result_type(dy))
+
+
+CASES = [
+    dict(x=(5, 7), weight=(3, 7), bias=(3,)),
+    dict(x=(1, 1), weight=(1, 1), bias=(1,)),
+    dict(x=(4, 2, 7), weight=(3, 7), bias=(3,)),
+    dict(x=(0, 7), weight=(3, 7), bias=(3,)),
+]

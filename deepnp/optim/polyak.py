@@ -1,0 +1,22 @@
+"""Polyak averaging of a target network's parameters: θ̄ ← (1 − τ)θ̄ + τθ."""
+
+from deepnp.backend import kernel, kernel_runs
+
+
+def polyak(target, source, tau: float) -> None:
+    """Move `target` (P,) towards `source` (P,) by the share `tau` of the difference, in place.
+
+    tau is always the source's share: 0.005, not 0.995.
+    """
+    if target.shape != source.shape:
+        raise ValueError(f"expected vectors of one shape, given {target.shape} and {source.shape}")
+    if kernel_runs(target, source):
+        _polyak(target, source, target.dtype.type(tau))
+    else:
+        target += tau * (source - target)
+
+
+@kernel
+def _polyak(target, source, tau):
+    for i in range(len(target)):
+        target[i] += tau * (source[i] - target[i])

@@ -1,0 +1,234 @@
+"""What all algorithms share: acting, the training loop, saving and loading.
+
+An algorithm subclasses `Agent` once, sets `Config`, and implements three methods: `iterate`, `state_dict`, `load_state_dict`.
+"""
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from deepnp.backend import one_blas_thread
+from deepnp.storage import load_tensors, save_tensors
+from rl.parts.environments import EnvLike, Resumable, make_vector
+from rl.parts.normalize import ObservationNormalizer
+from rl.parts.rollout import Collector
+from rl.parts.spaces import SpaceInfo
+
+FORMAT = "deepnp agent 1"
+Callback = Callable[["Agent", dict[str, float]], bool | None]
+
+
+class Agent(ABC):
+    """A learner in an environment.
+
+    Attributes
+    ----------
+    config : dataclass
+        The algorithm's settings.
+    space : SpaceInfo
+        Of the environment.
+    steps, iterations : int
+        Environment steps and training iterations so far, over the agent's whole life.
+    normalizer : ObservationNormalizer or None
+        Frozen while predicting, saved with the agent.
+    """
+
+    Config: ClassVar[type]
+
+    def __init__(self, space: SpaceInfo, config: Any, seed: int):
+        if not isinstance(config, self.Config):
+            raise TypeError(f"expected a {self.Config.__name__}, given {type(config).__name__}")
+        if seed != int(seed) or seed < 0:
+            raise ValueError(f"expected a seed >= 0, given {seed}")
+        self.space, self.config, self.seed = space, config, int(seed)
+        self.steps, self.iterations = 0, 0
+        self.normalizer = ObservationNormalizer(space.observations) if config.normalize_observations else None
+        self.rngs: dict[str, np.random.Generator] = {}
+        self.env: VectorEnv | None = None
+        self.collector: Collector | None = None
+
+    @abstractmethod
+    def iterate(self, progress: float) -> dict[str, float]:
+        """Collect and learn once; `progress` in [0, 1] of the training drives schedules. Returns metrics."""
+
+    @abstractmethod
+    def act(self, observations: np.ndarray, deterministic: bool) -> np.ndarray:
+        """The policy's actions for normalised observations (B, O)."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Every array that training changes."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Restore a `state_dict()`."""
+
+    def set_env(self, env: EnvLike) -> None:
+        """Train in this environment from now on.
+
+        Raises
+        ------
+        ValueError
+            If its spaces are not the agent's.
+        """
+        vector = make_vector(env, self.config.num_envs)
+        self.space.check(SpaceInfo.of(vector.single_observation_space, vector.single_action_space))
+        self.env, self.collector = vector, None
+
+    def observe(self, observations: np.ndarray) -> np.ndarray:
+        """Observations (B, *shape) as the networks see them: flat, float32, normalised."""
+        flat = self.space.flatten(observations)
+        return self.normalizer(flat) if self.normalizer else np.ascontiguousarray(flat, np.float32)
+
+    def predict(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
+        """The action for one observation, or the actions for a batch of them, as the environment takes them.
+
+        Parameters
+        ----------
+        observation : array, the space's shape or (B, that shape)
+        deterministic : bool
+            The most probable action; otherwise a draw.
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong or a value is not finite.
+        """
+        observation = np.asarray(observation)
+        shape = self.space.observation_shape
+        single = observation.shape == shape
+        batch = observation[None] if single else observation
+        if batch.shape[1:] != shape:
+            raise ValueError(f"expected an observation of shape {shape} or (B, {str(shape)[1:]}, given {observation.shape}")
+        if not np.isfinite(batch).all():
+            raise ValueError("expected a finite observation, given NaN or infinity")
+        actions = self.space.to_environment(self.act(self.observe(batch), deterministic))
+        return actions[0] if single else actions
+
+    def learn(self, total_steps: int, callback: Callback | None = None) -> "Agent":
+        """Train until `steps` reaches `total_steps`, counted over the agent's whole life.
+
+        So a loaded agent goes on where it was: `agent.learn(1_000_000)` after a checkpoint at 600,000 does the rest,
+        schedules included.
+
+        Parameters
+        ----------
+        total_steps : int
+            Environment steps; the last iteration may go beyond.
+        callback : callable, optional
+            `callback(agent, metrics)` after each iteration; returning False stops.
+
+        Raises
+        ------
+        NonFiniteError
+            If a loss, gradient, observation or reward is NaN or infinite.
+        """
+        if total_steps != int(total_steps) or total_steps < 1:
+            raise ValueError(f"expected total_steps >= 1, given {total_steps}")
+        if self.env is None:
+            raise RuntimeError("this agent was loaded without an environment: call set_env(env) before learn")
+        if self.collector is None:
+            self.collector = Collector(self.env, seed=int(self.rngs["environment"].integers(2**31)))
+        with one_blas_thread():  # environment threads and our own side-by-side work beat a threaded BLAS
+            while self.steps < total_steps:
+                metrics = self.iterate(self.steps / total_steps)
+                if callback is not None and callback(self, metrics) is False:
+                    break
+        return self
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write everything that training needs to go on exactly to one safetensors file, atomically.
+
+        Where the environment offers `state()`, as all of `envs` do, its situation is included; any other begins new
+        episodes after loading.
+        """
+        tensors = {f"agent.{name}": array for name, array in self.state_dict().items()}
+        if self.normalizer:
+            tensors |= {f"normalizer.{name}": array for name, array in self.normalizer.state_dict().items()}
+        if self.collector is not None and isinstance(self.env, Resumable):
+            tensors |= {f"env.{name}": array for name, array in self.env.state().items()}
+            tensors |= {f"collector.{name}": array for name, array in self.collector.state().items()}
+        metadata = {
+            "format": FORMAT,
+            "algorithm": type(self).__name__,
+            "config": asdict(self.config),
+            "space": self.space.to_json(),
+            "seed": self.seed,
+            "steps": self.steps,
+            "iterations": self.iterations,
+            "rngs": {name: rng.bit_generator.state for name, rng in self.rngs.items()},
+        }
+        save_tensors(path, tensors, metadata)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, env: EnvLike | None = None) -> "Agent":
+        """The agent of a file written by `save`.
+
+        Parameters
+        ----------
+        path
+            The file.
+        env : optional
+            An environment to go on learning in; without one the agent can only predict.
+
+        Raises
+        ------
+        ValueError
+            If the file is truncated, or not a checkpoint of this algorithm, or does not fit the environment.
+        """
+        tensors, metadata = load_tensors(path)
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f'{path} is no agent: expected format "{FORMAT}", given {metadata.get("format")!r}')
+        if metadata["algorithm"] != cls.__name__:
+            raise ValueError(f"{path} holds a {metadata['algorithm']} agent, not {cls.__name__}")
+        known = {f.name for f in fields(cls.Config)}
+        unknown = sorted(set(metadata["config"]) - known)
+        if unknown:
+            raise ValueError(f"{path} has settings that {cls.Config.__name__} does not know: {unknown}")
+        config = cls.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in metadata["config"].items()})
+        agent = cls.__new__(cls)
+        agent._build(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"])
+        agent._restore(tensors, metadata)
+        if env is not None:
+            agent.set_env(env)
+            agent._restore_env(_part(tensors, "env."), _part(tensors, "collector."))
+        return agent
+
+    @abstractmethod
+    def _build(self, space: SpaceInfo, config: Any, seed: int) -> None:
+        """Make networks and optimizers, without an environment."""
+
+    def _restore(self, tensors, metadata):
+        self.load_state_dict(_part(tensors, "agent."))
+        if self.normalizer:
+            self.normalizer.load_state_dict(_part(tensors, "normalizer."))
+        self.steps, self.iterations = metadata["steps"], metadata["iterations"]
+        for name, state in metadata["rngs"].items():
+            self.rngs[name].bit_generator.state = state
+
+    def _restore_env(self, env_state, collector_state):
+        if isinstance(self.env, Resumable) and env_state and len(collector_state["ended"]) == self.env.num_envs:
+            self.collector = Collector(self.env, seed=0)
+            self.env.set_state(env_state)
+            self.collector.set_state(collector_state)
+
+
+def _part(tensors: dict, prefix: str) -> dict:
+    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+
+
+def spawn_rngs(seed: int, *names: str) -> dict[str, np.random.Generator]:
+    """Independent generators from one seed, by name."""
+    sequences = np.random.SeedSequence(seed).spawn(len(names))
+    return {name: np.random.default_rng(s) for name, s in zip(names, sequences, strict=True)}
+
+
+def config_json(config: Any) -> str:
+    """A Config as readable JSON."""
+    return json.dumps(asdict(config), indent=2)

@@ -1,0 +1,270 @@
+"""Proximal Policy Optimization (Schulman et al. 2017; Algorithm 12 of the DeepUnity thesis, corrected).
+
+    repeat
+        collect T steps in N environments with π_old
+        A ← GAE(λ)                         cut at every episode's end, bootstrapped with V where it was truncated
+        R ← A + V_old
+        for each epoch, for each minibatch
+            θ ← Adam descent on  −min(ρA, clip(ρ, 1±ε)A) − β H(π)          ρ = π(a|s)/π_old(a|s)
+            ω ← Adam descent on  c_v (V(s) − R)²
+        stop the policy's epochs early if KL(π_old‖π) > d_target
+
+The policy and the value share no parameter, so the two descents are independent programs: they run side by side on two
+threads, and the result does not depend on the number of threads.
+
+Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), O observation, A action dimensions.
+"""
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from deepnp import NonFiniteError
+from deepnp.backend import side_by_side
+from deepnp.models.mlp import ACTIVATIONS, mlp
+from deepnp.optim import Adam, clip_grad_norm, linear
+from rl.agent import Agent, spawn_rngs
+from rl.parts.distributions import Distribution
+from rl.parts.environments import EnvLike, make_vector
+from rl.parts.normalize import RewardScaler
+from rl.parts.policies import CategoricalPolicy, GaussianPolicy, Policy
+from rl.parts.returns import gae
+from rl.parts.rollout import Rollout
+from rl.parts.spaces import SpaceInfo
+from rl.parts.surrogate import clipped_surrogate, value_loss
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Settings of PPO. Each field: its meaning, its symbol in Algorithm 12, its valid range."""
+
+    num_envs: int = field(default=1, metadata={"doc": "environments stepped at once, N", "range": (1, 1_000_000)})
+    steps: int = field(default=2048, metadata={"doc": "steps of each environment in one iteration, T", "range": (1, 10_000_000)})
+    epochs: int = field(default=10, metadata={"doc": "passes over the collected data", "range": (1, 1000)})
+    batch_size: int = field(default=64, metadata={"doc": "rows of a minibatch, m", "range": (1, 10_000_000)})
+    gamma: float = field(default=0.99, metadata={"doc": "discount factor, γ", "range": (0, 1)})
+    lam: float = field(default=0.95, metadata={"doc": "trace decay of GAE, λ", "range": (0, 1)})
+    horizon: int | None = field(default=None, metadata={"doc": "TD errors in one advantage, h; None: no limit", "range": (1, 10_000_000)})
+    clip: float = field(default=0.2, metadata={"doc": "clip range of the probability ratio, ε", "range": (1e-6, 1e6)})
+    value_clip: float | None = field(default=None, metadata={"doc": "clip range of the value's change; None: off", "range": (1e-6, 1e6)})
+    entropy_coef: float = field(default=0.0, metadata={"doc": "weight of the entropy bonus, β", "range": (0, 1e6)})
+    value_coef: float = field(default=0.5, metadata={"doc": "weight of the value loss, v_coef", "range": (1e-6, 1e6)})
+    max_grad_norm: float = field(default=0.5, metadata={"doc": "bound of each network's gradient norm (L2)", "range": (1e-6, 1e9)})
+    lr: float = field(default=3e-4, metadata={"doc": "Adam's learning rate, α", "range": (0, 10)})
+    adam_eps: float = field(default=1e-5, metadata={"doc": "Adam's ε", "range": (0, 1)})
+    anneal_lr: bool = field(default=True, metadata={"doc": "decay α linearly to 0"})
+    anneal_clip: bool = field(default=False, metadata={"doc": "decay ε linearly to 0"})
+    anneal_entropy: bool = field(default=False, metadata={"doc": "decay β linearly to 0"})
+    target_kl: float | None = field(default=None, metadata={"doc": "KL that ends the policy's epochs, d_target", "range": (1e-9, 1e6)})
+    rollback: bool = field(default=False, metadata={"doc": "undo the epoch that exceeded target_kl"})
+    normalize_advantages: bool = field(default=True, metadata={"doc": "zero mean, unit variance in each minibatch"})
+    normalize_observations: bool = field(default=True, metadata={"doc": "running normalisation, clipped at ±10"})
+    scale_rewards: bool = field(default=True, metadata={"doc": "divide by the running σ of the discounted return"})
+    hidden: tuple[int, ...] = field(default=(64, 64), metadata={"doc": "widths of both networks' hidden layers"})
+    activation: str = field(default="tanh", metadata={"doc": "between the layers", "choices": tuple(ACTIVATIONS)})
+    sigma: str = field(default="vector", metadata={"doc": "kind of σ, see GaussianPolicy", "choices": ("vector", "fixed", "network")})
+    initial_sigma: float = field(default=1.0, metadata={"doc": "σ at the start; actions live in [−1, 1]", "range": (1e-6, 1e3)})
+
+    def __post_init__(self):
+        check_config(self)
+
+
+def check_config(config) -> None:
+    """Raise ValueError for a field outside its `range` or `choices`; the message names field, expected and given."""
+    for f in fields(config):
+        value, where = getattr(config, f.name), f"{type(config).__name__}.{f.name}"
+        if value is None and f.default is None:
+            continue
+        if "range" in f.metadata:
+            low, high = f.metadata["range"]
+            whole = type(low) is int and isinstance(f.default, int) or f.name == "horizon"
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
+                kind = "an integer" if whole else "a number"
+                raise ValueError(f"expected {where} as {kind} in [{low}, {high}], given {value!r}")
+        elif "choices" in f.metadata and value not in f.metadata["choices"]:
+            raise ValueError(f"expected {where} as one of {f.metadata['choices']}, given {value!r}")
+        elif isinstance(f.default, bool) and not isinstance(value, bool):
+            raise ValueError(f"expected {where} as a bool, given {value!r}")
+        elif isinstance(f.default, tuple) and not all(type(n) is int and n >= 1 for n in value):
+            raise ValueError(f"expected {where} as positive integers, given {value!r}")
+
+
+class PPO(Agent):
+    """A PPO agent.
+
+    Parameters
+    ----------
+    env : str, gymnasium.Env or gymnasium.vector.VectorEnv
+        An id is made into `config.num_envs` copies; a VectorEnv is taken as it is.
+    config : PPOConfig
+        Settings.
+    seed : int
+        Decides everything: weights, actions, shuffles, the environment.
+
+    Raises
+    ------
+    ValueError
+        For an unknown id or a space that cannot be handled.
+
+    Examples
+    --------
+    >>> agent = PPO("Pendulum-v1", PPOConfig(num_envs=8, steps=256), seed=0)
+    >>> agent.learn(200_000)
+    >>> agent.save("pendulum.safetensors")
+    """
+
+    Config = PPOConfig
+
+    def __init__(self, env: EnvLike, config: PPOConfig | None = None, seed: int = 0):
+        config = config or PPOConfig()
+        vector = make_vector(env, config.num_envs)
+        self._build(SpaceInfo.of(vector.single_observation_space, vector.single_action_space), config, seed)
+        self.set_env(vector)
+
+    def _build(self, space, config, seed):
+        Agent.__init__(self, space, config, seed)
+        self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
+        activation, rng = ACTIVATIONS[config.activation], self.rngs["weights"]
+        sizes = (space.observations, *config.hidden)
+        self.policy: Policy
+        if space.discrete:
+            self.policy = CategoricalPolicy((*sizes, space.actions), activation, rng)
+        else:
+            self.policy = GaussianPolicy((*sizes, space.actions), activation, config.sigma, config.initial_sigma, rng)
+        self.value = mlp((*sizes, 1), activation, rng=rng)
+        self.policy_optimizer = Adam(self.policy.flat, config.lr, eps=config.adam_eps)
+        self.value_optimizer = Adam(self.value.flat, config.lr, eps=config.adam_eps)
+        self.scaler: RewardScaler | None = None
+        self._scaler_state: dict[str, np.ndarray] = {}
+
+    def act(self, observations, deterministic):
+        distribution = self.policy.predict(observations)
+        return distribution.mode() if deterministic else distribution.sample(self.rngs["actions"])
+
+    def iterate(self, progress):
+        rollout, statistics = self._collect()
+        metrics = self.update(rollout, progress)
+        self.iterations += 1
+        self.steps += rollout.rewards.size
+        return {"steps": self.steps, **statistics.means(), **metrics}
+
+    def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
+        """Algorithm 12, lines 21–67, on one rollout; `progress` in [0, 1] of the training drives the annealing."""
+        c = self.config
+        observations = rollout.observations[rollout.alive]  # (B, O)
+        old: Distribution
+        old, (values, next_values) = side_by_side(
+            lambda: self.policy.predict(observations), lambda: rollout.values(lambda x: self.value.predict(x)[:, 0])
+        )
+        advantages = gae(rollout.rewards, values, next_values, rollout.ended, c.gamma, c.lam, c.horizon)
+        targets = (advantages + values)[rollout.alive]
+        data = observations, rollout.actions[rollout.alive], advantages[rollout.alive]
+        lr = linear(c.lr, 0.0, progress) if c.anneal_lr else c.lr
+        clip = linear(c.clip, 0.0, progress) if c.anneal_clip else c.clip
+        entropy_coef = linear(c.entropy_coef, 0.0, progress) if c.anneal_entropy else c.entropy_coef
+        self.policy_optimizer.lr = self.value_optimizer.lr = lr
+        policy_metrics, value_metrics = side_by_side(
+            lambda: self._update_policy(*data, old, clip, entropy_coef),
+            lambda: self._update_value(observations, values[rollout.alive], targets),
+        )
+        variance = float(np.var(targets))
+        explained = 1 - float(np.var(targets - values[rollout.alive])) / variance if variance > 0 else 0.0
+        return {**policy_metrics, **value_metrics, "explained_variance": explained, "lr": lr}
+
+    def _update_policy(self, observations, actions, advantages, old, clip, entropy_coef):
+        c, policy, optimizer = self.config, self.policy, self.policy_optimizer
+        old_log_prob = old.log_prob(actions)
+        log, epoch, kl = [], 0, 0.0
+        for epoch in range(1, c.epochs + 1):  # noqa: B007  (reported)
+            before = (policy.flat.data.copy(), {k: v.copy() for k, v in optimizer.state_dict().items()}) if c.rollback else None
+            for rows in minibatches(len(observations), c.batch_size, self.rngs["policy"]):
+                distribution = policy.forward(observations.take(rows, axis=0))
+                chosen = actions.take(rows, axis=0)
+                advantage = advantages.take(rows)
+                if c.normalize_advantages:
+                    advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+                log_prob = distribution.log_prob(chosen)
+                loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob.take(rows), advantage, clip)
+                check_finite("policy loss", loss, self.steps)
+                gradient = distribution.log_prob_backward(chosen, dlog_prob)
+                if entropy_coef:  # the loss has −β·mean H
+                    bonus = distribution.entropy_backward(np.full(len(rows), -entropy_coef / len(rows), np.float32))
+                    gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
+                policy.zero_grad()
+                policy.backward(gradient, inputs=False)
+                clip_grad_norm(policy.flat, c.max_grad_norm)
+                optimizer.step()
+                log.append((loss, info["kl"], info["clip_fraction"]))
+            kl = float(old.take(rows).kl(policy.predict(observations[rows])).mean())
+            if c.target_kl is not None and kl > c.target_kl:
+                # The value goes on: its targets do not depend on the policy (line 64 halts both).
+                if before is not None:
+                    policy.flat.data[...] = before[0]
+                    optimizer.load_state_dict(before[1])
+                break
+        loss, approximate_kl, clipped = np.mean(log, axis=0).tolist()
+        entropy = float(policy.predict(observations[rows]).entropy().mean())
+        named = {"policy_loss": loss, "approx_kl": approximate_kl, "kl": kl, "clip_fraction": clipped}
+        return {**named, "entropy": entropy, "epochs": epoch}
+
+    def _update_value(self, observations, old_values, targets):
+        c, value, optimizer, losses = self.config, self.value, self.value_optimizer, []
+        for _ in range(c.epochs):
+            for rows in minibatches(len(observations), c.batch_size, self.rngs["value"]):
+                v = value.forward(observations.take(rows, axis=0))[:, 0]
+                loss, dv = value_loss(v, old_values.take(rows), targets.take(rows), c.value_clip)
+                check_finite("value loss", loss, self.steps)
+                value.zero_grad()
+                value.backward(c.value_coef * dv[:, None], inputs=False)
+                clip_grad_norm(value.flat, c.max_grad_norm)
+                optimizer.step()
+                losses.append(loss)
+        return {"value_loss": float(np.mean(losses))}
+
+    def _collect(self):
+        c = self.config
+        if c.scale_rewards and self.scaler is None:
+            self.scaler = RewardScaler(self.env.num_envs, c.gamma)
+            if self._scaler_state:
+                self.scaler.load_state_dict(self._scaler_state)
+
+        def act(raw):
+            if self.normalizer:
+                self.normalizer.update(self.space.flatten(raw))
+            seen = self.observe(raw)
+            actions = self.act(seen, deterministic=False)
+            return seen, actions, self.space.to_environment(actions)  # unclipped stored, clipped sent
+
+        scale = self.scaler if self.scaler is not None else lambda rewards, ended: rewards
+        return self.collector.collect(c.steps, act, scale, self.observe)
+
+    def state_dict(self):
+        parts = {
+            "policy": self.policy.state_dict(),
+            "value": self.value.state_dict(),
+            "policy_optimizer": self.policy_optimizer.state_dict(),
+            "value_optimizer": self.value_optimizer.state_dict(),
+            "scaler": self.scaler.state_dict() if self.scaler else self._scaler_state,
+        }
+        return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
+
+    def load_state_dict(self, state):
+        def part(name):
+            return {key.removeprefix(f"{name}."): array for key, array in state.items() if key.startswith(f"{name}.")}
+
+        self.policy.load_state_dict(part("policy"))
+        self.value.load_state_dict(part("value"))
+        self.policy_optimizer.load_state_dict(part("policy_optimizer"))
+        self.value_optimizer.load_state_dict(part("value_optimizer"))
+        self._scaler_state, self.scaler = part("scaler"), None
+
+
+def minibatches(size: int, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """All of 0 … size − 1, shuffled, in parts of about `batch_size` that differ by one at most."""
+    return np.array_split(rng.permutation(size), max(1, round(size / batch_size)))
+
+
+def check_finite(what: str, value: float, step: int) -> None:
+    """Raise NonFiniteError, naming what and when, unless the value is finite."""
+    if not np.isfinite(value):
+        raise NonFiniteError(f"{what} is {value} at step {step}")

@@ -1,0 +1,134 @@
+"""Running normalisation of observations and scaling of rewards (§3.4.1 of the thesis, corrected).
+
+Welford's recurrence merges a batch of n values with mean m and squared deviations M into the running ones (Chan et al.):
+
+    δ = m − μ      μ ← μ + δ·n/(N+n)      M2 ← M2 + M + δ²·N·n/(N+n)      N ← N + n
+
+Two-pass within the batch, so a large mean does not drown a small variance. Statistics are float64.
+
+Shapes: N environments, O observation.
+"""
+
+import numpy as np
+
+
+class RunningMoments:
+    """Mean and variance of everything seen so far, per feature.
+
+    Parameters
+    ----------
+    size : int
+        Features.
+    """
+
+    def __init__(self, size: int):
+        self.count = 0.0
+        self.mean = np.zeros(size)
+        self.squares = np.zeros(size)  # M2: the sum of squared deviations
+
+    def update(self, batch: np.ndarray) -> None:
+        """Take in a batch (n, size)."""
+        n = len(batch)
+        if n == 0:
+            return
+        mean = batch.mean(axis=0, dtype=np.float64)
+        squares = np.square(batch - mean).sum(axis=0)
+        delta, total = mean - self.mean, self.count + n
+        self.mean += delta * (n / total)
+        self.squares += squares + delta * delta * (self.count * n / total)
+        self.count = total
+
+    @property
+    def sigma(self) -> np.ndarray:
+        """Standard deviation (size,); 1 before two values were seen."""
+        return np.sqrt(self.squares / (self.count - 1)) if self.count > 1 else np.ones_like(self.mean)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return {"count": np.array(self.count), "mean": self.mean, "squares": self.squares}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        if state["mean"].shape != self.mean.shape:
+            raise ValueError(f"expected moments of {len(self.mean)} features, given {len(state['mean'])}")
+        self.count = float(state["count"])
+        self.mean[:], self.squares[:] = state["mean"], state["squares"]
+
+
+class ObservationNormalizer:
+    """x̂ = clip((x − μ)/(σ + ε), ±clip).
+
+    A constant feature has σ = 0; the floor ε makes its x̂ zero instead of NaN. Frozen in evaluation: only `update` learns.
+
+    Parameters
+    ----------
+    size : int
+        O.
+    clip : float
+        Bound of the result.
+    """
+
+    EPSILON = 1e-4
+
+    def __init__(self, size: int, clip: float = 10.0):
+        self.moments = RunningMoments(size)
+        self.clip = clip
+        self._refresh()
+
+    def update(self, observations: np.ndarray) -> None:
+        """Take in observations (N, O)."""
+        self.moments.update(observations)
+        self._refresh()
+
+    def __call__(self, observations: np.ndarray) -> np.ndarray:
+        """Normalise (…, O) into a new float32 array; learns nothing."""
+        out = np.subtract(observations, self._mean, dtype=np.float32)
+        out *= self._scale
+        return np.clip(out, -self.clip, self.clip, out=out)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return self.moments.state_dict()
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        self.moments.load_state_dict(state)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._mean = self.moments.mean.astype(np.float32)
+        self._scale = (1 / (self.moments.sigma + self.EPSILON)).astype(np.float32)
+
+
+class RewardScaler:
+    """r̂ = clip(r/σ_R, ±clip), σ_R the running standard deviation of the discounted return R_t = γR_{t−1} + r_t.
+
+    The mean is not subtracted: that would change what the best policy is.
+
+    Parameters
+    ----------
+    num_envs : int
+        N.
+    gamma : float
+        γ.
+    clip : float
+        Bound of the result.
+    """
+
+    EPSILON = 1e-8
+
+    def __init__(self, num_envs: int, gamma: float, clip: float = 10.0):
+        self.moments = RunningMoments(1)
+        self.gamma, self.clip = gamma, clip
+        self.returns = np.zeros(num_envs)
+
+    def __call__(self, rewards: np.ndarray, ended: np.ndarray) -> np.ndarray:
+        """Take in and scale the rewards (N,) of one step, `ended` (N,) telling whose episode it closed."""
+        self.returns = self.gamma * self.returns + rewards
+        self.moments.update(self.returns[:, None])
+        self.returns[ended] = 0
+        return np.clip(rewards / (self.moments.sigma[0] + self.EPSILON), -self.clip, self.clip)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return {**self.moments.state_dict(), "returns": self.returns}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        self.moments.load_state_dict(state)
+        if state["returns"].shape == self.returns.shape:  # another number of environments starts its returns anew
+            self.returns = state["returns"].copy()

@@ -1,0 +1,90 @@
+"""PPO's clipped surrogate and value losses, as functions of the networks' outputs.
+
+Losses return (value, gradient, info); the mean over the batch is taken here. Shapes: B rows.
+"""
+
+import math
+
+import numpy as np
+
+from deepnp.backend import kernel_runs, ordered_kernel
+
+LOG_RATIO_LIMIT = 20.0  # e^20: beyond any ratio that matters, far from overflow
+
+
+def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float):
+    """−L^CLIP of Schulman et al. 2017, Eq. 7 (the thesis's Eq. 18), to be minimised.
+
+        ρ = e^{ln π − ln π_old}
+        L = −(1/B) Σ min(ρA, clip(ρ, 1−ε, 1+ε)A)
+        ∂L/∂ln π = −(1/B) ρA      where ρA ≤ clip(ρ)A, for ∂ρ/∂ln π = ρ
+                 = 0              where the clipped branch is the smaller one: it is flat
+
+    Through ln π, not π: the product of many small probabilities underflows, the sum of their logarithms does not.
+
+    Parameters
+    ----------
+    log_prob, old_log_prob, advantages : arrays (B,)
+    clip : float
+        ε.
+
+    Returns
+    -------
+    value : float
+    dlog_prob : array (B,)
+    info : dict
+        `kl` the estimate (ρ − 1) − ln ρ of KL(old‖new) (Schulman 2020), `clip_fraction` the share with |ρ − 1| > ε.
+    """
+    size = len(log_prob)
+    if kernel_runs(log_prob, old_log_prob, advantages):
+        dlog_prob = np.empty_like(log_prob)
+        value, kl, outside = _clipped_surrogate(log_prob, old_log_prob, advantages, clip, dlog_prob)
+        return value / size, dlog_prob, {"kl": kl / size, "clip_fraction": outside / size}
+    log_ratio = np.clip(log_prob - old_log_prob, -LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+    ratio = np.exp(log_ratio)
+    plain, clipped = ratio * advantages, np.clip(ratio, 1 - clip, 1 + clip) * advantages
+    value = -np.minimum(plain, clipped).mean()
+    dlog_prob = np.where(plain <= clipped, -plain / size, 0).astype(log_prob.dtype)
+    info = {"kl": float((ratio - 1 - log_ratio).mean()), "clip_fraction": float((np.abs(ratio - 1) > clip).mean())}
+    return float(value), dlog_prob, info
+
+
+@ordered_kernel
+def _clipped_surrogate(log_prob, old_log_prob, advantages, clip, dlog_prob):
+    value, kl, outside, size = 0.0, 0.0, 0, len(log_prob)
+    for i in range(size):
+        log_ratio = min(max(float(log_prob[i]) - float(old_log_prob[i]), -20.0), 20.0)
+        ratio, advantage = math.exp(log_ratio), float(advantages[i])
+        plain, clipped = ratio * advantage, min(max(ratio, 1 - clip), 1 + clip) * advantage
+        value -= min(plain, clipped)
+        dlog_prob[i] = -plain / size if plain <= clipped else 0.0
+        kl += ratio - 1 - log_ratio
+        outside += abs(ratio - 1) > clip
+    return value, kl, outside
+
+
+def value_loss(values, old_values, targets, clip: float | None = None):
+    """Squared error of the value, optionally clipped around the old one.
+
+        L = (1/B) Σ (V − R)²,   with clip:   (1/B) Σ max((V − R)², (V_old + clip(V − V_old, ±ε) − R)²)
+        dV = (2/B)(V − R), and 0 where the clipped error is the larger one: there V's own change is outside ±ε
+
+    Parameters
+    ----------
+    values, old_values, targets : arrays (B,)
+    clip : float or None
+        ε, in the units of the value.
+
+    Returns
+    -------
+    value : float
+    dvalues : array (B,)
+    """
+    error = values - targets
+    dvalues = error * (2 / len(values))
+    if clip is None:
+        return float(np.dot(error, error)) / len(values), dvalues
+    change = values - old_values
+    clipped_error = old_values + np.clip(change, -clip, clip) - targets
+    flat = (clipped_error**2 > error**2) & (np.abs(change) > clip)
+    return float(np.maximum(error**2, clipped_error**2).mean()), np.where(flat, 0, dvalues).astype(values.dtype)

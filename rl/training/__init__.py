@@ -1,0 +1,1 @@
+"""Around the training loop: evaluation, run directories, progress, plots, pictures."""

@@ -1,0 +1,95 @@
+"""A run's folder: config.json, progress.csv, checkpoints.
+
+    runs/<name>/config.json             settings, seed, environment
+               /progress.csv            a row of metrics per iteration
+               /checkpoints/last.safetensors
+
+Everything is written whole or not at all, and nothing of another run is overwritten.
+"""
+
+import csv
+import io
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from deepnp.storage import save_json, write_atomically
+from rl.agent import Agent
+
+
+class Run:
+    """Writes a training down as it goes: pass `run` as the callback of `agent.learn`.
+
+    Parameters
+    ----------
+    folder : path
+        Made anew.
+    agent : Agent
+        What is trained.
+    env : str
+        The environment's id, for the record.
+    checkpoint_seconds : float
+        A checkpoint is written when this much time has gone by since the last.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds a run already.
+    """
+
+    def __init__(self, folder: str | os.PathLike, agent: Agent, env: str, checkpoint_seconds: float = 60.0):
+        self.folder = Path(folder)
+        if (self.folder / "config.json").exists():
+            raise FileExistsError(f"{self.folder} holds a run already: expected a new folder")
+        self.checkpoint = self.folder / "checkpoints" / "last.safetensors"
+        self.rows: list[dict[str, float]] = []
+        self._every, self._saved = checkpoint_seconds, time.monotonic()
+        self._start = time.monotonic()
+        record = {"algorithm": type(agent).__name__, "env": env, "seed": agent.seed, "config": asdict(agent.config)}
+        save_json(self.folder / "config.json", record)
+
+    def __call__(self, agent: Agent, metrics: dict[str, float]) -> None:
+        """Take down one iteration."""
+        row = {"seconds": round(time.monotonic() - self._start, 3), **metrics}
+        new_columns = not self.rows or row.keys() - self.rows[0].keys()
+        self.rows.append(row)
+        if new_columns:  # the first episode ends after some iterations, and brings columns with it
+            columns = list(dict.fromkeys(name for r in self.rows for name in r))
+            self.rows = [{name: r.get(name, "") for name in columns} for r in self.rows]
+            write_atomically(self.folder / "progress.csv", lambda file: file.write(self._text(self.rows, header=True)))
+        else:
+            self.rows[-1] = {name: row.get(name, "") for name in self.rows[0]}
+            with open(self.folder / "progress.csv", "ab") as file:
+                file.write(self._text(self.rows[-1:], header=False))
+        if time.monotonic() - self._saved > self._every:
+            self.save(agent)
+
+    def save(self, agent: Agent) -> None:
+        """Write the checkpoint now."""
+        agent.save(self.checkpoint)
+        self._saved = time.monotonic()
+
+    def _text(self, rows, header) -> bytes:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]), lineterminator="\n")
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue().encode()
+
+
+def read_progress(folder: str | os.PathLike) -> dict[str, list[float]]:
+    """The columns of a run's progress.csv; NaN where a value is missing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no run.
+    """
+    path = Path(folder) / "progress.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a run's folder with a progress.csv, found none in {folder}")
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else {})}
