@@ -1,0 +1,176 @@
+"""Modules: gradients through whole networks, the flat vector, state, clear errors."""
+
+import numpy as np
+import pytest
+
+import deepnp
+from deepnp import Heads, LayerNorm, Linear, Parameter, ReLU, Sequential, Sigmoid, Softmax, Softplus, Tanh
+from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
+from deepnp.models import mlp
+
+
+def network(rng):
+    layers = [Linear(4, 6, rng=rng), LayerNorm(6), Tanh(), Linear(6, 5, rng=rng), Sigmoid(), Linear(5, 3, rng=rng)]
+    return Sequential(*layers, Softplus(beta=2.0), Softmax(0.7)).to(np.float64)
+
+
+def test_network_gradients(rng, kernels):
+    net, x, dy = network(rng), rng.normal(size=(7, 4)), rng.normal(size=(7, 3))
+    net.flat.data[...] += rng.normal(size=len(net.flat)) * 0.1  # away from γ = 1, β = 0
+    net(x)
+    net.zero_grad()
+    dx = net.backward(dy)
+    assert relative_error(dx, numerical_gradient(lambda v: float((dy * net.predict(v)).sum()), x)) < TOLERANCE
+    analytic = net.flat.grad.copy()
+
+    def of_parameters(theta):
+        before = net.flat.data.copy()
+        net.flat.data[...] = theta
+        value = float((dy * net.predict(x)).sum())
+        net.flat.data[...] = before
+        return value
+
+    assert relative_error(analytic, numerical_gradient(of_parameters, net.flat.data.copy())) < TOLERANCE
+
+
+def test_backward_adds_to_gradients_and_can_skip_either_side(rng):
+    net, x, dy = network(rng), rng.normal(size=(7, 4)), rng.normal(size=(7, 3))
+    net(x)
+    net.zero_grad()
+    dx = net.backward(dy)
+    once = net.flat.grad.copy()
+    np.testing.assert_array_equal(net.backward(dy, params=False), dx)
+    np.testing.assert_array_equal(net.flat.grad, once)
+    assert net.backward(dy, inputs=False) is None
+    np.testing.assert_allclose(net.flat.grad, 2 * once)
+
+
+def test_fused_layers_equal_unfused(rng):
+    linear = Linear(4, 6, rng=rng).to(np.float64)
+    x, dy = rng.normal(size=(3, 5, 4)), rng.normal(size=(3, 5, 6))
+    for activation in (Tanh, ReLU, Sigmoid):
+        fused, alone = Sequential(linear, activation()), activation()
+        y = alone(linear(x))
+        np.testing.assert_allclose(fused(x), y, rtol=1e-14)
+        linear.zero_grad()
+        dx = linear.backward(alone.backward(dy))
+        expected = linear.flat.grad.copy()
+        linear.zero_grad()
+        np.testing.assert_allclose(fused.backward(dy), dx, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(linear.flat.grad, expected, rtol=1e-12, atol=1e-14)
+        assert list(fused.state_dict()) == ["0.weight", "0.bias"]
+
+
+def test_predict_equals_forward_and_keeps_the_cache(rng):
+    net, x = network(rng), rng.normal(size=(7, 4))
+    y = net(x)
+    dy = rng.normal(size=y.shape)
+    dx = net.backward(dy)
+    np.testing.assert_array_equal(net.predict(x), y)
+    net.predict(rng.normal(size=(2, 4)))
+    np.testing.assert_array_equal(net.backward(dy), dx)
+
+
+def test_heads_sum_the_input_gradient(rng):
+    heads = Heads(a=Linear(4, 2, rng=rng), b=Sequential(Linear(4, 3, rng=rng), Tanh())).to(np.float64)
+    x, dy = rng.normal(size=(5, 4)), (rng.normal(size=(5, 2)), rng.normal(size=(5, 3)))
+    heads(x)
+    dx = heads.backward(dy)
+
+    def projected(v):
+        return sum(float((d * y).sum()) for d, y in zip(dy, heads.predict(v), strict=True))
+
+    assert relative_error(dx, numerical_gradient(projected, x)) < TOLERANCE
+    assert list(heads.state_dict()) == ["a.weight", "a.bias", "b.0.weight", "b.0.bias"]
+
+
+def test_flat_vector_shares_memory_with_the_parameters(rng):
+    net = mlp([3, 4, 2], rng=rng)
+    flat = net.flat
+    assert flat is net.flat
+    assert len(flat) == 3 * 4 + 4 + 4 * 2 + 2
+    flat.data[...] = 7
+    assert all((p.data == 7).all() and np.shares_memory(p.grad, flat.grad) for p in net.parameters())
+    assert flat.owner(12) == "0.bias"
+    assert flat.views(flat.grad)["2.weight"].shape == (2, 4)
+
+
+def test_growing_a_model_marks_the_old_vector_stale(rng):
+    from deepnp.optim import Adam
+
+    small = Linear(3, 3, rng=rng)
+    optimizer = Adam(small.flat)
+    grown = Sequential(small, Linear(3, 1, rng=rng))
+    assert len(grown.flat) == 16
+    with pytest.raises(RuntimeError, match="larger model"):
+        optimizer.step()
+
+
+def test_state_dict_round_trip_writes_in_place(rng):
+    a, b = mlp([3, 4, 2], rng=rng), mlp([3, 4, 2], rng=rng)
+    vector = b.flat
+    b.load_state_dict(a.state_dict())
+    assert b.flat is vector
+    np.testing.assert_array_equal(a.flat.data, b.flat.data)
+
+
+def test_load_state_dict_refuses_and_writes_nothing(rng):
+    net = mlp([3, 4, 2], rng=rng)
+    before = net.flat.data.copy()
+    wrong_shape = {**net.state_dict(), "0.weight": np.zeros((3, 4))}
+    with pytest.raises(ValueError, match=r'"0.weight" of shape \(4, 3\), given \(3, 4\)'):
+        net.load_state_dict(wrong_shape)
+    with pytest.raises(ValueError, match=r"missing \['0.bias'\].*unknown \['extra'\]"):
+        net.load_state_dict({"extra" if k == "0.bias" else k: v + 1 for k, v in net.state_dict().items()})
+    np.testing.assert_array_equal(net.flat.data, before)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Linear(0, 3), "positive in_features"),
+        (lambda: Linear(3, -1), "positive out_features"),
+        (lambda: LayerNorm(0), "num_features >= 1"),
+        (lambda: Softplus(beta=0), "beta > 0"),
+        (lambda: Softmax(-1), "temperature > 0"),
+        (lambda: Sequential(), "at least one module"),
+        (lambda: Heads(), "at least one head"),
+        (lambda: mlp([3]), "at least an input"),
+        (lambda: Linear(3, 2)(np.zeros((5, 4), np.float32)), r"shape \(…, 3\), given \(5, 4\)"),
+        (lambda: mlp([3, 2, 1])(np.zeros((5, 4), np.float32)), r"shape \(…, 3\), given \(5, 4\)"),
+        (lambda: LayerNorm(3)(np.zeros((5, 4), np.float32)), r"shape \(…, 3\), given \(5, 4\)"),
+        (lambda: Linear(2, 2).to("tpu"), '"cpu" or "cuda", given \'tpu\''),
+        (lambda: deepnp.set_num_threads(0), "positive number of threads"),
+        (lambda: deepnp.ParameterVector({}), "at least one parameter"),
+    ],
+)
+def test_bad_input_is_refused_at_the_door(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_sequential_refuses_what_is_no_module():
+    with pytest.raises(TypeError, match="position 1, given function"):
+        Sequential(Linear(2, 2), np.tanh if False else lambda x: x)
+
+
+def test_non_finite_values_are_named(rng):
+    net = mlp([3, 4, 2], rng=rng)
+    net.flat.grad[14] = np.nan
+    with pytest.raises(deepnp.NonFiniteError, match='gradient of parameter "0.bias" holds nan'):
+        net.flat.check_finite(net.flat.grad, "gradient")
+    huge = np.full(len(net.flat), 1e30, np.float32)
+    with np.errstate(over="ignore"):
+        net.flat.check_finite(huge, "gradient")  # its square overflows; the values are finite
+
+
+def test_parameter_shows_itself():
+    assert repr(Parameter(np.zeros((2, 3)))) == "Parameter(shape=(2, 3), dtype=float64)"
+
+
+def test_empty_batch_gives_zero_gradients(rng):
+    net = mlp([3, 4, 2], rng=rng)
+    y = net(np.zeros((0, 3), np.float32))
+    net.zero_grad()
+    assert net.backward(y).shape == (0, 3)
+    assert not net.flat.grad.any()

@@ -1,0 +1,190 @@
+"""Optimizers against their equations written out in plain Python; clipping; schedules; initializers; losses; threads."""
+
+import math
+
+import numpy as np
+import pytest
+
+import deepnp
+from deepnp import initializers, losses
+from deepnp.backend import side_by_side
+from deepnp.gradcheck import TOLERANCE, check_loss
+from deepnp.models import mlp
+from deepnp.optim import Adam, clip_grad_norm, clip_grad_value, linear, polyak
+from deepnp.parameters import Parameter, ParameterVector
+
+
+def vector(values):
+    return ParameterVector({"a": Parameter(np.array(values[:2])), "b": Parameter(np.array(values[2:]))})
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.5), (0.5, 0.0)])
+def test_adam_follows_its_equations(rng, kernels, decoupled, betas):
+    start, gradients = rng.normal(size=5), rng.normal(size=(20, 5))
+    v = vector(start.tolist())
+    optimizer = Adam(v, lr=0.1, betas=betas, eps=1e-3, weight_decay=0.3, decoupled=decoupled)
+    for g in gradients:
+        v.grad[...] = g
+        optimizer.step()
+    for i in range(5):
+        theta, m, s = float(start[i]), 0.0, 0.0
+        for t, g in enumerate(gradients[:, i].tolist(), 1):
+            decay = 0.1 * 0.3 * theta if decoupled else 0.0
+            g = g if decoupled else g + 0.3 * theta
+            m, s = betas[0] * m + (1 - betas[0]) * g, betas[1] * s + (1 - betas[1]) * g * g
+            theta -= 0.1 * (m / (1 - betas[0] ** t)) / (math.sqrt(s / (1 - betas[1] ** t)) + 1e-3) + decay
+        assert v.data[i] == pytest.approx(theta, rel=1e-12)
+
+
+def test_adam_resumes_exactly(rng):
+    gradients = rng.normal(size=(10, 5)).astype(np.float32)
+
+    def train(v, optimizer, rows):
+        for g in rows:
+            v.grad[...] = g
+            optimizer.step()
+
+    whole = vector([0.0] * 5)
+    train(whole, Adam(whole), gradients)
+    first = vector([0.0] * 5)
+    optimizer = Adam(first)
+    train(first, optimizer, gradients[:4])
+    second = vector(first.data.tolist())
+    resumed = Adam(second)
+    resumed.load_state_dict({k: v.copy() for k, v in optimizer.state_dict().items()})
+    train(second, resumed, gradients[4:])
+    np.testing.assert_array_equal(whole.data, second.data)
+
+
+@pytest.mark.parametrize(
+    "settings", [dict(betas=(1.0, 0.9)), dict(betas=(-0.1, 0.9)), dict(lr=-1), dict(eps=-1), dict(weight_decay=-1)]
+)
+def test_adam_refuses_bad_settings(settings):
+    with pytest.raises(ValueError, match="expected"):
+        Adam(vector([0.0] * 4), **settings)
+
+
+@pytest.mark.parametrize(("order", "norm"), [(2, 13.0), (1, 19.0), (math.inf, 12.0)])
+def test_clip_by_norm(order, norm):
+    v = vector([0.0] * 3)
+    v.grad[...] = g = np.array([3.0, -4.0, 12.0])
+    assert clip_grad_norm(v, 100, order) == pytest.approx(norm)
+    np.testing.assert_array_equal(v.grad, g)  # short enough: untouched
+    assert clip_grad_norm(v, 1.0, order) == pytest.approx(norm)
+    np.testing.assert_allclose(v.grad, g / norm, rtol=1e-6)  # the direction stays
+
+
+def test_clip_by_value():
+    v = vector([0.0] * 3)
+    v.grad[...] = [3.0, -4.0, 0.5]
+    clip_grad_value(v, 1.0)
+    np.testing.assert_array_equal(v.grad, [1.0, -1.0, 0.5])
+
+
+def test_clipping_names_what_is_not_finite():
+    v = vector([0.0] * 4)
+    v.grad[3] = np.inf
+    with pytest.raises(deepnp.NonFiniteError, match='gradient of parameter "b" holds inf'):
+        clip_grad_norm(v, 1.0)
+    with pytest.raises(ValueError, match="order 2, 1 or inf, given 3"):
+        clip_grad_norm(v, 1.0, 3)
+    with pytest.raises(ValueError, match="max_norm > 0"):
+        clip_grad_norm(v, 0.0)
+
+
+def test_polyak_moves_by_the_share_of_the_source(kernels):
+    target, source = np.array([1.0, 2.0]), np.array([3.0, -2.0])
+    polyak(target, source, 0.25)
+    np.testing.assert_allclose(target, [1.5, 1.0])
+    with pytest.raises(ValueError, match="one shape"):
+        polyak(target, source[:1], 0.25)
+
+
+def test_linear_schedule():
+    assert [linear(1.0, 0.2, p) for p in (-1, 0, 0.5, 1, 2)] == pytest.approx([1.0, 1.0, 0.6, 0.2, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("initializer", "variance"),
+    [
+        (initializers.kaiming_normal, 2 / 200),
+        (initializers.kaiming_uniform, 2 / 200),
+        (initializers.xavier_normal, 2 / 600),
+        (initializers.xavier_uniform, 2 / 600),
+        (initializers.lecun_normal, 1 / 200),
+        (initializers.lecun_uniform, 1 / 200),
+    ],
+)
+def test_initializers_have_the_promised_variance(initializer, variance, rng):
+    w = initializer((400, 200), rng)
+    assert w.var() == pytest.approx(variance, rel=0.02)
+    assert abs(w.mean()) < 5 * math.sqrt(variance / w.size)
+    if "uniform" in initializer.__name__:
+        assert np.abs(w).max() <= math.sqrt(3 * variance)
+    kernel = initializer((40, 10, 3, 3), rng)
+    fans = {"kaiming": 2 / 90, "xavier": 2 / 450, "lecun": 1 / 90}
+    assert kernel.var() == pytest.approx(fans[initializer.__name__.split("_")[0]], rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (8, 3), (3, 8), (4, 2, 3)])
+def test_orthogonal_is_orthogonal(shape, rng):
+    w = initializers.orthogonal(shape, rng, gain=2.0).reshape(shape[0], -1)
+    gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(gram, 4 * np.eye(len(gram)), atol=1e-12)
+
+
+def test_orthogonal_is_uniform_over_rotations(rng):
+    diagonals = np.array([np.diag(initializers.orthogonal((3, 3), rng)) for _ in range(2000)])
+    assert (np.abs(diagonals.mean(axis=0)) < 0.06).all()  # Q of a bare Householder QR has a negative mean
+
+
+def test_initializers_need_two_axes(rng):
+    with pytest.raises(ValueError, match="fan_out and fan_in"):
+        initializers.kaiming_normal((3,), rng)
+
+
+@pytest.mark.parametrize("loss", losses.CASES, ids=lambda f: f.__name__)
+def test_losses_return_the_derivative_of_their_value(loss, rng):
+    for case in losses.CASES[loss]:
+        for error in check_loss(loss, case, rng).values():
+            assert error < TOLERANCE
+
+
+def test_loss_values():
+    y, target = np.array([1.0, 5.0]), np.array([0.5, 1.0])
+    assert losses.mse(y, target)[0] == pytest.approx((0.25 + 16) / 2)
+    assert losses.huber(y, target, 1.0)[0] == pytest.approx((0.125 + 3.5) / 2)
+
+
+@pytest.mark.parametrize("loss", losses.CASES, ids=lambda f: f.__name__)
+def test_losses_refuse_silent_broadcasting(loss):
+    with pytest.raises(ValueError, match=r"one shape, given \(4,\) and \(4, 1\)"):
+        loss(np.zeros(4), np.zeros((4, 1)))
+    with pytest.raises(ValueError, match="at least one element"):
+        loss(np.zeros(0), np.zeros(0))
+
+
+def test_side_by_side_gives_the_same_bits_at_any_thread_count(rng):
+    x = rng.normal(size=(200, 30)).astype(np.float32)
+    nets = [mlp([30, 64, 5], rng=np.random.default_rng(i)) for i in range(3)]
+
+    def all_three():
+        return side_by_side(*(lambda n=n: n.predict(x) for n in nets))
+
+    threads = deepnp.get_num_threads()
+    deepnp.set_num_threads(1)
+    one = all_three()
+    deepnp.set_num_threads(2)
+    two = all_three()
+    deepnp.set_num_threads(threads)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_side_by_side_passes_errors_on():
+    def fail():
+        raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"):
+        side_by_side(lambda: 1, fail)
