@@ -42,8 +42,6 @@ class Agent(ABC):
     Config: ClassVar[type]
 
     def __init__(self, space: SpaceInfo, config: Any, seed: int):
-        if not isinstance(config, self.Config):
-            raise TypeError(f"expected a {self.Config.__name__}, given {type(config).__name__}")
         if seed != int(seed) or seed < 0:
             raise ValueError(f"expected a seed >= 0, given {seed}")
         self.space, self.config, self.seed = space, config, int(seed)

@@ -116,7 +116,9 @@ class PPO(Agent):
     Config = PPOConfig
 
     def __init__(self, env: EnvLike, config: PPOConfig | None = None, seed: int = 0):
-        config = config or PPOConfig()
+        config = PPOConfig() if config is None else config
+        if not isinstance(config, PPOConfig):
+            raise TypeError(f"expected a PPOConfig, given {type(config).__name__}")
         vector = make_vector(env, config.num_envs)
         self._build(SpaceInfo.of(vector.single_observation_space, vector.single_action_space), config, seed)
         self.set_env(vector)

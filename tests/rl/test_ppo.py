@@ -1,0 +1,226 @@
+"""PPO up the ladder: gradients → a solved trivial environment → truncation → determinism → exact resume → saving → bad input."""
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+
+import deepnp
+import envs  # noqa: F401  (registers deepnp/…)
+from deepnp import NonFiniteError
+from rl import PPO, PPOConfig, evaluate
+from rl.on_policy.ppo import minibatches
+from tests.rl.toys import Counter, Endless, Target, vectorize
+
+SMALL = dict(steps=32, batch_size=64, epochs=4, hidden=(16,), lr=5e-3)
+
+
+def small(env, seed=0, **settings):
+    return PPO(env, PPOConfig(**{**SMALL, **settings}), seed=seed)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@pytest.mark.parametrize("sigma", ["vector", "network", "fixed"])
+def test_solves_a_trivial_continuous_environment(mode, sigma):
+    agent = small(vectorize(Target, 16, mode), sigma=sigma, initial_sigma=0.3, num_envs=16, batch_size=128, anneal_lr=False)
+    agent.learn(6000)
+    assert evaluate(agent, Target(), 20).mean() > -0.02
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_solves_a_trivial_discrete_environment(mode):
+    agent = small(vectorize(lambda: Target(True), 16, mode), num_envs=16, batch_size=128).learn(4000)
+    assert evaluate(agent, Target(True), 20).mean() == 1
+
+
+def test_value_of_endless_reward_reaches_its_limit():
+    """Always truncated, reward 1 a step: V must be 1/(1 − γ) = 10, not the 4.1 that five steps are worth."""
+    agent = small(vectorize(Endless, 8), gamma=0.9, num_envs=8, scale_rewards=False, epochs=10, lr=1e-2, value_coef=1.0, max_grad_norm=10)
+    agent.learn(20_000)
+    value = agent.value.predict(agent.observe(np.zeros((1, 1), np.float32)))[0, 0]
+    assert value == pytest.approx(10, rel=0.05)
+
+
+@pytest.mark.parametrize("sigma", ["vector", "network"])
+def test_first_gradient_is_the_policy_gradient(sigma, rng):
+    """At ratio 1, with no clipping in force, PPO's gradient is −E[A ∇ ln π]."""
+    agent = small(vectorize(Target, 4), epochs=1, batch_size=128, num_envs=4, sigma=sigma, max_grad_norm=1e9, lr=0.0)
+    observations = rng.normal(size=(128, 1)).astype(np.float32)
+    old = agent.policy.predict(observations)
+    actions, advantages = old.sample(rng), rng.normal(size=128).astype(np.float32)
+    agent._update_policy(observations, actions, advantages, old, 0.2, 0.0)
+    given = agent.policy.flat.grad.copy()
+    agent.policy.zero_grad()
+    d = agent.policy.forward(observations)
+    weights = -(advantages - advantages.mean()) / advantages.std() / 128
+    agent.policy.backward(d.log_prob_backward(actions, weights))
+    np.testing.assert_allclose(given, agent.policy.flat.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_entropy_bonus_raises_sigma():
+    results = []
+    for coefficient in (0.0, 1.0):
+        agent = small(vectorize(Endless, 4), num_envs=4, entropy_coef=coefficient)
+        agent.learn(2000)
+        results.append(float(agent.policy.predict(np.zeros((1, 1), np.float32)).sigma[0]))
+    assert results[1] > results[0] + 0.2
+
+
+def train(seed=0, steps=1024, **settings):
+    return small("deepnp/Walker-v0", seed, num_envs=4, **settings).learn(steps)
+
+
+def test_same_seed_same_bits_whatever_the_threads():
+    threads = deepnp.get_num_threads()
+    deepnp.set_num_threads(1)
+    one = train()
+    deepnp.set_num_threads(2)
+    two, other = train(), train(seed=1)
+    deepnp.set_num_threads(threads)
+    assert one.state_dict().keys() == two.state_dict().keys()
+    for name, value in one.state_dict().items():
+        np.testing.assert_array_equal(value, two.state_dict()[name], err_msg=name)
+    assert (one.policy.flat.data != other.policy.flat.data).any()
+
+
+def test_resuming_equals_never_having_stopped(tmp_path):
+    whole = train(steps=1024)
+    half = small("deepnp/Walker-v0", num_envs=4)
+    half.learn(1024, lambda agent, metrics: agent.steps < 512)
+    assert half.steps == 512
+    half.save(tmp_path / "half.safetensors")
+    resumed = PPO.load(tmp_path / "half.safetensors", "deepnp/Walker-v0").learn(1024)
+    assert resumed.steps == whole.steps
+    for name, value in whole.state_dict().items():
+        np.testing.assert_array_equal(value, resumed.state_dict()[name], err_msg=name)
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_save_and_load_predict_the_same(tmp_path, discrete, rng):
+    agent = small(vectorize(lambda: Target(discrete), 4), num_envs=4).learn(256)
+    agent.save(tmp_path / "agent.safetensors")
+    loaded = PPO.load(tmp_path / "agent.safetensors")
+    x = rng.normal(size=(10, 1)).astype(np.float32)
+    np.testing.assert_array_equal(agent.predict(x), loaded.predict(x))
+    assert agent.predict(x[0]).shape == (() if discrete else (1,))
+    with pytest.raises(RuntimeError, match="set_env"):
+        loaded.learn(512)
+    loaded.set_env(vectorize(lambda: Target(discrete), 4))
+    assert loaded.learn(512).steps == 512
+
+
+def test_actions_are_stretched_onto_the_space_and_inside_it(rng):
+    agent = small(vectorize(Target, 4), num_envs=4, initial_sigma=5.0)
+    actions = agent.predict(rng.normal(size=(500, 1)).astype(np.float32), deterministic=False)
+    assert actions.min() == -2
+    assert actions.max() == 2
+
+
+def test_target_kl_stops_the_epochs_and_rollback_undoes_the_last():
+    def once(**settings):
+        agent = small(vectorize(Target, 8), num_envs=8, epochs=10, lr=0.05, anneal_lr=False, **settings)
+        metrics = []
+        agent.learn(256, lambda a, m: metrics.append(m))
+        return agent, metrics[0]
+
+    _, free = once()
+    _, stopped = once(target_kl=0.05)
+    rolled_back, _ = once(target_kl=1e-9, rollback=True)
+    assert free["epochs"] == 10
+    assert free["kl"] > 0.05
+    assert stopped["epochs"] < 10
+    untouched = small(vectorize(Target, 8), num_envs=8)
+    np.testing.assert_array_equal(rolled_back.policy.flat.data, untouched.policy.flat.data)
+    assert rolled_back.policy_optimizer.t == 0
+    assert (rolled_back.value.flat.data != untouched.value.flat.data).any()
+
+
+def test_annealing_goes_to_zero():
+    agent = small(vectorize(Target, 4), num_envs=4, anneal_clip=True, anneal_entropy=True, entropy_coef=0.1)
+    rates = []
+    agent.learn(1280, lambda a, m: rates.append(m["lr"]))
+    np.testing.assert_allclose(rates, 5e-3 * (1 - np.arange(10) / 10))
+
+
+def test_minibatches_cover_everything_once(rng):
+    for size, batch in [(100, 30), (10, 64), (64, 64), (7, 1)]:
+        parts = minibatches(size, batch, rng)
+        assert sorted(np.concatenate(parts).tolist()) == list(range(size))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("gamma", 1.5), ("lr", -1), ("epochs", 0), ("batch_size", 2.5), ("hidden", (64, 0)), ("sigma", "wide")]
+        + [("activation", "gelu7"), ("horizon", 0), ("clip", 0), ("rollback", 1), ("num_envs", 0), ("lam", float("nan"))],
+    )
+    def test_config_names_field_expected_and_given(self, field, value):
+        with pytest.raises(ValueError, match=f"expected PPOConfig.{field} as .*given") as caught:
+            PPOConfig(**{field: value})
+        assert repr(value) in str(caught.value)
+
+    def test_unknown_environment(self):
+        with pytest.raises(ValueError, match='unknown environment "deepnp/Wlaker-v0"'):
+            PPO("deepnp/Wlaker-v0")
+
+    def test_what_is_no_environment(self):
+        with pytest.raises(ValueError, match="an Env or a VectorEnv, given int"):
+            PPO(3)
+
+    def test_unsupported_spaces(self):
+        env = Target()
+        env.action_space = spaces.MultiBinary(3)
+        with pytest.raises(ValueError, match=r"Box of floats or a Discrete space, given MultiBinary"):
+            PPO(env)
+        env.action_space = spaces.Box(np.float32([-1, -np.inf]), np.float32([1, np.inf]))
+        with pytest.raises(ValueError, match="all finite or all infinite"):
+            PPO(env)
+        env.observation_space = spaces.Discrete(3)
+        with pytest.raises(ValueError, match="expected a Box of observations"):
+            PPO(env)
+
+    def test_wrong_observations(self):
+        agent = small(Target())
+        with pytest.raises(ValueError, match=r"shape \(1,\) or \(B, 1,\), given \(2,\)"):
+            agent.predict(np.zeros(2))
+        with pytest.raises(ValueError, match="finite observation"):
+            agent.predict(np.array([np.nan]))
+
+    def test_wrong_files(self, tmp_path):
+        agent = small(Target())
+        path = tmp_path / "agent.safetensors"
+        agent.save(path)
+        path.write_bytes(path.read_bytes()[:-7])
+        with pytest.raises(ValueError, match="not a complete safetensors file"):
+            PPO.load(path)
+        deepnp_file = tmp_path / "net.safetensors"
+        from deepnp.storage import save_tensors
+
+        save_tensors(deepnp_file, agent.policy.state_dict())
+        with pytest.raises(ValueError, match="is no agent: expected format"):
+            PPO.load(deepnp_file)
+
+    def test_environment_that_does_not_fit_a_loaded_agent(self, tmp_path):
+        small(Target()).save(tmp_path / "agent.safetensors")
+        with pytest.raises(ValueError, match=r"expected observation_shape \(1,\), given \(2,\)"):
+            PPO.load(tmp_path / "agent.safetensors", Counter())
+
+    def test_nan_reward_stops_training(self):
+        with pytest.raises(NonFiniteError, match="environment returned reward nan"):
+            small(Counter(3, broken="reward"), steps=8).learn(100)
+
+    def test_exploding_loss_stops_training_and_is_named(self):
+        agent = small(vectorize(Target, 4), num_envs=4)
+        agent.value.flat.data[3] = np.nan
+        with pytest.raises(NonFiniteError, match=r"loss is nan at step 0"), np.errstate(all="ignore"):
+            agent.learn(512)
+        assert agent.steps == 0
+
+    def test_wrong_config_type_and_seed(self):
+        with pytest.raises(TypeError, match="expected a PPOConfig, given dict"):
+            PPO(Target(), {"lr": 1})
+        with pytest.raises(ValueError, match="seed >= 0"):
+            PPO(Target(), seed=-1)
+        with pytest.raises(ValueError, match="total_steps >= 1"):
+            small(Target()).learn(0)
