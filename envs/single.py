@@ -48,4 +48,4 @@ class SingleEnv(gymnasium.Env):
         self.core.close()
 
     def _info(self) -> dict:
-        return {name: values[0] for name, values in self.core.info().items()}
+        return {name: values[0].item() for name, values in self.core.info().items()}

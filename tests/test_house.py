@@ -1,0 +1,95 @@
+"""The house stays as it was drawn: imports point one way, files stay short, importing is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(p for folder in ("deepnp", "rl", "envs", "examples", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
+ALLOWED = {
+    "deepnp": {"deepnp"},
+    "envs": {"envs"},
+    "rl": {"rl", "deepnp"},
+    "examples": {"examples", "rl", "deepnp", "envs"},
+    "benchmarks": {"benchmarks", "rl", "deepnp", "envs"},
+}
+HOUSE = set(ALLOWED)
+
+
+def imports(path: Path, everywhere: bool = True) -> set[str]:
+    """Modules of the house that a file imports, anywhere or only when it is itself imported."""
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if everywhere else tree.body
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in found if name.split(".")[0] in HOUSE}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_arrows_point_one_way(path):
+    top = path.relative_to(ROOT).parts[0]
+    names = imports(path)
+    outside = {name for name in names if name.split(".")[0] not in ALLOWED[top]}
+    if path.name == "cli.py" and top == "rl":
+        outside = {name for name in outside if not name.startswith("envs")}
+    assert not outside
+    inner = path.relative_to(ROOT).parts[1]
+    if top == "rl" and inner == "parts":
+        assert not {n for n in names if n.startswith(("rl.training", "rl.on_policy", "rl.off_policy", "rl.agent"))}
+    if top == "deepnp" and inner == "ops":
+        assert not {n for n in names if n.startswith(("deepnp.layers", "deepnp.module", "deepnp.models"))}
+
+
+def test_no_import_cycles():
+    names = {module_name(p): p for p in SOURCES}
+    graph = {name: {i for i in imports(path, everywhere=False) if i in names and i != name} for name, path in names.items()}
+    for package in [n for n, p in names.items() if p.name == "__init__.py"]:
+        for name, targets in graph.items():  # importing a package's part runs the package too; that alone is no cycle
+            if name.startswith(package + "."):
+                targets.discard(package)
+    done: set[str] = set()
+
+    def visit(name, trail):
+        assert name not in trail, " → ".join([*trail, name])
+        if name not in done:
+            for target in sorted(graph[name]):
+                visit(target, [*trail, name])
+            done.add(name)
+
+    for name in graph:
+        visit(name, [])
+
+
+@pytest.mark.parametrize("path", SOURCES + sorted((ROOT / "tests").rglob("*.py")), ids=module_name)
+def test_no_file_is_over_400_lines(path):
+    assert path.read_text().count("\n") <= 400
+
+
+def test_every_package_is_listed_in_setup_cfg():
+    listed = (ROOT / "setup.cfg").read_text().split()
+    packages = {module_name(p) for p in SOURCES if p.name == "__init__.py" and p.relative_to(ROOT).parts[0] in ("deepnp", "rl", "envs")}
+    assert packages <= set(listed)
+
+
+def test_importing_is_light():
+    code = "import sys, deepnp, rl; print([m for m in ('numba', 'matplotlib', 'mujoco', 'torch', 'PIL') if m in sys.modules])"
+    output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == "[]"
+
+
+def test_nothing_is_pickled():
+    for path in SOURCES:
+        assert "pickle" not in {n for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import) for n in
+                                [a.name for a in node.names]}, path
