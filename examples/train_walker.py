@@ -44,8 +44,8 @@ def main() -> None:
     run = Run(options.out, agent, ENV)
     print(f"training for {options.steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)")
     try:
-        with ProgressBar(options.steps, SHOWN) as bar:
-            agent.learn(options.steps, lambda a, metrics: (bar(a, metrics), run(a, metrics)) and None)
+        with ProgressBar(options.steps, SHOWN):
+            agent.learn(options.steps, lambda a, metrics: None)
     except KeyboardInterrupt:
         print("\nstopped; saving what was learned so far")
     run.save(agent)
@@ -57,12 +57,12 @@ def main() -> None:
 
 # What made this walk; docs/results.md tells what else was tried.
 WALKER = dict(
-    steps=80,
-    batch_size=1024,
-    epochs=6,
-    lr=5e-4,
+    steps=32,
+    batch_size=256,
+    epochs=5,
+    lr=3e-4,
     hidden=(256, 128),
-    initial_sigma=0.6,
+    initial_sigma=0.5,
 )
 
 
@@ -71,8 +71,8 @@ def report(agent: PPO, untrained: dict[str, np.ndarray] | None) -> None:
     trained = play(agent, ENV, EPISODES)
     for name, result in (("untrained", untrained), ("trained", trained)):
         if result is not None:
-            seconds = result["length"].mean() / 25
-            print(f"{name:>10}: {result['distance'].mean():6.2f} m in {seconds:4.1f} s  (mean of {EPISODES} deterministic episodes)")
+            metres, seconds = result["distance"].mean(), result["length"].mean() / 25
+            print(f"{name:>10}: {metres:6.2f} m in {seconds:4.1f} s  (mean of {EPISODES} deterministic episodes)")
 
 
 def picture(agent: PPO, folder: Path, seed: int) -> None:
@@ -87,14 +87,14 @@ def picture(agent: PPO, folder: Path, seed: int) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, help="environment steps (default 6,000,000; 300,000 with --quick)")
+    parser.add_argument("--steps", type=int, help="environment steps (default 5,500,000; 300,000 with --quick)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--num-envs", type=int, default=128, help="walkers at once (default 128)")
+    parser.add_argument("--num-envs", type=int, default=64, help="walkers at once (default 64)")
     parser.add_argument("--quick", action="store_true", help="about a minute")
     parser.add_argument("--play", type=Path, metavar="RUN", help="film the agent of a run's folder again")
     parser.add_argument("--out", type=Path, help="the run's folder (default runs/walker, runs/walker-2, …)")
     options = parser.parse_args()
-    options.steps = options.steps or (300_000 if options.quick else 6_000_000)
+    options.steps = options.steps or (300_000 if options.quick else 5_500_000)
     options.out = options.out or fresh_folder(Path("runs") / "walker")
     return options
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from deepnp.initializers import Initializer, orthogonal
+from deepnp.initializers import orthogonal
 from deepnp.layers import Linear, ReLU, Tanh
 from deepnp.module import Module, Sequential
 
@@ -16,7 +16,6 @@ def mlp(
     activation: Callable[[], Module] = Tanh,
     output_gain: float = 1.0,
     rng: np.random.Generator | None = None,
-    hidden_weight: Initializer = partial(orthogonal, gain=math.sqrt(2)),
     dtype=np.float32,
 ) -> Sequential:
     """Linear layers with activations between them, orthogonally initialised: what policies and critics are.
@@ -38,7 +37,7 @@ def mlp(
     modules: list[Module] = []
     for i in range(1, len(sizes)):
         last = i == len(sizes) - 1
-        weight = partial(orthogonal, gain=output_gain) if last else hidden_weight
+        weight = partial(orthogonal, gain=output_gain if last else math.sqrt(2))
         modules.append(Linear(sizes[i - 1], sizes[i], weight=weight, rng=rng, dtype=dtype))
         if not last:
             modules.append(activation())

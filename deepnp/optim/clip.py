@@ -1,7 +1,7 @@
 """Gradient clipping, on the flat gradient of a whole model.
 
-    by norm     g ← g · min(1, c/(‖g‖ + ε))       one norm for all parameters: the direction stays
-    by value    g ← clip(g, −c, c)                element by element: the direction changes
+by norm     g ← g · min(1, c/(‖g‖ + ε))       one norm for all parameters: the direction stays
+by value    g ← clip(g, −c, c)                element by element: the direction changes
 """
 
 import math

@@ -15,7 +15,7 @@ threads, and the result does not depend on the number of threads.
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), O observation, A action dimensions.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from deepnp.backend import side_by_side
 from deepnp.models.mlp import ACTIVATIONS, mlp
 from deepnp.optim import Adam, clip_grad_norm, linear
 from rl.agent import Agent, spawn_rngs
+from rl.parts.config import check_config, setting
 from rl.parts.distributions import Distribution
 from rl.parts.environments import EnvLike, make_vector
 from rl.parts.normalize import RewardScaler
@@ -36,57 +37,37 @@ from rl.parts.surrogate import clipped_surrogate, value_loss
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Settings of PPO. Each field: its meaning, its symbol in Algorithm 12, its valid range."""
+    """Settings of PPO. Each field: its default, its meaning with its symbol in Algorithm 12, its valid range."""
 
-    num_envs: int = field(default=1, metadata={"doc": "environments stepped at once, N", "range": (1, 1_000_000)})
-    steps: int = field(default=2048, metadata={"doc": "steps of each environment in one iteration, T", "range": (1, 10_000_000)})
-    epochs: int = field(default=10, metadata={"doc": "passes over the collected data", "range": (1, 1000)})
-    batch_size: int = field(default=64, metadata={"doc": "rows of a minibatch, m", "range": (1, 10_000_000)})
-    gamma: float = field(default=0.99, metadata={"doc": "discount factor, γ", "range": (0, 1)})
-    lam: float = field(default=0.95, metadata={"doc": "trace decay of GAE, λ", "range": (0, 1)})
-    horizon: int | None = field(default=None, metadata={"doc": "TD errors in one advantage, h; None: no limit", "range": (1, 10_000_000)})
-    clip: float = field(default=0.2, metadata={"doc": "clip range of the probability ratio, ε", "range": (1e-6, 1e6)})
-    value_clip: float | None = field(default=None, metadata={"doc": "clip range of the value's change; None: off", "range": (1e-6, 1e6)})
-    entropy_coef: float = field(default=0.0, metadata={"doc": "weight of the entropy bonus, β", "range": (0, 1e6)})
-    value_coef: float = field(default=0.5, metadata={"doc": "weight of the value loss, v_coef", "range": (1e-6, 1e6)})
-    max_grad_norm: float = field(default=0.5, metadata={"doc": "bound of each network's gradient norm (L2)", "range": (1e-6, 1e9)})
-    lr: float = field(default=3e-4, metadata={"doc": "Adam's learning rate, α", "range": (0, 10)})
-    adam_eps: float = field(default=1e-5, metadata={"doc": "Adam's ε", "range": (0, 1)})
-    anneal_lr: bool = field(default=True, metadata={"doc": "decay α linearly to 0"})
-    anneal_clip: bool = field(default=False, metadata={"doc": "decay ε linearly to 0"})
-    anneal_entropy: bool = field(default=False, metadata={"doc": "decay β linearly to 0"})
-    target_kl: float | None = field(default=None, metadata={"doc": "KL that ends the policy's epochs, d_target", "range": (1e-9, 1e6)})
-    rollback: bool = field(default=False, metadata={"doc": "undo the epoch that exceeded target_kl"})
-    normalize_advantages: bool = field(default=True, metadata={"doc": "zero mean, unit variance in each minibatch"})
-    normalize_observations: bool = field(default=True, metadata={"doc": "running normalisation, clipped at ±10"})
-    scale_rewards: bool = field(default=True, metadata={"doc": "divide by the running σ of the discounted return"})
-    hidden: tuple[int, ...] = field(default=(64, 64), metadata={"doc": "widths of both networks' hidden layers"})
-    activation: str = field(default="tanh", metadata={"doc": "between the layers", "choices": tuple(ACTIVATIONS)})
-    sigma: str = field(default="vector", metadata={"doc": "kind of σ, see GaussianPolicy", "choices": ("vector", "fixed", "network")})
-    initial_sigma: float = field(default=1.0, metadata={"doc": "σ at the start; actions live in [−1, 1]", "range": (1e-6, 1e3)})
+    num_envs: int = setting(1, "environments stepped at once, N", 1)
+    steps: int = setting(2048, "steps of each environment in one iteration, T", 1)
+    epochs: int = setting(10, "passes over the collected data", 1)
+    batch_size: int = setting(64, "rows of a minibatch, m", 1)
+    gamma: float = setting(0.99, "discount factor, γ", 0, 1)
+    lam: float = setting(0.95, "trace decay of GAE, λ", 0, 1)
+    horizon: int | None = setting(None, "TD errors in one advantage, h; None: no limit", 1)
+    clip: float = setting(0.2, "clip range of the probability ratio, ε", 1e-6)
+    value_clip: float | None = setting(None, "clip range of the value's change; None: off", 1e-6)
+    entropy_coef: float = setting(0.0, "weight of the entropy bonus, β", 0)
+    value_coef: float = setting(0.5, "weight of the value loss, v_coef", 1e-6)
+    max_grad_norm: float = setting(0.5, "bound of each network's gradient norm (L2)", 1e-6)
+    lr: float = setting(3e-4, "Adam's learning rate, α", 0, 10)
+    adam_eps: float = setting(1e-5, "Adam's ε", 0, 1)
+    anneal_lr: bool = setting(True, "decay α linearly to 0")
+    anneal_clip: bool = setting(False, "decay ε linearly to 0")
+    anneal_entropy: bool = setting(False, "decay β linearly to 0")
+    target_kl: float | None = setting(None, "KL that ends the policy's epochs, d_target; None: off", 1e-9)
+    rollback: bool = setting(False, "undo the epoch that exceeded target_kl")
+    normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
+    normalize_observations: bool = setting(True, "running normalisation, clipped at ±10")
+    scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
+    hidden: tuple[int, ...] = setting((64, 64), "widths of both networks' hidden layers")
+    activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
+    sigma: str = setting("vector", "kind of σ, see GaussianPolicy", choices=("vector", "fixed", "network"))
+    initial_sigma: float = setting(1.0, "σ at the start; actions live in [−1, 1]", 1e-6, 1e3)
 
     def __post_init__(self):
         check_config(self)
-
-
-def check_config(config) -> None:
-    """Raise ValueError for a field outside its `range` or `choices`; the message names field, expected and given."""
-    for f in fields(config):
-        value, where = getattr(config, f.name), f"{type(config).__name__}.{f.name}"
-        if value is None and f.default is None:
-            continue
-        if "range" in f.metadata:
-            low, high = f.metadata["range"]
-            whole = type(low) is int and isinstance(f.default, int) or f.name == "horizon"
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
-                kind = "an integer" if whole else "a number"
-                raise ValueError(f"expected {where} as {kind} in [{low}, {high}], given {value!r}")
-        elif "choices" in f.metadata and value not in f.metadata["choices"]:
-            raise ValueError(f"expected {where} as one of {f.metadata['choices']}, given {value!r}")
-        elif isinstance(f.default, bool) and not isinstance(value, bool):
-            raise ValueError(f"expected {where} as a bool, given {value!r}")
-        elif isinstance(f.default, tuple) and not all(type(n) is int and n >= 1 for n in value):
-            raise ValueError(f"expected {where} as positive integers, given {value!r}")
 
 
 class PPO(Agent):

@@ -157,7 +157,7 @@ def test_sequential_refuses_what_is_no_module():
 def test_non_finite_values_are_named(rng):
     net = mlp([3, 4, 2], rng=rng)
     net.flat.grad[14] = np.nan
-    with pytest.raises(deepnp.NonFiniteError, match='gradient of parameter "0.bias" holds nan'):
+    with pytest.raises(deepnp.NonFiniteError, match=r'gradient of parameter "0\.bias" holds nan'):
         net.flat.check_finite(net.flat.grad, "gradient")
     huge = np.full(len(net.flat), 1e30, np.float32)
     with np.errstate(over="ignore"):

@@ -92,9 +92,8 @@ def test_entropy_is_what_samples_say(make, shared, rng):
 
 def test_gaussian_log_prob_written_out(kernels):
     d = DiagonalGaussian(np.array([[1.0, -2.0]]), np.array([0.5, 2.0]))
-    expected = sum(
-        math.log(math.exp(-0.5 * ((a - m) / s) ** 2) / (s * math.sqrt(2 * math.pi))) for a, m, s in [(0.0, 1.0, 0.5), (1.0, -2.0, 2.0)]
-    )
+    each = [(0.0, 1.0, 0.5), (1.0, -2.0, 2.0)]
+    expected = sum(math.log(math.exp(-0.5 * ((a - m) / s) ** 2) / (s * math.sqrt(2 * math.pi))) for a, m, s in each)
     assert d.log_prob(np.array([[0.0, 1.0]]))[0] == pytest.approx(expected, rel=1e-12)
 
 
@@ -134,7 +133,7 @@ def test_policies_start_undecided_at_the_given_sigma(rng):
         d = GaussianPolicy((4, 6, 2), Tanh, sigma, 0.7, rng).predict(rng.normal(size=(5, 4)).astype(np.float32))
         np.testing.assert_allclose(d.sigma, 0.7, rtol=0.02)
         assert np.abs(d.mean).max() < 0.1
-    with pytest.raises(ValueError, match='given "wide"|given \'wide\''):
+    with pytest.raises(ValueError, match="given 'wide'"):
         GaussianPolicy((4, 6, 2), Tanh, "wide", 0.7, rng)
     p = CategoricalPolicy((4, 6, 3), Tanh, rng).predict(rng.normal(size=(5, 4)).astype(np.float32))
     assert p.entropy().min() > 0.99 * math.log(3)

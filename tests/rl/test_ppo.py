@@ -35,7 +35,8 @@ def test_solves_a_trivial_discrete_environment(mode):
 
 def test_value_of_endless_reward_reaches_its_limit():
     """Always truncated, reward 1 a step: V must be 1/(1 − γ) = 10, not the 4.1 that five steps are worth."""
-    agent = small(vectorize(Endless, 8), gamma=0.9, num_envs=8, scale_rewards=False, epochs=10, lr=1e-2, value_coef=1.0, max_grad_norm=10)
+    fast = dict(epochs=10, lr=1e-2, value_coef=1.0, max_grad_norm=10)
+    agent = small(vectorize(Endless, 8), gamma=0.9, num_envs=8, scale_rewards=False, **fast)
     agent.learn(20_000)
     value = agent.value.predict(agent.observe(np.zeros((1, 1), np.float32)))[0, 0]
     assert value == pytest.approx(10, rel=0.05)
@@ -152,8 +153,10 @@ def test_minibatches_cover_everything_once(rng):
 class TestBadInput:
     @pytest.mark.parametrize(
         ("field", "value"),
-        [("gamma", 1.5), ("lr", -1), ("epochs", 0), ("batch_size", 2.5), ("hidden", (64, 0)), ("sigma", "wide")]
-        + [("activation", "gelu7"), ("horizon", 0), ("clip", 0), ("rollback", 1), ("num_envs", 0), ("lam", float("nan"))],
+        [
+            *[("gamma", 1.5), ("lr", -1), ("epochs", 0), ("batch_size", 2.5), ("hidden", (64, 0)), ("sigma", "wide")],
+            *[("activation", "gelu7"), ("horizon", 0), ("clip", 0), ("rollback", 1), ("num_envs", 0), ("lam", float("nan"))],
+        ],
     )
     def test_config_names_field_expected_and_given(self, field, value):
         with pytest.raises(ValueError, match=f"expected PPOConfig.{field} as .*given") as caught:
