@@ -93,4 +93,4 @@ def _step(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
         d = g[i] + l2 * theta[i]
         m[i] = b1 * m[i] + (one - b1) * d
         v[i] = b2 * v[i] + (one - b2) * d * d
-        theta[i] -= alpha * m[i] / (root * v[i] ** (one / 2) + eps) + decay * theta[i]
+        theta[i] -= alpha * m[i] / (root * np.sqrt(v[i]) + eps) + decay * theta[i]

@@ -9,6 +9,7 @@ Everything is written whole or not at all, and nothing of another run is overwri
 
 import csv
 import io
+import math
 import os
 import time
 from dataclasses import asdict
@@ -39,15 +40,31 @@ class Run:
     """
 
     def __init__(self, folder: str | os.PathLike, agent: Agent, env: str, checkpoint_seconds: float = 60.0):
-        self.folder = Path(folder)
+        self._open(folder, checkpoint_seconds)
         if (self.folder / "config.json").exists():
             raise FileExistsError(f"{self.folder} holds a run already: expected a new folder")
-        self.checkpoint = self.folder / "checkpoints" / "last.safetensors"
-        self.rows: list[dict[str, float]] = []
-        self._every, self._saved = checkpoint_seconds, time.monotonic()
-        self._start = time.monotonic()
         record = {"algorithm": type(agent).__name__, "env": env, "seed": agent.seed, "config": asdict(agent.config)}
         save_json(self.folder / "config.json", record)
+
+    @classmethod
+    def resume(cls, folder: str | os.PathLike, agent: Agent, checkpoint_seconds: float = 60.0) -> "Run":
+        """Go on with a run whose checkpoint `agent` was loaded from; rows beyond the checkpoint are dropped."""
+        run = cls.__new__(cls)
+        run._open(folder, checkpoint_seconds)
+        columns = read_progress(folder)
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        kept = [row for row in rows if row["steps"] <= agent.steps]
+        run.rows = [{name: "" if value != value else value for name, value in row.items()} for row in kept]  # NaN: blank
+        run._start -= kept[-1]["seconds"] if kept else 0.0
+        write_atomically(run.folder / "progress.csv", lambda file: file.write(run._text(run.rows, header=True)))
+        return run
+
+    def _open(self, folder, checkpoint_seconds):
+        self.folder = Path(folder)
+        self.checkpoint = checkpoint_of(folder)
+        self.rows: list[dict] = []
+        self._every, self._saved = checkpoint_seconds, -math.inf  # the first iteration is saved at once
+        self._start = time.monotonic()
 
     def __call__(self, agent: Agent, metrics: dict[str, float]) -> None:
         """Take down one iteration."""
@@ -72,11 +89,16 @@ class Run:
 
     def _text(self, rows, header) -> bytes:
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]), lineterminator="\n")
-        if header:
+        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]) if self.rows else [], lineterminator="\n")
+        if header and rows:
             writer.writeheader()
         writer.writerows(rows)
         return text.getvalue().encode()
+
+
+def checkpoint_of(folder: str | os.PathLike) -> Path:
+    """Where a run keeps its latest checkpoint."""
+    return Path(folder) / "checkpoints" / "last.safetensors"
 
 
 def read_progress(folder: str | os.PathLike) -> dict[str, list[float]]:

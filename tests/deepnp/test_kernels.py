@@ -1,5 +1,8 @@
 """Numba kernels that stand under float32 only, or that the op harness does not reach."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -25,3 +28,15 @@ def test_relu_at_its_kink_has_slope_zero(dtype, kernels):
     y, cache = relu.forward(np.zeros(3, dtype))
     np.testing.assert_array_equal(y, 0)
     np.testing.assert_array_equal(relu.backward(np.ones(3, dtype), cache), 0)
+
+
+def test_a_second_process_does_not_compile():
+    code = """
+import numpy as np
+from deepnp.ops.activation import tanh
+tanh.add_bias(np.zeros((2, 3), np.float32), np.zeros(3, np.float32))
+stats = tanh._add_bias.compiled.stats
+print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+    outputs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    assert outputs[1].split() == ["1", "0"]

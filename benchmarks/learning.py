@@ -1,0 +1,64 @@
+"""Does PPO learn?        python -m benchmarks.learning cartpole pendulum halfcheetah walker2d
+
+Trains each named task with the settings below and prints the returns of 20 deterministic episodes of the final policy
+(evaluation seed 1), one line a seed. Curves go to runs/learning/<task>-<seed>/.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import deepnp
+from rl import PPO, PPOConfig, evaluate
+from rl.training.curves import plot_run
+from rl.training.run import Run
+
+
+@dataclass(frozen=True)
+class Task:
+    """An environment, its budget and PPO's settings for it."""
+
+    env: str
+    steps: int
+    config: PPOConfig
+
+
+MUJOCO = dict(num_envs=8, steps=256, batch_size=64, epochs=10, lr=3e-4, initial_sigma=0.6)
+TASKS = {
+    "cartpole": Task("CartPole-v1", 100_000, PPOConfig(num_envs=8, steps=128, batch_size=256, lr=1e-3)),
+    "pendulum": Task("Pendulum-v1", 200_000, PPOConfig(num_envs=8, steps=256, batch_size=64, gamma=0.9, lr=1e-3)),
+    "halfcheetah": Task("HalfCheetah-v5", 1_000_000, PPOConfig(**MUJOCO)),
+    "walker2d": Task("Walker2d-v5", 1_000_000, PPOConfig(**MUJOCO)),
+}
+
+
+def train(name: str, seed: int) -> str:
+    """Train one task with one seed; returns the line to print."""
+    task = TASKS[name]
+    agent = PPO(task.env, task.config, seed=seed)
+    folder = Path("runs") / "learning" / f"{name}-{seed}"
+    run = Run(folder, agent, task.env)
+    start = time.perf_counter()
+    agent.learn(task.steps, run)
+    seconds = time.perf_counter() - start
+    run.save(agent)
+    plot_run(folder, {"episode_return": "return while learning"}, f"{task.env}, seed {seed}")
+    returns = evaluate(agent, task.env, 20)
+    spread = f"{returns.mean():8.1f} ± {returns.std():6.1f} (worst {returns.min():.1f})"
+    return f"{task.env:16} seed {seed}  {agent.steps:9,} steps  {seconds:5.0f} s  return {spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", nargs="+", choices=TASKS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    options = parser.parse_args()
+    print(f"{deepnp.get_num_threads()} threads")
+    for name in options.task:
+        for seed in options.seeds:
+            print(train(name, seed), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""How fast is PPO?        python -m benchmarks.ppo [--peer /path/to/venv/bin/python]
+
+Everything is measured in one run, because machines drift; only the ratios count.
+
+1. The Walker with examples/train_walker.py's settings: the environment alone (the bare Batch loop), the learner alone (its
+   updates on one rollout), and whole training; the update's share, and its time against its own matrix products alone.
+2. With a Python that has Stable-Baselines3 (--peer, or this one): whole training on the Walker and the learner's own time
+   per step, with the same network, epochs, batch, rollout and copies. Theirs gets the same native batch of walkers, and
+   (their usual way) a DummyVecEnv of single ones.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+import deepnp
+import envs  # noqa: F401  (registers deepnp/…)
+from deepnp.backend import one_blas_thread, side_by_side
+from examples.train_walker import ENV, WALKER
+from rl import PPO, PPOConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+SB3_DEFAULTS = dict(num_envs=8, steps=256, batch_size=64, epochs=10, hidden=(64, 64))
+
+
+def seconds(function, repeats: int) -> float:
+    """Median time of one call."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def environment_alone(agent: PPO, decisions: int) -> float:
+    """Seconds a decision of one walker, in the bare loop over mujoco.batch with fresh random controls."""
+    body, drive = agent.env.core.body, agent.env.core.drive
+    rng = np.random.default_rng(0)
+    targets = rng.uniform(-1, 1, (decisions, *drive.targets.shape))
+    agent.env.reset(seed=0)
+    start = time.perf_counter()
+    for t in range(decisions):
+        body.ctrl[:] = drive.angles(targets[t])
+        body.batch.step(nstep=body.frame_skip)
+        if t % 25 == 24:  # walkers that lie on the floor have more contacts, and would be slower than those that walk
+            agent.env.reset()
+    return (time.perf_counter() - start) / decisions / agent.env.num_envs
+
+
+def gemms_alone(agent: PPO) -> float:
+    """Seconds of the matrix products of one iteration's updates, with their real shapes and orientations, and nothing else."""
+    c = agent.config
+    rows = c.batch_size
+    sizes = [agent.space.observations, *c.hidden]
+    rng = np.random.default_rng(0)
+
+    def network(outputs):
+        widths = [*sizes, outputs]
+        x = [rng.normal(size=(rows, w)).astype(np.float32) for w in widths]
+        weights = [rng.normal(size=(o, i)).astype(np.float32) for i, o in pairwise(widths)]
+
+        def chain():
+            for _ in range(c.epochs * round(c.num_envs * c.steps / rows)):
+                for i, w in enumerate(weights):
+                    np.matmul(x[i], w.T)
+                for i, w in reversed(list(enumerate(weights))):
+                    np.matmul(x[i + 1].T, x[i])
+                    if i:
+                        np.matmul(x[i + 1], w)
+
+        return chain
+
+    policy, value = network(agent.space.actions), network(1)
+    return seconds(lambda: side_by_side(policy, value), 5)
+
+
+def ours(config: PPOConfig, iterations: int) -> dict[str, float]:
+    """Seconds per environment step: whole training, its update, its collection."""
+    agent = PPO(ENV, config, seed=0)
+    agent.learn(2 * config.num_envs * config.steps)  # compiles, fills caches
+    updates = 0.0
+    plain_update = agent.update
+
+    def timed_update(rollout, progress):
+        nonlocal updates
+        start = time.perf_counter()
+        result = plain_update(rollout, progress)
+        updates += time.perf_counter() - start
+        return result
+
+    agent.update = timed_update
+    steps, start = agent.steps, time.perf_counter()
+    agent.learn(steps + iterations * config.num_envs * config.steps)
+    whole = time.perf_counter() - start
+    count = agent.steps - steps
+    with one_blas_thread():
+        alone = environment_alone(agent, 100)
+        gemms = gemms_alone(agent) / (config.num_envs * config.steps)
+    return {"whole": whole / count, "update": updates / count, "environment": alone, "gemms": gemms}
+
+
+def theirs(python: str, config: PPOConfig, native: bool, iterations: int) -> dict[str, float] | None:
+    """The same numbers of Stable-Baselines3 in another interpreter; None where it is not installed."""
+    settings = dict(num_envs=config.num_envs, steps=config.steps, batch_size=config.batch_size, epochs=config.epochs)
+    settings |= dict(hidden=list(config.hidden), native=native, iterations=iterations, threads=deepnp.get_num_threads())
+    command = [python, str(ROOT / "benchmarks" / "peer_sb3.py"), json.dumps(settings)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if result.returncode:
+        print(f"   (no Stable-Baselines3 in {python}: {result.stderr.strip().splitlines()[-1]})")
+        return None
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def compare(title: str, config: PPOConfig, python: str, iterations: int) -> None:
+    own = ours(config, iterations)
+    learner = own["whole"] - own["environment"]
+    rate = {name: f"{1 / value:9,.0f} steps/s" for name, value in {**own, "learner": learner}.items()}
+    print(f"\n{title}")
+    print(f"   N={config.num_envs} T={config.steps} batch={config.batch_size} epochs={config.epochs} hidden={config.hidden}")
+    print(f"   environment alone  {rate['environment']}")
+    print(f"   learner alone      {rate['learner']}   ({1e6 * learner:.0f} µs a step)")
+    print(f"   whole training     {rate['whole']}   {own['environment'] / own['whole']:.0%} of the environment alone")
+    print(
+        f"   update             {own['update'] / own['whole']:.0%} of training, {own['update'] / own['gemms']:.2f} × its own GEMMs"
+    )
+    for native, name in ((True, "native batch"), (False, "DummyVecEnv")):
+        peer = theirs(python, config, native, max(1, iterations // 10))
+        if peer is None:
+            return
+        print(f"   Stable-Baselines3 on a {name}: {1 / peer['whole']:,.0f} steps/s, learner {1e6 * peer['learner']:.0f} µs")
+        print(
+            f"      our whole training is {peer['whole'] / own['whole']:.1f} × as fast, our learner {peer['learner'] / learner:.1f} ×"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", default=sys.executable, help="a Python with stable-baselines3, gymnasium, mujoco, numba")
+    parser.add_argument("--iterations", type=int, default=40)
+    options = parser.parse_args()
+    print(f"{deepnp.get_num_threads()} threads, {ENV}")
+    compare("The example's settings", PPOConfig(num_envs=64, **WALKER), options.peer, options.iterations)
+    compare("Stable-Baselines3's default settings", PPOConfig(**SB3_DEFAULTS), options.peer, options.iterations)
+
+
+if __name__ == "__main__":
+    main()
