@@ -134,10 +134,9 @@ def compare(title: str, config: PPOConfig, python: str, iterations: int) -> None
         peer = theirs(python, config, native, max(1, iterations // 10))
         if peer is None:
             return
-        print(f"   Stable-Baselines3 on a {name}: {1 / peer['whole']:,.0f} steps/s, learner {1e6 * peer['learner']:.0f} µs")
-        print(
-            f"      our whole training is {peer['whole'] / own['whole']:.1f} × as fast, our learner {peer['learner'] / learner:.1f} ×"
-        )
+        whole, alone = peer["whole"] / own["whole"], peer["learner"] / learner
+        print(f"   Stable-Baselines3, {name}: {1 / peer['whole']:,.0f} steps/s, learner {1e6 * peer['learner']:.0f} µs a step")
+        print(f"      our whole training is {whole:.1f} × as fast, our learner {alone:.1f} ×")
 
 
 def main() -> None:
