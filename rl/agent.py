@@ -3,7 +3,6 @@
 An algorithm subclasses `Agent` once, sets `Config`, and implements three methods: `iterate`, `state_dict`, `load_state_dict`.
 """
 
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from deepnp import NonFiniteError
 from deepnp.backend import one_blas_thread
 from deepnp.storage import load_tensors, save_tensors
 from rl.parts.environments import EnvLike, Resumable, make_vector
@@ -125,7 +125,7 @@ class Agent(ABC):
         Raises
         ------
         NonFiniteError
-            If a loss, gradient, observation or reward is NaN or infinite.
+            If a loss, gradient, observation or reward is NaN or infinite; the message names it and the step.
         """
         if total_steps != int(total_steps) or total_steps < 1:
             raise ValueError(f"expected total_steps >= 1, given {total_steps}")
@@ -135,7 +135,10 @@ class Agent(ABC):
             self.collector = Collector(self.env, seed=int(self.rngs["environment"].integers(2**31)))
         with one_blas_thread():  # environment threads and our own side-by-side work beat a threaded BLAS
             while self.steps < total_steps:
-                metrics = self.iterate(self.steps / total_steps)
+                try:
+                    metrics = self.iterate(self.steps / total_steps)
+                except NonFiniteError as error:
+                    raise NonFiniteError(f"at step {self.steps}: {error}") from error
                 if callback is not None and callback(self, metrics) is False:
                     break
         return self
@@ -225,8 +228,3 @@ def spawn_rngs(seed: int, *names: str) -> dict[str, np.random.Generator]:
     """Independent generators from one seed, by name."""
     sequences = np.random.SeedSequence(seed).spawn(len(names))
     return {name: np.random.default_rng(s) for name, s in zip(names, sequences, strict=True)}
-
-
-def config_json(config: Any) -> str:
-    """A Config as readable JSON."""
-    return json.dumps(asdict(config), indent=2)

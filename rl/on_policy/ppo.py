@@ -168,7 +168,7 @@ class PPO(Agent):
                     advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
                 log_prob = distribution.log_prob(chosen)
                 loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob.take(rows), advantage, clip)
-                check_finite("policy loss", loss, self.steps)
+                check_finite("policy loss", loss)
                 gradient = distribution.log_prob_backward(chosen, dlog_prob)
                 if entropy_coef:  # the loss has −β·mean H
                     bonus = distribution.entropy_backward(np.full(len(rows), -entropy_coef / len(rows), np.float32))
@@ -196,7 +196,7 @@ class PPO(Agent):
             for rows in minibatches(len(observations), c.batch_size, self.rngs["value"]):
                 v = value.forward(observations.take(rows, axis=0))[:, 0]
                 loss, dv = value_loss(v, old_values.take(rows), targets.take(rows), c.value_clip)
-                check_finite("value loss", loss, self.steps)
+                check_finite("value loss", loss)
                 value.zero_grad()
                 value.backward(c.value_coef * dv[:, None], inputs=False)
                 clip_grad_norm(value.flat, c.max_grad_norm)
@@ -247,7 +247,7 @@ def minibatches(size: int, batch_size: int, rng: np.random.Generator) -> list[np
     return np.array_split(rng.permutation(size), max(1, round(size / batch_size)))
 
 
-def check_finite(what: str, value: float, step: int) -> None:
-    """Raise NonFiniteError, naming what and when, unless the value is finite."""
+def check_finite(what: str, value: float) -> None:
+    """Raise NonFiniteError, naming what, unless the value is finite."""
     if not np.isfinite(value):
-        raise NonFiniteError(f"{what} is {value} at step {step}")
+        raise NonFiniteError(f"the {what} is {value}")

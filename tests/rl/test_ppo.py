@@ -210,15 +210,24 @@ class TestBadInput:
             PPO.load(tmp_path / "agent.safetensors", Counter())
 
     def test_nan_reward_stops_training(self):
-        with pytest.raises(NonFiniteError, match="environment returned reward nan"):
+        with pytest.raises(NonFiniteError, match="at step 0: the environment returned reward nan"):
             small(Counter(3, broken="reward"), steps=8).learn(100)
 
     def test_exploding_loss_stops_training_and_is_named(self):
         agent = small(vectorize(Target, 4), num_envs=4)
         agent.value.flat.data[3] = np.nan
-        with pytest.raises(NonFiniteError, match=r"loss is nan at step 0"), np.errstate(all="ignore"):
+        with pytest.raises(NonFiniteError, match=r"at step 0: the (value|policy) loss is nan"), np.errstate(all="ignore"):
             agent.learn(512)
         assert agent.steps == 0
+
+    def test_non_finite_gradient_is_named_with_its_step(self):
+        agent = small(vectorize(Target, 4), num_envs=4).learn(128)
+        agent.value.backward = lambda dy, inputs: agent.value.flat.grad.fill(np.inf)
+        with (
+            pytest.raises(NonFiniteError, match=r'at step 128: gradient of parameter "0\.weight" holds inf'),
+            np.errstate(all="ignore"),
+        ):
+            agent.learn(512)
 
     def test_wrong_config_type_and_seed(self):
         with pytest.raises(TypeError, match="expected a PPOConfig, given dict"):
