@@ -135,14 +135,15 @@ def get_num_threads() -> int:
     return _settings.threads
 
 
-def side_by_side(*functions: Callable[[], object]) -> list:
+def side_by_side(*functions: Callable[[], object], worthwhile: bool = True) -> list:
     """Results of independent functions, run at the same time where there are threads, each with one BLAS thread.
 
-    Two small networks on two threads beat one network after the other on a two-thread BLAS. The results do not
-    depend on the number of threads.
+    Two middling networks on two threads beat one network after the other on a two-thread BLAS. Tiny ones do not: their
+    threads spend their time handing Python's lock to each other, and a caller that knows says `worthwhile=False`.
+    The results do not depend on any of this.
     """
     with one_blas_thread():
-        if get_num_threads() == 1 or len(functions) == 1:
+        if get_num_threads() == 1 or len(functions) == 1 or not worthwhile:
             return [f() for f in functions]
         with ThreadPoolExecutor(min(len(functions), get_num_threads()) - 1 or 1) as pool:
             others = [pool.submit(f) for f in functions[1:]]

@@ -10,11 +10,12 @@
         stop the policy's epochs early if KL(π_old‖π) > d_target
 
 The policy and the value share no parameter, so the two descents are independent programs: they run side by side on two
-threads, and the result does not depend on the number of threads.
+threads where they are large enough, and the result does not depend on the number of threads.
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), O observation, A action dimensions.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,9 @@ from rl.parts.policies import CategoricalPolicy, GaussianPolicy, Policy
 from rl.parts.returns import gae
 from rl.parts.rollout import Rollout
 from rl.parts.spaces import SpaceInfo
-from rl.parts.surrogate import clipped_surrogate, value_loss
+from rl.parts.surrogate import clipped_surrogate, standardize, value_loss
+
+SIDE_BY_SIDE_WORK = 4_000_000  # rows × parameters of a minibatch from which two threads are faster than one
 
 
 @dataclass(frozen=True)
@@ -149,23 +152,24 @@ class PPO(Agent):
         policy_metrics, value_metrics = side_by_side(
             lambda: self._update_policy(*data, old, clip, entropy_coef),
             lambda: self._update_value(observations, values[rollout.alive], targets),
+            worthwhile=c.batch_size * len(self.policy.flat) > SIDE_BY_SIDE_WORK,
         )
         variance = float(np.var(targets))
         explained = 1 - float(np.var(targets - values[rollout.alive])) / variance if variance > 0 else 0.0
         return {**policy_metrics, **value_metrics, "explained_variance": explained, "lr": lr}
 
     def _update_policy(self, observations, actions, advantages, old, clip, entropy_coef):
-        c, policy, optimizer = self.config, self.policy, self.policy_optimizer
+        c, policy, flat, optimizer = self.config, self.policy, self.policy.flat, self.policy_optimizer
         old_log_prob = old.log_prob(actions)
         log, epoch, kl = [], 0, 0.0
         for epoch in range(1, c.epochs + 1):  # noqa: B007  (reported)
-            before = (policy.flat.data.copy(), {k: v.copy() for k, v in optimizer.state_dict().items()}) if c.rollback else None
+            before = (flat.data.copy(), {k: v.copy() for k, v in optimizer.state_dict().items()}) if c.rollback else None
             for rows in minibatches(len(observations), c.batch_size, self.rngs["policy"]):
                 distribution = policy.forward(observations.take(rows, axis=0))
                 chosen = actions.take(rows, axis=0)
                 advantage = advantages.take(rows)
                 if c.normalize_advantages:
-                    advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+                    advantage = standardize(advantage)
                 log_prob = distribution.log_prob(chosen)
                 loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob.take(rows), advantage, clip)
                 check_finite("policy loss", loss)
@@ -173,16 +177,16 @@ class PPO(Agent):
                 if entropy_coef:  # the loss has −β·mean H
                     bonus = distribution.entropy_backward(np.full(len(rows), -entropy_coef / len(rows), np.float32))
                     gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
-                policy.zero_grad()
+                flat.zero_grad()
                 policy.backward(gradient, inputs=False)
-                clip_grad_norm(policy.flat, c.max_grad_norm)
+                clip_grad_norm(flat, c.max_grad_norm)
                 optimizer.step()
                 log.append((loss, info["kl"], info["clip_fraction"]))
             kl = float(old.take(rows).kl(policy.predict(observations[rows])).mean())
             if c.target_kl is not None and kl > c.target_kl:
                 # The value goes on: its targets do not depend on the policy (line 64 halts both).
                 if before is not None:
-                    policy.flat.data[...] = before[0]
+                    flat.data[...] = before[0]
                     optimizer.load_state_dict(before[1])
                 break
         loss, approximate_kl, clipped = np.mean(log, axis=0).tolist()
@@ -191,15 +195,15 @@ class PPO(Agent):
         return {**named, "entropy": entropy, "epochs": epoch}
 
     def _update_value(self, observations, old_values, targets):
-        c, value, optimizer, losses = self.config, self.value, self.value_optimizer, []
+        c, value, flat, optimizer, losses = self.config, self.value, self.value.flat, self.value_optimizer, []
         for _ in range(c.epochs):
             for rows in minibatches(len(observations), c.batch_size, self.rngs["value"]):
                 v = value.forward(observations.take(rows, axis=0))[:, 0]
                 loss, dv = value_loss(v, old_values.take(rows), targets.take(rows), c.value_clip)
                 check_finite("value loss", loss)
-                value.zero_grad()
+                flat.zero_grad()
                 value.backward(c.value_coef * dv[:, None], inputs=False)
-                clip_grad_norm(value.flat, c.max_grad_norm)
+                clip_grad_norm(flat, c.max_grad_norm)
                 optimizer.step()
                 losses.append(loss)
         return {"value_loss": float(np.mean(losses))}
@@ -249,5 +253,5 @@ def minibatches(size: int, batch_size: int, rng: np.random.Generator) -> list[np
 
 def check_finite(what: str, value: float) -> None:
     """Raise NonFiniteError, naming what, unless the value is finite."""
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         raise NonFiniteError(f"the {what} is {value}")

@@ -12,6 +12,27 @@ from deepnp.backend import kernel_runs, ordered_kernel
 LOG_RATIO_LIMIT = 20.0  # e^20: beyond any ratio that matters, far from overflow
 
 
+def standardize(x):
+    """(x − mean x)/(std x + 1e-8): advantages (B,) of a minibatch -> (B,)."""
+    if not kernel_runs(x):
+        return (x - x.mean()) / (x.std() + 1e-8)
+    out = np.empty_like(x)
+    _standardize(x, out)
+    return out
+
+
+@ordered_kernel
+def _standardize(x, out):
+    mean, variance = 0.0, 0.0
+    for i in range(len(x)):
+        mean += x[i] / len(x)
+    for i in range(len(x)):
+        variance += (x[i] - mean) ** 2 / len(x)
+    scale = 1 / (math.sqrt(variance) + 1e-8)
+    for i in range(len(x)):
+        out[i] = (x[i] - mean) * scale
+
+
 def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float):
     """−L^CLIP of Schulman et al. 2017, Eq. 7 (the thesis's Eq. 18), to be minimised.
 

@@ -6,7 +6,7 @@ import pytest
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl.parts.normalize import ObservationNormalizer, RewardScaler, RunningMoments
 from rl.parts.returns import gae, monte_carlo_returns, n_step_returns, td_errors
-from rl.parts.surrogate import clipped_surrogate, value_loss
+from rl.parts.surrogate import clipped_surrogate, standardize, value_loss
 
 T, N, GAMMA = 12, 4, 0.9
 
@@ -67,6 +67,14 @@ class TestReturns:
 
 
 class TestSurrogate:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_standardize(self, rng, dtype, kernels):
+        x = rng.normal(3, 2, 50).astype(dtype)
+        y = standardize(x)
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y, (x - np.mean(x)) / np.std(x), rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(standardize(np.ones(1, dtype)), 0)
+
     @pytest.mark.parametrize("seed", range(5))
     def test_gradient_on_both_sides_of_both_clips(self, seed, kernels):
         rng = np.random.default_rng(seed)
