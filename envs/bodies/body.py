@@ -48,6 +48,11 @@ class Body:
         self.qpos[ids], self.qvel[ids], self.ctrl[ids] = qpos, qvel, ctrl
         self.batch.forward(ids)
 
+    def put_down(self, ids: np.ndarray, geoms: np.ndarray) -> None:
+        """Lower or lift the copies `ids` until the lowest of `geoms` just touches the floor."""
+        self.qpos[ids, 2] -= self.heights(geoms)[ids].min(axis=1)
+        self.batch.forward(ids)
+
     def step(self) -> None:
         """One decision: `frame_skip` substeps. `diverged` tells the copies that MuJoCo had to give up."""
         before = self.batch.warning.copy()

@@ -59,6 +59,10 @@ class JointDrive:
         cap = (self.strengths[:, self._limbs] + 1) / 2 * self._force_limit
         self._force_range[:, :, 0], self._force_range[:, :, 1] = -cap, cap
 
+    def aim(self, ids: np.ndarray, angles: np.ndarray) -> None:
+        """Aim the copies `ids` at joint angles (len(ids), J) in radians, as far as the limits allow."""
+        self.targets[ids] = np.clip(2 * (angles - self.low) / (self.high - self.low) - 1, -1, 1)
+
     def reset(self, ids: np.ndarray) -> None:
         """Targets and strengths of the copies `ids` back to zero: mid-range, half force."""
         self.targets[ids], self.strengths[ids] = 0, 0

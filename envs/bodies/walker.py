@@ -14,7 +14,6 @@ A decision is `frame_skip` substeps of 5 ms with the action held.
 
 from pathlib import Path
 
-import mujoco
 import numpy as np
 from gymnasium import spaces
 from numba import njit
@@ -46,15 +45,19 @@ class Walker(Core):
         Native threads; 0 takes every processor that this process may use.
     noise : float
         Half-width of the uniform noise on the initial joint angles (rad) and velocities (rad/s).
+    stride : float
+        An episode begins with one leg forward and the other back by up to this hip angle (rad), left or right by chance:
+        so the walker learns to lead with either leg.
     """
 
-    def __init__(self, num_envs: int = 1, frame_skip: int = 8, num_threads: int = 0, noise: float = 0.05):
-        if not 0 <= noise < np.inf:
-            raise ValueError(f"expected noise >= 0, given {noise}")
+    def __init__(self, num_envs: int = 1, frame_skip: int = 8, num_threads: int = 0, noise: float = 0.05, stride: float = 0.3):
+        for name, value in (("noise", noise), ("stride", stride)):
+            if not 0 <= value < np.pi / 4:
+                raise ValueError(f"expected {name} in [0, π/4), given {value}")
         self.body = Body(Path(__file__).with_name("walker.xml"), num_envs, frame_skip, num_threads)
         model = self.body.model
         self.num_envs = num_envs
-        self.noise = noise
+        self.noise, self.stride = noise, stride
         self.render_fps = 1 / (frame_skip * model.opt.timestep)
         joint_bodies = model.jnt_bodyid[model.actuator_trnid[:, 0]]
         limb_of_body = {model.body(name).id: i for i, name in enumerate(LIMBS)}
@@ -73,19 +76,24 @@ class Walker(Core):
         batch = self.body.batch
         self._xquat, self._xipos, self._cvel = batch.bind("xquat"), batch.bind("xipos"), batch.bind("cvel")
         self._com = batch.bind("subtree_com")
-        self._start_height = self._standing_height()
+        hips = [model.joint(name).qposadr[0] for name in ("left_leg_y", "right_leg_y")]
+        ankles = [model.joint(name).qposadr[0] for name in ("left_foot_y", "right_foot_y")]
+        self._step = np.zeros(model.nq)  # one leg forward, the other back, soles level
+        self._step[[hips[0], ankles[1]]], self._step[[hips[1], ankles[0]]] = 1, -1
 
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
         model, drive = self.body.model, self.drive
         drive.reset(ids)
         qpos = np.tile(model.qpos0, (len(ids), 1))
         qvel = np.zeros((len(ids), model.nv))
-        qpos[:, 2] = self._start_height
         qpos[:, drive.qpos_address] = drive.angles(drive.targets[ids])
         for row, i in enumerate(ids):
+            qpos[row] += rngs[i].uniform(-self.stride, self.stride) * self._step
             qpos[row, drive.qpos_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
             qvel[row, drive.qvel_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
+        drive.aim(ids, qpos[:, drive.qpos_address])
         self.body.reset(ids, qpos, qvel, drive.angles(drive.targets[ids]))
+        self.body.put_down(ids, self._feet)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         targets = self.drive.targets.shape[1]
@@ -121,14 +129,6 @@ class Walker(Core):
     def close(self) -> None:
         self.body.close()
 
-    def _standing_height(self) -> float:
-        """Height of the chest at which the soles of the half-crouch just touch the floor."""
-        model = self.body.model
-        data = mujoco.MjData(model)
-        data.qpos[self.drive.qpos_address] = self.drive.angles(np.zeros(model.nu))
-        mujoco.mj_kinematics(model, data)
-        return float(data.qpos[2] - (data.geom_xpos[self._feet[0], 2] - model.geom_size[self._feet[0], 2]))
-
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _observe(xquat, xipos, cvel, com, targets, strengths, grounded, layout, out):
@@ -162,8 +162,8 @@ def _observe(xquat, xipos, cvel, com, targets, strengths, grounded, layout, out)
 class WalkerEnv(SingleEnv):
     """One walker; keyword arguments are `Walker`'s."""
 
-    def __init__(self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.05):
-        super().__init__(Walker(1, frame_skip, 1, noise), render_mode)
+    def __init__(self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.05, stride: float = 0.3):
+        super().__init__(Walker(1, frame_skip, 1, noise, stride), render_mode)
 
 
 class WalkerVectorEnv(CoreVectorEnv):
@@ -178,5 +178,6 @@ class WalkerVectorEnv(CoreVectorEnv):
         frame_skip: int = 8,
         num_threads: int = 0,
         noise: float = 0.05,
+        stride: float = 0.3,
     ):
-        super().__init__(Walker(num_envs, frame_skip, num_threads, noise), max_episode_steps, autoreset_mode, render_mode)
+        super().__init__(Walker(num_envs, frame_skip, num_threads, noise, stride), max_episode_steps, autoreset_mode, render_mode)

@@ -35,12 +35,12 @@ def test_counts_are_the_thesis():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_vector_equals_singles_step_for_step(mode):
-    """450 steps of 3 copies, with falls and (through a short limit) truncations."""
-    batch = vector(3, mode, max_episode_steps=23)
-    singles = SyncVectorEnv([lambda: gymnasium.make(ENV, max_episode_steps=23)] * 3, autoreset_mode=mode)
+    """900 steps of 3 copies, with falls and (through a short limit) truncations."""
+    batch = vector(3, mode, max_episode_steps=40)
+    singles = SyncVectorEnv([lambda: gymnasium.make(ENV, max_episode_steps=40)] * 3, autoreset_mode=mode)
     rng, falls, limits = np.random.default_rng(0), 0, 0
     (a, info_a), (b, info_b) = batch.reset(seed=5), singles.reset(seed=5)
-    for _ in range(450):
+    for _ in range(900):
         np.testing.assert_array_equal(a, b)
         same_infos(info_a, info_b)
         actions = rng.uniform(-1, 1, (3, 36)).astype(np.float32)
@@ -164,6 +164,16 @@ def test_lowest_points_are_where_contacts_begin(rng):
     assert apart > 50
 
 
+def test_episodes_begin_standing_with_either_leg_forward():
+    core = Walker(64)
+    core.reset(np.arange(64), [np.random.default_rng(i) for i in range(64)])
+    feet = core.body.heights(core._feet)
+    np.testing.assert_allclose(feet.min(axis=1), 0, atol=1e-12)
+    left = core.body.geom_xpos[:, core._feet[0], 0] > core.body.geom_xpos[:, core._feet[1], 0]
+    assert 20 < left.sum() < 44
+    assert (core.body.heights(core._upper) > 0.3).all()
+
+
 def test_strength_caps_the_drives_force():
     core = Walker(2, frame_skip=1)
     core.reset(np.arange(2), [np.random.default_rng(0)] * 2)
@@ -252,7 +262,8 @@ class TestBadInput:
             (dict(num_envs=0), "num_envs >= 1, given 0"),
             (dict(frame_skip=0), "frame_skip >= 1, given 0"),
             (dict(num_threads=-1), "num_threads >= 0, given -1"),
-            (dict(noise=-0.1), "noise >= 0, given -0.1"),
+            (dict(noise=-0.1), "noise in .*, given -0.1"),
+            (dict(stride=2.0), "stride in .*, given 2.0"),
         ],
     )
     def test_parameters(self, settings, message):
