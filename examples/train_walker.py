@@ -93,7 +93,7 @@ def picture(agent: PPO, folder: Path, seed: int) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=positive, help="environment steps (default 5,500,000; 300,000 with --quick)")
+    parser.add_argument("--steps", type=positive, help="environment steps (default 3,000,000; 300,000 with --quick)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num-envs", type=positive, default=64, help="walkers at once (default 64)")
     parser.add_argument("--quick", action="store_true", help="about a minute")
@@ -101,7 +101,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
     parser.add_argument("--out", type=Path, help="the run's folder (default runs/walker, runs/walker-2, …)")
     options = parser.parse_args()
-    options.steps = options.steps or (300_000 if options.quick else 5_500_000)
+    options.steps = options.steps or (300_000 if options.quick else 3_000_000)
     return options
 
 

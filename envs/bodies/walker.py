@@ -46,18 +46,28 @@ class Walker(Core):
     noise : float
         Half-width of the uniform noise on the initial joint angles (rad) and velocities (rad/s).
     stride : float
-        An episode begins with one leg forward and the other back by up to this hip angle (rad), left or right by chance:
-        so the walker learns to lead with either leg.
+        An episode begins within a step: one leg stands, forward by up to this hip angle (rad), the other is behind, bent
+        and swinging forward; which is which is chance. So the walker meets both halves of a gait from the first day.
+    push : float
+        The chest's initial speed forward, up to this many m/s, in proportion to the step.
     """
 
-    def __init__(self, num_envs: int = 1, frame_skip: int = 8, num_threads: int = 0, noise: float = 0.05, stride: float = 0.3):
-        for name, value in (("noise", noise), ("stride", stride)):
-            if not 0 <= value < np.pi / 4:
-                raise ValueError(f"expected {name} in [0, π/4), given {value}")
+    def __init__(
+        self,
+        num_envs: int = 1,
+        frame_skip: int = 8,
+        num_threads: int = 0,
+        noise: float = 0.05,
+        stride: float = 0.35,
+        push: float = 1.0,
+    ):
+        for name, value, limit in (("noise", noise, 0.5), ("stride", stride, 0.5), ("push", push, 3.0)):
+            if not 0 <= value <= limit:
+                raise ValueError(f"expected {name} in [0, {limit}], given {value}")
         self.body = Body(Path(__file__).with_name("walker.xml"), num_envs, frame_skip, num_threads)
         model = self.body.model
         self.num_envs = num_envs
-        self.noise, self.stride = noise, stride
+        self.noise, self.stride, self.push = noise, stride, push
         self.render_fps = 1 / (frame_skip * model.opt.timestep)
         joint_bodies = model.jnt_bodyid[model.actuator_trnid[:, 0]]
         limb_of_body = {model.body(name).id: i for i, name in enumerate(LIMBS)}
@@ -76,10 +86,7 @@ class Walker(Core):
         batch = self.body.batch
         self._xquat, self._xipos, self._cvel = batch.bind("xquat"), batch.bind("xipos"), batch.bind("cvel")
         self._com = batch.bind("subtree_com")
-        hips = [model.joint(name).qposadr[0] for name in ("left_leg_y", "right_leg_y")]
-        ankles = [model.joint(name).qposadr[0] for name in ("left_foot_y", "right_foot_y")]
-        self._step = np.zeros(model.nq)  # one leg forward, the other back, soles level
-        self._step[[hips[0], ankles[1]]], self._step[[hips[1], ankles[0]]] = 1, -1
+        self._mid_step = [self._step_forward(standing, swinging) for standing, swinging in (("left", "right"), ("right", "left"))]
 
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
         model, drive = self.body.model, self.drive
@@ -88,7 +95,11 @@ class Walker(Core):
         qvel = np.zeros((len(ids), model.nv))
         qpos[:, drive.qpos_address] = drive.angles(drive.targets[ids])
         for row, i in enumerate(ids):
-            qpos[row] += rngs[i].uniform(-self.stride, self.stride) * self._step
+            pose, velocity = self._mid_step[rngs[i].integers(2)]
+            share = rngs[i].uniform()
+            qpos[row] += share * self.stride * pose
+            qvel[row] += share * self.stride * velocity
+            qvel[row, 0] = share * self.push
             qpos[row, drive.qpos_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
             qvel[row, drive.qvel_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
         drive.aim(ids, qpos[:, drive.qpos_address])
@@ -129,6 +140,16 @@ class Walker(Core):
     def close(self) -> None:
         self.body.close()
 
+    def _step_forward(self, standing: str, swinging: str) -> tuple[np.ndarray, np.ndarray]:
+        """Joint angles (nq,) and velocities (nv,) of a step with a hip angle of one radian, to be added to the half-crouch."""
+        model = self.body.model
+        pose, velocity = np.zeros(model.nq), np.zeros(model.nv)
+        angles = {f"{standing}_leg_y": 1, f"{standing}_foot_y": -1, f"{swinging}_leg_y": -0.5, f"{swinging}_shin_y": 1.5}
+        for name, angle in angles.items():
+            pose[model.joint(name).qposadr[0]] = angle
+        velocity[model.joint(f"{swinging}_leg_y").dofadr[0]] = 8
+        return pose, velocity
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _observe(xquat, xipos, cvel, com, targets, strengths, grounded, layout, out):
@@ -162,8 +183,10 @@ def _observe(xquat, xipos, cvel, com, targets, strengths, grounded, layout, out)
 class WalkerEnv(SingleEnv):
     """One walker; keyword arguments are `Walker`'s."""
 
-    def __init__(self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.05, stride: float = 0.3):
-        super().__init__(Walker(1, frame_skip, 1, noise, stride), render_mode)
+    def __init__(
+        self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.05, stride: float = 0.35, push: float = 1.0
+    ):
+        super().__init__(Walker(1, frame_skip, 1, noise, stride, push), render_mode)
 
 
 class WalkerVectorEnv(CoreVectorEnv):
@@ -178,6 +201,9 @@ class WalkerVectorEnv(CoreVectorEnv):
         frame_skip: int = 8,
         num_threads: int = 0,
         noise: float = 0.05,
-        stride: float = 0.3,
+        stride: float = 0.35,
+        push: float = 1.0,
     ):
-        super().__init__(Walker(num_envs, frame_skip, num_threads, noise, stride), max_episode_steps, autoreset_mode, render_mode)
+        super().__init__(
+            Walker(num_envs, frame_skip, num_threads, noise, stride, push), max_episode_steps, autoreset_mode, render_mode
+        )
