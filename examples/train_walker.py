@@ -36,7 +36,7 @@ SHOWN = {"episode_return": "return {:.2f}", "episode_distance": "distance {:.1f}
 CURVES = {"episode_distance": "distance while exploring (m)", "episode_length": "decisions before falling (25 a second)"}
 
 # What made this walk; docs/results.md tells what else was tried.
-WALKER = dict(steps=32, batch_size=256, epochs=5, lr=3e-4, hidden=(256, 128), initial_sigma=0.5)
+WALKER = dict(steps=32, batch_size=256, epochs=5, lr=3e-4, hidden=(256, 128), initial_sigma=0.5, mirror=True)
 
 
 def main() -> None:

@@ -137,6 +137,44 @@ class Walker(Core):
         self.body.set_state(state)
         self.drive.targets[:], self.drive.strengths[:] = state["targets"], state["strengths"]
 
+    def mirror(self) -> dict[str, np.ndarray]:
+        """The reflection of left and right, y → −y: as index and sign arrays, mirrored = sign · original[index].
+
+        Vectors turn (x, −y, z), rotations (−x, y, −z); limbs change sides, and the right side's joint axes are built as
+        the left side's reflections, so their angles keep their signs.
+        """
+        names = [_other_side(name) for name in LIMBS]
+        first, count = {}, {}
+        for name in LIMBS:
+            k = SENSED.index(name)
+            first[name], count[name] = self._first_joint[k], self._joints[k]
+        target_index, target_sign = [], []
+        for name, twin in zip(LIMBS, names, strict=True):
+            target_index += [first[twin] + j for j in range(count[name])]
+            target_sign += [-1, 1, -1] if name == twin else [1] * count[name]
+        strength_index = [LIMBS.index(twin) for twin in names]
+        targets = len(target_index)
+        starts, at = {}, 4
+        for k, name in enumerate(SENSED):
+            starts[name] = at
+            at += 6 + self._joints[k] + (self._limb[k] >= 0) + name.endswith("foot")
+        index, sign = list(range(4)), [1, -1, 1, -1]
+        for k, name in enumerate(SENSED):
+            twin = _other_side(name)
+            length = 6 + self._joints[k] + (self._limb[k] >= 0) + name.endswith("foot")
+            index += range(starts[twin], starts[twin] + length)
+            signs = [1] * length
+            signs[:6] = [1, -1, 1, -1, 1, -1]
+            if name == twin and self._limb[k] >= 0:
+                signs[6:9] = [-1, 1, -1]
+            sign += signs
+        return {
+            "observation_index": np.array(index),
+            "observation_sign": np.array(sign, np.float32),
+            "action_index": np.array(target_index + [targets + i for i in strength_index]),
+            "action_sign": np.array(target_sign + [1] * len(LIMBS), np.float32),
+        }
+
     def close(self) -> None:
         self.body.close()
 
@@ -149,6 +187,10 @@ class Walker(Core):
             pose[model.joint(name).qposadr[0]] = angle
         velocity[model.joint(f"{swinging}_leg_y").dofadr[0]] = 8
         return pose, velocity
+
+
+def _other_side(name: str) -> str:
+    return name.replace("left", "*").replace("right", "left").replace("*", "right")
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -207,3 +249,7 @@ class WalkerVectorEnv(CoreVectorEnv):
         super().__init__(
             Walker(num_envs, frame_skip, num_threads, noise, stride, push), max_episode_steps, autoreset_mode, render_mode
         )
+
+    def mirror(self) -> dict[str, np.ndarray]:
+        """See `Walker.mirror`."""
+        return self.core.mirror()

@@ -26,7 +26,6 @@ from deepnp.models.mlp import ACTIVATIONS, mlp
 from deepnp.optim import Adam, clip_grad_norm, linear
 from rl.agent import Agent, spawn_rngs
 from rl.parts.config import check_config, setting
-from rl.parts.distributions import Distribution
 from rl.parts.environments import EnvLike, make_vector
 from rl.parts.normalize import RewardScaler
 from rl.parts.policies import CategoricalPolicy, GaussianPolicy, Policy
@@ -34,6 +33,7 @@ from rl.parts.returns import gae
 from rl.parts.rollout import Rollout
 from rl.parts.spaces import SpaceInfo
 from rl.parts.surrogate import clipped_surrogate, standardize, value_loss
+from rl.parts.symmetry import Mirror
 
 SIDE_BY_SIDE_WORK = 4_000_000  # rows × parameters of a minibatch from which two threads are faster than one
 
@@ -64,6 +64,7 @@ class PPOConfig:
     normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
     normalize_observations: bool = setting(True, "running normalisation, clipped at ±10")
     scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
+    mirror: bool = setting(False, "learn from mirror images too, where the environment knows its reflection")
     hidden: tuple[int, ...] = setting((64, 64), "widths of both networks' hidden layers")
     activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
     sigma: str = setting("vector", "kind of σ, see GaussianPolicy", choices=("vector", "fixed", "network"))
@@ -137,25 +138,27 @@ class PPO(Agent):
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Algorithm 12, lines 21–67, on one rollout; `progress` in [0, 1] of the training drives the annealing."""
         c = self.config
-        observations = rollout.observations[rollout.alive]  # (B, O)
-        old: Distribution
-        old, (values, next_values) = side_by_side(
-            lambda: self.policy.predict(observations), lambda: rollout.values(lambda x: self.value.predict(x)[:, 0])
-        )
+        values, next_values = rollout.values(lambda x: self.value.predict(x)[:, 0])
         advantages = gae(rollout.rewards, values, next_values, rollout.ended, c.gamma, c.lam, c.horizon)
-        targets = (advantages + values)[rollout.alive]
-        data = observations, rollout.actions[rollout.alive], advantages[rollout.alive]
+        columns = rollout.observations, rollout.actions, advantages, values, advantages + values
+        observations, actions, advantages, values, targets = (x[rollout.alive] for x in columns)  # (B, …)
+        if c.mirror:
+            mirror = Mirror.of(self.env)
+            observations = np.concatenate([observations, mirror.observations(observations)])
+            actions = np.concatenate([actions, mirror.actions(actions)])
+            advantages, values, targets = (np.concatenate([x, x]) for x in (advantages, values, targets))
+        old = self.policy.predict(observations)
         lr = linear(c.lr, 0.0, progress) if c.anneal_lr else c.lr
         clip = linear(c.clip, 0.0, progress) if c.anneal_clip else c.clip
         entropy_coef = linear(c.entropy_coef, 0.0, progress) if c.anneal_entropy else c.entropy_coef
         self.policy_optimizer.lr = self.value_optimizer.lr = lr
         policy_metrics, value_metrics = side_by_side(
-            lambda: self._update_policy(*data, old, clip, entropy_coef),
-            lambda: self._update_value(observations, values[rollout.alive], targets),
+            lambda: self._update_policy(observations, actions, advantages, old, clip, entropy_coef),
+            lambda: self._update_value(observations, values, targets),
             worthwhile=c.batch_size * len(self.policy.flat) > SIDE_BY_SIDE_WORK,
         )
         variance = float(np.var(targets))
-        explained = 1 - float(np.var(targets - values[rollout.alive])) / variance if variance > 0 else 0.0
+        explained = 1 - float(np.var(targets - values)) / variance if variance > 0 else 0.0
         return {**policy_metrics, **value_metrics, "explained_variance": explained, "lr": lr}
 
     def _update_policy(self, observations, actions, advantages, old, clip, entropy_coef):
@@ -215,9 +218,12 @@ class PPO(Agent):
             if self._scaler_state:
                 self.scaler.load_state_dict(self._scaler_state)
 
+        mirror = Mirror.of(self.env) if c.mirror else None
+
         def act(raw):
             if self.normalizer:
-                self.normalizer.update(self.space.flatten(raw))
+                flat = self.space.flatten(raw)
+                self.normalizer.update(flat if mirror is None else np.concatenate([flat, mirror.observations(flat)]))
             seen = self.observe(raw)
             actions = self.act(seen, deterministic=False)
             return seen, actions, self.space.to_environment(actions)  # unclipped stored, clipped sent

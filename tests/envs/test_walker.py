@@ -176,6 +176,23 @@ def test_episodes_begin_within_a_step_of_either_leg():
     assert 0.3 < core.body.qvel[:, 0].mean() < 0.7
 
 
+def test_mirrored_state_and_action_give_the_mirrored_outcome(rng):
+    """Physics knows no left and right: so the body is symmetric, and `mirror` reflects it rightly."""
+    core = Walker(2, noise=0.0, stride=0.0, push=0.0)
+    core.reset(np.arange(2), [rng] * 2)
+    m = core.mirror()
+    for name in ("observation", "action"):
+        np.testing.assert_array_equal(m[f"{name}_index"][m[f"{name}_index"]], np.arange(len(m[f"{name}_index"])))
+    for _ in range(8):
+        action = rng.uniform(-1, 1, 36)
+        rewards, _ = core.step(np.stack([action, m["action_sign"] * action[m["action_index"]]]))
+        seen = core.observe()
+        expected = m["observation_sign"] * seen[0][m["observation_index"]]
+        np.testing.assert_allclose(seen[1], expected, rtol=1e-3, atol=1e-3)
+        assert rewards[0] == pytest.approx(rewards[1], abs=1e-5)
+    assert np.abs(seen[0] - seen[1]).max() > 0.5
+
+
 def test_strength_caps_the_drives_force():
     core = Walker(2, frame_skip=1)
     core.reset(np.arange(2), [np.random.default_rng(0)] * 2)
