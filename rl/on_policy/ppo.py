@@ -124,6 +124,11 @@ class PPO(Agent):
         self.scaler: RewardScaler | None = None
         self._scaler_state: dict[str, np.ndarray] = {}
 
+    def set_env(self, env: EnvLike) -> None:
+        """Train in this environment from now on; ValueError if it does not fit the agent, or has no mirror() to learn from."""
+        super().set_env(env)
+        self.mirror = Mirror.of(self.env) if self.config.mirror else None
+
     def act(self, observations, deterministic):
         distribution = self.policy.predict(observations)
         return distribution.mode() if deterministic else distribution.sample(self.rngs["actions"])
@@ -143,9 +148,8 @@ class PPO(Agent):
         columns = rollout.observations, rollout.actions, advantages, values, advantages + values
         observations, actions, advantages, values, targets = (x[rollout.alive] for x in columns)  # (B, …)
         if c.mirror:
-            mirror = Mirror.of(self.env)
-            observations = np.concatenate([observations, mirror.observations(observations)])
-            actions = np.concatenate([actions, mirror.actions(actions)])
+            observations = np.concatenate([observations, self.mirror.observations(observations)])
+            actions = np.concatenate([actions, self.mirror.actions(actions)])
             advantages, values, targets = (np.concatenate([x, x]) for x in (advantages, values, targets))
         old = self.policy.predict(observations)
         lr = linear(c.lr, 0.0, progress) if c.anneal_lr else c.lr
@@ -218,12 +222,10 @@ class PPO(Agent):
             if self._scaler_state:
                 self.scaler.load_state_dict(self._scaler_state)
 
-        mirror = Mirror.of(self.env) if c.mirror else None
-
         def act(raw):
             if self.normalizer:
                 flat = self.space.flatten(raw)
-                self.normalizer.update(flat if mirror is None else np.concatenate([flat, mirror.observations(flat)]))
+                self.normalizer.update(np.concatenate([flat, self.mirror.observations(flat)]) if c.mirror else flat)
             seen = self.observe(raw)
             actions = self.act(seen, deterministic=False)
             return seen, actions, self.space.to_environment(actions)  # unclipped stored, clipped sent

@@ -136,6 +136,31 @@ def test_target_kl_stops_the_epochs_and_rollback_undoes_the_last():
     assert (rolled_back.value.flat.data != untouched.value.flat.data).any()
 
 
+def test_mirror_images_are_learned_from():
+    """The normaliser must be exactly symmetric, and every experience must come with its reflection."""
+    agent = train(mirror=True, steps=512)
+    m, moments = agent.mirror, agent.normalizer.moments
+    np.testing.assert_allclose(moments.mean, m.observations(moments.mean), atol=1e-9)
+    np.testing.assert_allclose(moments.sigma, moments.sigma[m.observation_index], rtol=1e-6)
+    seen = {}
+
+    def capture(observations, actions, advantages, old, clip, entropy_coef):
+        seen.update(observations=observations, actions=actions, advantages=advantages)
+        return {}
+
+    agent._update_policy = capture
+    agent.learn(agent.steps + 128)
+    for name, reflect in (("observations", m.observations), ("actions", m.actions), ("advantages", lambda x: x)):
+        original, mirrored = np.split(seen[name], 2)
+        assert len(original) == 128
+        np.testing.assert_array_equal(mirrored, reflect(original))
+
+
+def test_mirror_needs_an_environment_that_knows_its_reflection():
+    with pytest.raises(ValueError, match="expected an environment with mirror"):
+        small(vectorize(Target, 4), mirror=True)
+
+
 def test_annealing_goes_to_zero():
     agent = small(vectorize(Target, 4), num_envs=4, anneal_clip=True, anneal_entropy=True, entropy_coef=0.1)
     rates = []
