@@ -67,7 +67,7 @@ def gemms_alone(agent: PPO) -> float:
         weights = [rng.normal(size=(o, i)).astype(np.float32) for i, o in pairwise(widths)]
 
         def chain():
-            for _ in range(c.epochs * round(c.num_envs * c.steps / rows)):
+            for _ in range(c.epochs * round((1 + c.mirror) * c.num_envs * c.steps / rows)):
                 for i, w in enumerate(weights):
                     np.matmul(x[i], w.T)
                 for i, w in reversed(list(enumerate(weights))):
@@ -118,7 +118,7 @@ def theirs(python: str, config: PPOConfig, native: bool, iterations: int) -> dic
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def compare(title: str, config: PPOConfig, python: str, iterations: int) -> None:
+def compare(title: str, config: PPOConfig, python: str | None, iterations: int) -> None:
     own = ours(config, iterations)
     learner = own["whole"] - own["environment"]
     rate = {name: f"{1 / value:9,.0f} steps/s" for name, value in {**own, "learner": learner}.items()}
@@ -130,7 +130,7 @@ def compare(title: str, config: PPOConfig, python: str, iterations: int) -> None
     print(
         f"   update             {own['update'] / own['whole']:.0%} of training, {own['update'] / own['gemms']:.2f} × its own GEMMs"
     )
-    for native, name in ((True, "native batch"), (False, "DummyVecEnv")):
+    for native, name in ((True, "native batch"), (False, "DummyVecEnv")) if python else ():
         peer = theirs(python, config, native, max(1, iterations // 10))
         if peer is None:
             return
@@ -145,7 +145,9 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=40)
     options = parser.parse_args()
     print(f"{deepnp.get_num_threads()} threads, {ENV}")
-    compare("The example's settings", PPOConfig(num_envs=64, **WALKER), options.peer, options.iterations)
+    compare("The example's settings", PPOConfig(num_envs=64, **WALKER), None, options.iterations)
+    alike = PPOConfig(num_envs=64, **{**WALKER, "mirror": False})
+    compare("The same without mirror images, which the peer cannot learn from", alike, options.peer, options.iterations)
     compare("Stable-Baselines3's default settings", PPOConfig(**SB3_DEFAULTS), options.peer, options.iterations)
 
 

@@ -1,7 +1,7 @@
 """Teach a body to walk: PPO on deepnp/Walker-v0, from nothing.
 
-    python examples/train_walker.py                     train for about a quarter of an hour on two cores
-    python examples/train_walker.py --quick             a minute: it cannot walk yet, but no longer just topples
+    python examples/train_walker.py                     train for about ten minutes on two cores
+    python examples/train_walker.py --quick             a minute: its first steps
     python examples/train_walker.py --play runs/walker      film a trained one again
     python examples/train_walker.py --resume runs/walker    go on where a run was stopped
 
