@@ -56,11 +56,6 @@ def cuda_available() -> bool:
         return False
 
 
-def as_tensor(x, dtype) -> np.ndarray:
-    """x as a contiguous array of `dtype` in its own library."""
-    return array_module(x).ascontiguousarray(x, dtype=dtype) if not isinstance(x, list | tuple) else np.array(x, dtype)
-
-
 class Kernel:
     """A Numba kernel that is compiled when it is first called, so that importing deepnp does not import Numba.
 

@@ -3,7 +3,6 @@
 The result equals a `SyncVectorEnv` over N single environments, step for step.
 """
 
-import copy as copying
 import json
 from typing import Any, ClassVar
 
@@ -138,7 +137,7 @@ class CoreVectorEnv(VectorEnv):
         return infos
 
     def _reset_mask(self, options: dict | None) -> np.ndarray:
-        mask = copying.copy((options or {}).get("reset_mask"))
+        mask = (options or {}).get("reset_mask")
         if mask is None:
             return np.ones(self.num_envs, bool)
         if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != bool:

@@ -36,7 +36,7 @@ SHOWN = {"episode_return": "return {:.2f}", "episode_distance": "distance {:.1f}
 CURVES = {"episode_distance": "distance while exploring (m)", "episode_length": "decisions before falling (25 a second)"}
 
 # What made this walk; docs/results.md tells what else was tried.
-WALKER = dict(steps=32, batch_size=256, epochs=5, lr=3e-4, hidden=(256, 128), initial_sigma=0.5, mirror=True)
+WALKER = dict(steps=32, batch_size=512, epochs=5, lr=3e-4, hidden=(256, 128), initial_sigma=0.5, mirror=True, target_kl=0.05)
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def picture(agent: PPO, folder: Path, seed: int) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=positive, help="environment steps (default 3,000,000; 300,000 with --quick)")
+    parser.add_argument("--steps", type=positive, help="environment steps (default 2,000,000; 250,000 with --quick)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num-envs", type=positive, default=64, help="walkers at once (default 64)")
     parser.add_argument("--quick", action="store_true", help="about a minute")
@@ -101,7 +101,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
     parser.add_argument("--out", type=Path, help="the run's folder (default runs/walker, runs/walker-2, …)")
     options = parser.parse_args()
-    options.steps = options.steps or (300_000 if options.quick else 3_000_000)
+    options.steps = options.steps or (250_000 if options.quick else 2_000_000)
     return options
 
 

@@ -35,8 +35,3 @@ def check_config(config: Any) -> None:
                 expected = f"{'an integer' if whole else 'a number'} in [{low}, {high}]"
         if expected:
             raise ValueError(f"expected {type(config).__name__}.{f.name} as {expected}, given {value!r}")
-
-
-def describe(config_class: type) -> str:
-    """A table of a Config's fields, for help texts and docs."""
-    return "\n".join(f"{f.name:24} {f.default!s:12} {f.metadata['doc']}" for f in fields(config_class))
