@@ -38,7 +38,7 @@ def train(name: str, seed: int) -> str:
     task = TASKS[name]
     agent = PPO(task.env, task.config, seed=seed)
     folder = Path("runs") / "learning" / f"{name}-{seed}"
-    run = Run(folder, agent, task.env)
+    run = Run(folder, agent, task.env, task.steps)
     start = time.perf_counter()
     agent.learn(task.steps, run)
     seconds = time.perf_counter() - start

@@ -89,7 +89,7 @@ class _Settings:
 
     def __init__(self):
         self.kernels = True
-        self.threads = len(os.sched_getaffinity(0))
+        self.threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _settings = _Settings()

@@ -59,7 +59,9 @@ class Module(ABC):
         named = dict(self.named_parameters())
         vector = next(iter(named.values())).vector if named else None
         if vector is not None and list(vector.named.values()) == list(named.values()):
-            return vector
+            first = next(iter(named.values()))
+            if array_module(first.data).shares_memory(first.data, vector.data):  # not so after copy.deepcopy
+                return vector
         return ParameterVector(named)
 
     def zero_grad(self) -> None:

@@ -49,12 +49,14 @@ def main() -> None:
     if options.resume:
         agent = PPO.load(checkpoint_of(options.resume), ENV)
         run = Run.resume(options.resume, agent)
+        steps = options.steps or run.total_steps
     else:
+        steps = options.steps or (250_000 if options.quick else 2_000_000)
         agent = PPO(ENV, PPOConfig(num_envs=options.num_envs, **WALKER), seed=options.seed)
-        run = Run(options.out or fresh_folder(Path("runs") / "walker"), agent, ENV)
+        run = Run(options.out or fresh_folder(Path("runs") / "walker"), agent, ENV, steps)
         report("untrained", play(agent, ENV, EPISODES))
-    print(f"training to {options.steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)")
-    train(agent, run, options.steps)
+    print(f"training to {steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)")
+    train(agent, run, steps)
     plot_run(run.folder, CURVES, ENV)
     report("trained", play(agent, ENV, EPISODES))
     picture(agent, run.folder, options.seed)
@@ -84,9 +86,9 @@ def report(name: str, result: dict[str, np.ndarray]) -> None:
 def picture(agent: PPO, folder: Path, seed: int) -> None:
     """Film an episode into walker.gif, and a strip of it into walker.png."""
     env = gymnasium.make(ENV, render_mode="rgb_array")
-    frames = film(agent, env, seed + 1000, seconds=8, fps=DECISIONS_PER_SECOND)
+    frames = film(agent, env, seed + 1000, seconds=4, fps=DECISIONS_PER_SECOND)
     env.close()
-    save_gif(folder / "walker.gif", frames, fps=DECISIONS_PER_SECOND)
+    save_gif(folder / "walker.gif", frames, fps=DECISIONS_PER_SECOND, width=280)
     Image.fromarray(contact_sheet(frames, 6)).save(folder / "walker.png")
     print(f"pictures: {folder}/walker.gif, walker.png")
 
@@ -101,7 +103,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
     parser.add_argument("--out", type=Path, help="the run's folder (default runs/walker, runs/walker-2, …)")
     options = parser.parse_args()
-    options.steps = options.steps or (250_000 if options.quick else 2_000_000)
+    if options.resume and (options.out or options.quick):
+        parser.error("--resume goes on with a run as it was begun: it takes neither --out nor --quick")
     return options
 
 
@@ -128,3 +131,5 @@ if __name__ == "__main__":
         sys.exit(f"training stopped: {error}. The last good checkpoint is in the run's folder.")
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped")

@@ -42,9 +42,7 @@ class Agent(ABC):
     Config: ClassVar[type]
 
     def __init__(self, space: SpaceInfo, config: Any, seed: int):
-        if seed != int(seed) or seed < 0:
-            raise ValueError(f"expected a seed >= 0, given {seed}")
-        self.space, self.config, self.seed = space, config, int(seed)
+        self.space, self.config, self.seed = space, config, whole_number("seed", seed, 0)
         self.steps, self.iterations = 0, 0
         self.normalizer = ObservationNormalizer(space.observations) if config.normalize_observations else None
         self.rngs: dict[str, np.random.Generator] = {}
@@ -56,8 +54,8 @@ class Agent(ABC):
         """Collect and learn once; `progress` in [0, 1] of the training drives schedules. Returns metrics."""
 
     @abstractmethod
-    def act(self, observations: np.ndarray, deterministic: bool) -> np.ndarray:
-        """The policy's actions for normalised observations (B, O)."""
+    def act(self, observations: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        """The policy's actions for normalised observations (B, O): drawn with `rng`, or the most probable ones without."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -82,9 +80,9 @@ class Agent(ABC):
     def observe(self, observations: np.ndarray) -> np.ndarray:
         """Observations (B, *shape) as the networks see them: flat, float32, normalised."""
         flat = self.space.flatten(observations)
-        return self.normalizer(flat) if self.normalizer else np.ascontiguousarray(flat, np.float32)
+        return self.normalizer(flat) if self.normalizer else np.array(flat, np.float32)  # a copy: environments reuse theirs
 
-    def predict(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
+    def predict(self, observation: np.ndarray, deterministic: bool = True, rng: np.random.Generator | None = None) -> np.ndarray:
         """The action for one observation, or the actions for a batch of them, as the environment takes them.
 
         Parameters
@@ -92,6 +90,8 @@ class Agent(ABC):
         observation : array, the space's shape or (B, that shape)
         deterministic : bool
             The most probable action; otherwise a draw.
+        rng : numpy.random.Generator, optional
+            What to draw with; fresh entropy by default. Never the training's own generator.
 
         Raises
         ------
@@ -106,7 +106,9 @@ class Agent(ABC):
             raise ValueError(f"expected an observation of shape {shape} or (B, {str(shape)[1:]}, given {observation.shape}")
         if not np.isfinite(batch).all():
             raise ValueError("expected a finite observation, given NaN or infinity")
-        actions = self.space.to_environment(self.act(self.observe(batch), deterministic))
+        actions = self.space.to_environment(
+            self.act(self.observe(batch), None if deterministic else rng or np.random.default_rng())
+        )
         return actions[0] if single else actions
 
     def learn(self, total_steps: int, callback: Callback | None = None) -> "Agent":
@@ -120,15 +122,14 @@ class Agent(ABC):
         total_steps : int
             Environment steps; the last iteration may go beyond.
         callback : callable, optional
-            `callback(agent, metrics)` after each iteration; returning False stops.
+            `callback(agent, metrics)` after each iteration; returning something false (but None) stops.
 
         Raises
         ------
         NonFiniteError
             If a loss, gradient, observation or reward is NaN or infinite; the message names it and the step.
         """
-        if total_steps != int(total_steps) or total_steps < 1:
-            raise ValueError(f"expected total_steps >= 1, given {total_steps}")
+        whole_number("total_steps", total_steps, 1)
         if self.env is None:
             raise RuntimeError("this agent was loaded without an environment: call set_env(env) before learn")
         if self.collector is None:
@@ -139,15 +140,16 @@ class Agent(ABC):
                     metrics = self.iterate(self.steps / total_steps)
                 except NonFiniteError as error:
                     raise NonFiniteError(f"at step {self.steps}: {error}") from error
-                if callback is not None and callback(self, metrics) is False:
+                go_on = callback(self, metrics) if callback is not None else None
+                if go_on is not None and not go_on:
                     break
         return self
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything that training needs to go on exactly to one safetensors file, atomically.
 
-        Where the environment offers `state()`, as all of `envs` do, its situation is included; any other begins new
-        episodes after loading.
+        Where the environment offers `state()`, as the vector environments of `envs` do, its situation is included; any
+        other begins new episodes after loading.
         """
         tensors = {f"agent.{name}": array for name, array in self.state_dict().items()}
         if self.normalizer:
@@ -184,8 +186,12 @@ class Agent(ABC):
             If the file is truncated, or not a checkpoint of this algorithm, or does not fit the environment.
         """
         tensors, metadata = load_tensors(path)
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f'{path} is no agent: expected format "{FORMAT}", given {metadata.get("format")!r}')
+        given = metadata.get("format") if isinstance(metadata, dict) else None
+        if given != FORMAT:
+            raise ValueError(f'{path} is no agent: expected format "{FORMAT}", given {given!r}')
+        lacking = sorted({"algorithm", "config", "space", "seed", "steps", "iterations", "rngs"} - metadata.keys())
+        if lacking:
+            raise ValueError(f"{path} is not a whole agent: its metadata lacks {lacking}")
         if metadata["algorithm"] != cls.__name__:
             raise ValueError(f"{path} holds a {metadata['algorithm']} agent, not {cls.__name__}")
         known = {f.name for f in fields(cls.Config)}
@@ -194,8 +200,11 @@ class Agent(ABC):
             raise ValueError(f"{path} has settings that {cls.Config.__name__} does not know: {unknown}")
         config = cls.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in metadata["config"].items()})
         agent = cls.__new__(cls)
-        agent._build(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"])
-        agent._restore(tensors, metadata)
+        try:
+            agent._build(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"])
+            agent._restore(tensors, metadata)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"{path} is not a whole agent: {type(error).__name__} {error}") from error
         if env is not None:
             agent.set_env(env)
             agent._restore_env(_part(tensors, "env."), _part(tensors, "collector."))
@@ -209,7 +218,10 @@ class Agent(ABC):
         self.load_state_dict(_part(tensors, "agent."))
         if self.normalizer:
             self.normalizer.load_state_dict(_part(tensors, "normalizer."))
-        self.steps, self.iterations = metadata["steps"], metadata["iterations"]
+        self.steps = whole_number("steps", metadata["steps"], 0)
+        self.iterations = whole_number("iterations", metadata["iterations"], 0)
+        if metadata["rngs"].keys() != self.rngs.keys():
+            raise ValueError(f"expected random generators {sorted(self.rngs)}, given {sorted(metadata['rngs'])}")
         for name, state in metadata["rngs"].items():
             self.rngs[name].bit_generator.state = state
 
@@ -228,3 +240,10 @@ def spawn_rngs(seed: int, *names: str) -> dict[str, np.random.Generator]:
     """Independent generators from one seed, by name."""
     sequences = np.random.SeedSequence(seed).spawn(len(names))
     return {name: np.random.default_rng(s) for name, s in zip(names, sequences, strict=True)}
+
+
+def whole_number(name: str, value: Any, low: int) -> int:
+    """`value` as an int, or a ValueError that names it unless it is a whole number >= low."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise ValueError(f"expected {name} as an integer >= {low}, given {value!r}")
+    return int(value)

@@ -59,7 +59,7 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(tmp_path):
         (["--steps", "0"], "--steps"),
         (["--num-envs", "0"], "--num-envs"),
         (["--play", "nowhere"], "found none at nowhere"),
-        (["--seed", "-1"], "seed >= 0"),
+        (["--seed", "-1"], "seed as an integer >= 0"),
     ],
 )
 def test_bad_options_are_told_in_a_line(tmp_path, arguments, message):

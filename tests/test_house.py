@@ -14,7 +14,7 @@ ALLOWED = {
     "envs": {"envs"},
     "rl": {"rl", "deepnp"},
     "examples": {"examples", "rl", "deepnp", "envs"},
-    "benchmarks": {"benchmarks", "rl", "deepnp", "envs"},
+    "benchmarks": {"benchmarks", "examples", "rl", "deepnp", "envs"},
 }
 HOUSE = set(ALLOWED)
 

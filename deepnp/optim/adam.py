@@ -58,7 +58,9 @@ class Adam:
     def step(self) -> None:
         """One update from the gradient in `vector.grad`."""
         if self.vector.stale:
-            raise RuntimeError("this vector's parameters moved into a larger model's: make the optimizer from that model")
+            raise RuntimeError(
+                "the parameters have moved to another vector since (a larger model, a device): make the optimizer anew"
+            )
         self.t += 1
         (b1, b2), theta, g = self.betas, self.vector.data, self.vector.grad
         alpha = self.lr / (1 - b1**self.t)  # α m̂ = (α/(1 − β₁ᵗ)) m
@@ -80,8 +82,9 @@ class Adam:
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Restore a `state_dict()`."""
-        if state["m"].shape != self.m.shape:
-            raise ValueError(f"expected the state of {self.m.shape[0]} parameters, given {state['m'].shape[0]}")
+        for name in ("m", "v"):
+            if state[name].shape != self.m.shape:
+                raise ValueError(f'expected "{name}" of shape {self.m.shape}, given {state[name].shape}')
         xp = array_module(self.m)
         self.m[...], self.v[...], self.t = xp.asarray(state["m"]), xp.asarray(state["v"]), int(state["t"])
 

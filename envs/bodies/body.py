@@ -36,10 +36,11 @@ class Body:
                 raise ValueError(f"expected an integer {name} >= {least}, given {value}")
         self.model = mujoco.MjModel.from_xml_path(str(xml))
         self.frame_skip = frame_skip
-        self.batch = Batch(self.model, num_envs, nthread=min(num_threads or len(os.sched_getaffinity(0)), num_envs))
+        self.batch = Batch(self.model, num_envs, nthread=min(num_threads or processors(), num_envs))
         self.qpos, self.qvel, self.ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.geom_xpos, self.geom_xmat = self.batch.bind("geom_xpos"), self.batch.bind("geom_xmat")
         self.diverged = np.zeros(num_envs, bool)
+        self.derived = ("xquat", "xipos", "cvel", "subtree_com", "geom_xpos", "geom_xmat")  # what observations are made of
         self._renderer: mujoco.Renderer | None = None
 
     def reset(self, ids: np.ndarray, qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray) -> None:
@@ -76,17 +77,29 @@ class Body:
         return self._renderer.render().copy()
 
     def state(self) -> dict[str, np.ndarray]:
-        """The integrator's state rows, warm start included."""
-        return {"physics": self.batch.state.copy()}
+        """The integrator's state rows, warm start included, and what is known of the bodies a substep before."""
+        derived = {f"derived.{name}": self.batch.bind(name).copy() for name in self.derived}
+        return {"physics": self.batch.state.copy(), "diverged": self.diverged.copy(), **derived}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from a `state()`; derived fields must be restored by the caller."""
+        """Continue from a `state()`, observations included."""
         self.batch.state[:] = state["physics"]
+        self.diverged = state["diverged"].astype(bool)
+        for name in self.derived:
+            bound = self.batch.bind(name)
+            bound.flags.writeable = True
+            bound[:] = state[f"derived.{name}"]
+            bound.flags.writeable = False
 
     def close(self) -> None:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+
+def processors() -> int:
+    """How many processors this process may use; not every system tells, then how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -16,7 +16,7 @@ Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,6 +105,7 @@ class PPO(Agent):
         if not isinstance(config, PPOConfig):
             raise TypeError(f"expected a PPOConfig, given {type(config).__name__}")
         vector = make_vector(env, config.num_envs)
+        config = replace(config, num_envs=vector.num_envs)  # a VectorEnv brings its own number
         self._build(SpaceInfo.of(vector.single_observation_space, vector.single_action_space), config, seed)
         self.set_env(vector)
 
@@ -127,15 +128,17 @@ class PPO(Agent):
     def set_env(self, env: EnvLike) -> None:
         """Train in this environment from now on; ValueError if it does not fit the agent, or has no mirror() to learn from."""
         super().set_env(env)
+        if self.scaler is not None:
+            self.scaler.begin(self.env.num_envs)
         self.mirror = Mirror.of(self.env) if self.config.mirror else None
 
-    def act(self, observations, deterministic):
+    def act(self, observations, rng):
         distribution = self.policy.predict(observations)
-        return distribution.mode() if deterministic else distribution.sample(self.rngs["actions"])
+        return distribution.mode() if rng is None else distribution.sample(rng)
 
     def iterate(self, progress):
         rollout, statistics = self._collect()
-        metrics = self.update(rollout, progress)
+        metrics = self.update(rollout, progress) if rollout.alive.any() else {}  # NEXT_STEP: all may be between episodes
         self.iterations += 1
         self.steps += rollout.rewards.size
         return {"steps": self.steps, **statistics.means(), **metrics}
@@ -175,7 +178,7 @@ class PPO(Agent):
                 distribution = policy.forward(observations.take(rows, axis=0))
                 chosen = actions.take(rows, axis=0)
                 advantage = advantages.take(rows)
-                if c.normalize_advantages:
+                if c.normalize_advantages and len(rows) > 1:
                     advantage = standardize(advantage)
                 log_prob = distribution.log_prob(chosen)
                 loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob.take(rows), advantage, clip)
@@ -189,6 +192,7 @@ class PPO(Agent):
                 clip_grad_norm(flat, c.max_grad_norm)
                 optimizer.step()
                 log.append((loss, info["kl"], info["clip_fraction"]))
+            # The algorithm's line 63: of the two distributions, on the epoch's last minibatch.
             kl = float(old.take(rows).kl(policy.predict(observations[rows])).mean())
             if c.target_kl is not None and kl > c.target_kl:
                 # The value goes on: its targets do not depend on the policy (line 64 halts both).
@@ -227,10 +231,10 @@ class PPO(Agent):
                 flat = self.space.flatten(raw)
                 self.normalizer.update(np.concatenate([flat, self.mirror.observations(flat)]) if c.mirror else flat)
             seen = self.observe(raw)
-            actions = self.act(seen, deterministic=False)
+            actions = self.act(seen, self.rngs["actions"])
             return seen, actions, self.space.to_environment(actions)  # unclipped stored, clipped sent
 
-        scale = self.scaler if self.scaler is not None else lambda rewards, ended: rewards
+        scale = self.scaler if self.scaler is not None else lambda rewards, ended, alive: rewards
         return self.collector.collect(c.steps, act, scale, self.observe)
 
     def state_dict(self):

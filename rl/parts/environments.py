@@ -12,7 +12,7 @@ EnvLike = str | gymnasium.Env | VectorEnv
 
 @runtime_checkable
 class Resumable(Protocol):
-    """An environment whose situation can be saved, so that a training goes on exactly. All of `envs` are."""
+    """An environment whose situation can be saved, so that a training goes on exactly. The vector environments of `envs` are."""
 
     def state(self) -> dict: ...
 
@@ -30,7 +30,7 @@ def make_vector(env: EnvLike, num_envs: int = 1) -> VectorEnv:
         For an unknown id, or something that is no environment.
     """
     if isinstance(env, VectorEnv):
-        if "autoreset_mode" not in env.metadata or env.metadata["autoreset_mode"] is AutoresetMode.DISABLED:
+        if autoreset_mode(env) is AutoresetMode.DISABLED:
             raise ValueError("expected a vector environment with autoreset mode NEXT_STEP or SAME_STEP in its metadata")
         return env
     if isinstance(env, gymnasium.Env):
@@ -53,4 +53,9 @@ def make_vector(env: EnvLike, num_envs: int = 1) -> VectorEnv:
 
 def same_step(env: VectorEnv) -> bool:
     """Whether a step that ends an episode already returns the next one's first observation."""
-    return env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    return autoreset_mode(env) is AutoresetMode.SAME_STEP
+
+
+def autoreset_mode(env: VectorEnv) -> AutoresetMode:
+    """How the environment begins new episodes; DISABLED where it does not say."""
+    return AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.DISABLED))

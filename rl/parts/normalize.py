@@ -80,9 +80,10 @@ class ObservationNormalizer:
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Normalise (…, O) into a new float32 array; learns nothing."""
-        out = np.subtract(observations, self._mean, dtype=np.float32)
+        exact = observations.dtype.itemsize > 4  # float64: the mean goes before the precision does
+        out = np.subtract(observations, self.moments.mean if exact else self._mean, dtype=np.float64 if exact else np.float32)
         out *= self._scale
-        return np.clip(out, -self.clip, self.clip, out=out)
+        return np.clip(out, -self.clip, self.clip, out=out).astype(np.float32, copy=False)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return self.moments.state_dict()
@@ -118,10 +119,13 @@ class RewardScaler:
         self.gamma, self.clip = gamma, clip
         self.returns = np.zeros(num_envs)
 
-    def __call__(self, rewards: np.ndarray, ended: np.ndarray) -> np.ndarray:
-        """Take in and scale the rewards (N,) of one step, `ended` (N,) telling whose episode it closed."""
+    def __call__(self, rewards: np.ndarray, ended: np.ndarray, alive: np.ndarray) -> np.ndarray:
+        """Take in and scale the rewards (N,) of one step.
+
+        `ended` (N,) tells whose episode it closed, `alive` (N,) whose step happened at all.
+        """
         self.returns = self.gamma * self.returns + rewards
-        self.moments.update(self.returns[:, None])
+        self.moments.update(self.returns[alive, None])
         self.returns[ended] = 0
         return np.clip(rewards / (self.moments.sigma[0] + self.EPSILON), -self.clip, self.clip)
 
@@ -132,3 +136,7 @@ class RewardScaler:
         self.moments.load_state_dict(state)
         if state["returns"].shape == self.returns.shape:  # another number of environments starts its returns anew
             self.returns = state["returns"].copy()
+
+    def begin(self, num_envs: int) -> None:
+        """New episodes in `num_envs` environments: the scale stays, the returns start at zero."""
+        self.returns = np.zeros(num_envs)

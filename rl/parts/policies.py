@@ -41,7 +41,7 @@ class GaussianPolicy(Module):
             body = mlp(sizes, activation, output_gain=0.01, rng=rng)
             last = body[len(body) - 1]
             assert isinstance(last, Linear)
-            last.bias.data[...] = np.log(np.expm1(initial_sigma))  # softplus⁻¹
+            last.bias.data[...] = initial_sigma + np.log(-np.expm1(-initial_sigma))  # softplus⁻¹
             self.sigma = Sequential(body, Softplus())
         else:
             raise ValueError(f'expected sigma "vector", "fixed" or "network", given {sigma!r}')

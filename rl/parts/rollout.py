@@ -83,8 +83,13 @@ class EpisodeStatistics:
         """Mean of everything, by name; empty when no episode ended."""
         if not self.returns:
             return {}
-        named = {"return": self.returns, "length": self.lengths, **self.infos}
-        return {f"episode_{name}": float(np.mean(values)) for name, values in named.items()}
+        named = {**self.infos, "return": self.returns, "length": self.lengths}
+        return {f"episode_{name}": float(np.mean(values)) for name, values in named.items() if values}
+
+
+def is_number_per_copy(name: str, values) -> bool:
+    """Whether an entry of a vector environment's infos is a number for each copy, and not a mask of Gymnasium's."""
+    return not name.startswith("_") and isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiub"
 
 
 class Collector:
@@ -115,7 +120,7 @@ class Collector:
         act : callable
             Raw observations (N, …) -> (policy's observations (N, O), policy's actions, environment's actions).
         scale_rewards : callable
-            (rewards (N,), ended (N,)) -> rewards (N,) as the learner wants them.
+            (rewards (N,), ended (N,), alive (N,)) -> rewards (N,) as the learner wants them.
         normalize : callable
             Raw observations (n, …) -> policy's observations (n, O), without learning from them.
 
@@ -129,7 +134,7 @@ class Collector:
             alive = np.ones_like(self.ended) if self.same_step else ~self.ended
             seen, actions, env_actions = act(self.observations)
             following, rewards, terminated, truncated, infos = self.env.step(env_actions)
-            rewards = self._checked(rewards, "reward")
+            rewards, terminated = np.array(self._checked(rewards, "reward")), np.array(terminated)  # the environment's buffers
             ended = terminated | truncated
             self.returns += rewards
             self.lengths += alive
@@ -138,7 +143,7 @@ class Collector:
                 if self.same_step:
                     for n in np.flatnonzero(truncated & ~terminated):
                         final[t, int(n)] = normalize(self._checked(infos["final_obs"][n][None], "final observation"))[0]
-            rows.append((seen, actions, scale_rewards(rewards, ended), terminated, truncated & ~terminated, alive))
+            rows.append((seen, actions, scale_rewards(rewards, ended, alive), terminated, truncated & ~terminated, alive))
             self.observations, self.ended = self._checked(following, "observation"), ended
         stacked = [np.stack(column) for column in zip(*rows, strict=True)]
         stacked[2] = stacked[2].astype(np.float32)
@@ -149,8 +154,9 @@ class Collector:
         statistics.lengths += self.lengths[ended].tolist()
         told = infos.get("final_info", {}) if self.same_step else infos
         for name, values in told.items():
-            if not name.startswith("_") and isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
-                statistics.infos.setdefault(name, []).extend(values[ended].tolist())
+            if is_number_per_copy(name, values):
+                told_by = ended & told.get(f"_{name}", True)
+                statistics.infos.setdefault(name, []).extend(values[told_by].tolist())
         self.returns[ended], self.lengths[ended] = 0, 0
 
     def _checked(self, array, what):

@@ -70,7 +70,7 @@ class SpaceInfo:
 
     def flatten(self, observations: np.ndarray) -> np.ndarray:
         """Observations (N, *observation_shape) as (N, O)."""
-        return observations.reshape(len(observations), -1)
+        return observations.reshape(len(observations), self.observations)
 
     def to_environment(self, actions: np.ndarray) -> np.ndarray:
         """The agent's actions (N, A) or choices (N,) as the environment wants them.
@@ -81,7 +81,7 @@ class SpaceInfo:
             return actions + self.start
         if self.low is not None:
             low, high = np.float32(self.low), np.float32(self.high)
-            actions = low + (np.clip(actions, -1, 1) + 1) * (0.5 * (high - low))
+            actions = np.clip(low + (np.clip(actions, -1, 1) + 1) * (0.5 * (high - low)), low, high)  # against rounding
         return actions.reshape(len(actions), *self.action_shape)
 
     def check(self, other: "SpaceInfo") -> None:

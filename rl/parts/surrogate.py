@@ -1,6 +1,6 @@
 """PPO's clipped surrogate and value losses, as functions of the networks' outputs.
 
-Losses return (value, gradient, info); the mean over the batch is taken here. Shapes: B rows.
+Losses return their value and their gradient; the mean over the batch is taken here. Shapes: B rows.
 """
 
 import math
@@ -41,6 +41,7 @@ def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float):
         ∂L/∂ln π = −(1/B) ρA      where ρA ≤ clip(ρ)A, for ∂ρ/∂ln π = ρ
                  = 0              where the clipped branch is the smaller one: it is flat
 
+    Beyond |ln ρ| = 20 the ratio is held there, and the gradient is that of the held ratio times ρA.
     Through ln π, not π: the product of many small probabilities underflows, the sum of their logarithms does not.
 
     Parameters

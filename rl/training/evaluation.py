@@ -1,9 +1,11 @@
 """Evaluation of a trained agent."""
 
 import numpy as np
+from gymnasium.vector import SyncVectorEnv, VectorEnv
 
-from rl.agent import Agent
+from rl.agent import Agent, whole_number
 from rl.parts.environments import EnvLike, make_vector
+from rl.parts.rollout import is_number_per_copy
 
 
 def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> np.ndarray:
@@ -30,12 +32,15 @@ def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, dete
 
 def play(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> dict[str, np.ndarray]:
     """Like `evaluate`, with everything known of each episode: "return", "length" and what the environment's infos tell."""
-    if episodes < 1:
-        raise ValueError(f"expected episodes >= 1, given {episodes}")
+    whole_number("episodes", episodes, 1)
+    whole_number("seed", seed, 0)
     vector = make_vector(env, episodes)
+    if agent.env is not None and _members(vector) & _members(agent.env):
+        agent.collector = None  # the training's own episodes are lost to this: it will begin new ones
     if vector.num_envs == 1 and episodes > 1:
         single = [_play(agent, vector, seed + i, deterministic) for i in range(episodes)]
-        return {name: np.concatenate([result[name] for result in single]) for name in single[0]}
+        names, unknown = {name for result in single for name in result}, np.full(1, np.nan)
+        return {name: np.concatenate([result.get(name, unknown) for result in single]) for name in sorted(names)}
     if vector.num_envs != episodes:
         raise ValueError(f"expected a vector environment with {episodes} copies, given {vector.num_envs}")
     results = _play(agent, vector, seed, deterministic)
@@ -44,20 +49,27 @@ def play(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, determin
     return results
 
 
+def _members(vector: VectorEnv) -> set[int]:
+    """Identities of the environments that a vector environment steps, itself included."""
+    copies = vector.unwrapped.envs if isinstance(vector.unwrapped, SyncVectorEnv) else ()
+    return {id(vector.unwrapped), *(id(env.unwrapped) for env in copies)}
+
+
 def _play(agent, vector, seed, deterministic):
     copies = vector.num_envs
     results = {"return": np.zeros(copies), "length": np.zeros(copies, int)}
-    running = np.ones(copies, bool)
+    running, rng = np.ones(copies, bool), np.random.default_rng(seed)
     observations, _ = vector.reset(seed=seed)
     while running.any():
-        actions = agent.predict(observations, deterministic)
+        actions = agent.predict(observations, deterministic, rng)
         observations, rewards, terminated, truncated, infos = vector.step(actions)
         results["return"] += rewards * running
         results["length"] += running
         ending = running & (terminated | truncated)
         told = infos.get("final_info", infos)
         for name, values in told.items() if ending.any() else ():
-            if not name.startswith("_") and isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
-                results.setdefault(name, np.zeros(copies, values.dtype))[ending] = values[ending]
+            if is_number_per_copy(name, values) and name not in ("return", "length"):
+                told_by = ending & told.get(f"_{name}", True)
+                results.setdefault(name, np.full(copies, np.nan))[told_by] = values[told_by]
         running &= ~ending
     return results

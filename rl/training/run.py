@@ -4,11 +4,12 @@
                /progress.csv            a row of metrics per iteration
                /checkpoints/last.safetensors
 
-Everything is written whole or not at all, and nothing of another run is overwritten.
+Files are written whole or not at all, rows are appended, and nothing of another run is overwritten.
 """
 
 import csv
 import io
+import json
 import math
 import os
 import time
@@ -30,6 +31,8 @@ class Run:
         What is trained.
     env : str
         The environment's id, for the record.
+    total_steps : int
+        How long the training is to be: schedules depend on it, so a resumed run needs it.
     checkpoint_seconds : float
         A checkpoint is written when this much time has gone by since the last.
 
@@ -39,11 +42,13 @@ class Run:
         If the folder holds a run already.
     """
 
-    def __init__(self, folder: str | os.PathLike, agent: Agent, env: str, checkpoint_seconds: float = 60.0):
+    def __init__(self, folder: str | os.PathLike, agent: Agent, env: str, total_steps: int, checkpoint_seconds: float = 60.0):
         self._open(folder, checkpoint_seconds)
         if (self.folder / "config.json").exists():
             raise FileExistsError(f"{self.folder} holds a run already: expected a new folder")
-        record = {"algorithm": type(agent).__name__, "env": env, "seed": agent.seed, "config": asdict(agent.config)}
+        self.total_steps = total_steps
+        record = {"algorithm": type(agent).__name__, "env": env, "seed": agent.seed, "total_steps": total_steps}
+        record |= {"config": asdict(agent.config)}
         save_json(self.folder / "config.json", record)
 
     @classmethod
@@ -51,6 +56,7 @@ class Run:
         """Go on with a run whose checkpoint `agent` was loaded from; rows beyond the checkpoint are dropped."""
         run = cls.__new__(cls)
         run._open(folder, checkpoint_seconds)
+        run.total_steps = json.loads((run.folder / "config.json").read_text())["total_steps"]
         columns = read_progress(folder)
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         kept = [row for row in rows if row["steps"] <= agent.steps]

@@ -1,5 +1,7 @@
 """Modules: gradients through whole networks, the flat vector, state, clear errors."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -102,8 +104,17 @@ def test_growing_a_model_marks_the_old_vector_stale(rng):
     optimizer = Adam(small.flat)
     grown = Sequential(small, Linear(3, 1, rng=rng))
     assert len(grown.flat) == 16
-    with pytest.raises(RuntimeError, match="larger model"):
+    with pytest.raises(RuntimeError, match="moved to another vector"):
         optimizer.step()
+
+
+def test_a_deep_copy_has_a_vector_of_its_own(rng):
+    net = mlp([3, 4, 2], rng=rng)
+    net.flat.data[0] = 5
+    twin = copy.deepcopy(net)
+    twin.flat.data[...] = 7
+    assert all((p.data == 7).all() for p in twin.parameters())
+    assert net.flat.data[0] == 5
 
 
 def test_state_dict_round_trip_writes_in_place(rng):

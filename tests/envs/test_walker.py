@@ -220,11 +220,12 @@ def test_state_continues_bit_for_bit():
     env.reset(seed=0)
     for a in actions[:40]:
         env.step(a)
-    state = env.state()
+    state, before = env.state(), env.core.observe()
     expected = [env.step(a) for a in actions[40:]]
     other = vector(3, max_episode_steps=30)
     other.reset(seed=99)
     other.set_state(state)
+    np.testing.assert_array_equal(other.core.observe(), before)
     for a, (observations, rewards, terminated, truncated, _) in zip(actions[40:], expected, strict=True):
         result = other.step(a)
         np.testing.assert_array_equal(result[0], observations)

@@ -146,7 +146,7 @@ class TestNormalizers:
         scaler, returns, seen = RewardScaler(2, 0.9), np.zeros(2), []
         for _ in range(50):
             rewards, ended = rng.normal(size=2) * 3, rng.random(2) < 0.1
-            scaled = scaler(rewards, ended)
+            scaled = scaler(rewards, ended, np.ones(2, bool))
             returns = 0.9 * returns + rewards
             seen.append(returns.copy())
             np.testing.assert_allclose(scaled, np.clip(rewards / np.std(seen, ddof=1), -10, 10), rtol=1e-6)

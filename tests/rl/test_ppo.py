@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
@@ -115,6 +115,41 @@ def test_actions_are_stretched_onto_the_space_and_inside_it(rng):
     actions = agent.predict(rng.normal(size=(500, 1)).astype(np.float32), deterministic=False)
     assert actions.min() == -2
     assert actions.max() == 2
+
+
+def test_actions_stay_inside_the_space_whatever_the_rounding(rng):
+    env = Target()
+    env.action_space = spaces.Box(np.float32([0.1, -0.3]), np.float32([0.7, 0.4]))
+    actions = small(env, initial_sigma=100.0).predict(rng.normal(size=(500, 1)), deterministic=False, rng=rng)
+    assert all(env.action_space.contains(a) for a in actions.astype(np.float32))
+
+
+def test_observations_are_copied_from_the_environments_buffer():
+    env = SyncVectorEnv([lambda: Counter(50)] * 2, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    agent = small(env, normalize_observations=False, steps=8)
+    rollouts, update = [], agent.update
+    agent.update = lambda rollout, progress: (rollouts.append(rollout), update(rollout, progress))[1]
+    agent.learn(16)
+    np.testing.assert_array_equal(rollouts[0].observations[:, 0, 0], np.arange(8))
+
+
+def test_any_false_stops_and_none_does_not():
+    for answer, iterations in ((None, 4), (True, 4), (False, 1), (np.False_, 1)):
+        agent = small(vectorize(Target, 4), num_envs=4).learn(512, lambda a, m, answer=answer: answer)
+        assert agent.iterations == iterations
+
+
+def test_a_vector_environment_brings_its_own_number_and_can_be_exchanged():
+    agent = small(vectorize(Target, 3), num_envs=7)
+    assert agent.config.num_envs == 3
+    agent.learn(96)
+    agent.set_env(vectorize(Target, 5))
+    assert agent.learn(300).steps == 96 + 2 * 160
+
+
+def test_a_rollout_between_episodes_learns_nothing():
+    agent = small(vectorize(lambda: Counter(2), 2, AutoresetMode.NEXT_STEP), steps=1, num_envs=2)
+    assert agent.learn(12).steps == 12
 
 
 def test_target_kl_stops_the_epochs_and_rollback_undoes_the_last():
@@ -229,6 +264,24 @@ class TestBadInput:
         with pytest.raises(ValueError, match="is no agent: expected format"):
             PPO.load(deepnp_file)
 
+    def test_incomplete_checkpoints(self, tmp_path):
+        from deepnp.storage import load_tensors, save_tensors
+
+        path = tmp_path / "agent.safetensors"
+        small(Target()).save(path)
+        tensors, metadata = load_tensors(path)
+        for lost in ("algorithm", "config", "space", "seed", "steps", "rngs"):
+            save_tensors(path, tensors, {k: v for k, v in metadata.items() if k != lost})
+            with pytest.raises(ValueError, match=rf"is not a whole agent: its metadata lacks \['{lost}'\]"):
+                PPO.load(path)
+        for lost in ("agent.policy.log_sigma", "agent.policy_optimizer.m", "normalizer.count"):
+            save_tensors(path, {k: v for k, v in tensors.items() if k != lost}, metadata)
+            with pytest.raises(ValueError, match=r"not a whole agent|missing \['log_sigma'\]"):
+                PPO.load(path)
+        save_tensors(path, tensors, {**metadata, "rngs": {}})
+        with pytest.raises(ValueError, match="expected random generators"):
+            PPO.load(path)
+
     def test_environment_that_does_not_fit_a_loaded_agent(self, tmp_path):
         small(Target()).save(tmp_path / "agent.safetensors")
         with pytest.raises(ValueError, match=r"expected observation_shape \(1,\), given \(2,\)"):
@@ -257,7 +310,7 @@ class TestBadInput:
     def test_wrong_config_type_and_seed(self):
         with pytest.raises(TypeError, match="expected a PPOConfig, given dict"):
             PPO(Target(), {"lr": 1})
-        with pytest.raises(ValueError, match="seed >= 0"):
+        with pytest.raises(ValueError, match="seed as an integer >= 0"):
             PPO(Target(), seed=-1)
-        with pytest.raises(ValueError, match="total_steps >= 1"):
+        with pytest.raises(ValueError, match="total_steps as an integer >= 1"):
             small(Target()).learn(0)

@@ -19,7 +19,7 @@ def collect(make, mode, steps=10, copies=2, parts=1):
         actions = np.zeros((copies, 1), np.float32)
         return raw.astype(np.float32), actions, actions
 
-    return [collector.collect(steps // parts, act, lambda r, ended: r, lambda x: x.astype(np.float32)) for _ in range(parts)]
+    return [collector.collect(steps // parts, act, lambda r, ended, alive: r, lambda x: x.astype(np.float32)) for _ in range(parts)]
 
 
 def test_ten_step_trace_same_step():

@@ -21,7 +21,7 @@ TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
 
 def test_a_run_is_written_down(tmp_path):
     agent = PPO(vectorize(lambda: Counter(20), 2), TINY)
-    run = Run(tmp_path / "run", agent, "Counter")
+    run = Run(tmp_path / "run", agent, "Counter", 320)
     agent.learn(320, run)
     run.save(agent)
     progress = read_progress(run.folder)
@@ -36,9 +36,9 @@ def test_a_run_is_written_down(tmp_path):
 
 def test_a_run_never_overwrites_another(tmp_path):
     agent = PPO(Target(), TINY)
-    Run(tmp_path, agent, "Target")
+    Run(tmp_path, agent, "Target", 100)
     with pytest.raises(FileExistsError, match="holds a run already"):
-        Run(tmp_path, agent, "Target")
+        Run(tmp_path, agent, "Target", 100)
     with pytest.raises(FileNotFoundError, match="found none in"):
         read_progress(tmp_path / "nowhere")
 
@@ -63,11 +63,41 @@ def test_evaluation_depends_on_its_seed_only():
     assert (evaluate(agent, "deepnp/Walker-v0", 4, seed=2) != first).any()
 
 
+def test_stochastic_evaluation_repeats_and_leaves_training_alone():
+    agent = PPO(vectorize(Target, 2), TINY)
+    before = agent.rngs["actions"].bit_generator.state
+    first = evaluate(agent, Target(), 5, deterministic=False)
+    np.testing.assert_array_equal(evaluate(agent, Target(), 5, deterministic=False), first)
+    assert agent.rngs["actions"].bit_generator.state == before
+
+
+def test_evaluating_in_the_training_environment_begins_new_episodes():
+    env = Counter(20)
+    agent = PPO(env, TINY).learn(16)
+    evaluate(agent, env, 1)
+    assert agent.collector is None
+    agent.learn(32)
+    assert agent.collector.lengths[0] == 16
+
+
+def test_infos_that_only_some_episodes_tell():
+    class Sometimes(Counter):
+        def step(self, action):
+            *rest, infos = super().step(action)
+            return *rest, ({"goal": 5.0} if self.episode % 4 == 1 else infos)
+
+    agent = PPO(Counter(3), TINY)
+    results = play(agent, Sometimes(3), 2)
+    assert sorted(results["goal"][np.isfinite(results["goal"])]) == [5.0]
+    agent = PPO(vectorize(lambda: Sometimes(3), 2), TINY).learn(64)
+    assert agent.steps == 64
+
+
 def test_evaluation_refuses_what_does_not_fit():
     agent = PPO(Counter(3), TINY)
     with pytest.raises(ValueError, match="with 4 copies, given 2"):
         evaluate(agent, vectorize(lambda: Counter(3), 2), 4)
-    with pytest.raises(ValueError, match="episodes >= 1"):
+    with pytest.raises(ValueError, match="episodes as an integer >= 1"):
         evaluate(agent, Counter(3), 0)
 
 
