@@ -24,7 +24,7 @@ class Task:
     config: PPOConfig
 
 
-MUJOCO = dict(num_envs=8, steps=256, batch_size=64, epochs=10, lr=3e-4, initial_sigma=0.6)
+MUJOCO = dict(num_envs=8, steps=256, batch_size=64, epochs=10, lr=3e-4)
 TASKS = {
     "cartpole": Task("CartPole-v1", 100_000, PPOConfig(num_envs=8, steps=128, batch_size=256, lr=1e-3)),
     "pendulum": Task("Pendulum-v1", 200_000, PPOConfig(num_envs=8, steps=256, batch_size=64, gamma=0.9, lr=1e-3)),

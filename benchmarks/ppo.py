@@ -2,8 +2,9 @@
 
 Everything is measured in one run, because machines drift; only the ratios count.
 
-1. The Walker with examples/train_walker.py's settings: the environment alone (the bare Batch loop), the learner alone (its
-   updates on one rollout), and whole training; the update's share, and its time against its own matrix products alone.
+1. The Walker with examples/train_walker.py's settings: the environment alone (the bare Batch loop), the learner alone
+   (training less the time inside env.step, for the peer as well), and whole training; the update's share, and its time against
+   its own matrix products alone.
 2. With a Python that has Stable-Baselines3 (--peer, or this one): whole training on the Walker and the learner's own time
    per step, with the same network, epochs, batch, rollout and copies. Theirs gets the same native batch of walkers, and
    (their usual way) a DummyVecEnv of single ones.
@@ -82,11 +83,11 @@ def gemms_alone(agent: PPO) -> float:
 
 
 def ours(config: PPOConfig, iterations: int) -> dict[str, float]:
-    """Seconds per environment step: whole training, its update, its collection."""
+    """Seconds per environment step: whole training, its update, the learner (all but env.step), the environment's bare loop."""
     agent = PPO(ENV, config, seed=0)
     agent.learn(2 * config.num_envs * config.steps)  # compiles, fills caches
-    updates = 0.0
-    plain_update = agent.update
+    updates = stepping = 0.0
+    plain_update, plain_step = agent.update, agent.env.step
 
     def timed_update(rollout, progress):
         nonlocal updates
@@ -95,15 +96,24 @@ def ours(config: PPOConfig, iterations: int) -> dict[str, float]:
         updates += time.perf_counter() - start
         return result
 
-    agent.update = timed_update
+    def timed_step(actions):
+        nonlocal stepping
+        start = time.perf_counter()
+        result = plain_step(actions)
+        stepping += time.perf_counter() - start
+        return result
+
+    agent.update, agent.env.step = timed_update, timed_step
     steps, start = agent.steps, time.perf_counter()
     agent.learn(steps + iterations * config.num_envs * config.steps)
     whole = time.perf_counter() - start
     count = agent.steps - steps
+    del agent.env.step
     with one_blas_thread():
         alone = environment_alone(agent, 100)
         gemms = gemms_alone(agent) / (config.num_envs * config.steps)
-    return {"whole": whole / count, "update": updates / count, "environment": alone, "gemms": gemms}
+    timings = {"whole": whole, "update": updates, "learner": whole - stepping}
+    return {**{name: value / count for name, value in timings.items()}, "environment": alone, "gemms": gemms}
 
 
 def theirs(python: str, config: PPOConfig, native: bool, iterations: int) -> dict[str, float] | None:
@@ -120,8 +130,8 @@ def theirs(python: str, config: PPOConfig, native: bool, iterations: int) -> dic
 
 def compare(title: str, config: PPOConfig, python: str | None, iterations: int) -> None:
     own = ours(config, iterations)
-    learner = own["whole"] - own["environment"]
-    rate = {name: f"{1 / value:9,.0f} steps/s" for name, value in {**own, "learner": learner}.items()}
+    learner = own["learner"]
+    rate = {name: f"{1 / value:9,.0f} steps/s" for name, value in own.items()}
     print(f"\n{title}")
     print(f"   N={config.num_envs} T={config.steps} batch={config.batch_size} epochs={config.epochs} hidden={config.hidden}")
     print(f"   environment alone  {rate['environment']}")

@@ -89,7 +89,8 @@ def picture(agent: PPO, folder: Path, seed: int) -> None:
     frames = film(agent, env, seed + 1000, seconds=4, fps=DECISIONS_PER_SECOND)
     env.close()
     save_gif(folder / "walker.gif", frames, fps=DECISIONS_PER_SECOND, width=280)
-    Image.fromarray(contact_sheet(frames, 6)).save(folder / "walker.png")
+    middle = len(frames) // 2
+    Image.fromarray(contact_sheet(frames[middle : middle + 11], 6)).save(folder / "walker.png")  # about one cycle of the gait
     print(f"pictures: {folder}/walker.gif, walker.png")
 
 
