@@ -8,8 +8,10 @@
 A module owns parameters and submodules as plain attributes; names in `state_dict` are PyTorch's ("0.weight").
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 
@@ -63,6 +65,15 @@ class Module(ABC):
             if array_module(first.data).shares_memory(first.data, vector.data):  # not so after copy.deepcopy
                 return vector
         return ParameterVector(named)
+
+    def __deepcopy__(self, memo: dict):
+        """A twin with parameters of its own and no memory of any forward pass."""
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        for name, value in vars(self).items():
+            shared = name == "_cache" or isinstance(value, ModuleType)
+            twin.__dict__[name] = (None if name == "_cache" else value) if shared else copy.deepcopy(value, memo)
+        return twin
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""

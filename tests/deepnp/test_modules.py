@@ -111,7 +111,9 @@ def test_growing_a_model_marks_the_old_vector_stale(rng):
 def test_a_deep_copy_has_a_vector_of_its_own(rng):
     net = mlp([3, 4, 2], rng=rng)
     net.flat.data[0] = 5
+    y = net(np.ones((5, 3), np.float32))
     twin = copy.deepcopy(net)
+    np.testing.assert_array_equal(twin(np.ones((5, 3), np.float32)), y)
     twin.flat.data[...] = 7
     assert all((p.data == 7).all() for p in twin.parameters())
     assert net.flat.data[0] == 5
