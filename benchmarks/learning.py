@@ -25,10 +25,11 @@ class Task:
 
 
 MUJOCO = dict(num_envs=8, steps=256, batch_size=64, epochs=10, lr=3e-4)
+# σ₀ = 1 suits Walker2d (878 with 0.6 after 1M steps), 0.6 was measured on HalfCheetah.
 TASKS = {
     "cartpole": Task("CartPole-v1", 100_000, PPOConfig(num_envs=8, steps=128, batch_size=256, lr=1e-3)),
     "pendulum": Task("Pendulum-v1", 200_000, PPOConfig(num_envs=8, steps=256, batch_size=64, gamma=0.9, lr=1e-3)),
-    "halfcheetah": Task("HalfCheetah-v5", 1_000_000, PPOConfig(**MUJOCO)),
+    "halfcheetah": Task("HalfCheetah-v5", 1_000_000, PPOConfig(**MUJOCO, initial_sigma=0.6)),
     "walker2d": Task("Walker2d-v5", 1_000_000, PPOConfig(**MUJOCO)),
 }
 
