@@ -207,7 +207,7 @@ class Agent(ABC):
             raise ValueError(f"{path} is not a whole agent: {type(error).__name__} {error}") from error
         if env is not None:
             agent.set_env(env)
-            agent._restore_env(_part(tensors, "env."), _part(tensors, "collector."))
+            agent._restore_env(part(tensors, "env."), part(tensors, "collector."))
         return agent
 
     @abstractmethod
@@ -215,9 +215,9 @@ class Agent(ABC):
         """Make networks and optimizers, without an environment."""
 
     def _restore(self, tensors, metadata):
-        self.load_state_dict(_part(tensors, "agent."))
+        self.load_state_dict(part(tensors, "agent."))
         if self.normalizer:
-            self.normalizer.load_state_dict(_part(tensors, "normalizer."))
+            self.normalizer.load_state_dict(part(tensors, "normalizer."))
         self.steps = whole_number("steps", metadata["steps"], 0)
         self.iterations = whole_number("iterations", metadata["iterations"], 0)
         if metadata["rngs"].keys() != self.rngs.keys():
@@ -232,7 +232,8 @@ class Agent(ABC):
             self.collector.set_state(collector_state)
 
 
-def _part(tensors: dict, prefix: str) -> dict:
+def part(tensors: dict, prefix: str) -> dict:
+    """The entries whose names begin with `prefix`, without it."""
     return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
 
 

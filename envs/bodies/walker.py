@@ -154,16 +154,13 @@ class Walker(Core):
             target_sign += [-1, 1, -1] if name == twin else [1] * count[name]
         strength_index = [LIMBS.index(twin) for twin in names]
         targets = len(target_index)
-        starts, at = {}, 4
-        for k, name in enumerate(SENSED):
-            starts[name] = at
-            at += 6 + self._joints[k] + (self._limb[k] >= 0) + name.endswith("foot")
+        lengths = [6 + self._joints[k] + (self._limb[k] >= 0) + name.endswith("foot") for k, name in enumerate(SENSED)]
+        starts = dict(zip(SENSED, 4 + np.cumsum([0, *lengths[:-1]]), strict=True))
         index, sign = list(range(4)), [1, -1, 1, -1]
         for k, name in enumerate(SENSED):
             twin = _other_side(name)
-            length = 6 + self._joints[k] + (self._limb[k] >= 0) + name.endswith("foot")
-            index += range(starts[twin], starts[twin] + length)
-            signs = [1] * length
+            index += range(starts[twin], starts[twin] + lengths[k])
+            signs = [1] * lengths[k]
             signs[:6] = [1, -1, 1, -1, 1, -1]
             if name == twin and self._limb[k] >= 0:
                 signs[6:9] = [-1, 1, -1]

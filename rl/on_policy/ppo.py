@@ -24,7 +24,7 @@ from deepnp import NonFiniteError
 from deepnp.backend import side_by_side
 from deepnp.models.mlp import ACTIVATIONS, mlp
 from deepnp.optim import Adam, clip_grad_norm, linear
-from rl.agent import Agent, spawn_rngs
+from rl.agent import Agent, part, spawn_rngs
 from rl.parts.config import check_config, setting
 from rl.parts.environments import EnvLike, make_vector
 from rl.parts.normalize import RewardScaler
@@ -248,14 +248,11 @@ class PPO(Agent):
         return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
 
     def load_state_dict(self, state):
-        def part(name):
-            return {key.removeprefix(f"{name}."): array for key, array in state.items() if key.startswith(f"{name}.")}
-
-        self.policy.load_state_dict(part("policy"))
-        self.value.load_state_dict(part("value"))
-        self.policy_optimizer.load_state_dict(part("policy_optimizer"))
-        self.value_optimizer.load_state_dict(part("value_optimizer"))
-        self._scaler_state, self.scaler = part("scaler"), None
+        self.policy.load_state_dict(part(state, "policy."))
+        self.value.load_state_dict(part(state, "value."))
+        self.policy_optimizer.load_state_dict(part(state, "policy_optimizer."))
+        self.value_optimizer.load_state_dict(part(state, "value_optimizer."))
+        self._scaler_state, self.scaler = part(state, "scaler."), None
 
 
 def minibatches(size: int, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -152,6 +152,19 @@ class TestNormalizers:
             np.testing.assert_allclose(scaled, np.clip(rewards / np.std(seen, ddof=1), -10, 10), rtol=1e-6)
             returns[ended] = 0
 
+    def test_steps_that_never_happened_leave_the_reward_scale_alone(self, rng):
+        all_alive, some_dead = RewardScaler(1, 0.9), RewardScaler(1, 0.9)
+        one, none = np.ones(1, bool), np.zeros(1, bool)
+        for reward in rng.normal(size=(20, 1)):
+            scaled = all_alive(reward, one, one)
+            np.testing.assert_array_equal(some_dead(reward, one, one), scaled)
+            some_dead(np.zeros(1), none, none)
+
+    def test_a_large_mean_does_not_swallow_float64_observations(self, rng):
+        normalizer, x = ObservationNormalizer(1), 1e8 + rng.normal(size=(500, 1))
+        normalizer.update(x)
+        np.testing.assert_allclose(normalizer(x), (x - x.mean()) / x.std(ddof=1), atol=1e-2)
+
     def test_wrong_size_is_refused(self):
         with pytest.raises(ValueError, match="moments of 3 features, given 4"):
             RunningMoments(3).load_state_dict(RunningMoments(4).state_dict())
