@@ -1,7 +1,7 @@
 """How an operation's CASES describe its arguments, for the checks that run on every operation.
 
-A tuple of ints is an array of standard normal values of that shape; `Kinked`, `Uniform` and `Integers` say otherwise; anything
-else is passed as it is. Float arrays are differentiated, integer arrays are not.
+A tuple of ints is an array of standard normal values of that shape; `Kinked`, `Uniform`, `Integers` and `Booleans` say
+otherwise; anything else is passed as it is, a constant array included. Drawn float arrays are differentiated, nothing else is.
 """
 
 from dataclasses import dataclass
@@ -35,6 +35,14 @@ class Integers:
     high: int
 
 
+@dataclass(frozen=True)
+class Booleans:
+    """A Boolean array; each value is True with probability `share`."""
+
+    shape: tuple[int, ...]
+    share: float = 0.5
+
+
 def draw(case: dict, rng: np.random.Generator, dtype=np.float64) -> dict:
     """Arguments for one case."""
     drawn = {}
@@ -43,6 +51,8 @@ def draw(case: dict, rng: np.random.Generator, dtype=np.float64) -> dict:
             drawn[name] = rng.uniform(spec.low, spec.high, spec.shape).astype(dtype)
         elif isinstance(spec, Integers):
             drawn[name] = rng.integers(spec.high, size=spec.shape)
+        elif isinstance(spec, Booleans):
+            drawn[name] = rng.random(spec.shape) < spec.share
         elif isinstance(spec, Kinked):
             drawn[name] = _away_from(spec, rng.normal(size=spec.shape)).astype(dtype)
         else:
@@ -54,6 +64,22 @@ def _away_from(spec: Kinked, x: np.ndarray) -> np.ndarray:
     for kink in spec.kinks:
         x = np.where(np.abs(x - kink) < spec.gap, kink + np.where(x >= kink, spec.gap, -spec.gap), x)
     return x
+
+
+def tupled(values) -> tuple:
+    """One array as a tuple of one; a tuple as it is. For results and gradients, of which an operation may have several."""
+    return values if isinstance(values, tuple) else (values,)
+
+
+def upstream(y, rng: np.random.Generator):
+    """A random gradient for y: an array, or a tuple of them, of y's shapes and dtypes."""
+    drawn = tuple(rng.normal(size=part.shape).astype(part.dtype) for part in tupled(y))
+    return drawn if isinstance(y, tuple) else drawn[0]
+
+
+def dot(a, b) -> float:
+    """⟨a, b⟩ summed over all parts of two results, gradients or tangents."""
+    return float(sum((x * y).sum() for x, y in zip(tupled(a), tupled(b), strict=True)))
 
 
 def is_shape(spec) -> bool:

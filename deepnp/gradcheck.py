@@ -19,7 +19,7 @@ from types import ModuleType
 import numpy as np
 
 from deepnp import losses
-from deepnp.cases import differentiable, draw
+from deepnp.cases import differentiable, dot, draw, tupled, upstream
 from deepnp.ops import find
 
 TOLERANCE = 1e-6
@@ -69,17 +69,24 @@ def check_case(op: ModuleType, case: dict, rng: np.random.Generator) -> dict[str
     """Relative error of the gradient of each differentiable argument of one case."""
     arguments = draw(case, rng)
     y, cache = op.forward(**arguments)
-    upstream = rng.normal(size=y.shape)
-    gradients = op.backward(upstream, cache)
-    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    dy = upstream(y, rng)
     errors = {}
-    for name, gradient in zip(differentiable(case), gradients, strict=True):
+    for name, gradient in zip(differentiable(case), tupled(op.backward(dy, cache)), strict=True):
 
         def projected(x, name=name):
-            return float((upstream * op.forward(**{**arguments, name: x})[0]).sum())
+            return dot(dy, op.forward(**{**arguments, name: x})[0])
 
         errors[name] = relative_error(gradient, numerical_gradient(projected, arguments[name]))
     return errors
+
+
+def check_jvp(op: ModuleType, case: dict, rng: np.random.Generator) -> float:
+    """Relative gap between ⟨dy, jvp(v)⟩ and ⟨backward(dy), v⟩, which are one number: dyᵀJv."""
+    arguments = draw(case, rng)
+    y, cache = op.forward(**arguments)
+    dy, v = upstream(y, rng), upstream(tuple(arguments[name] for name in differentiable(case)), rng)
+    forward_mode, reverse_mode = dot(dy, op.jvp(*v, cache)), dot(op.backward(dy, cache), v)
+    return abs(forward_mode - reverse_mode) / max(abs(reverse_mode), 1e-3)
 
 
 def check_loss(loss: Callable, case: dict, rng: np.random.Generator) -> dict[str, float]:

@@ -15,8 +15,8 @@ from types import ModuleType
 
 import numpy as np
 
-from deepnp.backend import array_module
-from deepnp.parameters import Parameter, ParameterVector
+from deepnp.backend import array_module, to_device
+from deepnp.parameters import Buffer, Parameter, ParameterVector
 
 
 class Module(ABC):
@@ -51,6 +51,14 @@ class Module(ABC):
         for name, child in self.children():
             yield from child.named_parameters(f"{prefix}{name}.")
 
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Buffer]]:
+        """All buffers with their dotted names, depth first."""
+        for name, value in vars(self).items():
+            if isinstance(value, Buffer):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child.named_buffers(f"{prefix}{name}.")
+
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order of the flat vector."""
         return [p for _, p in self.named_parameters()]
@@ -84,26 +92,30 @@ class Module(ABC):
 
         Optimizers made before the move must be made again.
         """
+        device, dtype = (target, None) if isinstance(target, str) else (None, np.dtype(target))
         named = dict(self.named_parameters())
-        if isinstance(target, str):
-            ParameterVector(named, device=target)
-        else:
-            ParameterVector(named, dtype=np.dtype(target))
+        if named:
+            ParameterVector(named, dtype, device)
+        for _, buffer in self.named_buffers():
+            if device is not None:
+                buffer.data = to_device(buffer.data, device)
+            elif buffer.data.dtype.kind == "f":  # a counter stays a counter
+                buffer.data = buffer.data.astype(dtype)
         return self
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Name -> view of each parameter. Copy what must not change with training."""
-        return {name: p.data for name, p in self.named_parameters()}
+        """Name -> view of each parameter and buffer. Copy what must not change with training."""
+        return {name: p.data for name, p in self._named_state()}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Write `state` into the parameters, in place.
+        """Write `state` into the parameters and buffers, in place.
 
         Raises
         ------
         ValueError
             If names are missing or unknown, or a shape differs; nothing is written then.
         """
-        own = dict(self.named_parameters())
+        own = dict(self._named_state())
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
             raise ValueError(f"state does not fit this module: missing {missing}, unknown {unknown}")
@@ -112,6 +124,10 @@ class Module(ABC):
                 raise ValueError(f'expected "{name}" of shape {p.shape}, given {state[name].shape}')
         for name, p in own.items():
             p.data[...] = array_module(p.data).asarray(state[name])
+
+    def _named_state(self) -> Iterator[tuple[str, Parameter | Buffer]]:
+        yield from self.named_parameters()
+        yield from self.named_buffers()
 
 
 class Sequential(Module):

@@ -42,6 +42,25 @@ class Parameter:
         return f"Parameter(shape={self.shape}, dtype={self.data.dtype})"
 
 
+class Buffer:
+    """An array that belongs to a module and to its `state_dict`, but is not trained: running statistics, a counter.
+
+    Written in place, like a parameter's data.
+    """
+
+    __slots__ = ("data",)
+
+    def __init__(self, data):
+        self.data = data
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    def __repr__(self) -> str:
+        return f"Buffer(shape={self.shape}, dtype={self.data.dtype})"
+
+
 class ParameterVector:
     """All parameters of a model as one contiguous vector, their gradients as another.
 

@@ -4,6 +4,7 @@ Forward    y_bo = Σ_i x_bi W_oi + b_o                        y = x Wᵀ + b
 Backward   dx_bi = Σ_o dy_bo W_oi         dx = dy W          x_bi reaches every output o, each through W_oi
            dW_oi = Σ_b dy_bo x_bi         dW = dyᵀ x         W_oi serves every row b; rows sum, because the mean over the
            db_o  = Σ_b dy_bo                                 batch is taken once, in the loss (thesis Alg. 3 takes it here)
+Tangent    vy = vx Wᵀ + x vWᵀ + vb                           the product rule
 """
 
 import numpy as np
@@ -22,6 +23,12 @@ def backward(dy, cache):
     """dy (…, O) -> dx (…, I), dweight (O, I), dbias (O,)."""
     dweight, dbias = backward_parameters(dy, cache)
     return backward_input(dy, cache), dweight, dbias
+
+
+def jvp(vx, vweight, vbias, cache):
+    """Tangents vx (…, I), vweight (O, I), vbias (O,) -> tangent of y (…, O)."""
+    x, weight = cache
+    return vx @ weight.T + x @ vweight.T + vbias
 
 
 def backward_input(dy, cache):

@@ -1,5 +1,5 @@
 """The op harness: every operation that has CASES goes through every check here. A new operation needs no new test,
-only CASES, a derivation with a "Backward" line, and a naive reference (naive.py)."""
+only CASES, a derivation with a "Backward" line, and a naive reference (references/)."""
 
 import inspect
 
@@ -8,12 +8,14 @@ import pytest
 
 import deepnp
 from deepnp.backend import Kernel, cuda_available, to_device
-from deepnp.cases import differentiable, draw
-from deepnp.gradcheck import TOLERANCE, check_case
+from deepnp.cases import differentiable, draw, tupled, upstream
+from deepnp.gradcheck import TOLERANCE, check_case, check_jvp
 from deepnp.ops import find
-from tests.deepnp.naive import REFERENCES
+from tests.deepnp.references import REFERENCES
 
 OPS = find()
+ELEMENTWISE = ["activation.tanh", "activation.relu", "activation.sigmoid", "activation.softplus"]
+FORWARD_MODE = {"linear", "activation.softmax", "normalization.layer_norm", *ELEMENTWISE}  # what policies and critics use
 ALL = [pytest.param(name, i, id=f"{name}-{i}") for name, op in OPS.items() for i in range(len(op.CASES))]
 
 
@@ -27,16 +29,15 @@ def case(op, index):
     return op.CASES[index]
 
 
-def gradients_of(op, dy, cache):
-    gradients = op.backward(dy, cache)
-    return gradients if isinstance(gradients, tuple) else (gradients,)
-
-
-def run(op, arguments, upstream_rng):
-    """y, gradients of one forward and backward pass with a random upstream gradient."""
+def run(op, arguments, rng):
+    """Results and gradients, as tuples, of one forward and backward pass with a random upstream gradient."""
     y, cache = op.forward(**arguments)
-    dy = upstream_rng.normal(size=y.shape).astype(y.dtype)
-    return y, gradients_of(op, dy, cache)
+    return tupled(y), tupled(op.backward(upstream(y, rng), cache))
+
+
+def assert_all_close(given, expected, tolerance):
+    for a, b in zip(tupled(given), tupled(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", OPS)
@@ -45,7 +46,7 @@ class TestForm:
 
     def test_has_cases_an_empty_batch_and_a_reference(self, name, op):
         assert len(op.CASES) >= 2
-        assert name in REFERENCES, f"tests/deepnp/naive.py has no reference for {name}"
+        assert name in REFERENCES, f"tests/deepnp/references has none for {name}"
         assert any(0 in draw(case, np.random.default_rng(0))[differentiable(case)[0]].shape for case in op.CASES)
 
     def test_docstring_derives_forward_and_backward(self, name, op):
@@ -73,14 +74,23 @@ class TestMathematics:
 
     def test_forward_equals_the_naive_loop(self, name, op, case, rng, kernels):
         arguments = draw(case, rng)
-        np.testing.assert_allclose(op.forward(**arguments)[0], REFERENCES[name](**arguments), rtol=1e-12, atol=1e-12)
+        assert_all_close(op.forward(**arguments)[0], REFERENCES[name](**arguments), 1e-12)
 
     def test_gradients_are_linear_in_the_upstream_gradient(self, op, case, rng, kernels):
         y, cache = op.forward(**draw(case, rng))
-        a, b = rng.normal(size=(2, *y.shape))
-        sum_of_both = gradients_of(op, 2 * a - b, cache)
-        for g, ga, gb in zip(sum_of_both, gradients_of(op, a, cache), gradients_of(op, b, cache), strict=True):
-            np.testing.assert_allclose(g, 2 * ga - gb, rtol=1e-9, atol=1e-12)
+        a, b = upstream(y, rng), upstream(y, rng)
+        mixed = tuple(2 * p - q for p, q in zip(tupled(a), tupled(b), strict=True))
+        of_a, of_b = tupled(op.backward(a, cache)), tupled(op.backward(b, cache))
+        of_mixed = op.backward(mixed if isinstance(y, tuple) else mixed[0], cache)
+        expected = tuple(2 * p - q for p, q in zip(of_a, of_b, strict=True))
+        for g, e in zip(tupled(of_mixed), expected, strict=True):
+            np.testing.assert_allclose(g, e, rtol=1e-9, atol=1e-11)
+
+    def test_forward_mode_is_the_transpose_of_backward(self, name, op, case, rng, kernels):
+        if not hasattr(op, "jvp"):
+            assert name not in FORWARD_MODE
+            pytest.skip("has no forward mode")
+        assert check_jvp(op, case, rng) < 1e-10
 
 
 @pytest.mark.parametrize(("name", "index"), ALL)
@@ -88,57 +98,56 @@ class TestImplementation:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_keeps_the_dtype_and_the_shapes(self, op, case, rng, dtype, kernels):
         arguments = draw(case, rng, dtype)
-        y, gradients = run(op, arguments, rng)
-        assert y.dtype == dtype
+        results, gradients = run(op, arguments, rng)
+        assert all(y.dtype == dtype for y in results)
         for name, gradient in zip(differentiable(case), gradients, strict=True):
             assert gradient.dtype == dtype, name
             assert gradient.shape == arguments[name].shape, name
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_kernels_agree_with_the_plain_form(self, op, case, dtype):
-        results = []
+        both = []
         for enabled in (True, False):
             deepnp.use_kernels(enabled)
             rng = np.random.default_rng(1)
-            y, gradients = run(op, draw(case, rng, dtype), rng)
-            results.append((y, *gradients))
+            results, gradients = run(op, draw(case, rng, dtype), rng)
+            both.append((*results, *gradients))
         deepnp.use_kernels(True)
-        tolerance = 2e-6 if dtype == np.float32 else 1e-12
-        for fast, plain in zip(*results, strict=True):
-            np.testing.assert_allclose(fast, plain, rtol=tolerance, atol=tolerance)
+        assert_all_close(*both, 2e-6 if dtype == np.float32 else 1e-12)
 
     def test_does_not_write_to_its_inputs(self, op, case, rng, kernels):
         arguments = draw(case, rng)
-        for value in arguments.values():
+        y, _ = op.forward(**arguments)
+        dy = upstream(y, rng)
+        for value in (*arguments.values(), *tupled(dy)):
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
-        y, cache = op.forward(**arguments)
-        dy = rng.normal(size=y.shape)
-        dy.flags.writeable = False
-        once, twice = gradients_of(op, dy, cache), gradients_of(op, dy, cache)
-        for a, b in zip(once, twice, strict=True):
+        _, cache = op.forward(**arguments)
+        for a, b in zip(tupled(op.backward(dy, cache)), tupled(op.backward(dy, cache)), strict=True):
             np.testing.assert_array_equal(a, b)  # and backward leaves its cache alone
 
     def test_takes_arrays_with_odd_strides(self, op, case, rng, kernels):
         arguments = draw(case, rng)
         y, cache = op.forward(**arguments)
-        dy = rng.normal(size=y.shape)
+        dy = upstream(y, rng)
         strided = {name: odd(value) if isinstance(value, np.ndarray) else value for name, value in arguments.items()}
+        odd_dy = tuple(odd(part) for part in tupled(dy))
         y_strided, cache_strided = op.forward(**strided)
-        np.testing.assert_allclose(y_strided, y, rtol=1e-12, atol=1e-12)
-        for a, b in zip(gradients_of(op, odd(dy), cache_strided), gradients_of(op, dy, cache), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+        assert_all_close(y_strided, y, 1e-12)
+        given = op.backward(odd_dy if isinstance(dy, tuple) else odd_dy[0], cache_strided)
+        assert_all_close(given, op.backward(dy, cache), 1e-12)
 
     @pytest.mark.skipif(not cuda_available(), reason="no CuPy with a GPU here")
     def test_gpu_agrees_with_the_cpu(self, op, case, rng):
         arguments = draw(case, rng)
         y, cache = op.forward(**arguments)
-        dy = rng.normal(size=y.shape)
+        dy = upstream(y, rng)
         on_gpu = {name: to_device(v, "cuda") if isinstance(v, np.ndarray) else v for name, v in arguments.items()}
         y_gpu, cache_gpu = op.forward(**on_gpu)
-        np.testing.assert_allclose(to_device(y_gpu, "cpu"), y, rtol=1e-10, atol=1e-12)
-        for a, b in zip(gradients_of(op, to_device(dy, "cuda"), cache_gpu), gradients_of(op, dy, cache), strict=True):
-            np.testing.assert_allclose(to_device(a, "cpu"), b, rtol=1e-10, atol=1e-12)
+        dy_gpu = tuple(to_device(part, "cuda") for part in tupled(dy))
+        gradients = op.backward(dy_gpu if isinstance(dy, tuple) else dy_gpu[0], cache_gpu)
+        for given, expected in ((y_gpu, y), (gradients, op.backward(dy, cache))):
+            assert_all_close(tuple(to_device(part, "cpu") for part in tupled(given)), expected, 1e-10)
 
 
 def odd(x: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 Forward    y = max(x, 0)
 Backward   dx = dy·1[x > 0]                               at the kink x = 0 ours is 0, as in PyTorch (the thesis prints 1)
+Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
 
 y > 0 exactly where x > 0, so the output is all that backward needs.
 Fused with a bias (see ops.dense):  y = max(z + b, 0),  dz = dy·1[y > 0],  db = Σ_b dz
@@ -21,6 +22,11 @@ def forward(x):
 def backward(dy, cache):
     """dy -> dx."""
     return dy * (cache > 0)
+
+
+def jvp(vx, cache):
+    """Tangent vx -> tangent of y."""
+    return backward(vx, cache)
 
 
 def add_bias(z, bias):

@@ -2,6 +2,7 @@
 
 Forward    y = 1/(1 + e^−x)
 Backward   dx = dy·y·(1 − y)                              σ′ = σ(1 − σ)
+Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
 
 e^−x overflows for very negative x; with e = e^−|x| ≤ 1 both branches are safe: y = 1/(1+e) for x ≥ 0, e/(1+e) below.
 Fused with a bias (see ops.dense):  y = σ(z + b),  dz = dy·y·(1 − y),  db = Σ_b dz
@@ -27,6 +28,11 @@ def sigmoid(x):
 def backward(dy, cache):
     """dy -> dx."""
     return dy * cache * (1 - cache)
+
+
+def jvp(vx, cache):
+    """Tangent vx -> tangent of y."""
+    return backward(vx, cache)
 
 
 def add_bias(z, bias):

@@ -2,6 +2,7 @@
 
 Forward    y = (ψ/β)·ln(1 + e^{βx})                       a smooth max(x, 0): positive, as a standard deviation must be
 Backward   dx = dy·ψ·σ(βx)                                d/dx ln(1 + e^{βx}) = β e^{βx}/(1 + e^{βx}) = β σ(βx)
+Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
 
 Stable form: ln(1 + e^u) = max(u, 0) + log1p(e^{−|u|}).
 """
@@ -22,6 +23,11 @@ def backward(dy, cache):
     """dy -> dx."""
     u, scale = cache
     return dy * (scale * sigmoid(u))
+
+
+def jvp(vx, cache):
+    """Tangent vx -> tangent of y."""
+    return backward(vx, cache)
 
 
 CASES = [dict(x=(5, 7)), dict(x=(4,), beta=2.0, scale=0.5), dict(x=(2, 3, 4), beta=0.5), dict(x=(0, 4))]

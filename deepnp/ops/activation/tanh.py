@@ -2,6 +2,7 @@
 
 Forward    y = tanh x
 Backward   dx = dy·(1 − y²)                               tanh′ = 1 − tanh²: the output is all that backward needs
+Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
 
 Fused with a bias (see ops.dense):  y = tanh(z + b),  dz = dy·(1 − y²),  db = Σ_b dz
 
@@ -26,6 +27,11 @@ def forward(x):
 def backward(dy, cache):
     """dy -> dx."""
     return dy * (1 - cache * cache)
+
+
+def jvp(vx, cache):
+    """Tangent vx -> tangent of y."""
+    return backward(vx, cache)
 
 
 def add_bias(z, bias):

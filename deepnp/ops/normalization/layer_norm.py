@@ -4,6 +4,8 @@ Forward    μ = mean_c x    σ = √(var_c x + ε)    x̂ = (x − μ)/σ    y =
 Backward   dx̂ = γ·dy
            dx = (dx̂ − mean_c dx̂ − x̂·mean_c(dx̂·x̂)) / σ    two means, because μ and σ each depend on every x_c
            dγ = Σ_b dy·x̂        dβ = Σ_b dy
+Tangent    vx̂ = (vx − mean_c vx − x̂·mean_c(vx·x̂)) / σ    the Jacobian of x̂ is symmetric
+           vy = γ·vx̂ + vγ·x̂ + vβ
 
 The variance is the biased one (÷ C), in two passes; ε stands inside the root, once.
 """
@@ -32,6 +34,13 @@ def backward(dy, cache):
     dx = (dnormal - mean - normal * (dnormal * normal).mean(axis=-1, keepdims=True)) / sigma
     rows = tuple(range(dy.ndim - 1))
     return dx, (dy * normal).sum(axis=rows), dy.sum(axis=rows)
+
+
+def jvp(vx, vgamma, vbeta, cache):
+    """Tangents vx (…, C), vgamma (C,), vbeta (C,) -> tangent of y (…, C)."""
+    normal, sigma, gamma = cache
+    vnormal = (vx - vx.mean(axis=-1, keepdims=True) - normal * (vx * normal).mean(axis=-1, keepdims=True)) / sigma
+    return gamma * vnormal + vgamma * normal + vbeta
 
 
 def _forward_fast(x, gamma, beta, eps):

@@ -1,10 +1,7 @@
-"""Losses: `loss(y, target) -> (value, dy)` in one pass.
-
-The mean over all elements is taken here, and nowhere else: layers sum.
-CASES holds what the checks run each loss on.
-"""
+"""Losses of predicted numbers."""
 
 from deepnp.backend import array_module
+from deepnp.losses.checks import check_shapes
 
 
 def mse(y, target):
@@ -15,7 +12,7 @@ def mse(y, target):
 
     y, target : arrays of one shape -> value, dy (that shape).
     """
-    _check_shapes(y, target)
+    check_shapes(y, target)
     error = y - target
     return float((error * error).mean()), error * (2 / error.size)
 
@@ -28,20 +25,13 @@ def huber(y, target, delta=1.0):
 
     y, target : arrays of one shape, delta > 0 -> value, dy (that shape).
     """
-    _check_shapes(y, target)
+    check_shapes(y, target)
     if not delta > 0:
         raise ValueError(f"expected delta > 0, given {delta}")
     xp = array_module(y)
     error = y - target
     clipped = xp.clip(error, -delta, delta)
     return float((clipped * (error - 0.5 * clipped)).mean()), clipped * (1 / error.size)
-
-
-def _check_shapes(y, target):
-    if y.shape != target.shape:  # broadcasting (B,) against (B, 1) is the classic silent bug
-        raise ValueError(f"expected y and target of one shape, given {y.shape} and {target.shape}")
-    if y.size == 0:
-        raise ValueError(f"expected at least one element, given shape {y.shape}")
 
 
 CASES = {

@@ -1,0 +1,3 @@
+"""Plain references of deepnp.ops.regularization."""
+
+REFERENCES = {}

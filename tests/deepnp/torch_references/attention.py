@@ -1,0 +1,4 @@
+"""deepnp.ops.attention in PyTorch."""
+
+TORCH = {}
+ABSENT = {}

@@ -1,0 +1,4 @@
+"""deepnp.ops.convolution in PyTorch."""
+
+TORCH = {}
+ABSENT = {}

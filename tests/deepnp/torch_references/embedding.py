@@ -1,0 +1,4 @@
+"""deepnp.ops.embedding in PyTorch."""
+
+TORCH = {}
+ABSENT = {}

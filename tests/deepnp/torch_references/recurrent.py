@@ -1,0 +1,4 @@
+"""deepnp.ops.recurrent in PyTorch."""
+
+TORCH = {}
+ABSENT = {}

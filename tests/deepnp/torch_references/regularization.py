@@ -1,0 +1,4 @@
+"""deepnp.ops.regularization in PyTorch."""
+
+TORCH = {}
+ABSENT = {}

@@ -1,0 +1,13 @@
+"""The operations that lie in deepnp.ops itself, in PyTorch."""
+
+from torch.nn import functional as F
+
+from tests.deepnp.torch_references import activation as activations
+
+
+def dense(x, weight, bias, activation):
+    return activations.TORCH[activation.__name__.removeprefix("deepnp.ops.")](F.linear(x, weight, bias))
+
+
+TORCH = {"linear": lambda x, weight, bias: F.linear(x, weight, bias), "dense": dense}
+ABSENT = {}
