@@ -8,6 +8,7 @@ Tangent    vx̂ = (vx − mean_c vx − x̂·mean_c(vx·x̂)) / σ    the Jacobi
            vy = γ·vx̂ + vγ·x̂ + vβ
 
 The variance is the biased one (÷ C), in two passes; ε stands inside the root, once.
+x̂ is not kept: backward has it from x, μ and σ for less than it costs to write and read.
 """
 
 from deepnp.backend import array_module, kernel, kernel_runs
@@ -17,85 +18,101 @@ def forward(x, gamma, beta, eps=1e-5):
     """x (…, C), gamma (C,), beta (C,) -> y (…, C)."""
     if kernel_runs(x, gamma, beta):
         return _forward_fast(x, gamma, beta, eps)
-    xp = array_module(x)
-    centred = x - x.mean(axis=-1, keepdims=True)
-    sigma = xp.sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
-    normal = centred / sigma
-    return gamma * normal + beta, (normal, sigma, gamma)
+    mean = x.mean(axis=-1, keepdims=True)
+    centred = x - mean
+    sigma = array_module(x).sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
+    return gamma * (centred / sigma) + beta, (x, mean, sigma, gamma)
 
 
 def backward(dy, cache):
     """dy (…, C) -> dx (…, C), dgamma (C,), dbeta (C,)."""
-    normal, sigma, gamma = cache
-    if kernel_runs(dy, normal, sigma, gamma):
-        return _backward_fast(dy, normal, sigma, gamma)
-    dnormal = gamma * dy
-    mean = dnormal.mean(axis=-1, keepdims=True)
-    dx = (dnormal - mean - normal * (dnormal * normal).mean(axis=-1, keepdims=True)) / sigma
+    x, mean, sigma, gamma = cache
+    if kernel_runs(dy, x, mean, sigma, gamma):
+        return _backward_fast(dy, x, mean, sigma, gamma)
+    normal, dnormal = (x - mean) / sigma, gamma * dy
+    dx = (dnormal - dnormal.mean(axis=-1, keepdims=True) - normal * (dnormal * normal).mean(axis=-1, keepdims=True)) / sigma
     rows = tuple(range(dy.ndim - 1))
     return dx, (dy * normal).sum(axis=rows), dy.sum(axis=rows)
 
 
 def jvp(vx, vgamma, vbeta, cache):
     """Tangents vx (…, C), vgamma (C,), vbeta (C,) -> tangent of y (…, C)."""
-    normal, sigma, gamma = cache
+    x, mean, sigma, gamma = cache
+    normal = (x - mean) / sigma
     vnormal = (vx - vx.mean(axis=-1, keepdims=True) - normal * (vx * normal).mean(axis=-1, keepdims=True)) / sigma
     return gamma * vnormal + vgamma * normal + vbeta
 
 
 def _forward_fast(x, gamma, beta, eps):
     xp, channels = array_module(x), x.shape[-1]
-    y, normal = xp.empty_like(x), xp.empty_like(x)
-    sigma = xp.empty((*x.shape[:-1], 1), x.dtype)
-    _forward(x.reshape(-1, channels), gamma, beta, eps, y.reshape(-1, channels), normal.reshape(-1, channels), sigma.reshape(-1))
-    return y, (normal, sigma, gamma)
+    y, mean, sigma = xp.empty_like(x), xp.empty((*x.shape[:-1], 1), x.dtype), xp.empty((*x.shape[:-1], 1), x.dtype)
+    group = (1, channels)
+    forward_rows(
+        x.reshape(-1, channels),
+        gamma.reshape(group),
+        beta.reshape(group),
+        eps,
+        y.reshape(-1, channels),
+        mean.ravel(),
+        sigma.ravel(),
+    )
+    return y, (x, mean, sigma, gamma)
 
 
-def _backward_fast(dy, normal, sigma, gamma):
+def _backward_fast(dy, x, mean, sigma, gamma):
     xp, channels = array_module(dy), dy.shape[-1]
     dx, dgamma, dbeta = xp.empty_like(dy), xp.zeros_like(gamma), xp.zeros_like(gamma)
-    rows = dy.reshape(-1, channels), normal.reshape(-1, channels), sigma.reshape(-1)
-    _backward(*rows, gamma, dx.reshape(-1, channels), dgamma, dbeta)
+    given = dy.reshape(-1, channels), x.reshape(-1, channels), mean.ravel(), sigma.ravel()
+    group = (1, channels)
+    backward_rows(*given, gamma.reshape(group), dx.reshape(-1, channels), dgamma.reshape(group), dbeta.reshape(group))
     return dx, dgamma, dbeta
 
 
 @kernel
-def _forward(x, gamma, beta, eps, y, normal, sigma):
-    kind, channels = x.dtype.type, x.shape[1]
+def forward_rows(x, gamma, beta, eps, y, mean, sigma):
+    """x (B, C), gamma and beta (G, C): row i takes group i mod G, so that ops.normalization.group_norm can come here too."""
+    kind, groups, channels = x.dtype.type, gamma.shape[0], x.shape[1]
     share = kind(1.0 / channels)
     for i in range(x.shape[0]):
-        mean, variance = kind(0), kind(0)
+        g = i % groups
+        total, squares = kind(0), kind(0)
         for j in range(channels):
-            mean += x[i, j] * share
+            total += x[i, j]
+        centre = total * share
         for j in range(channels):
-            variance += (x[i, j] - mean) * (x[i, j] - mean) * share
-        root = kind((variance + eps) ** 0.5)
-        sigma[i] = root
+            squares += (x[i, j] - centre) * (x[i, j] - centre)
+        root = kind((squares * share + eps) ** 0.5)
+        mean[i], sigma[i] = centre, root
+        inverse = kind(1) / root
         for j in range(channels):
-            normal[i, j] = (x[i, j] - mean) / root
-            y[i, j] = gamma[j] * normal[i, j] + beta[j]
+            y[i, j] = gamma[g, j] * ((x[i, j] - centre) * inverse) + beta[g, j]
 
 
 @kernel
-def _backward(dy, normal, sigma, gamma, dx, dgamma, dbeta):
-    kind, channels = dy.dtype.type, dy.shape[1]
+def backward_rows(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
+    """The shapes of forward_rows; dgamma and dbeta (G, C) are added to. Four short loops, because one long one is not vectorised."""
+    kind, groups, channels = dy.dtype.type, gamma.shape[0], dy.shape[1]
     share = kind(1.0 / channels)
     for i in range(dy.shape[0]):
-        mean, mean_normal = kind(0), kind(0)
+        g, centre, inverse = i % groups, mean[i], kind(1) / sigma[i]
+        total, product = kind(0), kind(0)
         for j in range(channels):
-            d = gamma[j] * dy[i, j]
-            mean += d * share
-            mean_normal += d * normal[i, j] * share
-        inverse = kind(1) / sigma[i]
+            d = gamma[g, j] * dy[i, j]
+            total += d
+            product += d * (x[i, j] - centre)
+        first, second = total * share, product * share * inverse * inverse
         for j in range(channels):
-            dx[i, j] = (gamma[j] * dy[i, j] - mean - normal[i, j] * mean_normal) * inverse
-            dgamma[j] += dy[i, j] * normal[i, j]
-            dbeta[j] += dy[i, j]
+            dx[i, j] = (gamma[g, j] * dy[i, j] - first - (x[i, j] - centre) * second) * inverse
+        for j in range(channels):
+            dgamma[g, j] += dy[i, j] * ((x[i, j] - centre) * inverse)
+        for j in range(channels):
+            dbeta[g, j] += dy[i, j]
 
 
 CASES = [
     dict(x=(5, 7), gamma=(7,), beta=(7,)),
     dict(x=(2, 3, 4), gamma=(4,), beta=(4,), eps=0.1),
     dict(x=(3, 2), gamma=(2,), beta=(2,)),
+    dict(x=(9, 40), gamma=(40,), beta=(40,)),
     dict(x=(0, 4), gamma=(4,), beta=(4,)),
 ]
