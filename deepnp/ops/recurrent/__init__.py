@@ -1,0 +1,74 @@
+"""Recurrent networks: one layer over a whole sequence.        T time, B batch, I inputs, H hidden, G gates
+
+Every one of them reads the input and its own past through two linear maps,
+
+    a_t = x_t Wᵀ                       for all steps at once: one product of (T·B, I) and (I, G·H)
+    m_t = h_{t−1} Rᵀ                   step by step: h_{t−1} is not known before
+
+and differs in what it makes of a_t and m_t. Backward runs through time in reverse and leaves da_t and dm_t; what follows
+is three products for all steps at once:
+
+    dx_t = da_t W        dW = Σ_t da_tᵀ x_t        dR = Σ_t dm_tᵀ h_{t−1}        one W and one R serve every step: sums
+
+Lengths    Sequence b ends after `lengths[b]` steps (None: all after T). From then on its state stays as it is, its outputs are
+           zeros, and its inputs are not used (they must be finite): what it would give alone, cut to its length.
+Span       With `span=k`, backward is truncated: the state that enters step k, 2k, … counts as a constant there, so a gradient
+           flows through at most k steps. That is the gradient of the chunks of k steps, each begun with the state that the one
+           before it left. None: the whole sequence, the exact gradient.
+"""
+
+import numpy as np
+
+from deepnp.backend import array_module, kernel_runs
+
+
+def project(x, weight):
+    """a_t for every step: x (T, B, I), weight (G·H, I) -> (T, B, G·H)."""
+    return (x.reshape(-1, x.shape[-1]) @ weight.T).reshape(*x.shape[:-1], len(weight))
+
+
+def room(state, steps):
+    """For the states of all steps: state (B, H) -> (T + 1, B, H), of which the first is set."""
+    states = array_module(state).empty((steps + 1, *state.shape), state.dtype)
+    states[0] = state
+    return states
+
+
+def running(lengths, x):
+    """Which sequences still run: lengths (B,) or None, x (T, B, I) -> Boolean (T, B, 1)."""
+    xp = array_module(x)
+    steps, batch = x.shape[:2]
+    if lengths is None:
+        return xp.ones((steps, batch, 1), bool)
+    return (xp.arange(steps)[:, None] < lengths)[..., None]
+
+
+def outputs(hidden, live, lengths):
+    """y: the states after every step, hidden[1:] (T, B, H), zeros where a sequence has ended."""
+    return hidden[1:] if lengths is None else array_module(hidden).where(live, hidden[1:], 0)
+
+
+def cut(t, span, live, *gradients):
+    """Gradients (B, H) of the state that enters step t, made zero in place where truncation ends there."""
+    if span is not None and t > 0 and t % span == 0:
+        for d in gradients:
+            d *= ~live[t]  # a sequence that has ended takes no step, so there is nothing to cut
+
+
+def backward_input(da, weight):
+    """da (T, B, G·H), weight (G·H, I) -> dx (T, B, I)."""
+    return (da.reshape(-1, da.shape[-1]) @ weight).reshape(*da.shape[:-1], weight.shape[1])
+
+
+def backward_parameters(da, dm, x, hidden):
+    """da, dm (T, B, G·H), x (T, B, I), hidden (T + 1, B, H) -> dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
+    da, dm, x, hidden = (part.reshape(-1, part.shape[-1]) for part in (da, dm, x, hidden[:-1]))
+    return da.T @ x, dm.T @ hidden, da.sum(axis=0), dm.sum(axis=0)
+
+
+def fast(*arrays):
+    """Whether the float32 kernels may run on these arrays."""
+    return arrays[0].dtype == np.float32 and kernel_runs(*arrays)
+
+
+LENGTHS = np.array([2, 5, 1])  # for CASES of five steps and three sequences

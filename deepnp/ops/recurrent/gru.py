@@ -1,0 +1,143 @@
+"""Gated recurrent unit.                        T time, B batch, I inputs, H hidden
+
+Cho et al. 2014, in PyTorch's variant: the reset gate multiplies the finished product h R^nᵀ + r^n (the paper resets h before it,
+which would need a product of its own after r is known). Gates in PyTorch's order r, u, n; the biases are b^r, b^u, b^n and s^r, s^u, s^n.
+
+Forward    a = x_t Wᵀ + b        m = h_{t−1} Rᵀ + s            (B, 3H) each, in three thirds
+           r, u = σ(a^r + m^r), σ(a^u + m^u)                   reset, update
+           n = tanh(a^n + r·m^n)                               the candidate
+           h_t = (1 − u)·n + u·h_{t−1}     y_t = h_t           u near 1 keeps the state, and its gradient
+Backward   t = T … 1, with dh the gradient of the state after step t, at first that of h_T
+           dh += dy_t                                          the loss reads h_t as y_t; the rest of dh came from step t + 1
+           da^n = dh·(1 − u)·(1 − n²)
+           dm^n = da^n·r        dr = da^n·m^n                  n reads the product r·m^n
+           da^r = dm^r = dr·r(1 − r)
+           da^u = dm^u = dh·(h_{t−1} − n)·u(1 − u)
+           dh ← dh·u + dm R                                    directly through u, and through the three gates
+           dx, dW from all da, dR from all dm at once (see ops.recurrent); db = Σ_t Σ_b da_t, ds = Σ_t Σ_b dm_t
+
+`lengths` and `span` are explained in ops.recurrent.
+"""
+
+from deepnp import elementary
+from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
+from deepnp.ops import recurrent
+from deepnp.ops.activation.sigmoid import sigmoid
+
+GATES, STATES = 3, 1
+
+
+def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None):
+    """x (T, B, I), h (B, H), weights (3H, I), (3H, H), biases (3H,) -> y (T, B, H), h_T (B, H)."""
+    gates = recurrent.project(x, weight_ih)  # (T, B, 3H), made into r, u, n step by step
+    hidden, live = recurrent.room(h, len(x)), recurrent.running(lengths, x)
+    share = array_module(x).empty_like(hidden[1:])  # m^n
+    step = _step if recurrent.fast(gates, hidden, bias_ih, bias_hh) else step_plain
+    for t in range(len(x)):
+        step(gates[t], hidden[t] @ weight_hh.T, bias_ih, bias_hh, live[t], hidden[t], hidden[t + 1], share[t])
+    cache = (x, hidden, weight_ih, weight_hh, live, span, gates, share)
+    return (recurrent.outputs(hidden, live, lengths), hidden[-1]), cache
+
+
+def step_plain(gates, m, bias_ih, bias_hh, live, h, new_h, share):
+    """One step: gates (B, 3H) hold x Wᵀ, m = h Rᵀ; writes the last two, and r, u, n into gates."""
+    xp = array_module(gates)
+    gates += bias_ih
+    r, u, n = thirds(gates)
+    m_r, m_u, m_n = thirds(m + bias_hh)
+    share[...] = m_n
+    r[...], u[...] = sigmoid(r + m_r), sigmoid(u + m_u)
+    n[...] = xp.tanh(n + r * m_n)
+    new_h[...] = xp.where(live, (1 - u) * n + u * h, h)
+
+
+def backward(dy, cache):
+    """dy = (dy (T, B, H), dh (B, H)) -> dx, dh, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
+    da, dm, dh = backward_time(dy, cache)
+    x, hidden, weight_ih, *_ = cache
+    return recurrent.backward_input(da, weight_ih), dh, *recurrent.backward_parameters(da, dm, x, hidden)
+
+
+def backward_time(dy, cache):
+    """The reverse loop: dy as in backward -> da (input side), dm (hidden side) (T, B, 3H), dh (B, H)."""
+    _, hidden, _, weight_hh, live, span, gates, share = cache
+    xp = array_module(gates)
+    dy, dh = xp.ascontiguousarray(dy[0]), dy[1].copy()
+    da, dm = xp.empty_like(gates), xp.empty_like(gates)
+    step = _step_backward if kernel_runs(dy, dh, gates, hidden, share) else step_backward_plain
+    for t in reversed(range(len(da))):
+        step(dy[t], live[t], gates[t], hidden[t], share[t], dh, da[t], dm[t])
+        dh += dm[t] @ weight_hh
+        recurrent.cut(t, span, live, dh)
+    return da, dm, dh
+
+
+def step_backward_plain(dy, live, gates, h, share, dh, da, dm):
+    """One step: dh of the state after it becomes that of the state before it, except its share through dm."""
+    xp = array_module(gates)
+    r, u, n = thirds(gates)
+    d = xp.where(live, dh + dy, 0)
+    (da_r, da_u, da_n), dm_n = thirds(da), thirds(dm)[2]
+    da_n[...] = d * (1 - u) * (1 - n * n)
+    da_r[...] = da_n * share * r * (1 - r)
+    da_u[...] = d * (h - n) * u * (1 - u)
+    dm[...] = da
+    dm_n *= r
+    dh[...] = xp.where(live, d * u, dh)
+
+
+def thirds(z):
+    """Views of the three gates: z (B, 3H) -> three of (B, H)."""
+    size = z.shape[1] // 3
+    return tuple(z[:, k * size : (k + 1) * size] for k in range(3))
+
+
+@ordered_kernel
+def _step(gates, m, bias_ih, bias_hh, live, h, new_h, share):
+    size, one = h.shape[1], gates.dtype.type(1)
+    for b in range(h.shape[0]):
+        if not live[b, 0]:
+            new_h[b], share[b] = h[b], 0
+            continue
+        a_r, a_u, a_n = gates[b, :size], gates[b, size : 2 * size], gates[b, 2 * size :]
+        m_r, m_u, m_n = m[b, :size], m[b, size : 2 * size], m[b, 2 * size :]
+        b_r, b_u, b_n = bias_ih[:size], bias_ih[size : 2 * size], bias_ih[2 * size :]
+        s_r, s_u, s_n = bias_hh[:size], bias_hh[size : 2 * size], bias_hh[2 * size :]
+        for j in range(size):
+            r = elementary.sigmoid(a_r[j] + b_r[j] + (m_r[j] + s_r[j]))
+            u = elementary.sigmoid(a_u[j] + b_u[j] + (m_u[j] + s_u[j]))
+            q = m_n[j] + s_n[j]
+            n = elementary.tanh(a_n[j] + b_n[j] + r * q)
+            a_r[j], a_u[j], a_n[j], share[b, j] = r, u, n, q
+            new_h[b, j] = (one - u) * n + u * h[b, j]
+
+
+@kernel
+def _step_backward(dy, live, gates, h, share, dh, da, dm):
+    size, one, zero = h.shape[1], da.dtype.type(1), da.dtype.type(0)
+    for b in range(h.shape[0]):
+        if not live[b, 0]:
+            da[b] = zero
+            dm[b] = zero
+            continue
+        r, u, n = gates[b, :size], gates[b, size : 2 * size], gates[b, 2 * size :]
+        a_r, a_u, a_n = da[b, :size], da[b, size : 2 * size], da[b, 2 * size :]
+        m_r, m_u, m_n = dm[b, :size], dm[b, size : 2 * size], dm[b, 2 * size :]
+        for j in range(size):
+            d = dh[b, j] + dy[b, j]
+            d_n = d * (one - u[j]) * (one - n[j] * n[j])
+            d_r = d_n * share[b, j] * r[j] * (one - r[j])
+            d_u = d * (h[b, j] - n[j]) * u[j] * (one - u[j])
+            a_r[j], a_u[j], a_n[j] = d_r, d_u, d_n
+            m_r[j], m_u[j], m_n[j] = d_r, d_u, d_n * r[j]
+            dh[b, j] = d * u[j]
+
+
+STATE = dict(h=(3, 5))
+WEIGHTS = dict(weight_ih=(15, 4), weight_hh=(15, 5), bias_ih=(15,), bias_hh=(15,))
+CASES = [
+    dict(x=(4, 3, 4), **STATE, **WEIGHTS),
+    dict(x=(1, 3, 4), **STATE, **WEIGHTS),
+    dict(x=(5, 3, 4), **STATE, **WEIGHTS, lengths=recurrent.LENGTHS),
+    dict(x=(2, 0, 4), h=(0, 5), **WEIGHTS),
+]

@@ -1,0 +1,143 @@
+"""Long short-term memory.                     T time, B batch, I inputs, H hidden
+
+Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes; gates in PyTorch's order i, f, g, o.
+
+Forward    z_t = x_t Wᵀ + b + h_{t−1} Rᵀ + r                   (B, 4H), in four quarters
+           i, f, o = σ(z^i), σ(z^f), σ(z^o)        g = tanh z^g
+           c_t = f·c_{t−1} + i·g                               the cell: a sum, so a gradient passes through time unsquashed
+           h_t = o·tanh c_t                        y_t = h_t
+Backward   t = T … 1, with dh, dc the gradients of the states after step t, at first those of h_T and c_T
+           dh += dy_t                                          the loss reads h_t as y_t; the rest of dh came from step t + 1
+           dc += dh·o·(1 − tanh² c_t)                          c_t acts through h_t and through c_{t+1}
+           di = dc·g        df = dc·c_{t−1}        dg = dc·i        do = dh·tanh c_t
+           dz^i = di·i(1 − i)   dz^f = df·f(1 − f)   dz^g = dg·(1 − g²)   dz^o = do·o(1 − o)
+           dc ← dc·f        dh ← dz_t R                        what step t passes back to step t − 1
+           dx, dW, dR from all dz at once (see ops.recurrent); db = dr = Σ_t Σ_b dz_t
+
+`lengths` and `span` are explained in ops.recurrent.
+"""
+
+from deepnp import elementary
+from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
+from deepnp.ops import recurrent
+from deepnp.ops.activation.sigmoid import sigmoid
+
+GATES, STATES = 4, 2
+
+
+def forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None):
+    """x (T, B, I), h, c (B, H), weights (4H, I), (4H, H), biases (4H,) -> y (T, B, H), h_T (B, H), c_T (B, H)."""
+    gates = recurrent.project(x, weight_ih)  # (T, B, 4H), made into i, f, g, o step by step
+    hidden, cell = recurrent.room(h, len(x)), recurrent.room(c, len(x))
+    squashed = array_module(x).empty_like(cell[1:])  # tanh c_t
+    live, bias = recurrent.running(lengths, x), bias_ih + bias_hh
+    step = _step if recurrent.fast(gates, hidden, cell, bias) else step_plain
+    for t in range(len(x)):
+        before, after = (hidden[t], cell[t]), (hidden[t + 1], cell[t + 1])
+        step(gates[t], hidden[t] @ weight_hh.T, bias, live[t], *before, *after, squashed[t])
+    cache = (x, hidden, weight_ih, weight_hh, live, span, gates, cell, squashed)
+    return (recurrent.outputs(hidden, live, lengths), hidden[-1], cell[-1]), cache
+
+
+def step_plain(gates, m, bias, live, h, c, new_h, new_c, squashed):
+    """One step: gates (B, 4H) hold x Wᵀ, m = h Rᵀ; writes the last three, and i, f, g, o into gates."""
+    xp = array_module(gates)
+    i, f, g, o = quarters(gates)
+    gates += m + bias
+    g[...] = xp.tanh(g)
+    for gate in (i, f, o):
+        gate[...] = sigmoid(gate)
+    new_c[...] = xp.where(live, f * c + i * g, c)
+    squashed[...] = xp.tanh(new_c)
+    new_h[...] = xp.where(live, o * squashed, h)
+
+
+def backward(dy, cache):
+    """dy = (dy (T, B, H), dh, dc (B, H)) -> dx, dh, dc, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
+    dz, _, *dstates = backward_time(dy, cache)
+    x, hidden, weight_ih, *_ = cache
+    return recurrent.backward_input(dz, weight_ih), *dstates, *recurrent.backward_parameters(dz, dz, x, hidden)
+
+
+def backward_time(dy, cache):
+    """The reverse loop: dy as in backward -> dz (T, B, 4H) twice (input side, hidden side), dh, dc (B, H)."""
+    _, _, _, weight_hh, live, span, gates, cell, squashed = cache
+    xp = array_module(gates)
+    dy, dh, dc = xp.ascontiguousarray(dy[0]), dy[1].copy(), dy[2].copy()
+    dz = xp.empty_like(gates)
+    step = _step_backward if kernel_runs(dy, dh, dc, gates, cell, squashed) else step_backward_plain
+    for t in reversed(range(len(dz))):
+        step(dy[t], live[t], gates[t], cell[t], squashed[t], dh, dc, dz[t])
+        dh += dz[t] @ weight_hh
+        recurrent.cut(t, span, live, dh, dc)
+    return dz, dz, dh, dc
+
+
+def step_backward_plain(dy, live, gates, c, squashed, dh, dc, dz):
+    """One step: dh, dc of the states after it become those of the states before it, except dh's share through dz."""
+    xp = array_module(gates)
+    i, f, g, o = quarters(gates)
+    d_h = xp.where(live, dh + dy, 0)
+    d_c = xp.where(live, dc, 0) + d_h * o * (1 - squashed * squashed)
+    di, df, dg, do = quarters(dz)
+    di[...], df[...] = d_c * g * i * (1 - i), d_c * c * f * (1 - f)
+    dg[...], do[...] = d_c * i * (1 - g * g), d_h * squashed * o * (1 - o)
+    dh[...] = xp.where(live, 0, dh)
+    dc[...] = xp.where(live, d_c * f, dc)
+
+
+def quarters(z):
+    """Views of the four gates: z (B, 4H) -> four of (B, H)."""
+    size = z.shape[1] // 4
+    return tuple(z[:, k * size : (k + 1) * size] for k in range(4))
+
+
+@ordered_kernel
+def _step(gates, m, bias, live, h, c, new_h, new_c, squashed):
+    size = h.shape[1]
+    for b in range(h.shape[0]):
+        if not live[b, 0]:
+            for j in range(size):
+                new_h[b, j], new_c[b, j] = h[b, j], c[b, j]
+            squashed[b] = 0
+            continue
+        z_i, z_f, z_g, z_o = gates[b, :size], gates[b, size : 2 * size], gates[b, 2 * size : 3 * size], gates[b, 3 * size :]
+        m_i, m_f, m_g, m_o = m[b, :size], m[b, size : 2 * size], m[b, 2 * size : 3 * size], m[b, 3 * size :]
+        b_i, b_f, b_g, b_o = bias[:size], bias[size : 2 * size], bias[2 * size : 3 * size], bias[3 * size :]
+        for j in range(size):
+            i, f = elementary.sigmoid(z_i[j] + m_i[j] + b_i[j]), elementary.sigmoid(z_f[j] + m_f[j] + b_f[j])
+            g, o = elementary.tanh(z_g[j] + m_g[j] + b_g[j]), elementary.sigmoid(z_o[j] + m_o[j] + b_o[j])
+            z_i[j], z_f[j], z_g[j], z_o[j] = i, f, g, o
+            cell = f * c[b, j] + i * g
+            t = elementary.tanh(cell)
+            new_c[b, j], squashed[b, j], new_h[b, j] = cell, t, o * t
+
+
+@kernel
+def _step_backward(dy, live, gates, c, squashed, dh, dc, dz):
+    size, one, zero = c.shape[1], dz.dtype.type(1), dz.dtype.type(0)
+    for b in range(c.shape[0]):
+        if not live[b, 0]:
+            dz[b] = zero
+            continue
+        i, f, g, o = gates[b, :size], gates[b, size : 2 * size], gates[b, 2 * size : 3 * size], gates[b, 3 * size :]
+        d_i, d_f, d_g, d_o = dz[b, :size], dz[b, size : 2 * size], dz[b, 2 * size : 3 * size], dz[b, 3 * size :]
+        for j in range(size):
+            t = squashed[b, j]
+            d_h = dh[b, j] + dy[b, j]
+            d_c = dc[b, j] + d_h * o[j] * (one - t * t)
+            d_i[j] = d_c * g[j] * i[j] * (one - i[j])
+            d_f[j] = d_c * c[b, j] * f[j] * (one - f[j])
+            d_g[j] = d_c * i[j] * (one - g[j] * g[j])
+            d_o[j] = d_h * t * o[j] * (one - o[j])
+            dh[b, j], dc[b, j] = zero, d_c * f[j]
+
+
+STATE = dict(h=(3, 5), c=(3, 5))
+WEIGHTS = dict(weight_ih=(20, 4), weight_hh=(20, 5), bias_ih=(20,), bias_hh=(20,))
+CASES = [
+    dict(x=(4, 3, 4), **STATE, **WEIGHTS),
+    dict(x=(1, 3, 4), **STATE, **WEIGHTS),
+    dict(x=(5, 3, 4), **STATE, **WEIGHTS, lengths=recurrent.LENGTHS),
+    dict(x=(2, 0, 4), h=(0, 5), c=(0, 5), **WEIGHTS),
+]
