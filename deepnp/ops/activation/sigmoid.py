@@ -8,13 +8,16 @@ e^−x overflows for very negative x; with e = e^−|x| ≤ 1 both branches are 
 Fused with a bias (see ops.dense):  y = σ(z + b),  dz = dy·y·(1 − y),  db = Σ_b dz
 """
 
-from deepnp.backend import array_module, kernel
-from deepnp.ops.activation import with_bias_gradient
+import numpy as np
+
+from deepnp import elementary
+from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
+from deepnp.ops.activation import elementwise, float32_runs, with_bias_gradient
 
 
 def forward(x):
     """x (any shape) -> y of that shape."""
-    y = sigmoid(x)
+    y = elementwise(_forward, x) if float32_runs(x) else sigmoid(x)
     return y, y
 
 
@@ -37,6 +40,9 @@ def jvp(vx, cache):
 
 def add_bias(z, bias):
     """σ(z + bias), written into z: z (B, C), bias (C,)."""
+    if z.dtype == np.float32 and kernel_runs(z, bias):
+        _add_bias(z, bias)
+        return z
     z += bias
     z[...] = sigmoid(z)
     return z
@@ -45,6 +51,19 @@ def add_bias(z, bias):
 def backward_bias(dy, y):
     """dy, y (B, C) -> dz (B, C), dbias (C,)."""
     return with_bias_gradient(backward, _backward_bias, dy, y)
+
+
+@ordered_kernel
+def _forward(x, y):
+    for i in range(len(x)):
+        y[i] = elementary.sigmoid(x[i])
+
+
+@ordered_kernel
+def _add_bias(z, bias):
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            z[i, j] = elementary.sigmoid(z[i, j] + bias[j])
 
 
 @kernel

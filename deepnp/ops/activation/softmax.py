@@ -6,7 +6,12 @@ Backward   ∂S_i/∂x_j = S_i(δ_ij − S_j)/τ                  every input mo
 Tangent    vy = S ⊙ (vx − ⟨vx, S⟩)/τ                      the Jacobian is symmetric, so forward mode is the same map
 """
 
+import numpy as np
+
+from deepnp import elementary
 from deepnp.backend import array_module
+from deepnp.elementary import summing_kernel
+from deepnp.ops.activation import float32_runs
 
 
 def forward(x, temperature=1.0):
@@ -14,6 +19,10 @@ def forward(x, temperature=1.0):
     xp = array_module(x)
     if x.size == 0:
         return xp.zeros_like(x), (x, temperature)
+    if float32_runs(x):
+        y, shape = np.empty_like(x), (-1, x.shape[-1])
+        _forward(x.reshape(shape), x.max(axis=-1).reshape(-1), np.float32(1 / temperature), y.reshape(shape))
+        return y, (y, temperature)
     e = xp.exp((x - x.max(axis=-1, keepdims=True)) / temperature)
     y = e / e.sum(axis=-1, keepdims=True)
     return y, (y, temperature)
@@ -22,12 +31,38 @@ def forward(x, temperature=1.0):
 def backward(dy, cache):
     """dy (…, C) -> dx (…, C)."""
     y, temperature = cache
+    if y.size and float32_runs(dy, y):
+        dx, shape = np.empty_like(dy), (-1, dy.shape[-1])
+        _backward(dy.reshape(shape), y.reshape(shape), np.float32(1 / temperature), dx.reshape(shape))
+        return dx
     return y * (dy - (dy * y).sum(axis=-1, keepdims=True)) / temperature
 
 
 def jvp(vx, cache):
     """Tangent vx (…, C) -> tangent of y (…, C)."""
     return backward(vx, cache)
+
+
+@summing_kernel
+def _forward(x, largest, inverse, y):
+    for i in range(x.shape[0]):
+        total = np.float32(0)
+        for j in range(x.shape[1]):
+            y[i, j] = elementary.exp((x[i, j] - largest[i]) * inverse)
+            total += y[i, j]
+        share = np.float32(1) / total
+        for j in range(x.shape[1]):
+            y[i, j] *= share
+
+
+@summing_kernel
+def _backward(dy, y, inverse, dx):
+    for i in range(dy.shape[0]):
+        total = np.float32(0)
+        for j in range(dy.shape[1]):
+            total += dy[i, j] * y[i, j]
+        for j in range(dy.shape[1]):
+            dx[i, j] = y[i, j] * (dy[i, j] - total) * inverse
 
 
 CASES = [dict(x=(5, 7)), dict(x=(4, 3), temperature=0.5), dict(x=(2, 3, 4), temperature=2.0), dict(x=(3, 1)), dict(x=(0, 4))]

@@ -1,0 +1,60 @@
+"""Mish (Misra 2019), element by element.
+
+Forward    y = x·t,  t = tanh(softplus x)                 softplus x = ln(1 + e^x)
+Backward   dx = dy·(t + x(1 − t²)σ(x))                    the product rule, tanh′ = 1 − tanh², softplus′ = σ
+                                                          (the thesis has sech for sech² = 1 − t², and no σ)
+Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+
+The float32 kernel        tanh(ln z) = (z² − 1)/(z² + 1), so with e = e^x and z = 1 + e:  t = w/(w + 2),  w = e(e + 2).
+                          No logarithm, and no cancellation for negative x. Beyond x = 20 t is 1.
+"""
+
+import numpy as np
+
+from deepnp import elementary
+from deepnp.backend import array_module, ordered_kernel
+from deepnp.ops.activation import elementwise, float32_runs
+from deepnp.ops.activation.sigmoid import sigmoid
+from deepnp.ops.activation.softplus import softplus
+
+
+def forward(x):
+    """x (any shape) -> y of that shape."""
+    if float32_runs(x):
+        y, t = elementwise(_forward, x, results=2)
+        return y, (x, t)
+    t = array_module(x).tanh(softplus(x))
+    return x * t, (x, t)
+
+
+def backward(dy, cache):
+    """dy -> dx."""
+    x, t = cache
+    if float32_runs(dy, x, t):
+        return elementwise(_backward, dy, x, t)
+    return dy * (t + x * (1 - t * t) * sigmoid(x))
+
+
+def jvp(vx, cache):
+    """Tangent vx -> tangent of y."""
+    return backward(vx, cache)
+
+
+@ordered_kernel
+def _forward(x, y, t):
+    f = np.float32
+    for i in range(len(x)):
+        e = elementary.exp(min(x[i], f(20)))
+        w = e * (e + f(2))
+        t[i] = w / (w + f(2))
+        y[i] = x[i] * t[i]
+
+
+@ordered_kernel
+def _backward(dy, x, t, dx):
+    one = np.float32(1)
+    for i in range(len(x)):
+        dx[i] = dy[i] * (t[i] + x[i] * (one - t[i] * t[i]) * elementary.sigmoid(x[i]))
+
+
+CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

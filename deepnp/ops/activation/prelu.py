@@ -1,0 +1,92 @@
+"""Leaky rectifier whose slopes are learned.               B rows, C channels: axis 1, where x has one; … what follows it
+
+Forward    y = x for x > 0, a_c·x elsewhere               one slope for each channel, or one for all
+Backward   dx = dy for x > 0, a_c·dy elsewhere            at the kink x = 0 ours is a_c, as in PyTorch
+           da_c = Σ dy·min(x, 0)                          over all elements that slope c served; the positive ones did not need it
+Tangent    vy = f′·vx + va_c·min(x, 0)                    the product rule
+
+The kernels see rows of columns, each column with its slope: a channel's slope is repeated, and the repeats' gradients summed.
+"""
+
+import math
+
+import numpy as np
+
+from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
+from deepnp.cases import Kinked
+
+
+def forward(x, weight):
+    """x (C,) or (B, C, …), weight (C,) or (1,) -> y of x's shape."""
+    if kernel_runs(x, weight):
+        return _forward_fast(x, weight), (x, weight)
+    return array_module(x).where(x > 0, x, along_channels(weight, x) * x), (x, weight)
+
+
+def backward(dy, cache):
+    """dy (as x) -> dx (as x), dweight (C,) or (1,)."""
+    x, weight = cache
+    if kernel_runs(dy, x, weight) and dy.shape == x.shape:
+        return _backward_fast(dy, x, weight)
+    xp = array_module(dy)
+    dx = xp.where(x > 0, dy, along_channels(weight, x) * dy)
+    share = dy * xp.minimum(x, 0)
+    if len(weight) == 1:
+        return dx, share.sum().reshape(1)
+    return dx, share.sum(axis=tuple(axis for axis in range(x.ndim) if axis != 1))
+
+
+def jvp(vx, vweight, cache):
+    """Tangents vx (as x), vweight (C,) or (1,) -> tangent of y."""
+    x, weight = cache
+    xp = array_module(x)
+    return xp.where(x > 0, vx, along_channels(weight, x) * vx) + along_channels(vweight, x) * xp.minimum(x, 0)
+
+
+def along_channels(weight, x):
+    """weight (C,) as (C, 1, …), which stretches along x's axis 1; (1,) stretches as it is."""
+    return weight if len(weight) == 1 else weight.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def _as_rows(x):
+    rows = len(x) if x.ndim > 1 else 1
+    return x.reshape(rows, math.prod(x.shape[1:]) if x.ndim > 1 else len(x))
+
+
+def _forward_fast(x, weight):
+    y, rows = np.empty_like(x), _as_rows(x)
+    _forward(rows, np.repeat(weight, rows.shape[1] // len(weight)), y.reshape(rows.shape))
+    return y
+
+
+def _backward_fast(dy, x, weight):
+    dx, rows = np.empty_like(x), _as_rows(x)
+    slopes = np.repeat(weight, rows.shape[1] // len(weight))
+    dslopes = np.zeros_like(slopes)
+    _backward(dy.reshape(rows.shape), rows, slopes, dx.reshape(rows.shape), dslopes)
+    return dx, dslopes.reshape(len(weight), -1).sum(axis=1)
+
+
+@ordered_kernel
+def _forward(x, slopes, y):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] if x[i, j] > 0 else slopes[j] * x[i, j]
+
+
+@kernel
+def _backward(dy, x, slopes, dx, dslopes):
+    zero = x.dtype.type(0)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            dx[i, j] = dy[i, j] if x[i, j] > zero else slopes[j] * dy[i, j]
+            dslopes[j] += dy[i, j] * min(x[i, j], zero)
+
+
+CASES = [
+    dict(x=Kinked((5, 7), (0.0,)), weight=(7,)),
+    dict(x=Kinked((5, 7), (0.0,)), weight=(1,)),
+    dict(x=Kinked((8,), (0.0,)), weight=(1,)),
+    dict(x=Kinked((2, 3, 4, 2), (0.0,)), weight=(3,)),
+    dict(x=(0, 4), weight=(4,)),
+]

@@ -1,0 +1,54 @@
+"""Randomised leaky rectifier: each element has a slope a of its own, which the layer draws from U(lower, upper).
+
+Forward    y = x for x > 0, a·x elsewhere                 noise on the negative side only: it regularises as dropout does
+Backward   dx = dy for x > 0, a·dy elsewhere              the slopes are given, not learned; at x = 0 ours is a
+Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+
+In inference the layer is `leaky_relu` with the mean slope (Xu et al. 2015).
+"""
+
+import numpy as np
+
+from deepnp.backend import array_module, ordered_kernel
+from deepnp.cases import Kinked
+from deepnp.ops.activation import elementwise, elementwise_runs
+
+
+def forward(x, slopes):
+    """x, slopes (any one shape) -> y of that shape."""
+    if elementwise_runs(x, slopes):
+        return elementwise(_forward, x, slopes), (x, slopes)
+    return array_module(x).where(x > 0, x, slopes * x), (x, slopes)
+
+
+def backward(dy, cache):
+    """dy -> dx."""
+    x, slopes = cache
+    if elementwise_runs(dy, x, slopes):
+        return elementwise(_backward, dy, x, slopes)
+    return array_module(dy).where(x > 0, dy, slopes * dy)
+
+
+def jvp(vx, cache):
+    """Tangent vx -> tangent of y."""
+    return backward(vx, cache)
+
+
+@ordered_kernel
+def _forward(x, slopes, y):
+    for i in range(len(x)):
+        y[i] = x[i] if x[i] > 0 else slopes[i] * x[i]
+
+
+@ordered_kernel
+def _backward(dy, x, slopes, dx):
+    for i in range(len(x)):
+        dx[i] = dy[i] if x[i] > 0 else slopes[i] * dy[i]
+
+
+CASES = [
+    dict(x=Kinked((5, 7), (0.0,)), slopes=np.linspace(0.125, 0.3, 35, dtype=np.float32).reshape(5, 7)),
+    dict(x=Kinked((8,), (0.0,)), slopes=np.linspace(-1, 1, 8, dtype=np.float32)),
+    dict(x=Kinked((2, 3, 4), (0.0,)), slopes=np.linspace(0, 0.5, 24, dtype=np.float32).reshape(2, 3, 4)),
+    dict(x=(0, 4), slopes=np.zeros((0, 4), np.float32)),
+]
