@@ -16,11 +16,13 @@ from types import ModuleType
 import numpy as np
 
 from deepnp.backend import array_module, to_device
-from deepnp.parameters import Buffer, Parameter, ParameterVector
+from deepnp.parameters import Buffer, Parameter, ParameterVector, lies_in
 
 
 class Module(ABC):
     """Base of all modules. A subclass sets `Parameter`s and submodules as attributes and implements three methods."""
+
+    transient = ("_cache",)  # attributes that a copy starts without
 
     @abstractmethod
     def forward(self, x):
@@ -68,10 +70,8 @@ class Module(ABC):
         """This module's parameters as one vector, built on first use and shared ever after."""
         named = dict(self.named_parameters())
         vector = next(iter(named.values())).vector if named else None
-        if vector is not None and list(vector.named.values()) == list(named.values()):
-            first = next(iter(named.values()))
-            if array_module(first.data).shares_memory(first.data, vector.data):  # not so after copy.deepcopy
-                return vector
+        if vector is not None and list(vector.named.values()) == list(named.values()) and lies_in(vector.first.data, vector.data):
+            return vector
         return ParameterVector(named)
 
     def __deepcopy__(self, memo: dict):
@@ -79,8 +79,10 @@ class Module(ABC):
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         for name, value in vars(self).items():
-            shared = name == "_cache" or isinstance(value, ModuleType)
-            twin.__dict__[name] = (None if name == "_cache" else value) if shared else copy.deepcopy(value, memo)
+            if name in self.transient:
+                twin.__dict__[name] = None
+            else:
+                twin.__dict__[name] = value if isinstance(value, ModuleType) else copy.deepcopy(value, memo)
         return twin
 
     def zero_grad(self) -> None:
@@ -133,8 +135,8 @@ class Module(ABC):
 class Sequential(Module):
     """Modules one after the other.
 
-    A `Linear` followed by an activation that can be fused runs as one dense operation: same mathematics, same
-    parameter names, fewer passes over memory.
+    `Linear`s and the activations between them run as one operation where these can be fused: same mathematics, same parameter
+    names, fewer calls.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ Parameters are written in place and never rebound.
 """
 
 import math
+from itertools import accumulate
 
 import numpy as np
 
@@ -117,6 +118,16 @@ class ParameterVector:
             start = stop
         return out
 
+    @property
+    def first(self) -> Parameter:
+        """The parameter that the vector begins with."""
+        return next(iter(self.named.values()))
+
+    def starts(self) -> dict[int, int]:
+        """Where each parameter begins, by its id()."""
+        sizes = [math.prod(p.shape) for p in self.named.values()]
+        return dict(zip(map(id, self.named.values()), accumulate(sizes, initial=0), strict=False))
+
     def zero_grad(self) -> None:
         """Set the gradient to zero."""
         self.grad.fill(0)
@@ -138,6 +149,28 @@ class ParameterVector:
         bad = np.flatnonzero(to_device(~xp.isfinite(vector), "cpu"))
         if len(bad):
             raise NonFiniteError(f'{what} of parameter "{self.owner(int(bad[0]))}" holds {vector[int(bad[0])]} ({len(bad)} values)')
+
+
+def consecutive(parameters: list[Parameter]):
+    """Data and gradients of parameters that follow one another in a flat vector, as two pieces of it; None if they do not.
+
+    Parameters that lie in no vector yet get one of their own.
+    """
+    if not any(p.vector is not None and lies_in(p.data, p.vector.data) for p in parameters):
+        ParameterVector({str(i): p for i, p in enumerate(parameters)})
+    vector = parameters[0].vector
+    starts = vector.starts()
+    start = stop = starts.get(id(parameters[0]))
+    for p in parameters:
+        if p.vector is not vector or starts.get(id(p)) != stop or not lies_in(p.data, vector.data):
+            return None
+        stop += math.prod(p.shape)
+    return vector.data[start:stop], vector.grad[start:stop]
+
+
+def lies_in(view, vector) -> bool:
+    """Whether an array is a view of another; not so any more after copy.deepcopy."""
+    return array_module(view).shares_memory(view, vector)
 
 
 class NonFiniteError(FloatingPointError):

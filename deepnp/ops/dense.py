@@ -22,9 +22,20 @@ def forward(x, weight, bias, activation: ModuleType):
 
 def backward(dy, cache):
     """dy (…, O) -> dx (…, I), dweight (O, I), dbias (O,)."""
-    rows, shape, weight, _, _ = cache
+    dweight, dbias = backward_parameters(dy, cache)
+    return backward_input(dy, cache), dweight, dbias
+
+
+def backward_input(dy, cache):
+    """dy (…, O) -> dx (…, I), where the parameters' gradients are not wanted."""
+    _, shape, weight, _, _ = cache
+    return (backward_activation(dy, cache)[0] @ weight).reshape(shape)
+
+
+def backward_parameters(dy, cache):
+    """dy (…, O) -> dweight (O, I), dbias (O,), where dx is not wanted."""
     dz, dbias = backward_activation(dy, cache)
-    return (dz @ weight).reshape(shape), dz.T @ rows, dbias
+    return dz.T @ cache[0], dbias
 
 
 def backward_activation(dy, cache):

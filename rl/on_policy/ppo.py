@@ -16,7 +16,9 @@ Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -170,22 +172,21 @@ class PPO(Agent):
 
     def _update_policy(self, observations, actions, advantages, old, clip, entropy_coef):
         c, policy, flat, optimizer = self.config, self.policy, self.policy.flat, self.policy_optimizer
-        old_log_prob = old.log_prob(actions)
+        columns = observations, actions, advantages, old.log_prob(actions)
         log, epoch, kl = [], 0, 0.0
         for epoch in range(1, c.epochs + 1):  # noqa: B007  (reported)
             before = (flat.data.copy(), {k: v.copy() for k, v in optimizer.state_dict().items()}) if c.rollback else None
-            for rows in minibatches(len(observations), c.batch_size, self.rngs["policy"]):
-                distribution = policy.forward(observations.take(rows, axis=0))
-                chosen = actions.take(rows, axis=0)
-                advantage = advantages.take(rows)
-                if c.normalize_advantages and len(rows) > 1:
+            order, parts = minibatches(columns, c.batch_size, self.rngs["policy"])
+            for seen, chosen, advantage, old_log_prob in parts:
+                distribution = policy.forward(seen)
+                if c.normalize_advantages and len(seen) > 1:
                     advantage = standardize(advantage)
                 log_prob = distribution.log_prob(chosen)
-                loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob.take(rows), advantage, clip)
+                loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob, advantage, clip)
                 check_finite("policy loss", loss)
                 gradient = distribution.log_prob_backward(chosen, dlog_prob)
                 if entropy_coef:  # the loss has −β·mean H
-                    bonus = distribution.entropy_backward(np.full(len(rows), -entropy_coef / len(rows), np.float32))
+                    bonus = distribution.entropy_backward(np.full(len(seen), -entropy_coef / len(seen), np.float32))
                     gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
                 flat.zero_grad()
                 policy.backward(gradient, inputs=False)
@@ -193,7 +194,7 @@ class PPO(Agent):
                 optimizer.step()
                 log.append((loss, info["kl"], info["clip_fraction"]))
             # The algorithm's line 63: of the two distributions, on the epoch's last minibatch.
-            kl = float(old.take(rows).kl(policy.predict(observations[rows])).mean())
+            kl = float(old.take(order[-len(seen) :]).kl(policy.predict(seen)).mean())
             if c.target_kl is not None and kl > c.target_kl:
                 # The value goes on: its targets do not depend on the policy (line 64 halts both).
                 if before is not None:
@@ -201,16 +202,17 @@ class PPO(Agent):
                     optimizer.load_state_dict(before[1])
                 break
         loss, approximate_kl, clipped = np.mean(log, axis=0).tolist()
-        entropy = float(policy.predict(observations[rows]).entropy().mean())
+        entropy = float(policy.predict(seen).entropy().mean())
         named = {"policy_loss": loss, "approx_kl": approximate_kl, "kl": kl, "clip_fraction": clipped}
         return {**named, "entropy": entropy, "epochs": epoch}
 
     def _update_value(self, observations, old_values, targets):
         c, value, flat, optimizer, losses = self.config, self.value, self.value.flat, self.value_optimizer, []
         for _ in range(c.epochs):
-            for rows in minibatches(len(observations), c.batch_size, self.rngs["value"]):
-                v = value.forward(observations.take(rows, axis=0))[:, 0]
-                loss, dv = value_loss(v, old_values.take(rows), targets.take(rows), c.value_clip)
+            _, parts = minibatches((observations, old_values, targets), c.batch_size, self.rngs["value"])
+            for seen, old_value, target in parts:
+                v = value.forward(seen)[:, 0]
+                loss, dv = value_loss(v, old_value, target, c.value_clip)
                 check_finite("value loss", loss)
                 flat.zero_grad()
                 value.backward(c.value_coef * dv[:, None], inputs=False)
@@ -255,9 +257,15 @@ class PPO(Agent):
         self._scaler_state, self.scaler = part(state, "scaler."), None
 
 
-def minibatches(size: int, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """All of 0 … size − 1, shuffled, in parts of about `batch_size` that differ by one at most."""
-    return np.array_split(rng.permutation(size), max(1, round(size / batch_size)))
+def minibatches(columns: tuple[np.ndarray, ...], batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, Iterator]:
+    """A shuffled order of the rows (B,), and the columns in that order, in parts of about `batch_size` rows.
+
+    The parts' sizes differ by one at most. Shuffled as a whole: one long copy is faster than many short ones.
+    """
+    order = rng.permutation(len(columns[0]))
+    shuffled = [column.take(order, axis=0) for column in columns]
+    bounds = np.linspace(0, len(order), max(1, round(len(order) / batch_size)) + 1).astype(int).tolist()
+    return order, (tuple(x[start:stop] for x in shuffled) for start, stop in pairwise(bounds))
 
 
 def check_finite(what: str, value: float) -> None:

@@ -9,7 +9,11 @@ Two-pass within the batch, so a large mean does not drown a small variance. Stat
 Shapes: N environments, O observation.
 """
 
+import math
+
 import numpy as np
+
+from deepnp.backend import kernel_runs, ordered_kernel
 
 
 class RunningMoments:
@@ -30,6 +34,10 @@ class RunningMoments:
         """Take in a batch (n, size)."""
         n = len(batch)
         if n == 0:
+            return
+        if kernel_runs(batch):
+            _update(batch, self.mean, self.squares, self.count)
+            self.count += n
             return
         mean = batch.mean(axis=0, dtype=np.float64)
         squares = np.square(batch - mean).sum(axis=0)
@@ -71,30 +79,26 @@ class ObservationNormalizer:
     def __init__(self, size: int, clip: float = 10.0):
         self.moments = RunningMoments(size)
         self.clip = clip
-        self._refresh()
 
     def update(self, observations: np.ndarray) -> None:
         """Take in observations (N, O)."""
         self.moments.update(observations)
-        self._refresh()
 
     def __call__(self, observations: np.ndarray) -> np.ndarray:
         """Normalise (…, O) into a new float32 array; learns nothing."""
-        exact = observations.dtype.itemsize > 4  # float64: the mean goes before the precision does
-        out = np.subtract(observations, self.moments.mean if exact else self._mean, dtype=np.float64 if exact else np.float32)
-        out *= self._scale
-        return np.clip(out, -self.clip, self.clip, out=out).astype(np.float32, copy=False)
+        moments, out = self.moments, np.empty(observations.shape, np.float32)
+        if kernel_runs(observations):
+            rows = (x.reshape(-1, len(moments.mean)) for x in (observations, out))
+            _normalize(*rows, moments.mean, moments.squares, moments.count, self.EPSILON, self.clip)
+            return out
+        out[...] = np.clip((observations - moments.mean) / (moments.sigma + self.EPSILON), -self.clip, self.clip)
+        return out
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return self.moments.state_dict()
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         self.moments.load_state_dict(state)
-        self._refresh()
-
-    def _refresh(self) -> None:
-        self._mean = self.moments.mean.astype(np.float32)
-        self._scale = (1 / (self.moments.sigma + self.EPSILON)).astype(np.float32)
 
 
 class RewardScaler:
@@ -127,7 +131,7 @@ class RewardScaler:
         self.returns = self.gamma * self.returns + rewards
         self.moments.update(self.returns[alive, None])
         self.returns[ended] = 0
-        return np.clip(rewards / (self.moments.sigma[0] + self.EPSILON), -self.clip, self.clip)
+        return np.minimum(np.maximum(rewards / (self.moments.sigma[0] + self.EPSILON), -self.clip), self.clip)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return {**self.moments.state_dict(), "returns": self.returns}
@@ -140,3 +144,32 @@ class RewardScaler:
     def begin(self, num_envs: int) -> None:
         """New episodes in `num_envs` environments: the scale stays, the returns start at zero."""
         self.returns = np.zeros(num_envs)
+
+
+@ordered_kernel
+def _update(batch, mean, squares, count):
+    n, size = batch.shape
+    batch_mean, batch_squares = np.zeros(size), np.zeros(size)
+    for i in range(n):
+        for j in range(size):
+            batch_mean[j] += batch[i, j]
+    for j in range(size):
+        batch_mean[j] /= n
+    for i in range(n):
+        for j in range(size):
+            deviation = batch[i, j] - batch_mean[j]
+            batch_squares[j] += deviation * deviation
+    for j in range(size):
+        delta = batch_mean[j] - mean[j]
+        mean[j] += delta * (n / (count + n))
+        squares[j] += batch_squares[j] + delta * delta * (count * n / (count + n))
+
+
+@ordered_kernel
+def _normalize(x, out, mean, squares, count, epsilon, clip):
+    scale = np.ones(len(mean))
+    for j in range(len(mean)):
+        scale[j] = 1 / ((math.sqrt(squares[j] / (count - 1)) if count > 1 else 1.0) + epsilon)
+    for i in range(len(x)):
+        for j in range(len(mean)):
+            out[i, j] = min(max((x[i, j] - mean[j]) * scale[j], -clip), clip)

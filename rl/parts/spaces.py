@@ -5,6 +5,7 @@ Shapes: N environments, O observation, A action dimensions.
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 from gymnasium import spaces
@@ -80,9 +81,15 @@ class SpaceInfo:
         if self.discrete:
             return actions + self.start
         if self.low is not None:
-            low, high = np.float32(self.low), np.float32(self.high)
-            actions = np.clip(low + (np.clip(actions, -1, 1) + 1) * (0.5 * (high - low)), low, high)  # against rounding
+            low, high, half = self._bounds
+            inside = np.minimum(np.maximum(actions, -1), 1)
+            actions = np.minimum(np.maximum(low + (inside + 1) * half, low), high)  # against rounding
         return actions.reshape(len(actions), *self.action_shape)
+
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        low, high = np.float32(self.low), np.float32(self.high)
+        return low, high, 0.5 * (high - low)
 
     def check(self, other: "SpaceInfo") -> None:
         """Raise ValueError unless `other` is the same."""

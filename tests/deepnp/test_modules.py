@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import deepnp
-from deepnp import Heads, LayerNorm, Linear, Parameter, ReLU, Sequential, Sigmoid, Softmax, Softplus, Tanh
+from deepnp import Heads, LayerNorm, Linear, Parameter, ParameterVector, ReLU, Sequential, Sigmoid, Softmax, Softplus, Tanh
+from deepnp.blas import find_sgemm
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.models import mlp
 
@@ -61,6 +62,67 @@ def test_fused_layers_equal_unfused(rng):
         np.testing.assert_allclose(fused.backward(dy), dx, rtol=1e-12, atol=1e-14)
         np.testing.assert_allclose(linear.flat.grad, expected, rtol=1e-12, atol=1e-14)
         assert list(fused.state_dict()) == ["0.weight", "0.bias"]
+
+
+def tower(rng, dtype=np.float32):
+    layers = Linear(4, 8, rng=rng), Tanh(), Linear(8, 8, rng=rng), ReLU(), Linear(8, 5, rng=rng), Linear(5, 3, rng=rng)
+    return Sequential(*layers).to(dtype)
+
+
+def one_by_one(net, x, dy):
+    """y, dx and the flat gradient of a Sequential's modules called one after another, nothing fused."""
+    modules = [module for _, module in net.children()]
+    net.zero_grad()
+    for module in modules:
+        x = module.forward(x)
+    for module in reversed(modules):
+        dy = module.backward(dy)
+    return x, dy, net.flat.grad.copy()
+
+
+def test_a_stack_is_one_step_and_equals_its_layers(rng, kernels):
+    net, x, dy = tower(rng), rng.normal(size=(6, 2, 4)).astype("f"), rng.normal(size=(6, 2, 3)).astype("f")
+    assert len(net._steps) == 1
+    y, dx, gradient = one_by_one(net, x, dy)
+    close = dict(rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(net.forward(x), y, **close)
+    np.testing.assert_allclose(net.predict(x), y, **close)
+    net.zero_grad()
+    np.testing.assert_allclose(net.backward(dy, params=False), dx, **close)
+    assert not net.flat.grad.any()
+    assert net.backward(dy, inputs=False) is None
+    np.testing.assert_allclose(net.backward(dy), dx, **close)
+    np.testing.assert_allclose(net.flat.grad, 2 * gradient, **close)
+
+
+def test_the_stack_s_kernel_runs_where_numpy_s_blas_is_found(rng):
+    assert find_sgemm()[0] != 0, "NumPy's wheels bring OpenBLAS: its sgemm should be found"
+    stack = tower(rng)._steps[0]
+    stack.forward(rng.normal(size=(2, 4)).astype("f"))
+    assert isinstance(stack._cache[-1], np.ndarray)  # the kernel keeps one workspace, the plain form a list of caches
+
+
+@pytest.mark.parametrize("move", ["apart", "copied", "together again"])
+def test_a_stack_follows_its_parameters_wherever_they_lie(rng, move):
+    net, x, dy = tower(rng), rng.normal(size=(5, 4)).astype("f"), rng.normal(size=(5, 3)).astype("f")
+    y, _, gradient = one_by_one(net, x, dy)
+    views = net.flat.views(gradient)
+    net.forward(x)
+    if move == "copied":
+        net = copy.deepcopy(net)
+    else:
+        ParameterVector({"weight": net[2].weight, "bias": net[2].bias})  # the second layer leaves its neighbours
+        if move == "together again":
+            net.forward(x)
+            assert len(net.flat) == len(gradient)
+    for _, p in net.named_parameters():
+        p.grad[...] = 0
+    np.testing.assert_allclose(net.forward(x), y, rtol=1e-5, atol=1e-6)
+    net.backward(dy)
+    for name, p in net.named_parameters():
+        np.testing.assert_allclose(p.grad, views[name], rtol=1e-5, atol=1e-6)
+    net[0].weight.data[...] += 1  # seen at once, not a copy of what was
+    assert not np.allclose(net.forward(x), y)
 
 
 def test_predict_equals_forward_and_keeps_the_cache(rng):

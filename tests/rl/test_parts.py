@@ -114,6 +114,7 @@ class TestValueLoss:
             assert value >= value_loss(values, old, targets)[0]
 
 
+@pytest.mark.usefixtures("kernels")
 class TestNormalizers:
     def test_moments_equal_those_of_all_data_at_once(self, rng):
         batches = [rng.normal(1e6, 0.5, (n, 3)) for n in (1, 7, 0, 30, 2)]

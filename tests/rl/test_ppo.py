@@ -205,9 +205,13 @@ def test_annealing_goes_to_zero():
 
 def test_minibatches_cover_everything_once(rng):
     for size, batch in [(100, 30), (10, 64), (64, 64), (7, 1)]:
-        parts = minibatches(size, batch, rng)
-        assert sorted(np.concatenate(parts).tolist()) == list(range(size))
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        numbers = np.arange(size)
+        order, parts = minibatches((numbers, 10 * numbers), batch, rng)
+        firsts, seconds = zip(*parts, strict=True)
+        np.testing.assert_array_equal(np.concatenate(firsts), order)
+        np.testing.assert_array_equal(np.concatenate(seconds), 10 * order)
+        assert sorted(order.tolist()) == list(range(size))
+        assert max(map(len, firsts)) - min(map(len, firsts)) <= 1
 
 
 class TestBadInput:

@@ -20,4 +20,13 @@ def dense(x, weight, bias, activation_op):
     return activation.REFERENCES[activation_op.__name__.removeprefix("deepnp.ops.")](linear(x, weight, bias))
 
 
-REFERENCES = {"linear": linear, "dense": lambda x, weight, bias, activation: dense(x, weight, bias, activation)}
+def mlp(x, parameters, layout):
+    start = 0
+    for i, o, activation_op in zip(layout.widths, layout.widths[1:], layout.activations, strict=False):
+        weight, bias = parameters[start : start + i * o].reshape(o, i), parameters[start + i * o : start + (i + 1) * o]
+        x = linear(x, weight, bias) if activation_op is None else dense(x, weight, bias, activation_op)
+        start += (i + 1) * o
+    return x
+
+
+REFERENCES = {"linear": linear, "dense": lambda x, weight, bias, activation: dense(x, weight, bias, activation), "mlp": mlp}

@@ -9,5 +9,11 @@ def dense(x, weight, bias, activation):
     return activations.TORCH[activation.__name__.removeprefix("deepnp.ops.")](F.linear(x, weight, bias))
 
 
-TORCH = {"linear": lambda x, weight, bias: F.linear(x, weight, bias), "dense": dense}
+def mlp(x, parameters, layout):
+    for (weight, bias), activation in zip(layout.layers(parameters), layout.activations, strict=True):
+        x = F.linear(x, weight, bias) if activation is None else dense(x, weight, bias, activation)
+    return x
+
+
+TORCH = {"mlp": mlp, "linear": lambda x, weight, bias: F.linear(x, weight, bias), "dense": dense}
 ABSENT = {}
