@@ -1,7 +1,7 @@
 """Gated recurrent unit.                        T time, B batch, I inputs, H hidden
 
 Cho et al. 2014, in PyTorch's variant: the reset gate multiplies the finished product h R^nᵀ + r^n (the paper resets h before it,
-which would need a product of its own after r is known). Gates in PyTorch's order r, u, n; the biases are b^r, b^u, b^n and s^r, s^u, s^n.
+which would need a product of its own after r is known). Gates in PyTorch's order r, u, n. Its z is u here, its b_hh s.
 
 Forward    a = x_t Wᵀ + b        m = h_{t−1} Rᵀ + s            (B, 3H) each, in three thirds
            r, u = σ(a^r + m^r), σ(a^u + m^u)                   reset, update

@@ -1,0 +1,26 @@
+"""Sinusoidal positions (Vaswani et al. 2017).        T positions, D channels
+
+Forward    y_t = x_t + p_t        p_{t,2i} = sin(ω_i t)    p_{t,2i+1} = cos(ω_i t)    ω_i = base^{−2i/D}
+Backward   dx = dy                the table does not depend on x
+
+Attention sees a set: without p it cannot tell positions apart. The wavelengths grow geometrically from 2π to 2π·base, and
+p_{t+k} is a rotation of p_t that depends on k alone, so "k steps back" is a linear map. An odd D drops the last cosine.
+"""
+
+from deepnp.backend import array_module
+
+
+def forward(x, start=0, base=10000.0):
+    """x (…, T, D), position of the first of the T -> y (…, T, D)."""
+    xp, (steps, channels) = array_module(x), x.shape[-2:]
+    angles = xp.arange(start, start + steps)[:, None] * base ** -(xp.arange(0, channels, 2) / channels)
+    table = xp.stack((xp.sin(angles), xp.cos(angles)), axis=-1).reshape(steps, -1)[:, :channels]
+    return x + table.astype(x.dtype), None
+
+
+def backward(dy, cache):
+    """dy (…, T, D) -> dx (…, T, D)."""
+    return dy
+
+
+CASES = [dict(x=(2, 5, 4)), dict(x=(3, 7), start=11, base=50.0), dict(x=(0, 5, 4))]
