@@ -1,6 +1,5 @@
 """Recurrent layers: one class over the operations of `deepnp.ops.recurrent`."""
 
-import operator
 from types import ModuleType
 
 import numpy as np
@@ -154,14 +153,15 @@ class Recurrent(Module):
         shape = (self.num_layers, x.shape[1], self.hidden_size)
         if lengths is not None:
             lengths = _checked_lengths(xp.asarray(lengths), *x.shape[:2])
-        states = [xp.zeros(shape, self.weight_ih_l0.data.dtype)] * self.op.STATES if state is None else self._parts(state)
+        dtype = self.weight_ih_l0.data.dtype
+        states = [xp.zeros(shape, dtype)] * self.op.STATES if state is None else self._parts(state)
         if any(part.shape != shape for part in states):
             raise ValueError(f"expected state of shape {shape}, given {', '.join(str(part.shape) for part in states)}")
         settings = {} if self.activation is None else {"activation": self.activation}
         caches, last = [], []
         for layer in range(self.num_layers):
             weights = [getattr(self, name).data for name in _names(layer)]
-            before = [part[layer] for part in states]
+            before = [part[layer].astype(dtype, copy=False) for part in states]
             (x, *after), cache = self.op.forward(x, *before, *weights, **settings, lengths=lengths, span=self.span)
             caches.append(cache)
             last.append(after)
@@ -197,8 +197,62 @@ class Recurrent(Module):
         return f"{name}({self.input_size}, {self.hidden_size}, num_layers={self.num_layers})"
 
 
-def RNN(input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", **settings) -> Recurrent:
-    """h_t = f(x_t Wᵀ + b + h_{t−1} Rᵀ + r), f "tanh" or "relu". The settings are those of `Recurrent`."""
+def RNN(
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    nonlinearity: str = "tanh",
+    batch_first: bool = False,
+    returns: str = "all",
+    span: int | None = None,
+    rng: np.random.Generator | None = None,
+    dtype=np.float32,
+) -> Recurrent:
+    """h_t = f(x_t Wᵀ + b + h_{t−1} Rᵀ + r), f "tanh" or "relu". The other arguments are those of `Recurrent`."""
     if nonlinearity not in NONLINEARITIES:
         raise ValueError(f'expected nonlinearity "tanh" or "relu", given {nonlinearity!r}')
-    return Recurrent(rnn, input_size, hidden_size, num_layers, activation=NONLINEARITIES[nonlinearity], **settings)
+    f = NONLINEARITIES[nonlinearity]
+    return Recurrent(rnn, input_size, hidden_size, num_layers, batch_first, returns, span, f, rng, dtype)
+
+
+def LSTM(
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    batch_first: bool = False,
+    returns: str = "all",
+    span: int | None = None,
+    rng: np.random.Generator | None = None,
+    dtype=np.float32,
+) -> Recurrent:
+    """Long short-term memory; its state is (h, c). The arguments are those of `Recurrent`."""
+    return Recurrent(lstm, input_size, hidden_size, num_layers, batch_first, returns, span, None, rng, dtype)
+
+
+def GRU(
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    batch_first: bool = False,
+    returns: str = "all",
+    span: int | None = None,
+    rng: np.random.Generator | None = None,
+    dtype=np.float32,
+) -> Recurrent:
+    """Gated recurrent unit, in PyTorch's variant. The arguments are those of `Recurrent`."""
+    return Recurrent(gru, input_size, hidden_size, num_layers, batch_first, returns, span, None, rng, dtype)
+
+
+def _names(layer: int) -> tuple[str, ...]:
+    """Names of one layer's parameters."""
+    return tuple(f"{name}_l{layer}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+
+
+def _checked_lengths(lengths, steps: int, batch: int):
+    if lengths.dtype.kind not in "iu":
+        raise TypeError(f"expected whole numbers as lengths, given {lengths.dtype}")
+    if lengths.shape != (batch,):
+        raise ValueError(f"expected lengths of shape ({batch},), given {lengths.shape}")
+    if batch and not 1 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+        raise ValueError(f"expected lengths from 1 to {steps}, given {int(lengths.min())} to {int(lengths.max())}")
+    return lengths
