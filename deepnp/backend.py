@@ -5,10 +5,11 @@ everything imports and runs on the CPU.
 """
 
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from types import ModuleType
 
 import numpy as np
@@ -85,10 +86,11 @@ ordered_kernel = partial(Kernel, fastmath={"contract"})  # every rounding and ev
 
 
 class _Settings:
-    """The two knobs of this process."""
+    """The two knobs of this process, and whether BLAS is held to one thread at the moment."""
 
     def __init__(self):
         self.kernels = True
+        self.blas_limited = False
         self.threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -138,19 +140,51 @@ def side_by_side(*functions: Callable[[], object], worthwhile: bool = True) -> l
     The results do not depend on any of this.
     """
     with one_blas_thread():
-        if get_num_threads() == 1 or len(functions) == 1 or not worthwhile:
-            return [f() for f in functions]
-        with ThreadPoolExecutor(min(len(functions), get_num_threads()) - 1 or 1) as pool:
-            others = [pool.submit(f) for f in functions[1:]]
-            first = functions[0]()
-            return [first, *(other.result() for other in others)]
+        if get_num_threads() == 1 or len(functions) == 1 or not worthwhile or _beside.others:
+            return [f() for f in functions]  # within such work everything is busy already
+        others = [_workers(get_num_threads() - 1).submit(_run_beside, f) for f in functions[1:]]
+        try:
+            first = _run_beside(functions[0])
+        finally:
+            wait(others)  # whatever happens, nobody works on after we have left
+        return [first, *(other.result() for other in others)]
+
+
+class _Beside(threading.local):
+    """Whether this thread runs beside others at the moment."""
+
+    others = False
+
+
+_beside = _Beside()
+
+
+def _run_beside(function):
+    _beside.others = True
+    try:
+        return function()
+    finally:
+        _beside.others = False
 
 
 @contextmanager
 def one_blas_thread():
     """Within this block, a matrix product uses one thread."""
-    with _blas().limit(limits=1, user_api="blas"):
+    if _settings.blas_limited:  # looking the libraries up again would cost more than a small product
         yield
+        return
+    with _blas().limit(limits=1, user_api="blas"):
+        _settings.blas_limited = True
+        try:
+            yield
+        finally:
+            _settings.blas_limited = False
+
+
+@cache
+def _workers(count: int) -> ThreadPoolExecutor:
+    """Threads that stay: starting one costs more than many a task."""
+    return ThreadPoolExecutor(count, "deepnp")
 
 
 _controllers: list[ThreadpoolController] = []
