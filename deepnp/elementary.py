@@ -11,6 +11,7 @@ arithmetic without a branch: inlined into a loop over an array, eight elements g
     σ(u)    = 1/(1 + e) for u ≥ 0, e/(1 + e) below,  e = e^{−|u|}
     ln(1 + e) = 2 artanh s = 2(s + s³/3 + s⁵/5 + …),  s = e/(2 + e); s ≤ ⅓ for e ≤ 1, so seven terms are enough
     1 − Φ(a) = ½ e^{−a²/2}(a₁t + … + a₅t⁵),  t = 1/(1 + p·a/√2), a ≥ 0       Abramowitz & Stegun 7.1.26, off by 8e-8 at most
+    sin u    = (−1)ⁿ sin r,  u = nπ + r, |r| ≤ ½π; sin r is its Taylor polynomial of degree 11
 
 NaN stays NaN. The compiled kernels of other files hold a copy of these functions, and Numba's cache on disk looks only at
 the file of the kernel that was called: delete the `__pycache__` folders after editing this file.
@@ -87,3 +88,15 @@ def normal_cdf(x):
     tail = f(-0.284496736) + t * (f(1.421413741) + t * (f(-1.453152027) + t * f(1.061405429)))
     half = f(0.5) * e * t * (f(0.254829592) + t * tail)
     return (f(1) - half if x >= 0 else half), e
+
+
+@ordered_kernel
+def sin(u):
+    """sin u: u in float64, so that whole turns can be taken off a float32 number without loss; the result is float32."""
+    f = np.float32
+    n = np.rint(u * (1 / np.pi))
+    r = f(min(max(u - n * np.pi, -1.6), 1.6))  # the bounds only matter beyond 1e15, where the phase is lost anyway
+    s = r * r
+    tail = f(-1 / 5040) + s * (f(1 / 362880) - s * f(1 / 39916800))
+    sign = f(1 - 2 * (n - 2 * np.floor(0.5 * n)))
+    return sign * (r + r * s * (f(-1 / 6) + s * (f(1 / 120) + s * tail)))

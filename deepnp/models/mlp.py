@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 
 from deepnp.initializers import orthogonal
-from deepnp.layers import Linear, ReLU, Tanh
+from deepnp.layers import Linear
+from deepnp.layers.activation import ELU, GELU, SELU, LeakyReLU, Mish, ReLU, SiLU, Tanh
 from deepnp.module import Module, Sequential
 
 
@@ -44,4 +45,13 @@ def mlp(
     return Sequential(*modules)
 
 
-ACTIVATIONS: dict[str, Callable[[], Module]] = {"tanh": Tanh, "relu": ReLU}
+ACTIVATIONS: dict[str, Callable[[], Module]] = {
+    "tanh": Tanh,
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "elu": ELU,
+    "selu": SELU,
+    "gelu": GELU,
+    "silu": SiLU,
+    "mish": Mish,
+}

@@ -1,6 +1,6 @@
 """Exponential linear unit with depth α and scale λ, element by element.
 
-Forward    y = λx for x > 0, λα(e^x − 1) elsewhere        smooth where α = 1; the negative side ends at −λα and brings the mean near 0
+Forward    y = λx for x > 0, λα(e^x − 1) elsewhere        smooth where α = 1; ends at −λα, which brings the mean near 0
 Backward   dx = dy·λ for x > 0, dy·(y + λα) elsewhere     (λα(e^x − 1))′ = λα e^x = y + λα: no exponential a second time
 Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
 
