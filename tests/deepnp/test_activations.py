@@ -67,7 +67,6 @@ def test_erf_far_out_and_of_nothing():
 def test_float32_kernels_are_right_everywhere(op, settings):
     x = np.concatenate([np.linspace(-120, 120, 48_001), np.geomspace(1e-30, 1, 500), -np.geomspace(1e-30, 1, 500), [1e4, -1e4]])
     x = x.astype(np.float32)
-    x = x[x != 0] if op in (leaky_relu, elu) else x
     dy = np.cos(np.arange(len(x))).astype(np.float32)
     phase = settings[0] * x if op is sine and settings else x  # ωx is rounded to float32, which moves a fast sine
     wide, wide_dy = (phase if op is sine else x).astype(np.float64), dy.astype(np.float64)
