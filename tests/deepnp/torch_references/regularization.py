@@ -1,4 +1,9 @@
 """deepnp.ops.regularization in PyTorch."""
 
-TORCH = {}
+
+def spectral_norm(weight, u, v):
+    return weight / (u.to(weight.dtype) @ weight.flatten(1) @ v.to(weight.dtype))
+
+
+TORCH = {"regularization.dropout": lambda x, mask, p: x * mask / (1 - p), "regularization.spectral_norm": spectral_norm}
 ABSENT = {}
