@@ -1,0 +1,188 @@
+"""Convolutions, pooling and padding: operations that slide a window over an image or a sequence.
+
+A `Window` says where it goes. `gather` copies what it sees into patches; `scatter` is the transpose of that and hands the
+gradient of each patch back to the cells it was read from. A convolution is these two and a matrix product.
+Everything here takes one axis of positions (a sequence) or two (an image); the kernels see a sequence as an image of height 1.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from deepnp.backend import array_module, get_num_threads, kernel, kernel_runs, side_by_side
+
+BLOCK_BYTES = 400_000  # of patches at once: they stay in a core's second-level cache
+THREAD_COST = 50_000_000  # multiplications below which a second thread costs more than it saves
+
+Sizes = tuple[int, ...]  # a number for each axis of positions
+
+
+@dataclass(frozen=True)
+class Window:
+    """The shape of a window and how it moves; one number stands for the same on every axis.
+
+    Parameters
+    ----------
+    kernel : tuple of int
+        Taps along each axis.
+    stride : int or tuple of int
+        Cells from one position to the next.
+    padding : int or tuple of int
+        Cells added at either end.
+    dilation : int or tuple of int
+        Cells from one tap to the next.
+    """
+
+    kernel: Sizes
+    stride: int | Sizes = 1
+    padding: int | Sizes = 0
+    dilation: int | Sizes = 1
+
+    def __post_init__(self):
+        for name in ("stride", "padding", "dilation"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) * len(self.kernel) if isinstance(value, int) else tuple(value))
+
+    @property
+    def reach(self) -> Sizes:
+        """Cells from the first tap to the last, both counted."""
+        return tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel))
+
+    def out(self, size: Sizes) -> Sizes:
+        """How many positions it takes on an image of this size."""
+        return tuple((n + 2 * p - r) // s + 1 for n, p, r, s in zip(size, self.padding, self.reach, self.stride))
+
+    def wide(self, size: Sizes) -> Sizes:
+        """`size` with the padding at both ends."""
+        return tuple(n + 2 * p for n, p in zip(size, self.padding))
+
+    def padded(self, x, fill=0.0):
+        """x (B, C, *size) -> (B, C, *wide): x with `fill` around it; x itself where there is no padding."""
+        if not any(self.padding):
+            return x
+        wide = array_module(x).full((*x.shape[:2], *self.wide(x.shape[2:])), fill, x.dtype)
+        wide[:, :, *self.inner(x.shape[2:])] = x
+        return wide
+
+    def inner(self, size: Sizes) -> tuple[slice, ...]:
+        """Where an image of this size lies within its padding."""
+        return tuple(slice(p, p + n) for n, p in zip(size, self.padding))
+
+    def taps(self, out: Sizes) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
+        """Each tap t, and the padded cells that it reads: position·stride + t·dilation, for all positions."""
+        for tap in itertools.product(*map(range, self.kernel)):
+            first = [t * d for t, d in zip(tap, self.dilation)]
+            yield tap, tuple(slice(f, f + s * (n - 1) + 1, s) for f, s, n in zip(first, self.stride, out))
+
+
+def gather(x, window: Window, out: Sizes):
+    """x (B, C, *size) -> patches (C, *kernel, B, *out): what each tap reads at each position, 0 in the padding.
+
+    The positions of all samples lie in one row, so that a convolution of them all is one matrix product.
+    """
+    patches = array_module(x).empty((x.shape[1], *window.kernel, x.shape[0], *out), x.dtype)
+    if kernel_runs(x):
+        _gather(as_image(x), patches.reshape(-1), *as_plane(out, window))
+        return patches
+    wide = window.padded(x)
+    for tap, cells in window.taps(out):
+        patches[:, *tap] = wide[:, :, *cells].swapaxes(0, 1)
+    return patches
+
+
+def scatter(patches, window: Window, x) -> None:
+    """Add patches (C, *kernel, B, *out) to x (B, C, *size), each value to the cell that `gather` reads it from."""
+    out = patches.shape[1 + len(window.kernel) + 1 :]
+    if kernel_runs(x, patches):
+        _scatter(as_image(x), patches.reshape(-1), *as_plane(out, window))
+        return
+    wide = array_module(x).zeros((*x.shape[:2], *window.wide(x.shape[2:])), x.dtype)
+    for tap, cells in window.taps(out):
+        wide[:, :, *cells] += patches[:, *tap].swapaxes(0, 1)
+    x += wide[:, :, *window.inner(x.shape[2:])]
+
+
+def over_threads(work: Callable[[slice], object], x, multiplications: int) -> list:
+    """Results of `work` on x's samples, in one part for each thread where there is enough to do."""
+    samples = x.shape[0]
+    if not isinstance(x, np.ndarray) or samples < 2 or get_num_threads() == 1:
+        return [work(slice(0, samples))]
+    parts = min(get_num_threads(), samples) if multiplications > THREAD_COST else 1
+    ends = [samples * i // parts for i in range(parts + 1)]
+    return side_by_side(*(partial(work, slice(a, b)) for a, b in itertools.pairwise(ends)))
+
+
+def blocks(samples: slice, x, taps: int) -> Iterator[slice]:
+    """The samples in blocks whose patches, of so many cells a sample, fit the cache; on a GPU all at once."""
+    length = samples.stop - samples.start
+    if isinstance(x, np.ndarray):
+        length = BLOCK_BYTES // (taps * x.itemsize)
+    for start in range(samples.start, samples.stop, max(1, length)):
+        yield slice(start, min(start + max(1, length), samples.stop))
+
+
+def as_image(x):
+    """x (B, C, *size) as an image: a sequence gets height 1."""
+    return x if x.ndim == 4 else x[:, :, None]
+
+
+def as_plane(out: Sizes, window: Window) -> tuple[int, ...]:
+    """Positions, taps, stride, padding and dilation, each along the height and the width of an image: what kernels take."""
+    settings = ((out, 1), (window.kernel, 1), (window.stride, 1), (window.padding, 0), (window.dilation, 1))
+    return tuple(n for sizes, neutral in settings for n in ((neutral, *sizes) if len(sizes) == 1 else sizes))
+
+
+@kernel
+def _gather(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
+    samples, channels, height, width = x.shape
+    across = width + 2 * pw
+    image, wide = x.reshape(-1), np.zeros((height + 2 * ph) * across, x.dtype)  # the border of `wide` stays 0
+    for b in range(samples):
+        for c in range(channels):
+            for h in range(height):
+                source = image[((b * channels + c) * height + h) * width :]
+                target = wide[(h + ph) * across + pw :]
+                for n in range(width):
+                    target[n] = source[n]
+            for i in range(kh):
+                for j in range(kw):
+                    first = (((c * kh + i) * kw + j) * samples + b) * oh
+                    for m in range(oh):
+                        source = wide[(m * sh + i * dh) * across + j * dw :]
+                        target = patches[(first + m) * ow : (first + m + 1) * ow]
+                        if sw == 1:
+                            for n in range(ow):
+                                target[n] = source[n]
+                        else:
+                            for n in range(ow):
+                                target[n] = source[n * sw]
+
+
+@kernel
+def _scatter(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
+    samples, channels, height, width = x.shape
+    across = width + 2 * pw
+    image, wide = x.reshape(-1), np.empty((height + 2 * ph) * across, x.dtype)
+    for b in range(samples):
+        for c in range(channels):
+            wide[:] = 0
+            for i in range(kh):
+                for j in range(kw):
+                    first = (((c * kh + i) * kw + j) * samples + b) * oh
+                    for m in range(oh):
+                        source = patches[(first + m) * ow : (first + m + 1) * ow]
+                        target = wide[(m * sh + i * dh) * across + j * dw :]
+                        if sw == 1:
+                            for n in range(ow):
+                                target[n] += source[n]
+                        else:
+                            for n in range(ow):
+                                target[n * sw] += source[n]
+            for h in range(height):
+                source = wide[(h + ph) * across + pw :]
+                target = image[((b * channels + c) * height + h) * width :]
+                for n in range(width):
+                    target[n] += source[n]

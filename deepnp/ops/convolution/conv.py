@@ -1,0 +1,119 @@
+"""Convolution (cross-correlation, as everywhere in deep learning).        B samples, I channels in, O out, G groups of them
+
+t is a tap of the kernel and n one of the N output positions: numbers for a sequence, (row, column) for an image.
+x̄ is x with its padding of zeros.
+
+Forward    y_bon = β_o + Σ_ct W_oct x̄_bc(n·stride + t·dilation)       c over the channels of o's group
+           y = β + W P              P (I/G·taps, B·N), the patches: column n is what the window sees at n
+Backward   dP = Wᵀ dy               and dx is the sum of dP over all places where P was read from one cell of x: position n sees
+                                    the cell through tap t, a later n through an earlier t. So dx is the full correlation
+                                    of dy with the flipped kernel
+           dW = dy Pᵀ               one kernel serves every sample and position
+           dβ_o = Σ_bn dy_bon       no scale anywhere: the mean belongs to the loss (thesis Alg. 6 divides all three)
+
+`gather` makes P and `scatter` takes dP back. On the CPU that is done for a few samples at a time, whose patches stay in the
+cache, and P is made anew in backward: that costs less than writing all of it to memory and reading it again.
+"""
+
+import math
+
+from deepnp.backend import array_module
+from deepnp.ops.convolution import Window, blocks, gather, over_threads, scatter
+
+
+def forward(x, weight, bias, window, groups=1):
+    """x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> y (B, O, *out)."""
+    y = correlate(x, weight, bias, window, groups, window.out(x.shape[2:]))
+    return y, (x, weight, bias is not None, window, groups)
+
+
+def backward(dy, cache):
+    """dy (B, O, *out) -> dx (B, I, *size), dweight (O, I/G, *kernel), and dbias (O,) if there is a bias."""
+    return backward_input(dy, cache), *backward_parameters(dy, cache)
+
+
+def backward_input(dy, cache):
+    """dy (B, O, *out) -> dx (B, I, *size), where the parameters' gradients are not wanted."""
+    x, weight, _, window, groups = cache
+    return correlate_transposed(dy, weight, window, groups, x.shape[2:])
+
+
+def backward_parameters(dy, cache):
+    """dy (B, O, *out) -> dweight (O, I/G, *kernel) and dbias (O,) if there is a bias, where dx is not wanted."""
+    x, weight, has_bias, window, groups = cache
+    dweight = correlate_weight(x, dy, weight.shape, window, groups)
+    return (dweight, bias_gradient(dy)) if has_bias else (dweight,)
+
+
+def correlate(x, weight, bias, window, groups, out):
+    """y = W P + β: x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> (B, O, *out)."""
+    xp, (outputs, taps, positions) = array_module(x), _sizes(weight, out)
+    y = xp.empty((x.shape[0], outputs, *out), x.dtype)
+    matrix = weight.reshape(groups, outputs // groups, taps)
+    shift = 0 if bias is None else bias.reshape(-1, *[1] * len(out))
+
+    def work(samples):
+        for block in blocks(samples, x, groups * taps * positions):
+            patches = gather(x[block], window, out).reshape(groups, taps, -1)
+            product = xp.matmul(matrix, patches).reshape(outputs, -1, *out)  # (O, B, *out)
+            xp.add(product.swapaxes(0, 1), shift, out=y[block])
+
+    over_threads(work, x, y.size * taps)
+    return y
+
+
+def correlate_transposed(dy, weight, window, groups, size):
+    """dx = the scattered Wᵀ dy: dy (B, O, *out), weight (O, I/G, *kernel) -> (B, I, *size)."""
+    xp, (outputs, taps, positions) = array_module(dy), _sizes(weight, dy.shape[2:])
+    dx = xp.zeros((dy.shape[0], groups * weight.shape[1], *size), dy.dtype)
+    transposed = weight.reshape(groups, outputs // groups, taps).swapaxes(1, 2)
+
+    def work(samples):
+        for block in blocks(samples, dy, groups * taps * positions):
+            dpatches = xp.matmul(transposed, _rows(dy[block], groups))  # (G, taps, B·N)
+            scatter(dpatches.reshape(dx.shape[1], *weight.shape[2:], -1, *dy.shape[2:]), window, dx[block])
+
+    over_threads(work, dy, dy.size * taps)
+    return dx
+
+
+def correlate_weight(x, dy, shape, window, groups):
+    """dW = dy Pᵀ: x (B, I, *size), dy (B, O, *out) -> (O, I/G, *kernel), which is `shape`."""
+    xp, out = array_module(x), dy.shape[2:]
+    taps, positions = math.prod(shape[1:]), math.prod(out)
+
+    def work(samples):
+        dmatrix = xp.zeros((groups, shape[0] // groups, taps), dy.dtype)
+        for block in blocks(samples, x, groups * taps * positions):
+            patches = gather(x[block], window, out).reshape(groups, taps, -1)
+            dmatrix += xp.matmul(_rows(dy[block], groups), patches.swapaxes(1, 2))
+        return dmatrix
+
+    return sum(over_threads(work, x, dy.size * taps)).reshape(shape)
+
+
+def bias_gradient(dy):
+    """dβ: dy (B, O, *out) -> (O,)."""
+    return dy.sum(axis=(0, *range(2, dy.ndim)))
+
+
+def _rows(dy, groups):
+    """dy (B, O, *out) -> (G, O/G, B·N): the positions of all samples in one row, as in the patches."""
+    return dy.swapaxes(0, 1).reshape(groups, dy.shape[1] // groups, -1)
+
+
+def _sizes(weight, out):
+    """Outputs O, taps of one output over all its channels, positions."""
+    return weight.shape[0], math.prod(weight.shape[1:]), math.prod(out)
+
+
+CASES = [
+    dict(x=(2, 3, 5, 6), weight=(4, 3, 3, 2), bias=(4,), window=Window((3, 2))),
+    dict(x=(2, 4, 7, 6), weight=(6, 2, 3, 2), bias=(6,), window=Window((3, 2), (2, 3), (2, 1), (1, 2)), groups=2),
+    dict(x=(2, 3, 4, 4), weight=(6, 1, 3, 3), bias=None, window=Window((3, 3), padding=1), groups=3),
+    dict(x=(3, 2, 9), weight=(3, 2, 4), bias=(3,), window=Window((4,), stride=2, padding=3, dilation=2)),
+    dict(x=(1, 1, 1, 1), weight=(2, 1, 3, 3), bias=(2,), window=Window((3, 3), stride=3, padding=4)),
+    dict(x=(2, 3, 4, 3), weight=(2, 3, 1, 1), bias=(2,), window=Window((1, 1))),
+    dict(x=(0, 2, 4, 4), weight=(3, 2, 3, 3), bias=(3,), window=Window((3, 3), padding=1)),
+    dict(x=(0, 2, 4), weight=(3, 2, 3), bias=None, window=Window((3,))),
+]
