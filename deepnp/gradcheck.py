@@ -90,11 +90,16 @@ def check_jvp(op: ModuleType, case: dict, rng: np.random.Generator) -> float:
 
 
 def check_loss(loss: Callable, case: dict, rng: np.random.Generator) -> dict[str, float]:
-    """Relative error of the gradient that a loss returns with its value."""
+    """Relative error of each gradient that a loss returns with its value: one for each of its first arguments."""
     arguments = draw(case, rng)
-    (_, dy), first = loss(**arguments)[:2], differentiable(case)[0]
-    expected = numerical_gradient(lambda y: loss(**{**arguments, first: y})[0], arguments[first])
-    return {first: relative_error(dy, expected)}
+    gradients, errors = tupled(loss(**arguments)[1]), {}
+    for name, gradient in zip(differentiable(case), gradients, strict=False):  # targets come after
+
+        def value(x, name=name):
+            return loss(**{**arguments, name: x})[0]
+
+        errors[name] = relative_error(gradient, numerical_gradient(value, arguments[name]))
+    return errors
 
 
 def check_all(names: list[str] | None = None, seed: int = 0) -> Iterator[Check]:
@@ -129,10 +134,10 @@ def main() -> None:
         checks = list(check_all(names))
     except ValueError as error:
         parser.error(str(error))
-    print(f"{'operation':28} {'case':>4}  {'argument':10} {'shape':14} {'relative error':>14}  verdict")
+    print(f"{'operation':34} {'case':>4}  {'argument':10} {'shape':14} {'relative error':>14}  verdict")
     for c in checks:
         verdict = "ok" if c.passed else "WRONG"
-        print(f"{c.op:28} {c.case:4}  {c.argument:10} {c.shape!s:14} {c.error:14.1e}  {verdict}")
+        print(f"{c.op:34} {c.case:4}  {c.argument:10} {c.shape!s:14} {c.error:14.1e}  {verdict}")
     wrong = sum(not c.passed for c in checks)
     print(f"{len(checks)} gradients checked, {wrong} wrong (tolerance {TOLERANCE:.0e})")
     raise SystemExit(1 if wrong else 0)
