@@ -19,6 +19,7 @@ from rl.parts.environments import EnvLike, Resumable, make_vector
 from rl.parts.normalize import ObservationNormalizer
 from rl.parts.rollout import Collector
 from rl.parts.spaces import SpaceInfo
+from rl.parts.state import join, part
 
 FORMAT = "deepnp agent 1"
 Callback = Callable[["Agent", dict[str, float]], bool | None]
@@ -151,12 +152,11 @@ class Agent(ABC):
         Where the environment offers `state()`, as the vector environments of `envs` do, its situation is included; any
         other begins new episodes after loading.
         """
-        tensors = {f"agent.{name}": array for name, array in self.state_dict().items()}
+        parts = {"agent": self.state_dict()}
         if self.normalizer:
-            tensors |= {f"normalizer.{name}": array for name, array in self.normalizer.state_dict().items()}
+            parts["normalizer"] = self.normalizer.state_dict()
         if self.collector is not None and isinstance(self.env, Resumable):
-            tensors |= {f"env.{name}": array for name, array in self.env.state().items()}
-            tensors |= {f"collector.{name}": array for name, array in self.collector.state().items()}
+            parts |= {"env": self.env.state(), "collector": self.collector.state()}
         metadata = {
             "format": FORMAT,
             "algorithm": type(self).__name__,
@@ -167,7 +167,7 @@ class Agent(ABC):
             "iterations": self.iterations,
             "rngs": {name: rng.bit_generator.state for name, rng in self.rngs.items()},
         }
-        save_tensors(path, tensors, metadata)
+        save_tensors(path, join(parts), metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike, env: EnvLike | None = None) -> "Agent":
@@ -207,7 +207,7 @@ class Agent(ABC):
             raise ValueError(f"{path} is not a whole agent: {type(error).__name__} {error}") from error
         if env is not None:
             agent.set_env(env)
-            agent._restore_env(part(tensors, "env."), part(tensors, "collector."))
+            agent._restore_env(part(tensors, "env"), part(tensors, "collector"))
         return agent
 
     @abstractmethod
@@ -215,9 +215,9 @@ class Agent(ABC):
         """Make networks and optimizers, without an environment."""
 
     def _restore(self, tensors, metadata):
-        self.load_state_dict(part(tensors, "agent."))
+        self.load_state_dict(part(tensors, "agent"))
         if self.normalizer:
-            self.normalizer.load_state_dict(part(tensors, "normalizer."))
+            self.normalizer.load_state_dict(part(tensors, "normalizer"))
         self.steps = whole_number("steps", metadata["steps"], 0)
         self.iterations = whole_number("iterations", metadata["iterations"], 0)
         if metadata["rngs"].keys() != self.rngs.keys():
@@ -230,11 +230,6 @@ class Agent(ABC):
             self.collector = Collector(self.env, seed=0)
             self.env.set_state(env_state)
             self.collector.set_state(collector_state)
-
-
-def part(tensors: dict, prefix: str) -> dict:
-    """The entries whose names begin with `prefix`, without it."""
-    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
 
 
 def spawn_rngs(seed: int, *names: str) -> dict[str, np.random.Generator]:

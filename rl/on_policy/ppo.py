@@ -26,7 +26,7 @@ from deepnp import NonFiniteError
 from deepnp.backend import side_by_side
 from deepnp.models.mlp import ACTIVATIONS, mlp
 from deepnp.optim import Adam, clip_grad_norm, linear
-from rl.agent import Agent, part, spawn_rngs
+from rl.agent import Agent, spawn_rngs
 from rl.parts.config import check_config, setting
 from rl.parts.environments import EnvLike, make_vector
 from rl.parts.normalize import RewardScaler
@@ -34,6 +34,7 @@ from rl.parts.policies import CategoricalPolicy, GaussianPolicy, Policy
 from rl.parts.returns import gae
 from rl.parts.rollout import Rollout
 from rl.parts.spaces import SpaceInfo
+from rl.parts.state import join, part
 from rl.parts.surrogate import clipped_surrogate, standardize, value_loss
 from rl.parts.symmetry import Mirror
 
@@ -240,21 +241,17 @@ class PPO(Agent):
         return self.collector.collect(c.steps, act, scale, self.observe)
 
     def state_dict(self):
-        parts = {
-            "policy": self.policy.state_dict(),
-            "value": self.value.state_dict(),
-            "policy_optimizer": self.policy_optimizer.state_dict(),
-            "value_optimizer": self.value_optimizer.state_dict(),
-            "scaler": self.scaler.state_dict() if self.scaler else self._scaler_state,
-        }
-        return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
+        optimizers = {"policy_optimizer": self.policy_optimizer, "value_optimizer": self.value_optimizer}
+        learned = {"policy": self.policy, "value": self.value, **optimizers}
+        scaler = self.scaler.state_dict() if self.scaler else self._scaler_state
+        return join({name: thing.state_dict() for name, thing in learned.items()} | {"scaler": scaler})
 
     def load_state_dict(self, state):
-        self.policy.load_state_dict(part(state, "policy."))
-        self.value.load_state_dict(part(state, "value."))
-        self.policy_optimizer.load_state_dict(part(state, "policy_optimizer."))
-        self.value_optimizer.load_state_dict(part(state, "value_optimizer."))
-        self._scaler_state, self.scaler = part(state, "scaler."), None
+        self.policy.load_state_dict(part(state, "policy"))
+        self.value.load_state_dict(part(state, "value"))
+        self.policy_optimizer.load_state_dict(part(state, "policy_optimizer"))
+        self.value_optimizer.load_state_dict(part(state, "value_optimizer"))
+        self._scaler_state, self.scaler = part(state, "scaler"), None
 
 
 def minibatches(columns: tuple[np.ndarray, ...], batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, Iterator]:

@@ -5,6 +5,7 @@ Shapes: T steps, N environments, O observation, A action dimensions.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from gymnasium.vector import VectorEnv
@@ -87,6 +88,16 @@ class EpisodeStatistics:
         return {f"episode_{name}": float(np.mean(values)) for name, values in named.items() if values}
 
 
+class Step(NamedTuple):
+    """One step of N environments, as the attributes of `Rollout`; `final` by copy, wherever a reset replaced an observation."""
+
+    rewards: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    alive: np.ndarray
+    final: dict[int, np.ndarray]
+
+
 def is_number_per_copy(name: str, values) -> bool:
     """Whether an entry of a vector environment's infos is a number for each copy, and not a mask of Gymnasium's."""
     return not name.startswith("_") and isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiub"
@@ -131,23 +142,35 @@ class Collector:
         """
         statistics, rows, final = EpisodeStatistics(), [], {}
         for t in range(steps):
-            alive = np.ones_like(self.ended) if self.same_step else ~self.ended
             seen, actions, env_actions = act(self.observations)
-            following, rewards, terminated, truncated, infos = self.env.step(env_actions)
-            rewards, terminated = np.array(self._checked(rewards, "reward")), np.array(terminated)  # the environment's buffers
-            ended = terminated | truncated
-            self.returns += rewards
-            self.lengths += alive
-            if ended.any():
-                self._close_episodes(ended, infos, statistics)
-                if self.same_step:
-                    for n in np.flatnonzero(truncated & ~terminated):
-                        final[t, int(n)] = normalize(self._checked(infos["final_obs"][n][None], "final observation"))[0]
-            rows.append((seen, actions, scale_rewards(rewards, ended, alive), terminated, truncated & ~terminated, alive))
-            self.observations, self.ended = self._checked(following, "observation"), ended
+            step = self.step(env_actions, statistics)
+            final |= {(t, n): normalize(x[None])[0] for n, x in step.final.items() if step.truncated[n]}
+            scaled = scale_rewards(step.rewards, step.terminated | step.truncated, step.alive)
+            rows.append((seen, actions, scaled, step.terminated, step.truncated, step.alive))
         stacked = [np.stack(column) for column in zip(*rows, strict=True)]
         stacked[2] = stacked[2].astype(np.float32)
         return Rollout(*stacked, last=normalize(self.observations), final=final), statistics
+
+    def step(self, actions: np.ndarray, statistics: EpisodeStatistics) -> Step:
+        """One step with the environment's actions; episodes that end are entered into `statistics`.
+
+        Raises
+        ------
+        NonFiniteError
+            If an observation or a reward is NaN or infinite.
+        """
+        alive = np.ones_like(self.ended) if self.same_step else ~self.ended
+        following, rewards, terminated, truncated, infos = self.env.step(actions)
+        rewards, terminated = np.array(self._checked(rewards, "reward")), np.array(terminated)  # the environment's buffers
+        ended, final = terminated | truncated, {}
+        self.returns += rewards
+        self.lengths += alive
+        if ended.any():
+            self._close_episodes(ended, infos, statistics)
+            if self.same_step:
+                final = {int(n): self._checked(infos["final_obs"][n], "final observation") for n in np.flatnonzero(ended)}
+        self.observations, self.ended = self._checked(following, "observation"), ended
+        return Step(rewards, terminated, truncated & ~terminated, alive, final)
 
     def _close_episodes(self, ended, infos, statistics):
         statistics.returns += self.returns[ended].tolist()
