@@ -10,14 +10,15 @@ Pairs are neighbouring channels (2i, 2i + 1), as in the paper. Some models pair 
 operation on permuted channels, so their projection weights must be permuted to be used here.
 """
 
+import numpy as np
+
 from deepnp.backend import array_module
+from deepnp.ops.embedding import angles
 
 
 def forward(x, start=0, base=10000.0):
     """x (…, T, D), position of the first of the T -> y (…, T, D)."""
-    xp, (steps, channels) = array_module(x), x.shape[-2:]
-    angles = xp.arange(start, start + steps)[:, None] * base ** -(xp.arange(0, channels, 2) / channels)
-    turn = xp.exp(1j * angles)  # (T, D/2)
+    turn = array_module(x).exp(1j * angles(x, start, base))  # (T, D/2)
     return rotate(x, turn), turn
 
 
@@ -28,7 +29,7 @@ def backward(dy, cache):
 
 def rotate(x, turn):
     """The pairs of x (…, T, D) times turn (T, D/2), as complex numbers -> (…, T, D)."""
-    kind = array_module(x).result_type(x, 1j)
+    kind = np.result_type(x.dtype, np.complex64)
     pairs = array_module(x).ascontiguousarray(x).view(kind)
     return (pairs * turn.astype(kind)).view(x.dtype)
 

@@ -8,13 +8,13 @@ p_{t+k} is a rotation of p_t that depends on k alone, so "k steps back" is a lin
 """
 
 from deepnp.backend import array_module
+from deepnp.ops.embedding import angles
 
 
 def forward(x, start=0, base=10000.0):
     """x (…, T, D), position of the first of the T -> y (…, T, D)."""
-    xp, (steps, channels) = array_module(x), x.shape[-2:]
-    angles = xp.arange(start, start + steps)[:, None] * base ** -(xp.arange(0, channels, 2) / channels)
-    table = xp.stack((xp.sin(angles), xp.cos(angles)), axis=-1).reshape(steps, -1)[:, :channels]
+    xp, (steps, channels), theta = array_module(x), x.shape[-2:], angles(x, start, base)
+    table = xp.stack((xp.sin(theta), xp.cos(theta)), axis=-1).reshape(steps, -1)[:, :channels]
     return x + table.astype(x.dtype), None
 
 
