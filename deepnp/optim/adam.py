@@ -1,4 +1,4 @@
-"""Adam and AdamW over a flat vector.
+"""Adam, AdamW and AMSGrad.
 
 With gradient g at step t, and decay λ:
 
@@ -9,16 +9,26 @@ With gradient g at step t, and decay λ:
     θ ← θ − α m̂/(√v̂ + ε) − αλθ       AdamW's decoupled decay (Loshchilov & Hutter 2019; the thesis forgets its α)
 
 ε stands outside the root. One of the two decays is in force: `decoupled` says which.
+
+AMSGrad (Reddi et al. 2018) divides by the largest v seen, so that the step of a parameter never grows again:
+
+    w ← max(w, v)    θ ← θ − α m̂/(√(w/(1 − β₂ᵗ)) + ε)
+
+Here the maximum is taken before the bias is corrected, as in PyTorch; the thesis (Alg. 11) corrects first, and the maximum of
+the next step must then be taken over w of the step before.
 """
+
+from functools import partial
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel, kernel_runs
+from deepnp.backend import array_module, kernel
+from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
 
 
-class Adam:
-    """Adam, or AdamW with `decoupled=True`.
+class Adam(Optimizer):
+    """Adam; AdamW with `decoupled=True`, AMSGrad with `amsgrad=True`.
 
     Parameters
     ----------
@@ -31,9 +41,17 @@ class Adam:
     eps : float
         ε.
     weight_decay : float
-        λ.
+        λ, on weights only (two axes or more).
     decoupled : bool
         AdamW's decay instead of coupled L2.
+    amsgrad : bool
+        Divide by the largest v.
+
+    Examples
+    --------
+    >>> optimizer = Adam(net.flat, lr=1e-3)
+    >>> loss, dy = mse(net.forward(x), target)
+    >>> net.zero_grad(); net.backward(dy); optimizer.step()
     """
 
     def __init__(
@@ -44,49 +62,41 @@ class Adam:
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         decoupled: bool = False,
+        amsgrad: bool = False,
     ):
-        if not all(0 <= b < 1 for b in betas):
-            raise ValueError(f"expected betas in [0, 1), given {betas}")
-        if lr < 0 or eps < 0 or weight_decay < 0:
-            raise ValueError(f"expected lr, eps, weight_decay >= 0, given {lr}, {eps}, {weight_decay}")
-        xp = array_module(vector.data)
-        self.vector = vector
-        self.lr, self.betas, self.eps, self.weight_decay, self.decoupled = lr, betas, eps, weight_decay, decoupled
-        self.m, self.v = xp.zeros_like(vector.data), xp.zeros_like(vector.data)
-        self.t = 0
+        check_shares("betas", *betas)
+        check_amounts(eps=eps)
+        formula, state = (AMSGRAD, ("m", "v", "w")) if amsgrad else (ADAM, ("m", "v"))
+        super().__init__(vector, lr, weight_decay, decoupled, formula, state)
+        self.betas, self.eps = betas, eps
 
-    def step(self) -> None:
-        """One update from the gradient in `vector.grad`."""
-        if self.vector.stale:
-            raise RuntimeError(
-                "the parameters have moved to another vector since (a larger model, a device): make the optimizer anew"
-            )
-        self.t += 1
-        (b1, b2), theta, g = self.betas, self.vector.data, self.vector.grad
-        alpha = self.lr / (1 - b1**self.t)  # α m̂ = (α/(1 − β₁ᵗ)) m
-        root = (1 - b2**self.t) ** -0.5  # √v̂ = root·√v
-        l2, decay = (0.0, self.lr * self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
-        if kernel_runs(theta, g, self.m, self.v):
-            _step(theta, g, self.m, self.v, *theta.dtype.type([alpha, b1, b2, root, self.eps, l2, decay]))
-            return
-        xp = array_module(theta)
-        if l2:
-            g = g + l2 * theta
-        self.m[...] = b1 * self.m + (1 - b1) * g
-        self.v[...] = b2 * self.v + (1 - b2) * g * g
-        theta -= alpha * self.m / (root * xp.sqrt(self.v) + self.eps) + decay * theta
+    def constants(self) -> tuple[float, ...]:
+        return adam_constants(self.lr, self.betas, self.eps, self.t)
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """m, v and t; with `load_state_dict`, training goes on bit for bit."""
-        return {"m": self.m, "v": self.v, "t": np.array(self.t)}
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Restore a `state_dict()`."""
-        for name in ("m", "v"):
-            if state[name].shape != self.m.shape:
-                raise ValueError(f'expected "{name}" of shape {self.m.shape}, given {state[name].shape}')
-        xp = array_module(self.m)
-        self.m[...], self.v[...], self.t = xp.asarray(state["m"]), xp.asarray(state["v"]), int(state["t"])
+AdamW = partial(Adam, weight_decay=1e-2, decoupled=True)  # PyTorch's name and default
+
+
+def adam_constants(lr: float, betas: tuple[float, float], eps: float, t: int) -> tuple[float, ...]:
+    """α/(1 − β₁ᵗ), β₁, β₂, 1/√(1 − β₂ᵗ), ε: so that α m̂/(√v̂ + ε) = alpha·m/(root·√v + ε)."""
+    b1, b2 = betas
+    return lr / (1 - b1**t), b1, b2, (1 - b2**t) ** -0.5, eps
+
+
+def _plain(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
+    g = g + l2 * theta if l2 else g
+    m[...] = b1 * m + (1 - b1) * g
+    v[...] = b2 * v + (1 - b2) * g * g
+    theta -= alpha * m / (root * array_module(v).sqrt(v) + eps) + decay * theta
+
+
+def _plain_amsgrad(theta, g, m, v, w, alpha, b1, b2, root, eps, l2, decay):
+    xp = array_module(theta)
+    g = g + l2 * theta if l2 else g
+    m[...] = b1 * m + (1 - b1) * g
+    v[...] = b2 * v + (1 - b2) * g * g
+    xp.maximum(w, v, out=w)
+    theta -= alpha * m / (root * xp.sqrt(w) + eps) + decay * theta
 
 
 @kernel
@@ -97,3 +107,21 @@ def _step(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
         m[i] = b1 * m[i] + (one - b1) * d
         v[i] = b2 * v[i] + (one - b2) * d * d
         theta[i] -= alpha * m[i] / (root * np.sqrt(v[i]) + eps) + decay * theta[i]
+
+
+def _fast_amsgrad(theta, *rest):
+    _amsgrad(theta, *rest, theta.dtype.type(1))
+
+
+@kernel
+def _amsgrad(theta, g, m, v, w, alpha, b1, b2, root, eps, l2, decay, one):
+    for i in range(len(theta)):
+        d = g[i] + l2 * theta[i]
+        m[i] = b1 * m[i] + (one - b1) * d
+        v[i] = b2 * v[i] + (one - b2) * d * d
+        w[i] = one * max(w[i], v[i])  # the product keeps LLVM from skipping stores that change nothing, which does not vectorise
+        theta[i] -= alpha * m[i] / (root * np.sqrt(w[i]) + eps) + decay * theta[i]
+
+
+ADAM = Formula(_plain, _step)
+AMSGRAD = Formula(_plain_amsgrad, _fast_amsgrad)

@@ -1,0 +1,145 @@
+"""What every optimizer is: a formula over the flat vector of parameters.
+
+At step t, with gradient g and decay λ on the weights (parameters of two axes or more: a bias, a scale, a shift are left alone):
+
+    coupled      g ← g + λθ, and then the formula              L2 regularisation: momentum and scaling act on the decay too
+    decoupled    θ ← θ − αλθ beside the formula's own step     Loshchilov & Hutter 2019: the decay is the same for every weight
+
+A formula is written twice: plainly, for reading and for CuPy, and as one pass of a Numba kernel.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from deepnp.backend import array_module, kernel_runs
+from deepnp.parameters import ParameterVector
+
+
+class Formula(NamedTuple):
+    """One update, in place: two functions of (θ, g, *state, *constants, l2, decay), with l2 = λ or decay = αλ, the other 0."""
+
+    plain: Callable
+    kernel: Callable
+
+    def __call__(self, vectors: list, constants: tuple) -> None:
+        if kernel_runs(*vectors):
+            self.kernel(*vectors, *vectors[0].dtype.type(constants))
+        else:
+            self.plain(*vectors, *constants)
+
+
+class Optimizer(ABC):
+    """Base of all optimizers. A subclass names its state and its formula, and computes the formula's constants.
+
+    Parameters
+    ----------
+    vector : ParameterVector
+        What to optimise: `module.flat`.
+    lr : float
+        α; may be set anew at any time.
+    weight_decay : float
+        λ, on weights only.
+    decoupled : bool
+        Which decay.
+    formula : Formula
+        The update.
+    state : tuple of str
+        Names of the vectors that the formula keeps from step to step; they start at 0.
+
+    Attributes
+    ----------
+    state : dict of str to array (P,)
+    t : int
+        Steps taken.
+    """
+
+    def __init__(
+        self, vector: ParameterVector, lr: float, weight_decay: float, decoupled: bool, formula: Formula, state: tuple[str, ...]
+    ):
+        check_amounts(lr=lr, weight_decay=weight_decay)
+        self.vector = vector
+        self.lr, self.weight_decay, self.decoupled = lr, weight_decay, decoupled
+        self.formula = formula
+        self.state = {name: array_module(vector.data).zeros_like(vector.data) for name in state}
+        self.t = 0
+        self._runs = list(runs(vector))
+
+    @abstractmethod
+    def constants(self) -> tuple[float, ...]:
+        """What the formula needs to know at step t; asked for once a step."""
+
+    def step(self) -> None:
+        """One update from the gradient in `vector.grad`."""
+        self._count()
+        constants = self.constants()
+        for part, decays in self._runs if self.weight_decay else [(slice(None), False)]:
+            self._apply(self.formula, part, constants, decays)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The state's vectors and t; with `load_state_dict`, training goes on bit for bit. Copy what must not change."""
+        return {**self.state, "t": np.array(self.t)}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Restore a `state_dict()`.
+
+        Raises
+        ------
+        KeyError
+            If a part is missing.
+        ValueError
+            If a part is unknown or of another shape. Nothing is restored then.
+        """
+        own = self.state_dict()
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing:
+            raise KeyError(f"state of {type(self).__name__} lacks {missing}")
+        if unknown:
+            raise ValueError(f"state does not fit {type(self).__name__}: unknown {unknown}")
+        for name, array in own.items():
+            if state[name].shape != array.shape:
+                raise ValueError(f'expected "{name}" of shape {array.shape}, given {state[name].shape}')
+        for name, array in self.state.items():
+            array[...] = array_module(array).asarray(state[name])
+        self.t = int(state["t"])
+
+    def _count(self) -> None:
+        if self.vector.stale:
+            raise RuntimeError(
+                "the parameters have moved to another vector since (a larger model, a device): make the optimizer anew"
+            )
+        self.t += 1
+
+    def _apply(self, formula: Formula, part: slice, constants: tuple, decays: bool) -> None:
+        vectors = [x[part] for x in (self.vector.data, self.vector.grad, *self.state.values())]
+        strength = self.weight_decay if decays else 0.0
+        formula(vectors, (*constants, *((0.0, self.lr * strength) if self.decoupled else (strength, 0.0))))
+
+
+def runs(vector: ParameterVector) -> Iterator[tuple[slice, bool]]:
+    """The vector as alternating pieces: weights (True) and what is not (False)."""
+    start = stop = 0
+    before = None
+    for p in vector.named.values():
+        weight = len(p.shape) >= 2
+        if weight != before and stop > start:
+            yield slice(start, stop), before
+            start = stop
+        before, stop = weight, stop + math.prod(p.shape)
+    yield slice(start, stop), bool(before)
+
+
+def check_amounts(**amounts: float) -> None:
+    """Raise ValueError unless every amount is a number >= 0."""
+    for name, amount in amounts.items():
+        if not amount >= 0:
+            raise ValueError(f"expected {name} >= 0, given {amount}")
+
+
+def check_shares(name: str, *shares: float) -> None:
+    """Raise ValueError unless every share is in [0, 1)."""
+    if not all(0 <= share < 1 for share in shares):
+        raise ValueError(f"expected {name} in [0, 1), given {shares if len(shares) > 1 else shares[0]}")
