@@ -71,7 +71,8 @@ class SpectralNorm(Module):
     W/σ before each call. So nothing is rebound in the module itself, and its weight stays a view of the flat vector. `backward`
     takes the copy's gradient, that of W/σ, through the normalisation and adds it to W's.
 
-    Only `forward` moves u and v (W is the same between two calls of `predict`, and so is their result).
+    Only `forward` moves u and v; `predict` takes them as they are. PyTorch's `spectral_norm` has the same three arrays as
+    weight_orig (here module.weight), weight_u (u) and weight_v (v).
 
     Parameters
     ----------
@@ -99,9 +100,7 @@ class SpectralNorm(Module):
         If the weight is all zeros: it has no direction to normalise.
     """
 
-    def __init__(
-        self, module: Module, power_iterations: int = 1, eps: float = 1e-12, rng: np.random.Generator | None = None
-    ):
+    def __init__(self, module: Module, power_iterations: int = 1, eps: float = 1e-12, rng: np.random.Generator | None = None):
         weight = vars(module).get("weight") if isinstance(module, Module) else None
         if not isinstance(weight, Parameter) or weight.data.ndim < 2:
             raise TypeError(f"expected a Module with a weight Parameter of at least two axes, given {module!r}")

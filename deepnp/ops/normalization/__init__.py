@@ -1,4 +1,6 @@
-"""Normalisations: the same formula (x − μ)/σ, each over other axes. Batch: all but the channels. Layer: the last. Group: some channels."""
+"""Normalisations: one formula, (x − μ)/σ, over other axes each time. Batch: all but the channels. Layer: the last. Group: some
+channels of one row. RMS: the last, and without μ.
+"""
 
 import math
 

@@ -90,7 +90,7 @@ def forward_rows(x, gamma, beta, eps, y, mean, sigma):
 
 @kernel
 def backward_rows(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
-    """The shapes of forward_rows; dgamma and dbeta (G, C) are added to. Four short loops, because one long one is not vectorised."""
+    """The shapes of forward_rows; dgamma and dbeta (G, C) are added to. Short loops, because a long one is not vectorised."""
     kind, groups, channels = dy.dtype.type, gamma.shape[0], dy.shape[1]
     share = kind(1.0 / channels)
     for i in range(dy.shape[0]):

@@ -8,7 +8,6 @@ M may be smaller than x and spread over it: (B, C, 1, 1) drops whole channels (s
 neighbouring places of a channel say nearly the same and dropping some of them hides nothing.
 """
 
-
 from deepnp.cases import Booleans
 
 
