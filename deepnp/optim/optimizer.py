@@ -10,7 +10,7 @@ A formula is written twice: plainly, for reading and for CuPy, and as one pass o
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ class Formula(NamedTuple):
     plain: Callable
     kernel: Callable
 
-    def __call__(self, vectors: list, constants: tuple) -> None:
+    def __call__(self, vectors: Sequence, constants: tuple[float, ...]) -> None:
         if kernel_runs(*vectors):
             self.kernel(*vectors, *vectors[0].dtype.type(constants))
         else:
@@ -76,8 +76,12 @@ class Optimizer(ABC):
         """One update from the gradient in `vector.grad`."""
         self._count()
         constants = self.constants()
-        for part, decays in self._runs if self.weight_decay else [(slice(None), False)]:
-            self._apply(self.formula, part, constants, decays)
+        vectors = self.vector.data, self.vector.grad, *self.state.values()
+        if not self.weight_decay:
+            self.formula(vectors, (*constants, 0.0, 0.0))
+            return
+        for part, decays in self._runs:
+            self.formula([x[part] for x in vectors], (*constants, *self._decay(decays)))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """The state's vectors and t; with `load_state_dict`, training goes on bit for bit. Copy what must not change."""
@@ -113,10 +117,9 @@ class Optimizer(ABC):
             )
         self.t += 1
 
-    def _apply(self, formula: Formula, part: slice, constants: tuple, decays: bool) -> None:
-        vectors = [x[part] for x in (self.vector.data, self.vector.grad, *self.state.values())]
+    def _decay(self, decays: bool) -> tuple[float, float]:
         strength = self.weight_decay if decays else 0.0
-        formula(vectors, (*constants, *((0.0, self.lr * strength) if self.decoupled else (strength, 0.0))))
+        return (0.0, self.lr * strength) if self.decoupled else (strength, 0.0)
 
 
 def runs(vector: ParameterVector) -> Iterator[tuple[slice, bool]]:
