@@ -9,6 +9,8 @@ from deepnp.initializers import Initializer, xavier_uniform, zeros
 from deepnp.layers.activation import ReLU
 from deepnp.layers.linear import Linear, fuse
 from deepnp.layers.normalization import LayerNorm
+from deepnp.layers.regularization import Dropout
+from deepnp.layers.structure import Identity
 from deepnp.module import Module
 from deepnp.ops import linear
 from deepnp.ops.attention import block_scaled_dot_product, padding_mask, scaled_dot_product
@@ -189,12 +191,15 @@ class TransformerEncoderBlock(Module):
         The hidden layer's.
     norm_first : bool
         Pre-norm; False is post-norm (PyTorch's default).
+    dropout : float
+        Probability p of dropping an element of what attention and feed-forward network add, and of the hidden layer. The weights
+        of attention are not dropped; PyTorch drops these, too.
     causal, block, rotary
         As in `MultiheadAttention`.
     eps : float
         Of the LayerNorms.
     rng : numpy.random.Generator or None
-        Source of the initial weights; None draws fresh entropy.
+        Source of the initial weights, and of what is dropped; None draws fresh entropy.
 
     Attributes
     ----------
@@ -210,6 +215,7 @@ class TransformerEncoderBlock(Module):
         feedforward: int,
         activation: Callable[[], Module] = ReLU,
         norm_first: bool = True,
+        dropout: float = 0.0,
         causal: bool = False,
         block: int | None = None,
         rotary: bool = False,
@@ -226,24 +232,26 @@ class TransformerEncoderBlock(Module):
         self.norm1, self.norm2 = LayerNorm(embed_dim, eps, dtype=dtype), LayerNorm(embed_dim, eps, dtype=dtype)
         self.activation = activation()
         self.norm_first = norm_first
-        self._steps = fuse([self.linear1, self.activation, self.linear2])
+        hidden, self._drop, last = (Dropout(dropout, rng) if dropout else Identity() for _ in range(3))
+        feed = [self.linear1, self.activation, hidden, self.linear2, last]
+        self._steps = fuse([step for step in feed if not isinstance(step, Identity)])
 
     def forward(self, x, padding=None):
         """x (B, L, E), padding (B, L) Booleans, True where a position is padding -> y (B, L, E)."""
         if self.norm_first:
-            x = x + self.self_attn.forward(self.norm1.forward(x), padding=padding)
+            x = x + self._drop.forward(self.self_attn.forward(self.norm1.forward(x), padding=padding))
             return x + self._feed(self.norm2.forward(x))
-        x = self.norm1.forward(x + self.self_attn.forward(x, padding=padding))
+        x = self.norm1.forward(x + self._drop.forward(self.self_attn.forward(x, padding=padding)))
         return self.norm2.forward(x + self._feed(x))
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
         if self.norm_first:  # a skip hands the gradient on as it is, the branch adds its own
             dy = dy + self.norm2.backward(self._feed_backward(dy, params), params)
-            dx = self.norm1.backward(self.self_attn.backward(dy, params), params)
+            dx = self.norm1.backward(self.self_attn.backward(self._drop.backward(dy), params), params)
             return dy + dx if inputs else None
         dy = self.norm2.backward(dy, params)
         dy = self.norm1.backward(dy + self._feed_backward(dy, params), params)
-        dx = self.self_attn.backward(dy, params, inputs)
+        dx = self.self_attn.backward(self._drop.backward(dy), params, inputs)
         return dy + dx if inputs else None
 
     def predict(self, x, padding=None):

@@ -10,6 +10,7 @@ from deepnp import Sequential
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.layers.activation import Tanh
 from deepnp.layers.attention import MultiheadAttention, TransformerEncoderBlock
+from deepnp.layers.regularization import Dropout
 from deepnp.ops.attention import block_scaled_dot_product, padding_mask, scaled_dot_product
 
 OPS = [scaled_dot_product, block_scaled_dot_product]
@@ -348,6 +349,33 @@ class TestEncoderBlock:
         assert all(p.grad.any() for p in layer.parameters())
         np.testing.assert_array_equal(layer.backward(dy), dx)
 
+    @pytest.mark.parametrize("norm_first", [True, False])
+    def test_dropout_acts_in_training_only_and_its_gradient_is_right(self, norm_first, rng, kernels):
+        layer = TransformerEncoderBlock(6, 2, 10, Tanh, norm_first, dropout=0.4, rng=rng).to(np.float64)
+        x, dy = rng.normal(size=(2, 4, 6)), rng.normal(size=(2, 4, 6))
+        state = rng.bit_generator.state
+
+        def train(v=x):
+            rng.bit_generator.state = state
+            return layer.forward(v)
+
+        y = train()
+        assert not np.allclose(layer.forward(x), y)
+        assert not np.allclose(layer.predict(x), y)
+        np.testing.assert_array_equal(layer.predict(x), layer.predict(x))
+        np.testing.assert_array_equal(train(), y)
+        layer.zero_grad()
+        dx = layer.backward(dy)
+        given = layer.flat.grad.copy()
+        assert relative_error(dx, numerical_gradient(lambda v: float((dy * train(v)).sum()), x)) < TOLERANCE
+        assert relative_error(given, parameters_gradient(layer, lambda: float((dy * train()).sum()))) < TOLERANCE
+
+    def test_dropout_at_its_three_places(self, rng):
+        layer = TransformerEncoderBlock(6, 2, 10, dropout=0.5, rng=rng)
+        dropouts = [layer._drop, *(step for step in layer._steps if isinstance(step, Dropout))]
+        assert len({id(drop) for drop in dropouts}) == 3
+        assert isinstance(layer._steps[-1], Dropout)
+
     def test_causal_and_padding_reach_the_attention(self, rng):
         layer = TransformerEncoderBlock(6, 2, 10, causal=True, rng=rng)
         x = rng.normal(size=(1, 5, 6)).astype(np.float32)
@@ -392,6 +420,7 @@ BAD = [
     (lambda: MultiheadAttention(8, 2).forward(zeros(2, 5, 8), zeros(2, 4, 8), zeros(2, 5) > 0), r"shape \(2, 4\), given \(2, 5\)"),
     (lambda: TransformerEncoderBlock(8, 2, 0), "positive feedforward, given 0"),
     (lambda: TransformerEncoderBlock(8, 3, 4), "multiple of num_heads"),
+    (lambda: TransformerEncoderBlock(8, 2, 4, dropout=1.0), r"p in \[0, 1\), given 1.0"),
     (lambda: TransformerEncoderBlock(8, 2, 4)(zeros(2, 5, 7)), r"given \(2, 5, 7\)"),
 ]
 
