@@ -140,7 +140,7 @@ def _hinge(y, target, dy):
     return total
 
 
-_SIGNS = np.where(np.arange(24).reshape(6, 4) % 3 == 0, -1.0, 1.0)
+_SIGNS = np.where(np.arange(24).reshape(6, 4) % 2 == 0, -1.0, 1.0)
 _SOFT = np.linspace(0, 1, 24).reshape(6, 4)
 
 CASES = {
@@ -160,6 +160,7 @@ CASES = {
     ],
     hinge_embedding: [
         dict(y=Kinked((6, 4), (1.0,)), target=_SIGNS),
-        dict(y=Kinked((6, 4), (0.5,)), target=_SIGNS, margin=0.5, mask=Booleans((6, 4))),
+        dict(y=Kinked((6, 4), (0.2,)), target=_SIGNS, margin=0.2),
+        dict(y=Kinked((6, 4), (0.2,)), target=_SIGNS, margin=0.2, mask=Booleans((6, 4))),
     ],
 }
