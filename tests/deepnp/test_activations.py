@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from deepnp import Parameter
+from deepnp import Parameter, elementary
 from deepnp.erf import erf
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.layers import activation as layers
@@ -61,6 +61,22 @@ def test_erf_is_right_to_the_last_digits():
 def test_erf_far_out_and_of_nothing():
     np.testing.assert_array_equal(erf(np.array([np.inf, -np.inf, 1e308, -1e308, 0.0, np.nan])), [1, -1, 1, -1, 0, np.nan])
     assert erf(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("fast", "exact", "low", "high"),
+    [
+        (elementary.exp, np.exp, -87, 88),
+        (elementary.expm1, np.expm1, -100, 88),
+        (elementary.tanh, np.tanh, -12, 12),
+        (elementary.sigmoid, lambda u: 1 / (1 + np.exp(-u)), -87, 100),
+        (elementary.log1p, np.log1p, 0, 1),
+    ],
+)
+def test_elementary_functions_are_right_to_two_units_of_the_last_digit(fast, exact, low, high):
+    near_0 = np.geomspace(1e-20, 1, 300)
+    u = np.concatenate([np.linspace(low, high, 3001), near_0, -near_0 if low < 0 else near_0]).astype(np.float32)
+    np.testing.assert_allclose([fast(v) for v in u], exact(u.astype(np.float64)), rtol=2.4e-7, atol=0)
 
 
 @pytest.mark.parametrize(("op", "settings"), KERNELS, ids=label)
