@@ -1,12 +1,13 @@
 """What all algorithms share: acting, the training loop, saving and loading.
 
-An algorithm subclasses `Agent` once, sets `Config`, and implements three methods: `iterate`, `state_dict`, `load_state_dict`.
+An algorithm subclasses `Agent` once, sets `Config`, and implements `_build`, `act`, `iterate`, `state_dict` and
+`load_state_dict`.
 """
 
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,13 +43,38 @@ class Agent(ABC):
 
     Config: ClassVar[type]
 
-    def __init__(self, space: SpaceInfo, config: Any, seed: int):
+    def __init__(self, env: EnvLike, config: Any = None, seed: int = 0):
+        """An untrained agent for an environment: an id (made into `config.num_envs` copies), an Env or a VectorEnv (as it is).
+
+        `seed` decides everything: weights, actions, batches, the environment.
+
+        Raises
+        ------
+        ValueError
+            For an unknown id, or a space that cannot be handled.
+        TypeError
+            If the config is another algorithm's.
+        """
+        config = self.Config() if config is None else config
+        if type(config) is not self.Config:
+            raise TypeError(f"expected a {self.Config.__name__}, given {type(config).__name__}")
+        vector = make_vector(env, config.num_envs)
+        config = replace(config, num_envs=vector.num_envs)  # a VectorEnv brings its own number
+        self._begin(SpaceInfo.of(vector.single_observation_space, vector.single_action_space), config, seed)
+        self.set_env(vector)
+
+    def _begin(self, space, config, seed):
         self.space, self.config, self.seed = space, config, whole_number("seed", seed, 0)
         self.steps, self.iterations = 0, 0
         self.normalizer = ObservationNormalizer(space.observations) if config.normalize_observations else None
         self.rngs: dict[str, np.random.Generator] = {}
         self.env: VectorEnv | None = None
         self.collector: Collector | None = None
+        self._build()
+
+    @abstractmethod
+    def _build(self) -> None:
+        """Make generators, networks and optimizers from `space`, `config` and `seed`."""
 
     @abstractmethod
     def iterate(self, progress: float) -> dict[str, float]:
@@ -201,7 +227,7 @@ class Agent(ABC):
         config = cls.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in metadata["config"].items()})
         agent = cls.__new__(cls)
         try:
-            agent._build(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"])
+            agent._begin(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"])
             agent._restore(tensors, metadata)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"{path} is not a whole agent: {type(error).__name__} {error}") from error
@@ -209,10 +235,6 @@ class Agent(ABC):
             agent.set_env(env)
             agent._restore_env(part(tensors, "env"), part(tensors, "collector"))
         return agent
-
-    @abstractmethod
-    def _build(self, space: SpaceInfo, config: Any, seed: int) -> None:
-        """Make networks and optimizers, without an environment."""
 
     def _restore(self, tensors, metadata):
         self.load_state_dict(part(tensors, "agent"))

@@ -17,7 +17,7 @@ Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -28,12 +28,11 @@ from deepnp.models.mlp import ACTIVATIONS, mlp
 from deepnp.optim import Adam, clip_grad_norm, linear
 from rl.agent import Agent, spawn_rngs
 from rl.parts.config import check_config, setting
-from rl.parts.environments import EnvLike, make_vector
+from rl.parts.environments import EnvLike
 from rl.parts.normalize import RewardScaler
 from rl.parts.policies import CategoricalPolicy, GaussianPolicy, Policy
 from rl.parts.returns import gae
 from rl.parts.rollout import Rollout
-from rl.parts.spaces import SpaceInfo
 from rl.parts.state import join, part
 from rl.parts.surrogate import clipped_surrogate, standardize, value_loss
 from rl.parts.symmetry import Mirror
@@ -78,21 +77,7 @@ class PPOConfig:
 
 
 class PPO(Agent):
-    """A PPO agent.
-
-    Parameters
-    ----------
-    env : str, gymnasium.Env or gymnasium.vector.VectorEnv
-        An id is made into `config.num_envs` copies; a VectorEnv is taken as it is.
-    config : PPOConfig
-        Settings.
-    seed : int
-        Decides everything: weights, actions, shuffles, the environment.
-
-    Raises
-    ------
-    ValueError
-        For an unknown id or a space that cannot be handled.
+    """A PPO agent: `PPO(env, config, seed)`, see `Agent`.
 
     Examples
     --------
@@ -103,17 +88,8 @@ class PPO(Agent):
 
     Config = PPOConfig
 
-    def __init__(self, env: EnvLike, config: PPOConfig | None = None, seed: int = 0):
-        config = PPOConfig() if config is None else config
-        if not isinstance(config, PPOConfig):
-            raise TypeError(f"expected a PPOConfig, given {type(config).__name__}")
-        vector = make_vector(env, config.num_envs)
-        config = replace(config, num_envs=vector.num_envs)  # a VectorEnv brings its own number
-        self._build(SpaceInfo.of(vector.single_observation_space, vector.single_action_space), config, seed)
-        self.set_env(vector)
-
-    def _build(self, space, config, seed):
-        Agent.__init__(self, space, config, seed)
+    def _build(self):
+        space, config = self.space, self.config
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
         activation, rng = ACTIVATIONS[config.activation], self.rngs["weights"]
         sizes = (space.observations, *config.hidden)

@@ -50,27 +50,41 @@ class ReplayMemory:
         Transitions in all; every copy gets the same share, rounded up.
     observations, actions : int
         O and A.
-    copies : int
-        N.
-
-    Raises
-    ------
-    MemoryError
-        If it needs more memory than is free, before anything is taken.
     """
 
     FIELDS = ("observations", "next_observations", "actions", "rewards", "terminated", "truncated")
 
-    def __init__(self, capacity: int, observations: int, actions: int, copies: int = 1):
-        self.copies, self.slots = copies, -(-capacity // copies)
-        check_memory(self.bytes_needed(capacity, observations, actions, copies), f"a replay memory of {capacity:,} transitions")
-        shape = (copies * self.slots,)
-        self.observations = np.zeros((*shape, observations), np.float32)
-        self.next_observations = np.zeros((*shape, observations), np.float32)
-        self.actions = np.zeros((*shape, actions), np.float32)
-        self.rewards = np.zeros(shape, np.float32)
-        self.terminated, self.truncated = np.zeros(shape, bool), np.zeros(shape, bool)
+    def __init__(self, capacity: int, observations: int, actions: int):
+        self.capacity, self.sizes_of_rows = capacity, (observations, actions)
+        self.copies = self.slots = 0
+        self._loaded: dict[str, np.ndarray] = {}  # a state that waits for `prepare`
+
+    def prepare(self, copies: int) -> None:
+        """Take the memory for N = `copies` environments; nothing if that was done before.
+
+        Raises
+        ------
+        MemoryError
+            If more is needed than is free, before anything is taken.
+        ValueError
+            If it was prepared for, or loaded from, another number of copies.
+        """
+        if self.copies not in (0, copies):
+            raise ValueError(f"expected {self.copies} environment copies, as the replay memory was made for, given {copies}")
+        if self.copies:
+            return
+        check_memory(self.bytes_needed(self.capacity, *self.sizes_of_rows, copies), f"a replay memory of {self.capacity:,}")
+        self.copies, self.slots = copies, -(-self.capacity // copies)
+        rows, (observations, actions) = copies * self.slots, self.sizes_of_rows
+        self.observations = np.zeros((rows, observations), np.float32)
+        self.next_observations = np.zeros((rows, observations), np.float32)
+        self.actions = np.zeros((rows, actions), np.float32)
+        self.rewards = np.zeros(rows, np.float32)
+        self.terminated, self.truncated = np.zeros(rows, bool), np.zeros(rows, bool)
         self.heads, self.sizes = np.zeros(copies, np.int64), np.zeros(copies, np.int64)  # next slot, filled slots
+        if self._loaded:
+            self._fill(self._loaded)
+            self._loaded = {}
 
     @staticmethod
     def bytes_needed(capacity: int, observations: int, actions: int, copies: int = 1) -> int:
@@ -78,7 +92,7 @@ class ReplayMemory:
         return copies * -(-capacity // copies) * (4 * (2 * observations + actions + 1) + 2)
 
     def __len__(self) -> int:
-        return int(self.sizes.sum())
+        return int(self.sizes.sum()) if self.copies else 0
 
     def add(self, observations, actions, rewards, next_observations, terminated, truncated, alive) -> np.ndarray:
         """Take in one step of every copy that is `alive` (N,); a full ring forgets its oldest. Returns the rows written."""
@@ -130,14 +144,23 @@ class ReplayMemory:
         return copies * self.slots + following, written & ~ended
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """The filled part, and where the heads stand."""
+        """The filled part, and where the heads stand; empty before `prepare`."""
+        if not self.copies:
+            return self._loaded
         filled = self._filled()
         return {name: getattr(self, name)[filled] for name in self.FIELDS} | {"heads": self.heads, "sizes": self.sizes}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Restore a `state_dict()` of a memory of the same capacity."""
+        """Restore a `state_dict()` of a memory of the same capacity; before `prepare`, it is kept until then."""
+        if self.copies:
+            self._fill(state)
+        else:
+            self._loaded = state
+
+    def _fill(self, state):
         if state["heads"].shape != self.heads.shape or (state["sizes"] > self.slots).any():
-            raise ValueError(f"expected a replay memory of {self.copies} × {self.slots} transitions, given {state['sizes']}")
+            given = f"{len(state['sizes'])} copies with {state['sizes'].max()} each"
+            raise ValueError(f"expected a replay memory of {self.copies} copies with up to {self.slots} transitions, given {given}")
         self.heads[:], self.sizes[:] = state["heads"], state["sizes"]
         filled = self._filled()
         for name in self.FIELDS:

@@ -69,6 +69,13 @@ class SpaceInfo:
         """O: values in one flattened observation."""
         return math.prod(self.observation_shape)
 
+    def require_bounded(self) -> None:
+        """Raise ValueError unless actions are continuous and bounded, as learners with squashed actions need them."""
+        if self.discrete:
+            raise ValueError(f"expected continuous actions (a Box), given Discrete({self.actions})")
+        if self.low is None:
+            raise ValueError("expected bounded actions (a Box with finite low and high), given an unbounded Box")
+
     def flatten(self, observations: np.ndarray) -> np.ndarray:
         """Observations (N, *observation_shape) as (N, O)."""
         return observations.reshape(len(observations), self.observations)

@@ -1,0 +1,132 @@
+"""Soft Actor-Critic (Haarnoja et al. 2018, "Algorithms and Applications"; Algorithm 13 of the DeepUnity thesis, corrected).
+
+    repeat
+        a ~ π(·|s), step, remember (s, a, r, s′)                    a is squashed: the critics never see anything else
+        for each minibatch
+            ã′ ~ π(·|s′)
+            y ← r + γ(1 − terminated)(min_i Q̄_i(s′, ã′) − α ln π(ã′|s′))
+            φ_i ← Adam descent on  (Q_i(s, a) − y)²                  i = 1, 2
+            ã = tanh(μ(s) + σ(s)ξ)
+            θ ← Adam descent on  α ln π(ã|s) − min_i Q_i(s, ã)
+            α ← Adam descent on  −ln α·(ln π(ã|s) + H̄)              H̄ = −A: one nat less than uniform in each dimension
+            Q̄_i ← (1 − τ)Q̄_i + τQ_i
+
+Shapes: B rows, O observation, A action dimensions.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepnp import NonFiniteError, Parameter, ParameterVector
+from deepnp.models.mlp import ACTIVATIONS
+from deepnp.optim import Adam
+from rl.agent import Agent, spawn_rngs
+from rl.off_policy.experience import OffPolicyConfig, gather_and_learn
+from rl.parts.actors import SquashedGaussianPolicy
+from rl.parts.config import setting
+from rl.parts.critics import Critics
+from rl.parts.replay import Batch, ReplayMemory
+from rl.parts.state import join, part
+
+
+@dataclass(frozen=True)
+class SACConfig(OffPolicyConfig):
+    """Settings of SAC."""
+
+    temperature: float | None = setting(None, "fixed weight of the entropy, α (the thesis's β); None: tuned", 0)
+    initial_temperature: float = setting(1.0, "α at the start, where it is tuned", 1e-6)
+    target_entropy: float | None = setting(None, "H̄; None: −A", -1e6, 1e6)
+    shared: bool = setting(True, "one network for μ and ln σ instead of two")
+
+
+class SAC(Agent):
+    """A SAC agent for continuous, bounded actions: `SAC(env, config, seed)`, see `Agent`.
+
+    Examples
+    --------
+    >>> agent = SAC("Pendulum-v1", SACConfig(warmup=1000), seed=0)
+    >>> agent.learn(20_000)
+    """
+
+    Config = SACConfig
+
+    def _build(self):
+        space, config = self.space, self.config
+        space.require_bounded()
+        self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
+        activation, rng, sizes = ACTIVATIONS[config.activation], self.rngs["weights"], (space.observations, *config.hidden)
+        self.policy = SquashedGaussianPolicy((*sizes, space.actions), activation, config.shared, rng)
+        self.critics = Critics(2, (space.observations + space.actions, *config.hidden, 1), activation, config.lr, rng)
+        self.policy_optimizer = Adam(self.policy.flat, config.lr)
+        fixed = config.temperature is not None
+        start = config.temperature if fixed else config.initial_temperature
+        self.log_alpha = Parameter(np.full(1, math.log(start) if start else -np.inf, np.float32))
+        self.alpha_optimizer = None if fixed else Adam(ParameterVector({"log_alpha": self.log_alpha}), config.lr)
+        self.target_entropy = -float(space.actions) if config.target_entropy is None else config.target_entropy
+        self.memory = ReplayMemory(config.memory, space.observations, space.actions)
+
+    def act(self, observations, rng):
+        return self.policy.predict(observations)[0] if rng is None else self.policy.draw(observations, rng)[0]
+
+    explore = act
+
+    def iterate(self, progress):
+        return gather_and_learn(self)
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """One gradient step of everything: Algorithm 13, lines 19–38."""
+        s, s_next = self.normalized(batch.observations), self.normalized(batch.next_observations)
+        alpha, rng = math.exp(float(self.log_alpha.data[0])), self.rngs["noise"]
+        # The critics.
+        a_next, log_prob_next = self.policy.draw(s_next, rng)
+        soft_value = self.critics.target(s_next, a_next) - np.float32(alpha) * log_prob_next
+        y = batch.rewards + batch.discounts * soft_value
+        critic_loss, errors = self.critics.descend(s, batch.actions, y, batch.weights)
+        # The policy.
+        a, log_prob = self.policy.forward(s, rng.standard_normal((len(s), self.space.actions), np.float32))
+        q, dq_da = self.critics.climb(s, a, dvalue=-1 / len(s))  # of −(1/B) Σ min Q
+        policy_loss = float((np.float32(alpha) * log_prob - q).mean())
+        if not math.isfinite(policy_loss):
+            raise NonFiniteError(f"the policy loss is {policy_loss}")
+        self.policy_optimizer.vector.zero_grad()
+        self.policy.backward((dq_da, np.full(len(s), alpha / len(s), np.float32)), inputs=False)
+        self.policy_optimizer.step()
+        # The temperature, against the same log-probabilities; lowering ln α when the policy is more random than H̄.
+        if self.alpha_optimizer is not None:
+            self.log_alpha.grad[0] = -(float(log_prob.mean()) + self.target_entropy)
+            self.alpha_optimizer.step()
+        self.critics.follow(self.config.tau)
+        return {
+            "critic_loss": critic_loss,
+            "policy_loss": policy_loss,
+            "q": float(q.mean()),
+            "entropy": -float(log_prob.mean()),
+            "alpha": alpha,
+            "td_error": float(errors.mean()),
+        }
+
+    def normalized(self, observations: np.ndarray) -> np.ndarray:
+        """Observations (B, O) of the memory as the networks see them."""
+        return self.normalizer(observations) if self.normalizer else observations
+
+    def state_dict(self):
+        parts = {
+            "policy": self.policy.state_dict(),
+            "critics": self.critics.state_dict(),
+            "policy_optimizer": self.policy_optimizer.state_dict(),
+            "temperature": {"log_alpha": self.log_alpha.data},
+            "alpha_optimizer": self.alpha_optimizer.state_dict() if self.alpha_optimizer else {},
+            "memory": self.memory.state_dict(),
+        }
+        return join(parts)
+
+    def load_state_dict(self, state):
+        self.policy.load_state_dict(part(state, "policy"))
+        self.critics.load_state_dict(part(state, "critics"))
+        self.policy_optimizer.load_state_dict(part(state, "policy_optimizer"))
+        self.log_alpha.data[...] = state["temperature.log_alpha"]
+        if self.alpha_optimizer:
+            self.alpha_optimizer.load_state_dict(part(state, "alpha_optimizer"))
+        self.memory.load_state_dict(part(state, "memory"))

@@ -1,0 +1,70 @@
+"""Policies of the off-policy algorithms: observation -> action in (−1, 1), through which gradients flow.
+
+Shapes: B rows, O observation, A action dimensions.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from deepnp import Module, Sequential, Tanh
+from deepnp.models import mlp
+from rl.parts import squashed
+
+
+class SquashedGaussianPolicy(Module):
+    """a = tanh(μ(s) + σ(s)ξ), ξ ~ N(0, I).
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        O, hidden widths…, A.
+    activation : callable returning a Module
+    shared : bool
+        One network for μ and ln σ, or one for each.
+    rng : numpy.random.Generator
+        Source of the initial weights.
+    """
+
+    def __init__(self, sizes: Sequence[int], activation: Callable[[], Module], shared: bool, rng: np.random.Generator):
+        self.shared, self.actions = shared, sizes[-1]
+        if shared:
+            self.body = mlp((*sizes[:-1], 2 * self.actions), activation, output_gain=0.01, rng=rng)
+        else:
+            self.mean = mlp(sizes, activation, output_gain=0.01, rng=rng)
+            self.log_sigma = mlp(sizes, activation, output_gain=0.01, rng=rng)
+        self._cache = None
+
+    def forward(self, x, noise) -> tuple[np.ndarray, np.ndarray]:
+        """x (B, O), noise (B, A) -> actions (B, A), their log-probability (B,)."""
+        y = self.body.forward(x) if self.shared else np.concatenate([self.mean.forward(x), self.log_sigma.forward(x)], axis=1)
+        drawn, self._cache = squashed.forward(*self._halves(y), noise)
+        return drawn
+
+    def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
+        """dy = (dactions (B, A), dlog_prob (B,))."""
+        dmean, dlog_sigma = squashed.backward(dy, self._cache)
+        if self.shared:
+            return self.body.backward(np.concatenate([dmean, dlog_sigma], axis=1), params, inputs)
+        dx, dx_sigma = self.mean.backward(dmean, params, inputs), self.log_sigma.backward(dlog_sigma, params, inputs)
+        return dx + dx_sigma if inputs else None
+
+    def predict(self, x, noise=None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Like `forward`, remembering nothing; without noise the most probable action, tanh μ(s), and None."""
+        if noise is not None:
+            y = self.body.predict(x) if self.shared else np.concatenate([self.mean.predict(x), self.log_sigma.predict(x)], axis=1)
+            return squashed.forward(*self._halves(y), noise)[0]
+        mean = self.body.predict(x)[:, : self.actions] if self.shared else self.mean.predict(x)
+        return np.tanh(mean), None
+
+    def draw(self, x, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Random actions (B, A) for x (B, O), and their log-probability (B,)."""
+        return self.predict(x, rng.standard_normal((len(x), self.actions), np.float32))
+
+    def _halves(self, y):
+        return np.ascontiguousarray(y[:, : self.actions]), np.ascontiguousarray(y[:, self.actions :])
+
+
+def deterministic_policy(sizes: Sequence[int], activation: Callable[[], Module], rng: np.random.Generator) -> Sequential:
+    """μ(s) = tanh(…): observations (B, O) -> actions (B, A) in (−1, 1)."""
+    return Sequential(*(m for _, m in mlp(sizes, activation, output_gain=0.01, rng=rng).children()), Tanh())
