@@ -126,18 +126,17 @@ class Recurrent(Module):
         below, hidden = self._cache[-1][:2]  # of the top layer
         xp, (steps, batch) = array_module(hidden), below.shape[:2]
         zeros = xp.zeros((self.num_layers, batch, self.hidden_size), hidden.dtype)
-        dstates = [*(self._parts(dstate) if dstate is not None else [zeros] * self.op.STATES)]
-        dtop = [d[-1] for d in dstates]
+        parts = [zeros] * self.op.STATES if dstate is None else self._parts(dstate)
+        dlast = [[part[layer] for part in parts] for layer in range(self.num_layers)]
         if self.returns == "last":
-            dtop[0] = dtop[0] + dy
+            dlast[-1][0] = dlast[-1][0] + dy  # y is the top layer's final h
             dy = xp.zeros((steps, *dy.shape), dy.dtype)
         else:
             dy = self._swapped(dy)
         dfirst = []
         for layer in reversed(range(self.num_layers)):
             x, hidden, weight_ih = self._cache[layer][:3]
-            dlast = dtop if layer == self.num_layers - 1 else [d[layer] for d in dstates]
-            da, dm, *dinitial = self.op.backward_time((dy, *dlast), self._cache[layer])
+            da, dm, *dinitial = self.op.backward_time((dy, *dlast[layer]), self._cache[layer])
             dfirst.insert(0, dinitial)
             if params:
                 gradients = recurrent.backward_parameters(da, dm, x, hidden)
