@@ -1,9 +1,9 @@
 """What the off-policy algorithms share: their settings, gathering transitions, and when to learn from them.
 
-    repeat
-        a ← random for the first steps, then the policy's exploring action; step; remember (s, a, r, s′, terminated)
-        every `update_interval` steps: `updates` times
-            learn from a batch drawn from the memory
+repeat
+    a ← random for the first steps, then the policy's exploring action; step; remember (s, a, r, s′, terminated)
+    every `update_interval` steps: `updates` times
+        learn from a batch drawn from the memory
 """
 
 from dataclasses import dataclass
@@ -77,5 +77,6 @@ def gather_and_learn(agent: Agent, steps: int = STEPS_PER_REPORT) -> dict[str, f
             rows = agent.memory.draw(c.batch_size, rngs["replay"])
             metrics.append(agent.update(agent.memory.batch(rows, c.gamma, c.n_step)))
     agent.iterations += 1
-    means = {name: float(np.mean([m[name] for m in metrics])) for name in (metrics[0] if metrics else ())}
+    names = dict.fromkeys(name for m in metrics for name in m)  # a delayed policy reports every other time
+    means = {name: float(np.mean([m[name] for m in metrics if name in m])) for name in names}
     return {"steps": agent.steps, **statistics.means(), **means}

@@ -77,12 +77,10 @@ class SAC(Agent):
 
     def update(self, batch: Batch) -> dict[str, float]:
         """One gradient step of everything: Algorithm 13, lines 19–38."""
-        s, s_next = self.normalized(batch.observations), self.normalized(batch.next_observations)
+        s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
         alpha, rng = math.exp(float(self.log_alpha.data[0])), self.rngs["noise"]
         # The critics.
-        a_next, log_prob_next = self.policy.draw(s_next, rng)
-        soft_value = self.critics.target(s_next, a_next) - np.float32(alpha) * log_prob_next
-        y = batch.rewards + batch.discounts * soft_value
+        y = batch.rewards + batch.discounts * self.next_value(s_next, alpha)
         critic_loss, errors = self.critics.descend(s, batch.actions, y, batch.weights)
         # The policy.
         a, log_prob = self.policy.forward(s, rng.standard_normal((len(s), self.space.actions), np.float32))
@@ -107,26 +105,20 @@ class SAC(Agent):
             "td_error": float(errors.mean()),
         }
 
-    def normalized(self, observations: np.ndarray) -> np.ndarray:
-        """Observations (B, O) of the memory as the networks see them."""
-        return self.normalizer(observations) if self.normalizer else observations
+    def next_value(self, observations: np.ndarray, alpha: float) -> np.ndarray:
+        """The soft value min_i Q̄_i(s′, ã′) − α ln π(ã′|s′) of a drawn action: (B,)."""
+        actions, log_prob = self.policy.draw(observations, self.rngs["noise"])
+        return self.critics.target(observations, actions) - np.float32(alpha) * log_prob
 
     def state_dict(self):
-        parts = {
-            "policy": self.policy.state_dict(),
-            "critics": self.critics.state_dict(),
-            "policy_optimizer": self.policy_optimizer.state_dict(),
-            "temperature": {"log_alpha": self.log_alpha.data},
-            "alpha_optimizer": self.alpha_optimizer.state_dict() if self.alpha_optimizer else {},
-            "memory": self.memory.state_dict(),
-        }
-        return join(parts)
+        return join({name: thing.state_dict() for name, thing in self._parts().items()}) | {"log_alpha": self.log_alpha.data}
 
     def load_state_dict(self, state):
-        self.policy.load_state_dict(part(state, "policy"))
-        self.critics.load_state_dict(part(state, "critics"))
-        self.policy_optimizer.load_state_dict(part(state, "policy_optimizer"))
-        self.log_alpha.data[...] = state["temperature.log_alpha"]
-        if self.alpha_optimizer:
-            self.alpha_optimizer.load_state_dict(part(state, "alpha_optimizer"))
-        self.memory.load_state_dict(part(state, "memory"))
+        for name, thing in self._parts().items():
+            thing.load_state_dict(part(state, name))
+        self.log_alpha.data[...] = state["log_alpha"]
+
+    def _parts(self):
+        tuned = {"alpha_optimizer": self.alpha_optimizer} if self.alpha_optimizer else {}
+        optimizers = {"policy_optimizer": self.policy_optimizer, **tuned}
+        return {"policy": self.policy, "critics": self.critics, "memory": self.memory, **optimizers}

@@ -3,13 +3,17 @@
 Shapes: B rows, O observation, A action dimensions.
 """
 
+import copy
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from deepnp import Module, Sequential, Tanh
+from deepnp import Module, NonFiniteError, Sequential, Tanh
 from deepnp.models import mlp
+from deepnp.optim import Adam, polyak
 from rl.parts import squashed
+from rl.parts.state import join, part
 
 
 class SquashedGaussianPolicy(Module):
@@ -65,6 +69,52 @@ class SquashedGaussianPolicy(Module):
         return np.ascontiguousarray(y[:, : self.actions]), np.ascontiguousarray(y[:, self.actions :])
 
 
-def deterministic_policy(sizes: Sequence[int], activation: Callable[[], Module], rng: np.random.Generator) -> Sequential:
-    """μ(s) = tanh(…): observations (B, O) -> actions (B, A) in (−1, 1)."""
-    return Sequential(*(m for _, m in mlp(sizes, activation, output_gain=0.01, rng=rng).children()), Tanh())
+class DeterministicActor:
+    """μ(s) = tanh(…) ∈ (−1, 1), with its target and optimizer.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        O, hidden widths…, A.
+    activation : callable returning a Module
+    lr : float
+        Of Adam.
+    rng : numpy.random.Generator
+        Source of the initial weights.
+    """
+
+    def __init__(self, sizes: Sequence[int], activation: Callable[[], Module], lr: float, rng: np.random.Generator):
+        layers = mlp(sizes, activation, output_gain=0.01, rng=rng).children()
+        self.network = Sequential(*(layer for _, layer in layers), Tanh())
+        self.optimizer = Adam(self.network.flat, lr)
+        self.target = copy.deepcopy(self.network)
+
+    def climb(self, critic: Module, observations: np.ndarray) -> float:
+        """One step of descent on −(1/B) Σ Q(s, μ(s)); the gradient comes through the critic's input: dμ = −(1/B) dQ/da.
+
+        Returns the loss.
+        """
+        actions = self.network.forward(observations)
+        q = critic.forward(np.concatenate([observations, actions], axis=1))
+        loss = -float(q.mean())
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"the policy loss is {loss}")
+        dx = critic.backward(np.full_like(q, -1 / len(q)), params=False)
+        self.optimizer.vector.zero_grad()
+        self.network.backward(dx[:, observations.shape[1] :], inputs=False)
+        self.optimizer.step()
+        return loss
+
+    def follow(self, tau: float) -> None:
+        """Move the target towards the network."""
+        polyak(self.target.flat.data, self.network.flat.data, tau)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return join({name: thing.state_dict() for name, thing in self._parts().items()})
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        for name, thing in self._parts().items():
+            thing.load_state_dict(part(state, name))
+
+    def _parts(self):
+        return {"network": self.network, "target": self.target, "optimizer": self.optimizer}

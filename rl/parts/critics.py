@@ -42,6 +42,11 @@ class Critics:
         for target in self.targets:
             target.flat  # noqa: B018  (laid out as one vector now, not in the first update)
 
+    @property
+    def first(self) -> Module:
+        """Q_1, the critic that deterministic policies climb."""
+        return self.networks[0]
+
     def target(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """The smallest target value min_i Q̄_i(s, a): (B,)."""
         x = np.concatenate([observations, actions], axis=1)

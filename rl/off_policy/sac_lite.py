@@ -1,0 +1,26 @@
+"""SACLite: SAC without the entropy in the critics' target (Yu, Zhang & Xu 2022; Algorithm 2 of the thesis on maximum entropy).
+
+    y ← r + γ(1 − terminated) min_i Q̄_i(s′, ã′)                     no −α ln π(ã′|s′): the critics estimate the return itself
+
+The policy still descends on α ln π(ã|s) − min_i Q_i(s, ã). Everything else is sac.py.
+"""
+
+from dataclasses import dataclass
+
+from rl.off_policy.sac import SAC, SACConfig
+
+
+@dataclass(frozen=True)
+class SACLiteConfig(SACConfig):
+    """Settings of SACLite: those of SAC."""
+
+
+class SACLite(SAC):
+    """A SACLite agent for continuous, bounded actions: `SACLite(env, config, seed)`, see `Agent`."""
+
+    Config = SACLiteConfig
+
+    def next_value(self, observations, alpha):
+        """min_i Q̄_i(s′, ã′) of a drawn action: (B,)."""
+        actions, _ = self.policy.draw(observations, self.rngs["noise"])
+        return self.critics.target(observations, actions)

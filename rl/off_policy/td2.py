@@ -1,0 +1,25 @@
+"""TD2: DDPG with twin critics (named so in the thesis on maximum entropy and training dynamics, ch. 3), the smallest change that made it stable.
+
+    y ← r + γ(1 − terminated) min_i Q̄_i(s′, μ̄(s′))                   DDPG's target, but the smaller of two critics
+
+The policy climbs Q_1, the noise is Gaussian with σ = 0.2, the weights begin orthogonal. Everything else is ddpg.py.
+"""
+
+from dataclasses import dataclass
+
+from rl.off_policy.ddpg import DDPG, DDPGConfig
+from rl.parts.config import setting
+
+
+@dataclass(frozen=True)
+class TD2Config(DDPGConfig):
+    """Settings of TD2."""
+
+    exploration: float = setting(0.2, "σ of the noise while exploring; actions live in [−1, 1]", 0)
+
+
+class TD2(DDPG):
+    """A TD2 agent for continuous, bounded actions: `TD2(env, config, seed)`, see `Agent`."""
+
+    Config = TD2Config
+    critic_count = 2
