@@ -123,6 +123,25 @@ class TestOperations:
             np.testing.assert_array_equal(view, gradient)
 
     @pytest.mark.parametrize("op", OPS)
+    def test_gradients_go_into_arrays_that_blas_cannot_write(self, op, rng, kernels):
+        q, k, v = heads(rng, 5, 6)
+        y, cache = op.forward(q, k, v)
+        out = [np.full(x.swapaxes(-1, -2).shape, np.nan, np.float32).swapaxes(-1, -2) for x in (q, k, v)]
+        op.backward(y, cache, out)
+        for view, gradient in zip(out, op.backward(y, cache), strict=True):
+            np.testing.assert_array_equal(view, gradient)
+
+    @pytest.mark.parametrize("op", OPS)
+    def test_a_kernel_does_not_read_past_the_end(self, op, rng, kernels):
+        q, k, v = heads(rng, 5, 6)
+        for arguments in ((q, k[..., :3], v), (q, k, v[..., :4, :]), (q, k[:, :2], v)):
+            with pytest.raises(ValueError, match=r"matmul|broadcast"):
+                op.forward(*arguments)
+        _, cache = op.forward(q, k, v)
+        with pytest.raises(ValueError, match=r"matmul|broadcast"):
+            op.backward(np.zeros((2, 3, 4, 4), np.float32), cache)
+
+    @pytest.mark.parametrize("op", OPS)
     def test_kernels_take_views_of_one_projection(self, op, rng):
         together = rng.normal(size=(2, 5, 3, 3, 4)).astype(np.float32)
         views = together.transpose(2, 0, 3, 1, 4)

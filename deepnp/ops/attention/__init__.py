@@ -9,7 +9,6 @@ Rows that see no key               give zeros, and no gradient flows through the
 
 import math
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
@@ -40,29 +39,33 @@ def part(mask, queries, keys):
     return mask[..., queries if mask.shape[-2] > 1 else slice(None), keys if mask.shape[-1] > 1 else slice(None)]
 
 
-class Stack:
-    """Matrices (…, rows, columns) for a kernel: where each lies in memory, and how far apart its rows are.
+class Stacks:
+    """Arrays of N matrices each, (…, rows, columns), for a kernel: where every matrix lies, and how far apart its rows are.
 
     So queries, keys and values may be views of one projection, and need not be copied head by head.
 
     Attributes
     ----------
-    at : array of int64 (N,)
-        Address of each matrix.
-    step : int
-        Numbers from one row to the next.
+    places : array of int64 (arrays, N)
+        Addresses. They are good as long as this object lives.
+    steps : tuple of int
+        For each array, numbers from one row to the next.
     """
 
-    def __init__(self, x: np.ndarray):
-        self.array = x if _rows_in_order(x) else x.copy()
-        at = np.array(self.array.ctypes.data, np.int64)
-        for size, stride in zip(x.shape[:-2], self.array.strides):
-            at = np.add.outer(at, np.arange(size) * stride)
-        self.at = at.ravel()
-        self.step = self.array.strides[-2] // self.array.itemsize if x.shape[-2] > 1 else x.shape[-1]
+    def __init__(self, *arrays: np.ndarray):
+        self.arrays = [x if rows_in_order(x) else x.copy() for x in arrays]
+        self.places = np.array([_addresses(x) for x in self.arrays])
+        self.steps = tuple(x.strides[-2] // x.itemsize if x.shape[-2] > 1 else x.shape[-1] for x in self.arrays)
 
 
-def _rows_in_order(x) -> bool:
+def _addresses(x) -> np.ndarray:
+    at = np.array(x.ctypes.data, np.int64)
+    for size, stride in zip(x.shape[:-2], x.strides, strict=False):
+        at = np.add.outer(at, np.arange(size) * stride)
+    return at.ravel()
+
+
+def rows_in_order(x) -> bool:
     """Whether each row is contiguous and the next row follows it, at once or later, as BLAS wants it."""
     return (x.shape[-1] == 1 or x.strides[-1] == x.itemsize) and (
         x.shape[-2] == 1 or (x.strides[-2] >= x.shape[-1] * x.itemsize and x.strides[-2] % x.itemsize == 0)
@@ -81,13 +84,29 @@ def stack_mask(mask, leading, keys) -> tuple[np.ndarray, np.ndarray]:
 def room(x, columns):
     """An empty array (…, L, columns) that lies in memory as x (…, L, d) does: merging the heads of one needs no copy."""
     y = np.empty_like(x, shape=(*x.shape[:-1], columns))
-    return y if _rows_in_order(y) else np.empty(y.shape, y.dtype)
+    return y if rows_in_order(y) else np.empty(y.shape, y.dtype)
 
 
-def fast(*arrays) -> bool:
-    """Whether the float32 kernels may run; how the arrays lie is no matter to them."""
+def fast(q, k, v, dy=None) -> bool:
+    """Whether the float32 kernels may run. How the arrays lie is no matter; if they do not fit, the plain form will say so."""
+    arrays = (q, k, v) if dy is None else (q, k, v, dy)
     usual = all(type(x) is np.ndarray and x.dtype == np.float32 and x.size for x in arrays)
-    return usual and kernel_runs(np.empty(0, np.float32)) and find_sgemm()[0] != 0
+    leading, columns = q.shape[:-2], v.shape[-1:]
+    fit = k.shape == (*leading, k.shape[-2], q.shape[-1]) and v.shape == k.shape[:-1] + columns
+    fit = fit and (dy is None or dy.shape == q.shape[:-1] + columns)
+    return fit and usual and kernel_runs(np.empty(0, np.float32)) and find_sgemm()[0] != 0
+
+
+def sizes(q, k, v) -> tuple[int, int, int, int]:
+    """Lq, Lk, d, dv."""
+    return q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1]
+
+
+def gradients_room(q, k, v, out) -> tuple:
+    """Where a kernel writes dq, dk and dv: into `out`, if BLAS can."""
+    if out is not None and all(map(rows_in_order, out)):
+        return tuple(out)
+    return tuple(room(x, x.shape[-1]) for x in (q, k, v))
 
 
 def written(out, gradients: tuple) -> tuple:
@@ -95,15 +114,16 @@ def written(out, gradients: tuple) -> tuple:
     if out is None:
         return gradients
     for given, gradient in zip(out, gradients, strict=True):
-        given[...] = gradient
-    return out
+        if given is not gradient:
+            given[...] = gradient
+    return tuple(out)
 
 
 def for_all(count, work, run) -> None:
-    """run(start, stop) over the heads 0 … count − 1, shared among the threads; `work` tells how much there is to do for each."""
+    """run(slice) over the heads 0 … count − 1, shared among the threads; `work` tells how much there is to do for each."""
     threads = min(get_num_threads(), count)
-    ends = [count * i // threads for i in range(threads + 1)]
-    side_by_side(*(lambda a=a, b=b: run(a, b) for a, b in pairwise(ends)), worthwhile=count * work > 1_000_000)
+    shares = [slice(count * i // threads, count * (i + 1) // threads) for i in range(threads)]
+    side_by_side(*(partial(run, share) for share in shares), worthwhile=count * work > 1_000_000)
 
 
 @partial(Kernel, fastmath={"contract", "nnan", "nsz"})

@@ -27,7 +27,18 @@ from deepnp import elementary
 from deepnp.backend import array_module
 from deepnp.blas import find_sgemm, sgemm
 from deepnp.ops import attention
-from deepnp.ops.attention import Stack, careful_kernel, fast, for_all, hide, padding_mask, room, stack_mask, written
+from deepnp.ops.attention import (
+    Stacks,
+    careful_kernel,
+    fast,
+    for_all,
+    gradients_room,
+    hide,
+    padding_mask,
+    sizes,
+    stack_mask,
+    written,
+)
 
 
 def forward(q, k, v, mask=None, causal=False, block=128):
@@ -86,45 +97,46 @@ def _scores(q, k, mask, causal, rows, keys):
 
 def _forward_fast(q, k, v, mask, causal, block):
     y, log_total = np.empty((*q.shape[:-1], v.shape[-1]), np.float32), np.empty((*q.shape[:-1], 1), np.float32)
-    stacks = [Stack(x) for x in (q, k, v)]
-    places, steps = np.array([s.at for s in stacks]), tuple(s.step for s in stacks)
-    sizes, scale = (q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1]), np.float32(1 / math.sqrt(q.shape[-1]))
-    rows, which = stack_mask(mask, q.shape[:-2], k.shape[-2])
     each_y, each_l = y.reshape(-1, *y.shape[-2:]), log_total.reshape(-1, q.shape[-2])
+    stacks, shapes = Stacks(q, k, v), sizes(q, k, v)
+    rows, which = stack_mask(mask, q.shape[:-2], k.shape[-2])
 
-    def run(start, stop):
-        scores = np.empty((min(block, sizes[0]), min(block, sizes[1])), np.float32)
-        results = scores, each_y[start:stop], each_l[start:stop]
-        _forward(*find_sgemm(), places[:, start:stop], steps, sizes, scale, rows, which[start:stop], causal, block, *results)
+    def run(part):
+        masks, results = (rows, which[part], causal, block), (each_y[part], each_l[part])
+        _forward(*find_sgemm(), stacks.places[:, part], stacks.steps, shapes, *masks, _square(block, shapes), *results)
 
-    for_all(len(each_y), math.prod(sizes), run)
+    for_all(len(each_y), math.prod(shapes), run)
     return y, (q, k, v, mask, causal, block, y, log_total)
 
 
 def _backward_fast(dy, cache, out):
     q, k, v, mask, causal, block, y, log_total = cache
-    out = out or tuple(room(x, x.shape[-1]) for x in (q, k, v))
-    for gradient in out:
+    gradients = gradients_room(q, k, v, out)
+    for gradient in gradients:
         gradient.fill(0)
-    stacks = [Stack(x) for x in (q, k, v, dy, *out)]
-    places, steps = np.array([s.at for s in stacks]), tuple(s.step for s in stacks)
-    sizes, scale = (q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1]), np.float32(1 / math.sqrt(q.shape[-1]))
+    stacks, shapes = Stacks(q, k, v, dy, *gradients), sizes(q, k, v)
     rows, which = stack_mask(mask, q.shape[:-2], k.shape[-2])
-    means, each_l = (dy * y).sum(axis=-1).reshape(-1, sizes[0]), log_total.reshape(-1, sizes[0])
+    mean, each_l = (dy * y).sum(axis=-1).reshape(-1, q.shape[-2]), log_total.reshape(-1, q.shape[-2])
 
-    def run(start, stop):
-        pair = np.empty((2, min(block, sizes[0]), min(block, sizes[1])), np.float32)
-        known = each_l[start:stop], means[start:stop], pair
-        _backward(*find_sgemm(), places[:, start:stop], steps, sizes, scale, rows, which[start:stop], causal, block, *known)
+    def run(part):
+        masks, known = (rows, which[part], causal, block), (each_l[part], mean[part])
+        squares = _square(block, shapes), _square(block, shapes)
+        _backward(*find_sgemm(), stacks.places[:, part], stacks.steps, shapes, *masks, *known, *squares)
 
-    for_all(len(means), math.prod(sizes), run)
-    return out
+    for_all(len(mean), math.prod(shapes), run)
+    return written(out, gradients)
+
+
+def _square(block, shapes):
+    """Room for one block of scores."""
+    return np.empty((min(block, shapes[0]), min(block, shapes[1])), np.float32)
 
 
 @careful_kernel
-def _forward(address, wide, places, steps, sizes, scale, mask, which, causal, block, scores, y, log_total):
+def _forward(address, wide, places, steps, sizes, mask, which, causal, block, scores, y, log_total):
     (lq, lk, d, dv), (q_step, k_step, v_step) = sizes, steps
-    zero, low, s_step, s = np.float32(0), np.float32(-np.inf), scores.shape[1], scores.ctypes.data
+    zero, low, scale = np.float32(0), np.float32(-np.inf), np.float32(1 / math.sqrt(d))
+    s, s_step = scores.ctypes.data, scores.shape[1]
     y[:] = zero
     for n in range(len(y)):
         for first in range(0, lq, block):
@@ -159,11 +171,10 @@ def _forward(address, wide, places, steps, sizes, scale, mask, which, causal, bl
 
 
 @careful_kernel
-def _backward(address, wide, places, steps, sizes, scale, mask, which, causal, block, log_total, means, pair):
+def _backward(address, wide, places, steps, sizes, mask, which, causal, block, log_total, means, weights, dscores):
     (lq, lk, d, dv), (q_step, k_step, v_step, dy_step, dq_step, dk_step, dv_step) = sizes, steps
-    zero, one = np.float32(0), np.float32(1)
-    weights, dscores, step = pair[0], pair[1], pair.shape[2]
-    a, ds = weights.ctypes.data, dscores.ctypes.data
+    zero, one, scale = np.float32(0), np.float32(1), np.float32(1 / math.sqrt(d))
+    a, ds, step = weights.ctypes.data, dscores.ctypes.data, weights.shape[1]
     for n in range(len(means)):
         for start in range(0, lk, block):
             columns = min(block, lk - start)

@@ -22,7 +22,19 @@ from deepnp import elementary
 from deepnp.backend import array_module, kernel
 from deepnp.blas import find_sgemm, sgemm
 from deepnp.ops import attention
-from deepnp.ops.attention import Stack, careful_kernel, fast, for_all, hide, padding_mask, room, stack_mask, written
+from deepnp.ops.attention import (
+    Stacks,
+    careful_kernel,
+    fast,
+    for_all,
+    gradients_room,
+    hide,
+    padding_mask,
+    room,
+    sizes,
+    stack_mask,
+    written,
+)
 
 
 def forward(q, k, v, mask=None, causal=False):
@@ -53,38 +65,29 @@ def backward(dy, cache, out=None):
 
 def _forward_fast(q, k, v, mask, causal):
     y, weights = room(q, v.shape[-1]), np.empty((*q.shape[:-1], k.shape[-2]), np.float32)
-    stacks = [Stack(x) for x in (q, k, v, weights, y)]
-    places, steps = np.array([s.at for s in stacks]), tuple(s.step for s in stacks)
-    sizes, scale = (q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1]), np.float32(1 / math.sqrt(q.shape[-1]))
-    rows, which = stack_mask(mask, q.shape[:-2], k.shape[-2])
-    scores = weights.reshape(-1, *weights.shape[-2:])
+    stacks, scores = Stacks(q, k, v, weights, y), weights.reshape(-1, *weights.shape[-2:])
+    shapes, (rows, which) = sizes(q, k, v), stack_mask(mask, q.shape[:-2], k.shape[-2])
 
-    def run(start, stop):
-        _forward(*find_sgemm(), places[:, start:stop], steps, sizes, scale, rows, which[start:stop], causal, scores[start:stop])
+    def run(part):
+        _forward(*find_sgemm(), stacks.places[:, part], stacks.steps, shapes, rows, which[part], causal, scores[part])
 
-    for_all(len(scores), math.prod(sizes), run)
+    for_all(len(scores), math.prod(shapes), run)
     return y, (q, k, v, weights)
 
 
 def _backward_fast(dy, cache, out):
     q, k, v, weights = cache
-    out = out or tuple(room(x, x.shape[-1]) for x in (q, k, v))
-    stacks = [Stack(x) for x in (q, k, v, weights, dy, *out)]
-    places, steps = np.array([s.at for s in stacks]), tuple(s.step for s in stacks)
-    sizes, scale = (q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1]), np.float32(1 / math.sqrt(q.shape[-1]))
-    kept = weights.reshape(-1, *weights.shape[-2:])
-
-    def run(start, stop):
-        _backward(*find_sgemm(), places[:, start:stop], steps, sizes, scale, kept[start:stop])
-
-    for_all(len(kept), math.prod(sizes), run)
-    return out
+    gradients = gradients_room(q, k, v, out)
+    stacks, kept = Stacks(q, k, v, weights, dy, *gradients), weights.reshape(-1, *weights.shape[-2:])
+    shapes = sizes(q, k, v)
+    for_all(len(kept), math.prod(shapes), lambda n: _backward(*find_sgemm(), stacks.places[:, n], stacks.steps, shapes, kept[n]))
+    return written(out, gradients)
 
 
 @careful_kernel
-def _forward(address, wide, places, steps, sizes, scale, mask, which, causal, scores):
+def _forward(address, wide, places, steps, sizes, mask, which, causal, scores):
     (lq, lk, d, dv), (q_step, k_step, v_step, s_step, y_step) = sizes, steps
-    zero = np.float32(0)
+    zero, scale = np.float32(0), np.float32(1 / math.sqrt(d))
     for n in range(len(scores)):
         q, k, v, s, y = places[0, n], places[1, n], places[2, n], places[3, n], places[4, n]
         sgemm(address, wide, False, True, lq, lk, d, q, q_step, k, k_step, zero, s, s_step)
@@ -104,9 +107,9 @@ def _forward(address, wide, places, steps, sizes, scale, mask, which, causal, sc
 
 
 @kernel
-def _backward(address, wide, places, steps, sizes, scale, weights):
+def _backward(address, wide, places, steps, sizes, weights):
     (lq, lk, d, dv), (q_step, k_step, v_step, a_step, dy_step, dq_step, dk_step, dv_step) = sizes, steps
-    zero, dscores = np.float32(0), np.empty((lq, lk), np.float32)
+    zero, scale, dscores = np.float32(0), np.float32(1 / math.sqrt(d)), np.empty((lq, lk), np.float32)
     ds, s_step = dscores.ctypes.data, lk
     for n in range(len(weights)):
         q, k, v, a, dy = places[0, n], places[1, n], places[2, n], places[3, n], places[4, n]
