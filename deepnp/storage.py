@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize, safe_open
 from safetensors.numpy import save
 
 from deepnp.backend import to_device
@@ -35,25 +35,36 @@ def save_tensors(path: str | os.PathLike, tensors: dict, metadata: dict | None =
 
 
 def load_tensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
-    """Arrays and metadata of a safetensors file.
+    """Arrays and metadata of a safetensors file; bfloat16, which NumPy lacks, comes as float32.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is truncated, or no safetensors file at all.
+        If it is truncated, or no safetensors file at all, or holds numbers that NumPy does not know.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a safetensors file, found none at {path}")
     try:
         with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  (not a dict)
+            tensors = {name: file.get_tensor(name) for name, kind in kinds.items() if kind != "BF16"}
             metadata = json.loads((file.metadata() or {}).get("json", "{}"))
     except (SafetensorError, json.JSONDecodeError, OSError) as error:
         raise ValueError(f"{path} is not a complete safetensors file: {error}") from error
+    except (TypeError, AttributeError) as error:  # which of the two depends on the type
+        raise ValueError(f"{path} holds numbers that NumPy does not know: {error}") from error
+    if "BF16" in kinds.values():
+        parts = dict(deserialize(path.read_bytes()))
+        tensors |= {name: _widened(**parts[name]) for name, kind in kinds.items() if kind == "BF16"}
     return tensors, metadata
+
+
+def _widened(data: bytes, shape: list[int], dtype: str) -> np.ndarray:
+    """bfloat16, the upper half of a float32, as that float32."""
+    return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
 
 
 def save_json(path: str | os.PathLike, content: dict) -> None:

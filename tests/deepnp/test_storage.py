@@ -1,5 +1,8 @@
 """Files survive crashes, refuse what is not theirs, and are PyTorch's own format."""
 
+import json
+import struct
+
 import numpy as np
 import pytest
 
@@ -24,6 +27,25 @@ def test_a_model_is_stored_under_pytorchs_names(tmp_path, rng):
     save_tensors(tmp_path / "net.safetensors", net.state_dict())
     stored = load_file(tmp_path / "net.safetensors")
     assert {name: x.shape for name, x in stored.items()} == {"0.weight": (4, 3), "0.bias": (4,), "2.weight": (2, 4), "2.bias": (2,)}
+
+
+def foreign(kind, shape, data):
+    """A safetensors file with one array, written by hand."""
+    header = json.dumps({"a": {"dtype": kind, "shape": shape, "data_offsets": [0, len(data)]}}).encode()
+    return struct.pack("<Q", len(header)) + header + data
+
+
+def test_bfloat16_is_read_as_float32(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(foreign("BF16", [2, 2], b"\x80\x3f\x00\x40\x20\xc0\x00\x00"))
+    tensors, metadata = load_tensors(tmp_path / "x.safetensors")
+    assert (tensors["a"].dtype, metadata) == (np.float32, {})
+    np.testing.assert_array_equal(tensors["a"], [[1.0, 2.0], [-2.5, 0.0]])
+
+
+def test_numbers_that_numpy_does_not_know(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(foreign("F8_E4M3", [2], b"\x00\x01"))
+    with pytest.raises(ValueError, match=r"x\.safetensors holds numbers that NumPy does not know"):
+        load_tensors(tmp_path / "x.safetensors")
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, -1])
