@@ -195,9 +195,11 @@ class TestMaxPool:
         pool = MaxPool2d(3, 2, 1)
         x = -np.arange(1.0, 17).reshape(1, 1, 4, 4)
         assert pool(x).tolist() == [[[[-1, -2], [-5, -6]]]]
-        lowest = np.full((1, 1, 4, 4), -np.inf)
-        assert (pool(lowest) == -np.inf).all()
-        assert pool.backward(np.ones((1, 1, 2, 2))).shape == x.shape
+
+    def test_minus_infinity_everywhere(self, kernels):
+        pool = MaxPool1d(2)
+        assert pool(np.full((1, 1, 4), -np.inf)).tolist() == [[[-np.inf, -np.inf]]]
+        assert pool.backward(np.array([[[1.0, 2.0]]])).tolist() == [[[1, 0, 2, 0]]]
 
     def test_nan_is_not_lost(self, kernels):
         for place in range(4):
@@ -205,12 +207,14 @@ class TestMaxPool:
             x[place] = np.nan
             assert np.isnan(MaxPool2d(2)(x.reshape(1, 1, 2, 2))).all()
 
-    def test_winners_of_the_kernel_serve_the_plain_backward(self, rng):
+    def test_kernel_and_plain_form_understand_each_other(self, rng):
         x, window = rng.normal(size=(2, 3, 7, 6)), Window((3, 2), (2, 1), 1)
         y, cache = max_pool.forward(x, window)
         dy = rng.normal(size=y.shape)
         fast = max_pool.backward(dy, cache)
         np.testing.assert_allclose(max_pool.backward(np.asfortranarray(dy), cache), fast, rtol=1e-14)
+        _, cache = max_pool.forward(np.asfortranarray(x), window)
+        np.testing.assert_allclose(max_pool.backward(dy, cache), fast, rtol=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -142,16 +142,18 @@ def _gather(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
     image, wide = x.reshape(-1), np.zeros((height + 2 * ph) * across, x.dtype)  # the border of `wide` stays 0
     for b in range(samples):
         for c in range(channels):
-            for h in range(height):
-                source = image[((b * channels + c) * height + h) * width :]
-                target = wide[(h + ph) * across + pw :]
-                for n in range(width):
-                    target[n] = source[n]
+            plane = image[(b * channels + c) * height * width :]
+            if ph > 0 or pw > 0:
+                for h in range(height):
+                    source, target = plane[h * width :], wide[(h + ph) * across + pw :]
+                    for n in range(width):
+                        target[n] = source[n]
+                plane = wide
             for i in range(kh):
                 for j in range(kw):
                     first = (((c * kh + i) * kw + j) * samples + b) * oh
                     for m in range(oh):
-                        source = wide[(m * sh + i * dh) * across + j * dw :]
+                        source = plane[(m * sh + i * dh) * across + j * dw :]
                         target = patches[(first + m) * ow : (first + m + 1) * ow]
                         if sw == 1:
                             for n in range(ow):
@@ -168,21 +170,25 @@ def _scatter(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
     image, wide = x.reshape(-1), np.empty((height + 2 * ph) * across, x.dtype)
     for b in range(samples):
         for c in range(channels):
-            wide[:] = 0
+            plane = image[(b * channels + c) * height * width :]
+            if ph > 0 or pw > 0:
+                wide[:] = 0
+                plane = wide
             for i in range(kh):
                 for j in range(kw):
                     first = (((c * kh + i) * kw + j) * samples + b) * oh
                     for m in range(oh):
                         source = patches[(first + m) * ow : (first + m + 1) * ow]
-                        target = wide[(m * sh + i * dh) * across + j * dw :]
+                        target = plane[(m * sh + i * dh) * across + j * dw :]
                         if sw == 1:
                             for n in range(ow):
                                 target[n] += source[n]
                         else:
                             for n in range(ow):
                                 target[n * sw] += source[n]
-            for h in range(height):
-                source = wide[(h + ph) * across + pw :]
-                target = image[((b * channels + c) * height + h) * width :]
-                for n in range(width):
-                    target[n] += source[n]
+            if ph > 0 or pw > 0:
+                plane = image[(b * channels + c) * height * width :]
+                for h in range(height):
+                    source, target = wide[(h + ph) * across + pw :], plane[h * width :]
+                    for n in range(width):
+                        target[n] += source[n]

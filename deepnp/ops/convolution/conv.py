@@ -70,7 +70,8 @@ def correlate_transposed(dy, weight, window, groups, size):
 
     def work(samples):
         for block in blocks(samples, dy, groups * taps * positions):
-            dpatches = xp.matmul(transposed, _rows(dy[block], groups))  # (G, taps, B·N)
+            rows = _rows(dy[block], groups)
+            dpatches = transposed * rows if outputs == groups else xp.matmul(transposed, rows)  # (G, taps, B·N)
             scatter(dpatches.reshape(dx.shape[1], *weight.shape[2:], -1, *dy.shape[2:]), window, dx[block])
 
     over_threads(work, dy, dy.size * taps)

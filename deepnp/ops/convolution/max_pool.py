@@ -4,8 +4,8 @@ Forward    y_bcn = max_t x̄_bc(n·stride + t·dilation)        x̄ is x with �
 Backward   dx[the cell that gave y_bcn] += dy_bcn            a small move of any other cell leaves y as it is; "+=" because
                                                              windows overlap, and one cell may win in several
 
-Of equal cells the first in row order wins, and a NaN wins over all, as in PyTorch. (Thesis Alg. 7 takes the maximum of the whole
-map, and assigns where it should add.)
+Of equal cells the first in row order wins, and a NaN wins over all numbers, as in PyTorch. (Thesis Alg. 7 takes the maximum of the
+whole map, and assigns where it should add.)
 """
 
 import math
@@ -19,15 +19,17 @@ from deepnp.ops.convolution import Window, as_image, as_plane
 def forward(x, window):
     """x (B, C, *size) -> y (B, C, *out)."""
     xp, out = array_module(x), window.out(x.shape[2:])
-    y, winner = xp.full((*x.shape[:2], *out), -np.inf, x.dtype), xp.zeros((*x.shape[:2], *out), np.int32)
+    y, winner = xp.full((*x.shape[:2], *out), -np.inf, x.dtype), xp.empty((*x.shape[:2], *out), np.int32)
     if kernel_runs(x):
         _forward(as_image(x), as_image(y), as_image(winner), *as_plane(out, window))
         return y, (winner, window, x.shape)
     wide, number = window.padded(x, -np.inf), _numbers(xp, window.wide(x.shape[2:]))
+    winner[...] = number[next(window.taps(out))[1]]  # where all are −∞, the first
     for _, cells in window.taps(out):
         seen = wide[:, :, *cells]
-        better = (seen > y) | (seen != seen) & (y == y)
-        y, winner = xp.where(better, seen, y), xp.where(better, number[cells], winner)
+        better = (seen > y) | (seen != seen)
+        xp.copyto(y, seen, where=better)
+        xp.copyto(winner, number[cells], where=better)
     return y, (winner, window, x.shape)
 
 
@@ -39,8 +41,7 @@ def backward(dy, cache):
         dx = np.empty(shape, dy.dtype)
         _backward(as_image(dy), as_image(winner), as_image(dx), *as_plane(out, window))
         return dx
-    wide = xp.zeros((*shape[:2], *window.wide(shape[2:])), dy.dtype)
-    number = _numbers(xp, wide.shape[2:])
+    wide, number = xp.zeros((*shape[:2], *window.wide(shape[2:])), dy.dtype), _numbers(xp, window.wide(shape[2:]))
     for _, cells in window.taps(out):
         wide[:, :, *cells] += xp.where(winner == number[cells], dy, dy.dtype.type(0))
     return wide[:, :, *window.inner(shape[2:])]
@@ -59,19 +60,24 @@ def _forward(x, y, winner, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
     wide = np.full((height + 2 * ph) * across, -np.inf, x.dtype)
     for plane in range(samples * channels):
         for h in range(height):
+            source = image[(plane * height + h) * width :]
+            target = wide[(h + ph) * across + pw :]
             for n in range(width):
-                wide[(h + ph) * across + pw + n] = image[(plane * height + h) * width + n]
+                target[n] = source[n]
         for m in range(oh):
+            best, place = flat_y[(plane * oh + m) * ow :], flat_winner[(plane * oh + m) * ow :]
+            first = m * sh * across
             for n in range(ow):
-                first = m * sh * across + n * sw
-                best, place = wide[first], first
-                for i in range(kh):
-                    for j in range(kw):
-                        cell = first + i * dh * across + j * dw
-                        value = wide[cell]
-                        if value > best or (value != value and best == best):
-                            best, place = value, cell
-                flat_y[(plane * oh + m) * ow + n], flat_winner[(plane * oh + m) * ow + n] = best, place
+                best[n], place[n] = wide[first + n * sw], first + n * sw
+            for i in range(kh):
+                for j in range(kw):
+                    first = (m * sh + i * dh) * across + j * dw
+                    seen = wide[first:]
+                    for n in range(ow):  # no branch: nothing foresees which cell wins
+                        value = seen[n * sw]
+                        better = (value > best[n]) | (value != value)
+                        place[n] = first + n * sw if better else place[n]
+                        best[n] = value if better else best[n]
 
 
 @kernel
