@@ -143,6 +143,10 @@ class TestConvolutionLayers:
         assert Conv1d(1, 1, 31, rng=rng).choose((100,)) is conv
         assert Conv1d(1, 1, 32, rng=rng).choose((100,)) is fft_conv
         assert Conv1d(256, 256, 64, rng=rng).choose((4096,)) is conv  # its spectrum would take a gigabyte
+        for size, op in ((7, conv), (8, fft_conv)):
+            layer = Conv2d(1, 1, size, rng=rng)
+            layer(np.zeros((1, 1, 9, 9), np.float32))
+            assert layer._cache[0] is op
 
     def test_both_forms_are_one_operation(self, rng):
         x, weight, bias = rng.normal(size=(3, 4, 20, 17)), rng.normal(size=(6, 2, 9, 8)), rng.normal(size=6)
