@@ -71,7 +71,18 @@ class Kernel:
     def compiled(self):
         from numba import njit
 
-        return njit(cache=True, nogil=True, fastmath=self.fastmath, error_model="numpy")(self.function)
+        compiled = njit(cache=True, nogil=True, fastmath=self.fastmath, error_model="numpy")(self.function)
+        # Numba looks at this kernel's own file only; what it inlines from other files must be fresh as well.
+        file = compiled._cache._cache_file
+        file._source_stamp = file._source_stamp, tuple((path, os.stat(path).st_mtime_ns) for path in sorted(self.sources()))
+        return compiled
+
+    def sources(self) -> set[str]:
+        """The files of this kernel and of all kernels that it calls."""
+        names, known = self.function.__code__.co_names, self.function.__globals__
+        called = [known.get(name) for name in names]
+        called += [vars(m).get(name) for m in called if isinstance(m, ModuleType) for name in names]
+        return {self.function.__code__.co_filename}.union(*(k.sources() for k in called if isinstance(k, Kernel)))
 
     @property
     def _numba_type_(self):  # Numba asks for this where one kernel calls another
@@ -82,6 +93,7 @@ class Kernel:
 
 
 kernel = Kernel  # sums may be reordered, NaN is not looked for
+summing_kernel = partial(Kernel, fastmath={"contract", "reassoc", "arcp", "nsz"})  # sums may be reordered, a NaN is passed on
 ordered_kernel = partial(Kernel, fastmath={"contract"})  # every rounding and every NaN as written
 
 

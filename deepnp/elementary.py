@@ -13,17 +13,12 @@ arithmetic without a branch: inlined into a loop over an array, eight elements g
     1 − Φ(a) = ½ e^{−a²/2}(a₁t + … + a₅t⁵),  t = 1/(1 + p·a/√2), a ≥ 0       Abramowitz & Stegun 7.1.26, off by 8e-8 at most
     sin u    = (−1)ⁿ sin r,  u = nπ + r, |r| ≤ ½π; sin r is its Taylor polynomial of degree 11
 
-NaN stays NaN. The compiled kernels of other files hold a copy of these functions, and Numba's cache on disk looks only at
-the file of the kernel that was called: delete the `__pycache__` folders after editing this file.
+NaN stays NaN.
 """
-
-from functools import partial
 
 import numpy as np
 
-from deepnp.backend import Kernel, ordered_kernel
-
-summing_kernel = partial(Kernel, fastmath={"contract", "reassoc"})  # sums may be reordered, NaN and infinity are as written
+from deepnp.backend import ordered_kernel
 
 
 @ordered_kernel

@@ -1,7 +1,95 @@
 """Layers: thin modules over the operations, with PyTorch's names and parameter shapes."""
 
-from deepnp.layers.activation import Activation, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from deepnp.layers.activation import (
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    Activation,
+    Hardtanh,
+    LeakyReLU,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    RReLU,
+    Sigmoid,
+    SiLU,
+    Sine,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from deepnp.layers.attention import MultiheadAttention, TransformerEncoderBlock
+from deepnp.layers.batch_normalization import BatchNorm1d, BatchNorm2d, BatchRenorm1d
+from deepnp.layers.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from deepnp.layers.embedding import Embedding, RotaryPositions, SinusoidalPositions
 from deepnp.layers.linear import Linear
-from deepnp.layers.normalization import LayerNorm
+from deepnp.layers.normalization import GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm
+from deepnp.layers.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from deepnp.layers.recurrent import GRU, LSTM, RNN
+from deepnp.layers.regularization import Dropout, Dropout1d, Dropout2d, SpectralNorm
+from deepnp.layers.shape import Flatten, ReflectionPad1d, ReflectionPad2d, Reshape, ZeroPad1d, ZeroPad2d
+from deepnp.layers.structure import Fork, Identity, Join, Residual
 
-__all__ = ["Activation", "LayerNorm", "Linear", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
+__all__ = [
+    "ELU",
+    "GELU",
+    "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SELU",
+    "Activation",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchRenorm1d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Embedding",
+    "Flatten",
+    "Fork",
+    "GroupNorm",
+    "Hardtanh",
+    "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "Join",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
+    "Mish",
+    "MultiheadAttention",
+    "PReLU",
+    "RMSNorm",
+    "RReLU",
+    "ReLU",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "Reshape",
+    "Residual",
+    "RotaryPositions",
+    "SiLU",
+    "Sigmoid",
+    "Sine",
+    "SinusoidalPositions",
+    "Softmax",
+    "Softplus",
+    "SpectralNorm",
+    "Tanh",
+    "TransformerEncoderBlock",
+    "ZeroPad1d",
+    "ZeroPad2d",
+]

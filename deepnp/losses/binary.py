@@ -7,9 +7,9 @@ With `mask`, Boolean, of y's shape or of its leading axes, the mean is over what
 import numpy as np
 
 from deepnp import elementary
-from deepnp.backend import array_module, kernel_runs
+from deepnp.backend import array_module, kernel_runs, summing_kernel
 from deepnp.cases import Booleans, Kinked, Uniform
-from deepnp.losses.checks import check_range, check_shapes, check_signs, in_one_pass, shares, summing_kernel
+from deepnp.losses.checks import check_range, check_shapes, check_signs, in_one_pass, shares
 from deepnp.losses.masks import kept, spread
 
 

@@ -1,13 +1,6 @@
 """What every loss asks of its arguments, and what the element-wise ones share."""
 
-from functools import partial
-
 import numpy as np
-
-from deepnp.backend import Kernel
-
-# Sums may be reordered, but a NaN is passed on: whoever trains must see it in the loss.
-summing_kernel = partial(Kernel, fastmath={"reassoc", "contract", "arcp", "nsz"})
 
 
 def check_shapes(y, target, names: str = "y and target") -> None:

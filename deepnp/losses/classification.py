@@ -13,9 +13,9 @@ import math
 import numpy as np
 
 from deepnp import elementary
-from deepnp.backend import array_module, kernel, kernel_runs
+from deepnp.backend import array_module, kernel, kernel_runs, summing_kernel
 from deepnp.cases import Booleans, Integers, Uniform
-from deepnp.losses.checks import check_labels, check_not_empty, check_range, summing_kernel
+from deepnp.losses.checks import check_labels, check_not_empty, check_range
 from deepnp.losses.masks import kept, spread
 
 

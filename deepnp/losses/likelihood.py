@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel_runs, ordered_kernel
+from deepnp.backend import array_module, kernel_runs, ordered_kernel, summing_kernel
 from deepnp.cases import Booleans, Integers, Uniform
-from deepnp.losses.checks import check_range, check_shapes, in_one_pass, summing_kernel
+from deepnp.losses.checks import check_range, check_shapes, in_one_pass
 from deepnp.losses.masks import kept, spread
 
 

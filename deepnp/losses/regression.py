@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel_runs
+from deepnp.backend import array_module, kernel_runs, summing_kernel
 from deepnp.cases import Booleans, Kinked, Uniform
-from deepnp.losses.checks import check_shapes, in_one_pass, shares, summing_kernel
+from deepnp.losses.checks import check_shapes, in_one_pass, shares
 from deepnp.losses.masks import kept, spread
 
 

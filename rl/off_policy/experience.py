@@ -39,6 +39,8 @@ class OffPolicyConfig:
 
     def __post_init__(self):
         check_config(self)
+        if self.batch_size > self.memory:
+            raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
 
 
 class OffPolicy(Protocol):

@@ -1,4 +1,4 @@
-"""TD2: DDPG with twin critics (named so in the thesis on maximum entropy and training dynamics, ch. 3), the smallest change that made it stable.
+"""TD2: DDPG with twin critics, so named in the thesis on maximum entropy and training dynamics (ch. 3): the smallest cure.
 
     y ← r + γ(1 − terminated) min_i Q̄_i(s′, μ̄(s′))                   DDPG's target, but the smaller of two critics
 

@@ -14,8 +14,11 @@ from deepnp.ops import find
 from tests.deepnp.references import REFERENCES
 
 OPS = find()
-ELEMENTWISE = ["activation.tanh", "activation.relu", "activation.sigmoid", "activation.softplus"]
-FORWARD_MODE = {"linear", "activation.softmax", "normalization.layer_norm", *ELEMENTWISE}  # what policies and critics use
+ACTIVATIONS = ["relu", "leaky_relu", "prelu", "rrelu", "elu", "selu", "tanh", "hard_tanh", "sigmoid", "softplus", "gelu"]
+ACTIVATIONS += ["gelu_tanh", "silu", "mish", "sine", "glu", "softmax", "log_softmax"]
+NORMS = ["layer_norm", "batch_norm", "rms_norm", "group_norm"]
+FORWARD_MODE = {"linear", "regularization.dropout"}  # what policies and critics use
+FORWARD_MODE |= {f"activation.{name}" for name in ACTIVATIONS} | {f"normalization.{name}" for name in NORMS}
 ALL = [pytest.param(name, i, id=f"{name}-{i}") for name, op in OPS.items() for i in range(len(op.CASES))]
 
 

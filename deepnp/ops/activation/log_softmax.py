@@ -9,8 +9,7 @@ Tangent    vy = vx − Σ_j S_j vx_j                         the Jacobian is not
 import numpy as np
 
 from deepnp import elementary
-from deepnp.backend import array_module, ordered_kernel
-from deepnp.elementary import summing_kernel
+from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.ops.activation import float32_runs
 
 

@@ -8,7 +8,7 @@ y > 0 exactly where x > 0, so the output is all that backward needs.
 Fused with a bias (see ops.dense):  y = max(z + b, 0),  dz = dy·1[y > 0],  db = Σ_b dz
 """
 
-from deepnp.backend import array_module, kernel, kernel_runs
+from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
 from deepnp.cases import Kinked
 from deepnp.ops.activation import with_bias_gradient
 
@@ -43,12 +43,13 @@ def backward_bias(dy, y):
     return with_bias_gradient(backward, _backward_bias, dy, y)
 
 
-@kernel
+@ordered_kernel
 def _add_bias(z, bias):
     zero = z.dtype.type(0)
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):
-            z[i, j] = max(z[i, j] + bias[j], zero)
+            v = z[i, j] + bias[j]
+            z[i, j] = zero if v <= zero else v  # NaN stays NaN
 
 
 @kernel

@@ -9,8 +9,7 @@ Tangent    vy = S ⊙ (vx − ⟨vx, S⟩)/τ                      the Jacobian 
 import numpy as np
 
 from deepnp import elementary
-from deepnp.backend import array_module
-from deepnp.elementary import summing_kernel
+from deepnp.backend import array_module, summing_kernel
 from deepnp.ops.activation import float32_runs
 
 

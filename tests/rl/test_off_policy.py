@@ -1,0 +1,242 @@
+"""SAC, TD3, DDPG, TD2, SACLite up the ladder: gradients → a trivial environment → truncation → determinism → resume → bad input."""
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+
+import deepnp
+import envs  # noqa: F401  (registers deepnp/…)
+import rl
+from deepnp import NonFiniteError, ReLU
+from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
+from rl import evaluate
+from rl.parts import squashed
+from rl.parts.actors import DeterministicActor, SquashedGaussianPolicy
+from rl.parts.critics import Critics
+from tests.rl.toys import Counter, Endless, Target, vectorize
+
+ALGORITHMS = {name: getattr(rl, name) for name in ("SAC", "SACLite", "TD3", "DDPG", "TD2")}
+SMALL = dict(hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3)
+
+
+@pytest.fixture(params=ALGORITHMS)
+def algorithm(request):
+    return ALGORITHMS[request.param]
+
+
+def small(algorithm, env, seed=0, **settings):
+    return algorithm(env, algorithm.Config(**{**SMALL, **settings}), seed=seed)
+
+
+class TestGradients:
+    @pytest.mark.parametrize("argument", ["mean", "log_sigma"])
+    def test_of_the_squashed_gaussian(self, rng, kernels, argument):
+        x = dict(mean=rng.normal(size=(6, 3)), log_sigma=rng.normal(-1, 1, (6, 3)), noise=rng.normal(size=(6, 3)))
+        x["log_sigma"][0, :2] = -20.5, 2.5  # held there: no gradient
+        (a, log_prob), cache = squashed.forward(**x)
+        da, dlog_prob = rng.normal(size=a.shape), rng.normal(size=log_prob.shape)
+        gradient = dict(zip(("mean", "log_sigma"), squashed.backward((da, dlog_prob), cache), strict=True))[argument]
+
+        def loss(v):
+            (a, log_prob), _ = squashed.forward(**{**x, argument: v})
+            return float((da * a).sum() + (dlog_prob * log_prob).sum())
+
+        assert relative_error(gradient, numerical_gradient(loss, x[argument])) < TOLERANCE
+
+    def test_squashed_density_integrates_to_one(self):
+        """Over a = tanh u, with the log-probability that `forward` gives to each u."""
+        u = np.linspace(-12, 12, 200_001)[:, None]
+        (a, log_prob), _ = squashed.forward(np.full_like(u, 0.3), np.full_like(u, -0.4), (u - 0.3) / np.exp(-0.4))
+        assert np.trapezoid(np.exp(log_prob), a[:, 0]) == pytest.approx(1, abs=1e-6)
+
+    def test_far_out_the_density_stays_finite(self):
+        (a, log_prob), cache = squashed.forward(*np.array([[[50.0]], [[0.0]], [[1.0]]], np.float32))
+        assert a[0, 0] == 1
+        assert np.isfinite(log_prob).all()
+        assert np.isfinite(squashed.backward((np.ones((1, 1), "f"), np.ones(1, "f")), cache)).all()
+
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_of_the_policy_s_parameters(self, rng, shared):
+        policy = SquashedGaussianPolicy((4, 8, 2), deepnp.Tanh, shared, rng).to(np.float64)
+        policy.flat.data[...] += 0.3 * rng.normal(size=len(policy.flat))
+        x, noise, da, dlog_prob = (rng.normal(size=shape) for shape in ((5, 4), (5, 2), (5, 2), (5,)))
+        policy.forward(x, noise)
+        policy.zero_grad()
+        dx = policy.backward((da, dlog_prob))
+
+        def loss(v):
+            a, log_prob = policy.predict(v, noise)
+            return float((da * a).sum() + (dlog_prob * log_prob).sum())
+
+        assert relative_error(dx, numerical_gradient(loss, x)) < TOLERANCE
+        theta, given = policy.flat.data.copy(), policy.flat.grad.copy()
+
+        def of_parameters(v):
+            policy.flat.data[...] = v
+            return loss(x)
+
+        assert relative_error(given, numerical_gradient(of_parameters, theta)) < TOLERANCE
+
+    def test_of_the_smaller_critic_with_respect_to_the_actions(self, rng):
+        critics = Critics(2, (5, 16, 1), deepnp.Tanh, 1e-3, rng)
+        for q in critics.networks:
+            q.to(np.float64)
+        s, a = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+
+        def smallest(v):
+            return np.minimum(*(q.predict(np.concatenate([s, v], axis=1))[:, 0] for q in critics.networks))
+
+        before = [q.flat.grad.copy() for q in critics.networks]
+        value, gradient = critics.climb(s, a, dvalue=-0.25)
+        np.testing.assert_allclose(value, smallest(a))
+        assert relative_error(gradient, numerical_gradient(lambda v: -0.25 * float(smallest(v).sum()), a)) < TOLERANCE
+        for q, grad in zip(critics.networks, before, strict=True):
+            np.testing.assert_array_equal(q.flat.grad, grad)
+
+    def test_of_the_critics_loss(self, rng):
+        critics = Critics(2, (5, 8, 1), deepnp.Tanh, 0.0, rng)
+        s, a, y, w = rng.normal(size=(7, 3)), rng.normal(size=(7, 2)), rng.normal(size=7), rng.uniform(0.2, 1, 7)
+        for q in critics.networks:
+            q.to(np.float64)
+        critics.optimizers = [deepnp.optim.Adam(q.flat, 0.0) for q in critics.networks]
+        loss, errors = critics.descend(s, a, y, w)
+        losses, gaps = [], []
+        for q in critics.networks:
+            theta, given = q.flat.data.copy(), q.flat.grad.copy()
+
+            def of_parameters(v, q=q):
+                q.flat.data[...] = v
+                return float((w * (q.predict(np.concatenate([s, a], axis=1))[:, 0] - y) ** 2).mean())
+
+            assert relative_error(given, numerical_gradient(of_parameters, theta)) < 1e-5  # 2/B is a float32 there
+            losses.append(of_parameters(theta))
+            gaps.append(np.abs(q.predict(np.concatenate([s, a], axis=1))[:, 0] - y))
+        assert loss == pytest.approx(np.mean(losses))
+        np.testing.assert_allclose(errors, np.mean(gaps, axis=0), rtol=1e-6)
+
+    def test_of_the_deterministic_policy(self, rng):
+        actor, critic = DeterministicActor((3, 8, 2), ReLU, 0.0, rng), Critics(1, (5, 16, 1), deepnp.Tanh, 0.0, rng).first
+        actor.network.to(np.float64)
+        critic.to(np.float64)
+        actor.optimizer = deepnp.optim.Adam(actor.network.flat, 0.0)
+        s = rng.normal(size=(6, 3))
+        loss = actor.climb(critic, s)
+        theta, given = actor.network.flat.data.copy(), actor.network.flat.grad.copy()
+
+        def of_parameters(v):
+            actor.network.flat.data[...] = v
+            return -float(critic.predict(np.concatenate([s, actor.network.predict(s)], axis=1)).mean())
+
+        assert loss == pytest.approx(of_parameters(theta))
+        assert relative_error(given, numerical_gradient(of_parameters, theta)) < TOLERANCE
+
+    def test_the_temperature_rises_where_the_policy_is_too_sure(self):
+        for target, rises in ((5.0, True), (-50.0, False)):
+            agent = small(rl.SAC, vectorize(Target, 2), target_entropy=target).learn(1000)
+            assert (agent.log_alpha.data[0] > 0) == rises
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_solves_a_trivial_environment(algorithm, mode):
+    agent = small(algorithm, vectorize(Target, 2, mode)).learn(2000)
+    assert evaluate(agent, Target(), 20).mean() > -0.02
+
+
+def test_value_of_endless_reward_reaches_its_limit(algorithm):
+    """Always truncated, reward 1 a step: Q must be 1/(1 − γ) = 5, not the 3.4 that five steps are worth."""
+    settings = dict(temperature=0.0) if algorithm in (rl.SAC, rl.SACLite) else {}
+    agent = small(algorithm, vectorize(Endless, 2), gamma=0.8, tau=0.05, **settings).learn(3000)
+    q = agent.critics.target(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+    assert q[0] == pytest.approx(5, rel=0.03)
+
+
+def test_termination_stops_the_bootstrap():
+    agent = small(rl.TD3, vectorize(lambda: Counter(limit=1), 2), gamma=0.9).learn(2000)
+    s = np.array([[0.0, 1.0]], np.float32)
+    q = agent.critics.target(s, np.zeros((1, 1), np.float32))
+    assert q[0] == pytest.approx(1, abs=0.1)
+
+
+def test_same_seed_same_bits_whatever_the_threads(algorithm):
+    results = []
+    for threads in (2, 1, 2):
+        deepnp.set_num_threads(threads)
+        results.append(small(algorithm, "Pendulum-v1", warmup=100, update_interval=4).learn(1000).state_dict())
+    for other in results[1:]:
+        for name, array in results[0].items():
+            np.testing.assert_array_equal(array, other[name], err_msg=name)
+
+
+def test_resuming_equals_never_having_stopped(algorithm, tmp_path):
+    settings = dict(num_envs=4, n_step=2, normalize_observations=True, warmup=100, update_interval=8, hidden=(16,))
+    whole = small(algorithm, "deepnp/Walker-v0", **settings).learn(2000)
+    half = small(algorithm, "deepnp/Walker-v0", **settings).learn(1000)
+    half.save(tmp_path / "half.safetensors")
+    resumed = algorithm.load(tmp_path / "half.safetensors", "deepnp/Walker-v0").learn(2000)
+    assert resumed.steps == whole.steps
+    for name, array in whole.state_dict().items():
+        np.testing.assert_array_equal(array, resumed.state_dict()[name], err_msg=name)
+
+
+def test_a_loaded_agent_predicts_without_taking_its_memory(algorithm, tmp_path, rng):
+    agent = small(algorithm, vectorize(Target, 2)).learn(1000)
+    agent.save(tmp_path / "agent.safetensors")
+    loaded = algorithm.load(tmp_path / "agent.safetensors")
+    x = rng.uniform(-1, 1, (10, 1)).astype(np.float32)
+    np.testing.assert_array_equal(loaded.predict(x), agent.predict(x))
+    assert loaded.memory.copies == 0
+    assert (np.abs(agent.predict(x, deterministic=False)) <= 2).all()
+
+
+def test_ornstein_uhlenbeck_noise_has_its_deviation(rng):
+    noise = rl.parts.noise.OrnsteinUhlenbeck(sigma=0.2, theta=0.5, dt=0.1)
+    zero = np.zeros((2000, 1), np.float32)
+    for _ in range(200):
+        last = noise(zero, rng)
+    assert last.std() == pytest.approx(0.2 / np.sqrt(2 * 0.5), rel=0.08)
+    noise.forget(np.arange(2000) < 5)
+    assert not noise.noise[:5].any()
+    agent = small(rl.DDPG, vectorize(Target, 2), noise="ornstein-uhlenbeck", exploration=0.3).learn(2000)
+    assert evaluate(agent, Target(), 20).mean() > -0.02
+
+
+class TestBadInput:
+    def test_discrete_actions(self, algorithm):
+        with pytest.raises(ValueError, match=r"expected continuous actions .* given Discrete\(2\)"):
+            small(algorithm, vectorize(lambda: Target(True), 2))
+
+    def test_unbounded_actions(self, algorithm):
+        env = Target()
+        env.action_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+        with pytest.raises(ValueError, match="expected bounded actions"):
+            small(algorithm, env)
+
+    def test_batch_larger_than_the_memory(self, algorithm):
+        with pytest.raises(ValueError, match="batch_size <= memory, given 64 and 32"):
+            algorithm.Config(batch_size=64, memory=32)
+
+    def test_more_memory_than_there_is(self, algorithm):
+        agent = small(algorithm, vectorize(Target, 2), memory=10**13)
+        with pytest.raises(MemoryError, match=r"needs .* GiB, but only .* GiB are free"):
+            agent.learn(1)
+
+    @pytest.mark.parametrize("broken", ["reward", "observation"])
+    def test_nan_from_the_environment(self, algorithm, broken):
+        agent = small(algorithm, vectorize(lambda: Counter(broken=broken), 2))
+        with pytest.raises(NonFiniteError, match=f"{broken} nan"):
+            agent.learn(100)
+
+    def test_another_algorithm_s_config_and_file(self, algorithm, tmp_path):
+        other = rl.PPO
+        with pytest.raises(TypeError, match=f"expected a {algorithm.__name__}Config, given PPOConfig"):
+            algorithm(Target(), other.Config())
+        other(vectorize(Target, 2), other.Config(num_envs=2)).save(tmp_path / "ppo.safetensors")
+        with pytest.raises(ValueError, match=f"holds a PPO agent, not {algorithm.__name__}"):
+            algorithm.load(tmp_path / "ppo.safetensors")
+
+    def test_another_number_of_copies_than_the_memory_s(self, tmp_path):
+        agent = small(rl.TD3, vectorize(Target, 2)).learn(300)
+        agent.set_env(vectorize(Target, 3))
+        with pytest.raises(ValueError, match=r"expected 2 environment copies.* given 3"):
+            agent.learn(2000)
