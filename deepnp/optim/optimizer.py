@@ -11,15 +11,12 @@ A formula is written twice: plainly, for reading and for CuPy, and as one pass o
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module, get_num_threads, kernel_runs, side_by_side
+from deepnp.backend import array_module, kernel_runs
 from deepnp.parameters import ParameterVector
-
-SPLIT = 1 << 21  # numbers to read from which on two threads are faster than one
 
 
 class Formula(NamedTuple):
@@ -29,17 +26,10 @@ class Formula(NamedTuple):
     kernel: Callable
 
     def __call__(self, vectors: Sequence, constants: tuple[float, ...]) -> None:
-        if not kernel_runs(*vectors):
+        if kernel_runs(*vectors):
+            self.kernel(*vectors, *vectors[0].dtype.type(constants))
+        else:
             self.plain(*vectors, *constants)
-            return
-        size, constants = len(vectors[0]), vectors[0].dtype.type(constants)
-        pieces = get_num_threads() if size * len(vectors) >= SPLIT else 1
-        if pieces == 1:
-            self.kernel(*vectors, *constants)
-            return
-        step = -(-size // pieces) // 1024 * 1024 + 1024  # whole SIMD registers: the bits do not depend on the number of threads
-        parts = [slice(start, start + step) for start in range(0, size, step)]
-        side_by_side(*(partial(self.kernel, *(x[part] for x in vectors), *constants) for part in parts))
 
 
 class Optimizer(ABC):

@@ -210,23 +210,3 @@ def test_adam_without_decay_takes_the_vector_whole():
     optimizer.formula = lambda vectors, constants: calls.append([len(v) for v in vectors])
     optimizer.step()
     assert calls == [[len(optimizer.vector)] * 4]
-
-
-@every
-@pytest.mark.parametrize("threads", [2, 3])
-def test_large_vectors_give_the_same_bits_at_any_number_of_threads(cls, settings, threads, rng, monkeypatch):
-    monkeypatch.setattr("deepnp.optim.optimizer.SPLIT", 1)
-    values, gradients = rng.normal(size=(1, 5003)), rng.normal(size=(3, 5003))
-
-    def result():
-        vector = ParameterVector({"last.weight": Parameter(values.astype(np.float32))})
-        return train(vector, cls(vector, weight_decay=0.1, **settings), gradients)
-
-    before = deepnp.get_num_threads()
-    try:
-        deepnp.set_num_threads(1)
-        one = result()
-        deepnp.set_num_threads(threads)
-        np.testing.assert_array_equal(result(), one)
-    finally:
-        deepnp.set_num_threads(before)
