@@ -14,8 +14,8 @@ AMSGrad (Reddi et al. 2018) divides by the largest v seen, so that the step of a
 
     w ← max(w, v)    θ ← θ − α m̂/(√(w/(1 − β₂ᵗ)) + ε)
 
-Here the maximum is taken before the bias is corrected, as in PyTorch; the thesis (Alg. 11) corrects first, and the maximum of
-the next step must then be taken over w of the step before.
+Here the maximum is taken before the bias is corrected, as in PyTorch. The thesis (Alg. 11) corrects v first and keeps the maximum
+of v̂: its first steps, where the correction is large, then bind all later ones.
 """
 
 from functools import partial
