@@ -128,7 +128,10 @@ def for_all(count, work, run) -> None:
 
 @partial(Kernel, fastmath={"contract", "nnan", "nsz"})
 def scale_row(row, scale, mask):
-    """row·scale + mask, in place -> the largest; a NaN may be skipped there, but stays in the row."""
+    """row·scale + mask, in place -> the largest; a NaN may be skipped there, but stays in the row.
+
+    Kernels of other files hold a copy of this one: see `deepnp.elementary` on editing it.
+    """
     largest = np.float32(-np.inf)
     for j in range(len(row)):
         s = row[j] * scale + mask[j]
