@@ -16,7 +16,7 @@ def heads(rng, queries, keys, dtype=np.float32, d=4):
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_row_without_keys_gives_zero_and_takes_no_gradient(self, op, dtype, rng, kernels):
+def test_a_row_without_keys_gives_zero_and_takes_no_gradient(op, dtype, rng, kernels):
     q, k, v = heads(rng, 5, 6, dtype)
     mask = np.zeros((5, 6))
     mask[2] = -np.inf
@@ -29,7 +29,7 @@ def test_a_row_without_keys_gives_zero_and_takes_no_gradient(self, op, dtype, rn
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_everything_masked(self, op, rng, kernels):
+def test_everything_masked(op, rng, kernels):
     q, k, v = heads(rng, 5, 6)
     y, cache = op.forward(q, k, v, padding_mask(np.ones((2, 6), bool)))
     assert not y.any()
@@ -37,7 +37,7 @@ def test_everything_masked(self, op, rng, kernels):
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_masked_keys_have_no_influence(self, op, rng, kernels):
+def test_masked_keys_have_no_influence(op, rng, kernels):
     q, k, v = heads(rng, 5, 6)
     hidden = np.zeros((2, 6), bool)
     hidden[0, 4:] = True
@@ -52,7 +52,7 @@ def test_masked_keys_have_no_influence(self, op, rng, kernels):
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize(("queries", "keys"), [(6, 6), (4, 7), (7, 4)])
-def test_causal_is_the_triangular_mask(self, op, queries, keys, rng, kernels):
+def test_causal_is_the_triangular_mask(op, queries, keys, rng, kernels):
     q, k, v = heads(rng, queries, keys, np.float64)
     later = np.where(np.arange(keys) > np.arange(queries)[:, None], -np.inf, 0.0)
     (y, cache), (expected, cache_mask) = op.forward(q, k, v, causal=True), op.forward(q, k, v, later)
@@ -63,7 +63,7 @@ def test_causal_is_the_triangular_mask(self, op, queries, keys, rng, kernels):
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_large_scores_do_not_overflow(self, op, rng, kernels):
+def test_large_scores_do_not_overflow(op, rng, kernels):
     q, k, v = heads(rng, 5, 6)
     y, cache = op.forward(q * 1e4, k * 1e4, v)
     assert all(np.isfinite(part).all() for part in (y, *op.backward(np.ones_like(y), cache)))
@@ -72,7 +72,7 @@ def test_large_scores_do_not_overflow(self, op, rng, kernels):
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_nan_is_not_hidden(self, op, rng, kernels):
+def test_nan_is_not_hidden(op, rng, kernels):
     q, k, v = heads(rng, 5, 6)
     q[1, 2, 3] = np.nan
     y, _ = op.forward(q, k, v)
@@ -81,7 +81,7 @@ def test_nan_is_not_hidden(self, op, rng, kernels):
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_gradients_go_where_they_are_told(self, op, rng, kernels):
+def test_gradients_go_where_they_are_told(op, rng, kernels):
     q, k, v = heads(rng, 5, 5)
     y, cache = op.forward(q, k, v)
     dy = rng.normal(size=y.shape).astype(np.float32)
@@ -93,7 +93,7 @@ def test_gradients_go_where_they_are_told(self, op, rng, kernels):
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_gradients_go_into_arrays_that_blas_cannot_write(self, op, rng, kernels):
+def test_gradients_go_into_arrays_that_blas_cannot_write(op, rng, kernels):
     q, k, v = heads(rng, 5, 6)
     y, cache = op.forward(q, k, v)
     out = [np.full(x.swapaxes(-1, -2).shape, np.nan, np.float32).swapaxes(-1, -2) for x in (q, k, v)]
@@ -103,7 +103,7 @@ def test_gradients_go_into_arrays_that_blas_cannot_write(self, op, rng, kernels)
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_a_kernel_does_not_read_past_the_end(self, op, rng, kernels):
+def test_a_kernel_does_not_read_past_the_end(op, rng, kernels):
     q, k, v = heads(rng, 5, 6)
     for arguments in ((q, k[..., :3], v), (q, k, v[..., :4, :]), (q, k[:, :2], v)):
         with pytest.raises(ValueError, match=r"matmul|broadcast"):
@@ -114,7 +114,7 @@ def test_a_kernel_does_not_read_past_the_end(self, op, rng, kernels):
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_kernels_take_views_of_one_projection(self, op, rng):
+def test_kernels_take_views_of_one_projection(op, rng):
     together = rng.normal(size=(2, 5, 3, 3, 4)).astype(np.float32)
     views = together.transpose(2, 0, 3, 1, 4)
     dy = rng.normal(size=(2, 3, 5, 4)).astype(np.float32)
@@ -130,7 +130,7 @@ def test_kernels_take_views_of_one_projection(self, op, rng):
 @pytest.mark.parametrize("mask_shape", [None, (33, 41), (3, 1, 1, 41), (3, 2, 33, 41), (2, 33, 41)])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("block", [8, 16, 100])
-def test_blocks_agree_with_the_whole_matrix(self, mask_shape, causal, block, rng, kernels):
+def test_blocks_agree_with_the_whole_matrix(mask_shape, causal, block, rng, kernels):
     q, k, v = (rng.normal(size=(3, 2, n, 8)) for n in (33, 41, 41))
     mask = None if mask_shape is None else np.where(rng.random(mask_shape) < 0.4, -np.inf, rng.normal(size=mask_shape))
     dy = rng.normal(size=(3, 2, 33, 8))
@@ -145,7 +145,7 @@ def test_blocks_agree_with_the_whole_matrix(self, mask_shape, causal, block, rng
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_blocks_allocate_no_matrix_of_scores(self, causal, rng, kernels):
+def test_blocks_allocate_no_matrix_of_scores(causal, rng, kernels):
     length = 2048
     q, k, v, dy = (rng.normal(size=(1, 1, length, 8)).astype(np.float32) for _ in range(4))
     mask = padding_mask(np.arange(length)[None] > 2000)
