@@ -101,7 +101,7 @@ def _plain_amsgrad(theta, g, m, v, w, alpha, b1, b2, root, eps, l2, decay):
 
 @kernel
 def _step(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
-    one = b1 / b1 if b1 > 0 else b2 / b2  # 1 in the array's own precision
+    one = theta.dtype.type(1)
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
         m[i] = b1 * m[i] + (one - b1) * d

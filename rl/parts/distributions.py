@@ -46,7 +46,7 @@ class DiagonalGaussian:
 
     def log_prob(self, actions: np.ndarray) -> np.ndarray:
         """ln π(a): actions (B, A) -> (B,)."""
-        if kernel_runs(actions, self.mean, self.sigma):
+        if actions.shape == self.mean.shape and kernel_runs(actions, self.mean, self.sigma):
             out = np.empty(len(actions), actions.dtype)
             _log_prob(actions, self.mean, np.atleast_2d(self.sigma), out)
             return out
@@ -55,7 +55,7 @@ class DiagonalGaussian:
 
     def log_prob_backward(self, actions: np.ndarray, dlog_prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """dL/dln π(a) (B,) -> dmean (B, A), dsigma like sigma."""
-        if kernel_runs(actions, self.mean, self.sigma, dlog_prob):
+        if actions.shape == self.mean.shape and kernel_runs(actions, self.mean, self.sigma, dlog_prob):
             dmean, dsigma = np.empty_like(self.mean), np.zeros_like(self.sigma)
             _log_prob_backward(actions, self.mean, np.atleast_2d(self.sigma), dlog_prob, dmean, np.atleast_2d(dsigma))
             return dmean, dsigma

@@ -1,0 +1,63 @@
+"""A peer's off-policy training, timed: run by benchmarks.offpolicy in an interpreter that has the peer.
+
+    python peer_offpolicy.py LIBRARY ALGORITHM ENV THREADS        LIBRARY: sb3, sbx or rltools
+
+256-256 networks, batches of 256, one update a step. Prints one JSON line: environment steps per second.
+"""
+
+import json
+import sys
+import time
+
+import gymnasium
+from gymnasium.wrappers import RescaleAction
+
+WARMUP, STEPS = 500, 1500
+
+
+def stable_baselines(library: str, algorithm: str, env: str, threads: int) -> float:
+    if library == "sb3":
+        import stable_baselines3 as peer
+        import torch
+
+        torch.set_num_threads(threads)
+        device = {"device": "cpu"}
+    else:
+        import sbx as peer
+
+        device = {}
+    settings = dict(learning_starts=100, batch_size=256, policy_kwargs=dict(net_arch=[256, 256]), seed=0, **device)
+    agent = getattr(peer, algorithm)("MlpPolicy", gymnasium.make(env), **settings)
+    agent.learn(WARMUP)
+    start = time.perf_counter()
+    agent.learn(STEPS, reset_num_timesteps=False)
+    return STEPS / (time.perf_counter() - start)
+
+
+def rltools(algorithm: str, env: str) -> float:
+    import rltools as peer
+
+    def make(**settings):
+        made = RescaleAction(gymnasium.make(env, **settings), -1, 1)
+        made.reset(seed=0)
+        return made
+
+    sizes = dict(ACTOR_BATCH_SIZE=256, CRITIC_BATCH_SIZE=256, ACTOR_HIDDEN_DIM=256, CRITIC_HIDDEN_DIM=256)
+    settings = dict(interface_name=f"peer{algorithm}", STEP_LIMIT=20_000, enable_evaluation=False)
+    state = getattr(peer, algorithm)(make, **sizes, **settings).State(0)
+    for _ in range(WARMUP):
+        state.step()
+    start = time.perf_counter()
+    for _ in range(STEPS):
+        state.step()
+    return STEPS / (time.perf_counter() - start)
+
+
+def main() -> None:
+    library, algorithm, env, threads = *sys.argv[1:4], int(sys.argv[4])
+    rate = rltools(algorithm, env) if library == "rltools" else stable_baselines(library, algorithm, env, threads)
+    print(json.dumps({"steps_per_second": rate}))
+
+
+if __name__ == "__main__":
+    main()
