@@ -1,6 +1,7 @@
 """The house stays as it was drawn: imports point one way, files stay short, importing is light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,11 @@ def test_nothing_is_pickled():
     for path in SOURCES:
         names = {a.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import) for a in node.names}
         assert "pickle" not in names, path
+
+
+def test_the_index_of_derivations_names_every_operation_and_its_links_work():
+    page = (ROOT / "docs" / "derivations.md").read_text()
+    links = set(re.findall(r"\]\((?:\.\./)?([^)#]+)\)", page))
+    operations = {str(p.relative_to(ROOT)) for p in (ROOT / "deepnp" / "ops").rglob("*.py") if p.name != "__init__.py"}
+    assert operations <= links
+    assert all((ROOT / link).exists() or (ROOT / "docs" / link).exists() for link in links)
