@@ -6,7 +6,7 @@ An algorithm subclasses `Agent` once, sets `Config`, and implements `_build`, `a
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar
 
@@ -16,7 +16,8 @@ from gymnasium.vector import VectorEnv
 from deepnp import NonFiniteError
 from deepnp.backend import one_blas_thread
 from deepnp.storage import load_tensors, save_tensors
-from rl.parts.environments import EnvLike, Resumable, make_vector
+from rl.parts import goals
+from rl.parts.environments import EnvLike, Resumable, make_vector, space_of
 from rl.parts.normalize import ObservationNormalizer
 from rl.parts.rollout import Collector
 from rl.parts.spaces import SpaceInfo
@@ -60,7 +61,7 @@ class Agent(ABC):
             raise TypeError(f"expected a {self.Config.__name__}, given {type(config).__name__}")
         vector = make_vector(env, config.num_envs)
         config = replace(config, num_envs=vector.num_envs)  # a VectorEnv brings its own number
-        self._begin(SpaceInfo.of(vector.single_observation_space, vector.single_action_space), config, seed)
+        self._begin(space_of(vector), config, seed)
         self.set_env(vector)
 
     def _begin(self, space, config, seed):
@@ -101,7 +102,7 @@ class Agent(ABC):
             If its spaces are not the agent's.
         """
         vector = make_vector(env, self.config.num_envs)
-        self.space.check(SpaceInfo.of(vector.single_observation_space, vector.single_action_space))
+        self.space.check(space_of(vector))
         self.env, self.collector = vector, None
 
     def observe(self, observations: np.ndarray) -> np.ndarray:
@@ -109,12 +110,18 @@ class Agent(ABC):
         flat = self.space.flatten(observations)
         return self.normalizer(flat) if self.normalizer else np.array(flat, np.float32)  # a copy: environments reuse theirs
 
-    def predict(self, observation: np.ndarray, deterministic: bool = True, rng: np.random.Generator | None = None) -> np.ndarray:
+    def predict(
+        self,
+        observation: np.ndarray | Mapping[str, np.ndarray],
+        deterministic: bool = True,
+        rng: np.random.Generator | None = None,
+    ) -> np.ndarray:
         """The action for one observation, or the actions for a batch of them, as the environment takes them.
 
         Parameters
         ----------
         observation : array, the space's shape or (B, that shape)
+            Or, of a goal environment, a Dict of such arrays.
         deterministic : bool
             The most probable action; otherwise a draw.
         rng : numpy.random.Generator, optional
@@ -125,7 +132,7 @@ class Agent(ABC):
         ValueError
             If the shape is wrong or a value is not finite.
         """
-        observation = np.asarray(observation)
+        observation = goals.flat(observation) if self.space.goal and isinstance(observation, Mapping) else np.asarray(observation)
         shape = self.space.observation_shape
         single = observation.shape == shape
         batch = observation[None] if single else observation

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.agent import Agent, spawn_rngs
-from rl.off_policy.experience import OffPolicyConfig, gather_and_learn
+from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_memory
 from rl.parts.actors import DeterministicActor
 from rl.parts.config import setting
 from rl.parts.critics import Critics
 from rl.parts.noise import OrnsteinUhlenbeck, gaussian
-from rl.parts.replay import Batch, ReplayMemory
+from rl.parts.replay import Batch
 from rl.parts.state import join, part
 
 
@@ -52,7 +52,7 @@ class DDPG(Agent):
         self.actor = DeterministicActor((space.observations, *c.hidden, space.actions), activation, c.lr, rng)
         sizes = space.observations + space.actions, *c.hidden, 1
         self.critics = Critics(self.critic_count, sizes, activation, c.lr, rng)
-        self.memory = ReplayMemory(c.memory, space.observations, space.actions)
+        self.memory = make_memory(space, c)
         self.noise = OrnsteinUhlenbeck(c.exploration)
 
     def act(self, observations, rng):
@@ -66,17 +66,17 @@ class DDPG(Agent):
         return self.noise(self.actor.network.predict(observations), rng)
 
     def iterate(self, progress):
-        return gather_and_learn(self)
+        return gather_and_learn(self, progress)
 
     def update(self, batch: Batch) -> dict[str, float]:
         """One gradient step of the critic and of the policy; the targets move."""
         s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
         y = batch.rewards + batch.discounts * self.critics.target(s_next, self.actor.target.predict(s_next))
-        critic_loss, errors = self.critics.descend(s, batch.actions, y, batch.weights)
+        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights)
         policy_loss = self.actor.climb(self.critics.first, s)
         self.actor.follow(self.config.tau)
         self.critics.follow(self.config.tau)
-        return {"critic_loss": critic_loss, "td_error": float(errors.mean()), "policy_loss": policy_loss}
+        return {"critic_loss": critic_loss, "td_error": float(batch.errors.mean()), "policy_loss": policy_loss}
 
     def state_dict(self):
         return join({name: thing.state_dict() for name, thing in self._parts().items()})

@@ -3,7 +3,8 @@
 repeat
     a ← random for the first steps, then the policy's exploring action; step; remember (s, a, r, s′, terminated)
     every `update_interval` steps: `updates` times
-        learn from a batch drawn from the memory
+        learn from a batch drawn from the memory: uniform, or by priority (prioritized.py); with the newest transitions
+        besides (combined replay, Zhang & Sutton 2017); with goals in hindsight (hindsight.py)
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,12 @@ import numpy as np
 
 from rl.agent import Agent
 from rl.parts.config import check_config, setting
+from rl.parts.episodes import Episodes
+from rl.parts.hindsight import REWARDS, STRATEGIES, Hindsight
+from rl.parts.prioritized import Priorities
 from rl.parts.replay import Batch, ReplayMemory
 from rl.parts.rollout import EpisodeStatistics
+from rl.parts.spaces import SpaceInfo
 
 STEPS_PER_REPORT = 1000
 
@@ -33,6 +38,16 @@ class OffPolicyConfig:
     update_interval: int = setting(1, "environment steps between updates", 1)
     updates: int = setting(1, "gradient steps of an update", 1)
     n_step: int = setting(1, "steps of the return before it bootstraps", 1)
+    priority_exponent: float = setting(0.0, "how much errors decide what is replayed, α of prioritised replay; 0: nothing", 0, 1)
+    priority_offset: float = setting(0.1, "what is added to the errors, ε", 1e-6)
+    importance_exponent: float = setting(0.5, "how much weights undo that at the start, β; it rises to 1 at the end", 0, 1)
+    newest: int = setting(0, "newest transitions of each environment that every batch gets besides, k of combined replay", 0)
+    hindsight: str | None = setting(None, "where goals in hindsight come from; None: no goals", choices=STRATEGIES)
+    hindsight_k: int = setting(4, "transitions with a goal in hindsight for each with its own, k", 0)
+    hindsight_reward: str = setting("environment", "what rewards in hindsight are", choices=REWARDS)
+    goal_tolerance: float = setting(0.05, "distance that counts as reached, ε of the binary reward", 0)
+    shaping_keep: float = setting(0.0, "share of the old distance in the shaped reward, λ", 0, 1)
+    shaping_power: float = setting(1.0, "power of the distances in the shaped reward, p", 1e-6)
     hidden: tuple[int, ...] = setting((256, 256), "widths of all networks' hidden layers")
     activation: str = setting("relu", "between the layers", choices=("relu", "tanh"))
     normalize_observations: bool = setting(False, "running normalisation of what the networks see; the memory keeps the raw ones")
@@ -54,12 +69,28 @@ class OffPolicy(Protocol):
     def update(self, batch: Batch) -> dict[str, float]: ...
 
 
-def gather_and_learn(agent: Agent, steps: int = STEPS_PER_REPORT) -> dict[str, float]:
+def make_memory(space: SpaceInfo, config: Any) -> ReplayMemory:
+    """The replay memory that the settings ask for.
+
+    Raises
+    ------
+    ValueError
+        For an environment with goals and settings without hindsight, or the reverse.
+    """
+    if bool(space.goal) != (config.hindsight is not None):
+        given = f"an environment with{'' if space.goal else 'out'} goals and hindsight {config.hindsight!r}"
+        raise ValueError(f"expected hindsight (one of {STRATEGIES}) if and only if the environment has goals, given {given}")
+    priorities = Priorities(config.priority_exponent, config.priority_offset) if config.priority_exponent else None
+    return ReplayMemory(config.memory, space.observations, space.actions, priorities, Episodes() if space.goal else None)
+
+
+def gather_and_learn(agent: Agent, progress: float, steps: int = STEPS_PER_REPORT) -> dict[str, float]:
     """About `steps` environment steps with the updates that are due; returns the means of what happened."""
-    c, space, rngs = agent.config, agent.space, agent.rngs
+    c, space, rngs, memory = agent.config, agent.space, agent.rngs, agent.memory
     copies = agent.env.num_envs
     statistics, metrics = EpisodeStatistics(), []
-    agent.memory.prepare(copies)
+    memory.prepare(copies)
+    memory.cut(agent.collector.lengths == 0)
     for _ in range(-(-steps // copies)):
         raw = np.array(space.flatten(agent.collector.observations), np.float32)  # a copy: environments reuse theirs
         if agent.normalizer:
@@ -72,13 +103,33 @@ def gather_and_learn(agent: Agent, steps: int = STEPS_PER_REPORT) -> dict[str, f
         following = np.array(space.flatten(agent.collector.observations), np.float32)
         for n, observation in step.final.items():
             following[n] = observation.ravel()
-        agent.memory.add(raw, actions, step.rewards, following, step.terminated, step.truncated, step.alive)
+        memory.add(raw, actions, step.rewards, following, step.terminated, step.truncated, step.alive)
         before, agent.steps = agent.steps, agent.steps + copies
         due = agent.steps // c.update_interval - max(before, c.warmup) // c.update_interval
-        for _ in range(max(due, 0) * c.updates if len(agent.memory) >= c.batch_size else 0):
-            rows = agent.memory.draw(c.batch_size, rngs["replay"])
-            metrics.append(agent.update(agent.memory.batch(rows, c.gamma, c.n_step)))
+        for _ in range(max(due, 0) * c.updates if len(memory) >= c.batch_size else 0):
+            batch = draw_batch(agent, progress)
+            metrics.append(agent.update(batch))
+            if memory.priorities is not None:
+                memory.priorities.update(batch.rows, batch.errors)
     agent.iterations += 1
     names = dict.fromkeys(name for m in metrics for name in m)  # a delayed policy reports every other time
     means = {name: float(np.mean([m[name] for m in metrics if name in m])) for name in names}
     return {"steps": agent.steps, **statistics.means(), **means}
+
+
+def draw_batch(agent: Agent, progress: float) -> Batch:
+    """A batch as the settings want it: all transitions alike or by priority, with the newest besides, with goals in hindsight."""
+    c, space, memory, rng = agent.config, agent.space, agent.memory, agent.rngs["replay"]
+    if memory.priorities is None:
+        rows, weights = memory.draw(c.batch_size, rng), None
+    else:
+        rows = memory.priorities.draw(c.batch_size, rng)
+        weights = memory.priorities.weights(rows, c.importance_exponent + progress * (1 - c.importance_exponent))
+    if c.newest:  # nothing chose them by chance: they count fully
+        rows = np.concatenate([rows, memory.newest(c.newest)])
+        weights = None if weights is None else np.concatenate([weights, np.ones(len(rows) - len(weights), np.float32)])
+    if c.hindsight is None:
+        return memory.batch(rows, c.gamma, c.n_step, weights)
+    rewards = c.hindsight_reward, c.goal_tolerance, c.shaping_keep, c.shaping_power
+    hindsight = Hindsight(space.goal, c.hindsight, c.hindsight_k, *rewards)
+    return hindsight.batch(memory, rows, c.gamma, c.n_step, weights, agent.env, rng)

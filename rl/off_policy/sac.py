@@ -20,14 +20,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepnp import NonFiniteError, Parameter, ParameterVector
+from deepnp.backend import side_by_side
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent, spawn_rngs
-from rl.off_policy.experience import OffPolicyConfig, gather_and_learn
+from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_memory
 from rl.parts.actors import SquashedGaussianPolicy
 from rl.parts.config import setting
 from rl.parts.critics import Critics
-from rl.parts.replay import Batch, ReplayMemory
+from rl.parts.replay import Batch
 from rl.parts.state import join, part
 
 
@@ -65,7 +66,7 @@ class SAC(Agent):
         self.log_alpha = Parameter(np.full(1, math.log(start) if start else -np.inf, np.float32))
         self.alpha_optimizer = None if fixed else Adam(ParameterVector({"log_alpha": self.log_alpha}), config.lr)
         self.target_entropy = -float(space.actions) if config.target_entropy is None else config.target_entropy
-        self.memory = ReplayMemory(config.memory, space.observations, space.actions)
+        self.memory = make_memory(space, config)
 
     def act(self, observations, rng):
         return self.policy.predict(observations)[0] if rng is None else self.policy.draw(observations, rng)[0]
@@ -73,17 +74,20 @@ class SAC(Agent):
     explore = act
 
     def iterate(self, progress):
-        return gather_and_learn(self)
+        return gather_and_learn(self, progress)
 
     def update(self, batch: Batch) -> dict[str, float]:
         """One gradient step of everything: Algorithm 13, lines 19–38."""
         s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
-        alpha, rng = math.exp(float(self.log_alpha.data[0])), self.rngs["noise"]
+        alpha, shape = math.exp(float(self.log_alpha.data[0])), batch.actions.shape
+        noise_next, noise = (self.rngs["noise"].standard_normal(shape, np.float32) for _ in range(2))
+        (a_next, log_prob_next), (a, log_prob) = side_by_side(  # the policy stays as it is until its own step
+            lambda: self.policy.predict(s_next, noise_next), lambda: self.policy.forward(s, noise)
+        )
         # The critics.
-        y = batch.rewards + batch.discounts * self.next_value(s_next, alpha)
-        critic_loss, errors = self.critics.descend(s, batch.actions, y, batch.weights)
+        y = batch.rewards + batch.discounts * self.next_value(s_next, a_next, log_prob_next, alpha)
+        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights)
         # The policy.
-        a, log_prob = self.policy.forward(s, rng.standard_normal((len(s), self.space.actions), np.float32))
         q, dq_da = self.critics.climb(s, a, dvalue=-1 / len(s))  # of −(1/B) Σ min Q
         policy_loss = float((np.float32(alpha) * log_prob - q).mean())
         if not math.isfinite(policy_loss):
@@ -102,12 +106,11 @@ class SAC(Agent):
             "q": float(q.mean()),
             "entropy": -float(log_prob.mean()),
             "alpha": alpha,
-            "td_error": float(errors.mean()),
+            "td_error": float(batch.errors.mean()),
         }
 
-    def next_value(self, observations: np.ndarray, alpha: float) -> np.ndarray:
-        """The soft value min_i Q̄_i(s′, ã′) − α ln π(ã′|s′) of a drawn action: (B,)."""
-        actions, log_prob = self.policy.draw(observations, self.rngs["noise"])
+    def next_value(self, observations, actions, log_prob, alpha: float) -> np.ndarray:
+        """The soft value min_i Q̄_i(s′, ã′) − α ln π(ã′|s′) of drawn actions: (B,)."""
         return self.critics.target(observations, actions) - np.float32(alpha) * log_prob
 
     def state_dict(self):

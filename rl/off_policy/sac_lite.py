@@ -20,7 +20,6 @@ class SACLite(SAC):
 
     Config = SACLiteConfig
 
-    def next_value(self, observations, alpha):
-        """min_i Q̄_i(s′, ã′) of a drawn action: (B,)."""
-        actions, _ = self.policy.draw(observations, self.rngs["noise"])
+    def next_value(self, observations, actions, log_prob, alpha):
+        """min_i Q̄_i(s′, ã′) of drawn actions: (B,)."""
         return self.critics.target(observations, actions)

@@ -19,12 +19,12 @@ import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.agent import Agent, spawn_rngs
-from rl.off_policy.experience import OffPolicyConfig, gather_and_learn
+from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_memory
 from rl.parts.actors import DeterministicActor
 from rl.parts.config import setting
 from rl.parts.critics import Critics
 from rl.parts.noise import gaussian
-from rl.parts.replay import Batch, ReplayMemory
+from rl.parts.replay import Batch
 from rl.parts.state import join, part
 
 
@@ -56,7 +56,7 @@ class TD3(Agent):
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
         self.actor = DeterministicActor((space.observations, *c.hidden, space.actions), activation, c.lr, rng)
         self.critics = Critics(2, (space.observations + space.actions, *c.hidden, 1), activation, c.lr, rng)
-        self.memory = ReplayMemory(c.memory, space.observations, space.actions)
+        self.memory = make_memory(space, c)
         self.critic_updates = 0
 
     def act(self, observations, rng):
@@ -66,7 +66,7 @@ class TD3(Agent):
     explore = act
 
     def iterate(self, progress):
-        return gather_and_learn(self)
+        return gather_and_learn(self, progress)
 
     def update(self, batch: Batch) -> dict[str, float]:
         """One gradient step of the critics; every `delay`-th time of the policy too, and the targets move."""
@@ -75,8 +75,8 @@ class TD3(Agent):
         noise = np.clip(c.smoothing * rng.standard_normal(batch.actions.shape, np.float32), -c.smoothing_clip, c.smoothing_clip)
         a_next = np.clip(self.actor.target.predict(s_next) + noise.astype(np.float32), np.float32(-1), np.float32(1))
         y = batch.rewards + batch.discounts * self.critics.target(s_next, a_next)
-        critic_loss, errors = self.critics.descend(s, batch.actions, y, batch.weights)
-        metrics = {"critic_loss": critic_loss, "td_error": float(errors.mean())}
+        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights)
+        metrics = {"critic_loss": critic_loss, "td_error": float(batch.errors.mean())}
         self.critic_updates += 1
         if self.critic_updates % c.delay == 0:
             metrics |= {"policy_loss": self.actor.climb(self.critics.first, s)}

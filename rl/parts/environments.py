@@ -1,4 +1,4 @@
-"""Environments as learners take them: an id, an `Env` or a `VectorEnv`, always stepped as a `VectorEnv`."""
+"""Environments as learners take them: an id, an `Env` or a `VectorEnv`, always stepped as a `VectorEnv` with flat observations."""
 
 import inspect
 from typing import Protocol, runtime_checkable
@@ -6,6 +6,9 @@ from typing import Protocol, runtime_checkable
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from rl.parts.goals import GoalVector, ResumableGoalVector, has_goals
+from rl.parts.spaces import SpaceInfo
 
 EnvLike = str | gymnasium.Env | VectorEnv
 
@@ -23,12 +26,32 @@ def make_vector(env: EnvLike, num_envs: int = 1) -> VectorEnv:
     """A vector environment from an id (`num_envs` copies), an Env (one copy) or a VectorEnv (as it is).
 
     An id with a native vector form gets that; any other is stepped copy by copy. Autoreset is SAME_STEP where we choose.
+    The Dict observations of a goal environment become flat, see `GoalVector`.
 
     Raises
     ------
     ValueError
         For an unknown id, or something that is no environment.
     """
+    vector = _make_vector(env, num_envs)
+    if not has_goals(vector.single_observation_space):
+        return vector
+    return ResumableGoalVector(vector) if isinstance(vector, Resumable) else GoalVector(vector)
+
+
+def space_of(env: VectorEnv) -> SpaceInfo:
+    """What an agent needs to know of the spaces of a `make_vector`.
+
+    Raises
+    ------
+    ValueError
+        For spaces that no agent here can handle.
+    """
+    goal = env.goal if isinstance(env, GoalVector) else 0
+    return SpaceInfo.of(env.single_observation_space, env.single_action_space, goal)
+
+
+def _make_vector(env, num_envs):
     if isinstance(env, VectorEnv):
         if autoreset_mode(env) is AutoresetMode.DISABLED:
             raise ValueError("expected a vector environment with autoreset mode NEXT_STEP or SAME_STEP in its metadata")

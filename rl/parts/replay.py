@@ -7,9 +7,14 @@ Shapes: N copies, L slots each, B rows of a batch, O observation, A action dimen
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from rl.parts.episodes import Episodes
+from rl.parts.prioritized import Priorities
+from rl.parts.state import join, part
 
 
 @dataclass
@@ -30,6 +35,8 @@ class Batch:
         Importance of each row in the loss; ones without priorities.
     rows : array (B,) of int
         Where they lie in the memory.
+    errors : array (B,), optional
+        How far each row's value was off, |δ|: filled in by the update that learned from it.
     """
 
     observations: np.ndarray
@@ -39,6 +46,7 @@ class Batch:
     discounts: np.ndarray
     weights: np.ndarray
     rows: np.ndarray
+    errors: np.ndarray | None = None
 
 
 class ReplayMemory:
@@ -50,12 +58,24 @@ class ReplayMemory:
         Transitions in all; every copy gets the same share, rounded up.
     observations, actions : int
         O and A.
+    priorities : Priorities, optional
+        Kept for each row, for draws that are not uniform.
+    episodes : Episodes, optional
+        Kept for each row, for hindsight.
     """
 
     FIELDS = ("observations", "next_observations", "actions", "rewards", "terminated", "truncated")
 
-    def __init__(self, capacity: int, observations: int, actions: int):
+    def __init__(
+        self,
+        capacity: int,
+        observations: int,
+        actions: int,
+        priorities: Priorities | None = None,
+        episodes: Episodes | None = None,
+    ):
         self.capacity, self.sizes_of_rows = capacity, (observations, actions)
+        self.priorities, self.episodes = priorities, episodes
         self.copies = self.slots = 0
         self._loaded: dict[str, np.ndarray] = {}  # a state that waits for `prepare`
 
@@ -73,9 +93,16 @@ class ReplayMemory:
             raise ValueError(f"expected {self.copies} environment copies, as the replay memory was made for, given {copies}")
         if self.copies:
             return
-        check_memory(self.bytes_needed(self.capacity, *self.sizes_of_rows, copies), f"a replay memory of {self.capacity:,}")
-        self.copies, self.slots = copies, -(-self.capacity // copies)
+        self.slots = -(-self.capacity // copies)
         rows, (observations, actions) = copies * self.slots, self.sizes_of_rows
+        extras = sum(extra.BYTES_PER_ROW for _, extra in self._extras())
+        needed = self.bytes_needed(self.capacity, *self.sizes_of_rows, copies) + rows * extras
+        check_memory(needed, f"a replay memory of {self.capacity:,}")
+        self.copies = copies
+        if self.priorities is not None:
+            self.priorities.prepare(rows)
+        if self.episodes is not None:
+            self.episodes.prepare(copies, self.slots)
         self.observations = np.zeros((rows, observations), np.float32)
         self.next_observations = np.zeros((rows, observations), np.float32)
         self.actions = np.zeros((rows, actions), np.float32)
@@ -103,7 +130,23 @@ class ReplayMemory:
             getattr(self, name)[rows] = values[copies]
         self.heads[copies] = (self.heads[copies] + 1) % self.slots
         self.sizes[copies] = np.minimum(self.sizes[copies] + 1, self.slots)
+        if self.priorities is not None:
+            self.priorities.insert(rows)
+        if self.episodes is not None:
+            self.episodes.add(rows, self.terminated[rows] | self.truncated[rows])
         return rows
+
+    def cut(self, copies: np.ndarray) -> None:
+        """The next step of these copies, a mask (N,), begins an episode: whatever went on is truncated.
+
+        An environment that was exchanged, or whose situation was not saved, never says that its episode ended.
+        """
+        copies = np.flatnonzero(copies & (self.sizes > 0))
+        newest = copies * self.slots + (self.heads[copies] - 1) % self.slots
+        newest = newest[~(self.terminated[newest] | self.truncated[newest])]
+        self.truncated[newest] = True
+        if self.episodes is not None:
+            self.episodes.close(newest)
 
     def draw(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """Rows (size,), each with the same probability."""
@@ -121,19 +164,37 @@ class ReplayMemory:
         rows = np.arange(self.copies)[:, None] * self.slots + slots
         return rows[ages <= self.sizes[:, None]]
 
-    def batch(self, rows: np.ndarray, gamma: float, n_step: int = 1, weights: np.ndarray | None = None) -> Batch:
-        """The transitions of some rows (B,), with returns over `n_step` steps."""
-        last, rewards, discounts = rows, self.rewards.take(rows), np.full(len(rows), gamma, np.float32)
+    def batch(
+        self,
+        rows: np.ndarray,
+        gamma: float,
+        n_step: int = 1,
+        weights: np.ndarray | None = None,
+        outcomes: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
+    ) -> Batch:
+        """The transitions of some rows (B,), with returns over `n_step` steps.
+
+        `outcomes` tells the rewards (B,) of one step from each row, and whether it terminated (B,), where what was remembered
+        is not what counts.
+        """
+        outcomes = self._outcomes if outcomes is None else outcomes
+        last, discounts, (rewards, terminated) = rows, np.full(len(rows), gamma, np.float32), outcomes(rows)
         for _ in range(n_step - 1):
             following, go_on = self._successors(last)
-            rewards += np.where(go_on, discounts * self.rewards[following], 0)
+            go_on &= ~terminated
+            reward, ends = outcomes(following)
+            rewards += np.where(go_on, discounts * reward, 0)
             discounts = np.where(go_on, discounts * np.float32(gamma), discounts)
+            terminated = np.where(go_on, ends, terminated)
             last = np.where(go_on, following, last)
-        discounts = np.where(self.terminated.take(last), np.float32(0), discounts)
+        discounts = np.where(terminated, np.float32(0), discounts)
         next_observations = self.next_observations.take(last, axis=0)
         weights = np.ones(len(rows), np.float32) if weights is None else weights
         start = self.observations.take(rows, axis=0), self.actions.take(rows, axis=0)
         return Batch(*start, rewards, next_observations, discounts, weights, rows)
+
+    def _outcomes(self, rows):
+        return self.rewards.take(rows), self.terminated.take(rows)
 
     def _successors(self, rows):
         """The row after each, and whether it belongs to the same episode and was written."""
@@ -148,7 +209,8 @@ class ReplayMemory:
         if not self.copies:
             return self._loaded
         filled = self._filled()
-        return {name: getattr(self, name)[filled] for name in self.FIELDS} | {"heads": self.heads, "sizes": self.sizes}
+        own = {name: getattr(self, name)[filled] for name in self.FIELDS} | {"heads": self.heads, "sizes": self.sizes}
+        return own | join({name: extra.state_dict(filled) for name, extra in self._extras()})
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Restore a `state_dict()` of a memory of the same capacity; before `prepare`, it is kept until then."""
@@ -165,6 +227,12 @@ class ReplayMemory:
         filled = self._filled()
         for name in self.FIELDS:
             getattr(self, name)[filled] = state[name]
+        for name, extra in self._extras():
+            extra.load_state_dict(part(state, name), filled)
+
+    def _extras(self):
+        extras = {"priorities": self.priorities, "episodes": self.episodes}
+        return [(name, extra) for name, extra in extras.items() if extra is not None]
 
     def _filled(self):
         return (np.arange(self.slots) < self.sizes[:, None]).ravel()

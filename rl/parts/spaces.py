@@ -29,6 +29,8 @@ class SpaceInfo:
         Bounds of each action dimension; None where the space is unbounded.
     action_shape : tuple of int
         Of one action as the environment wants it.
+    goal : int
+        Size G of a goal: observations end in the desired and the achieved one. 0 without goals.
     """
 
     observation_shape: tuple[int, ...]
@@ -38,10 +40,11 @@ class SpaceInfo:
     low: tuple[float, ...] | None = None
     high: tuple[float, ...] | None = None
     action_shape: tuple[int, ...] = ()
+    goal: int = 0
 
     @classmethod
-    def of(cls, observation_space: spaces.Space, action_space: spaces.Space) -> "SpaceInfo":
-        """Read a single environment's spaces.
+    def of(cls, observation_space: spaces.Space, action_space: spaces.Space, goal: int = 0) -> "SpaceInfo":
+        """Read a single environment's spaces; `goal` is the size of its goals.
 
         Raises
         ------
@@ -52,17 +55,17 @@ class SpaceInfo:
             raise ValueError(f"expected a Box of observations (flatten others with a Gymnasium wrapper), given {observation_space}")
         shape = tuple(observation_space.shape)
         if isinstance(action_space, spaces.Discrete):
-            return cls(shape, int(action_space.n), True, int(action_space.start))
+            return cls(shape, int(action_space.n), True, int(action_space.start), goal=goal)
         if not isinstance(action_space, spaces.Box) or action_space.dtype.kind != "f":
             raise ValueError(f"expected actions in a Box of floats or a Discrete space, given {action_space}")
         finite = np.isfinite([action_space.low, action_space.high])
         size = math.prod(action_space.shape)
         if finite.all():
             low, high = (tuple(map(float, bound.ravel())) for bound in (action_space.low, action_space.high))
-            return cls(shape, size, False, 0, low, high, tuple(action_space.shape))
+            return cls(shape, size, False, 0, low, high, tuple(action_space.shape), goal)
         if finite.any():
             raise ValueError(f"expected action bounds that are all finite or all infinite, given {action_space}")
-        return cls(shape, size, False, action_shape=tuple(action_space.shape))
+        return cls(shape, size, False, action_shape=tuple(action_space.shape), goal=goal)
 
     @property
     def observations(self) -> int:

@@ -66,5 +66,57 @@ class Counter(gymnasium.Env):
         return np.array([np.nan if bad else self.count, self.episode], np.float32)
 
 
+class Reach(gymnasium.Env):
+    """A point that moves up to 0.05 along each axis in a step, and a goal that a random walk hardly ever meets.
+
+    The reward is −[|goal − point| > 0.05]; episodes are truncated after `limit` steps, or terminated at the goal if asked.
+    """
+
+    def __init__(self, limit: int = 40, terminates: bool = False):
+        parts = {name: spaces.Box(-4, 4, (2,), np.float32) for name in ("achieved_goal", "desired_goal", "observation")}
+        self.observation_space, self.action_space = spaces.Dict(parts), spaces.Box(-1, 1, (2,), np.float32)
+        self.limit, self.terminates, self.seed, self.episode = limit, terminates, 0, 0
+
+    def reset(self, *, seed=None, options=None):
+        self.seed, self.episode = (self.seed, self.episode + 1) if seed is None else (seed, 0)
+        rng = np.random.default_rng((self.seed, self.episode))
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 1.2)
+        self.goal = np.float32([distance * np.cos(angle), distance * np.sin(angle)])
+        self.point, self.count = np.zeros(2, np.float32), 0
+        return self._observe(), {}
+
+    def step(self, action):
+        self.point = self.point + np.float32(0.05) * action
+        self.count += 1
+        reward = self.compute_reward(self.point, self.goal, {})
+        done = self.compute_terminated(self.point, self.goal, {})
+        return self._observe(), float(reward), done, self.count >= self.limit, {"is_success": float(reward == 0)}
+
+    def compute_reward(self, achieved_goal, desired_goal, info):
+        return -(np.linalg.norm(achieved_goal - desired_goal, axis=-1) > 0.05).astype(np.float32)
+
+    def compute_terminated(self, achieved_goal, desired_goal, info):
+        return self.terminates and bool(np.linalg.norm(achieved_goal - desired_goal) <= 0.05)
+
+    def _observe(self):
+        return {"observation": self.point.copy(), "achieved_goal": self.point.copy(), "desired_goal": self.goal}
+
+
+class ResumableReach(SyncVectorEnv):
+    """Several of `Reach`, whose situation can be saved."""
+
+    def __init__(self, copies: int):
+        super().__init__([Reach] * copies, autoreset_mode=AutoresetMode.SAME_STEP)
+
+    def state(self):
+        names = "point", "goal", "count", "seed", "episode"
+        return {name: np.array([getattr(env, name) for env in self.envs]) for name in names}
+
+    def set_state(self, state):
+        for n, env in enumerate(self.envs):
+            for name, values in state.items():
+                setattr(env, name, values[n].copy())
+
+
 def vectorize(make, copies: int, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> SyncVectorEnv:
     return SyncVectorEnv([make] * copies, autoreset_mode=mode)

@@ -1,0 +1,123 @@
+"""Environments with goals, after Gymnasium-Robotics: Dict observations, and a reward that can be asked for any goal.
+
+    observation, achieved_goal, desired_goal            three vectors, the goals of one size G
+    compute_reward(achieved, desired, info)             for rows of goals (B, G) -> (B,)
+    compute_terminated(achieved, desired, info)         optional, for one pair of goals (G,) -> bool
+
+Learners take them flat: [observation, desired goal, achieved goal], so nothing else has to know of Dicts.
+
+Shapes: N environments, B rows, G goal.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+
+KEYS = "observation", "desired_goal", "achieved_goal"  # as they are laid side by side
+
+
+@runtime_checkable
+class Rewarding(Protocol):
+    """What hindsight needs of an environment."""
+
+    def compute_reward(self, achieved_goal, desired_goal, info): ...
+
+
+@runtime_checkable
+class Terminating(Protocol):
+    """An environment whose episodes may end at the goal."""
+
+    def compute_terminated(self, achieved_goal, desired_goal, info): ...
+
+
+def has_goals(space: spaces.Space) -> bool:
+    """Whether a single environment's observations are those of a goal environment."""
+    return isinstance(space, spaces.Dict) and set(space.spaces) == set(KEYS)
+
+
+def flat(observation: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A Dict observation, or a batch of them, as one float32 array (…, O)."""
+    if set(observation) != set(KEYS):
+        raise ValueError(f"expected an observation with {sorted(KEYS)}, given {sorted(observation)}")
+    return np.concatenate([np.asarray(observation[key], np.float32) for key in KEYS], axis=-1)
+
+
+class GoalVector(VectorWrapper):
+    """A goal environment with flat observations.
+
+    Parameters
+    ----------
+    env : VectorEnv
+        With goals.
+
+    Raises
+    ------
+    ValueError
+        If the parts are not vectors, the goals differ in size, or there is no `compute_reward` in reach.
+    """
+
+    def __init__(self, env: VectorEnv):
+        super().__init__(env)
+        parts = [env.single_observation_space[key] for key in KEYS]
+        if not all(isinstance(part, spaces.Box) and len(part.shape) == 1 for part in parts):
+            raise ValueError(f"expected a goal environment's parts to be vectors, given {env.single_observation_space}")
+        if parts[1].shape != parts[2].shape:
+            raise ValueError(f"expected goals of one size, given desired {parts[1].shape} and achieved {parts[2].shape}")
+        self.goal = parts[1].shape[0]
+        low, high = (np.concatenate([getattr(part, bound) for part in parts]).astype(np.float32) for bound in ("low", "high"))
+        self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+        inner = env.unwrapped
+        self._single = inner.envs[0].unwrapped if isinstance(inner, SyncVectorEnv) else inner
+        if not isinstance(self._single, Rewarding):
+            what = "compute_reward(achieved_goal, desired_goal, info)"
+            raise ValueError(f"expected {what} of a goal environment, but {self._single} has none")
+
+    def reset(self, *, seed=None, options=None):
+        observations, infos = self.env.reset(seed=seed, options=options)
+        return flat(observations), infos
+
+    def step(self, actions):
+        observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        final = infos.get("final_obs")
+        if isinstance(final, dict):
+            infos = {**infos, "final_obs": flat(final)}
+        elif final is not None:
+            rows = np.full(self.num_envs, None, object)
+            for n, observation in enumerate(final):
+                rows[n] = None if observation is None else flat(observation)
+            infos = {**infos, "final_obs": rows}
+        return flat(observations), rewards, terminated, truncated, infos
+
+    def rewards(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """The environment's rewards (B,) for goals (B, G). Its `info` is empty."""
+        if not len(achieved):
+            return np.zeros(0)
+        rewards = np.asarray(self._single.compute_reward(achieved, desired, {}))
+        if rewards.shape != (len(achieved),):
+            raise ValueError(f"expected compute_reward to return shape ({len(achieved)},) for as many goals, given {rewards.shape}")
+        return rewards
+
+    @property
+    def goals_terminate(self) -> bool:
+        """Whether termination depends on the goal; otherwise what happened counts for every goal."""
+        return isinstance(self._single, Terminating)
+
+    def terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        """Whether these goals (B, G) end an episode: (B,). Asked pair by pair, for the convention knows no rows here."""
+        told = (self._single.compute_terminated(*pair, {}) for pair in zip(achieved, desired, strict=True))
+        return np.fromiter(told, bool, len(achieved))
+
+
+class ResumableGoalVector(GoalVector):
+    """A goal environment whose situation can be saved."""
+
+    def state(self) -> dict:
+        return self.env.state()
+
+    def set_state(self, state: dict) -> None:
+        self.env.set_state(state)
