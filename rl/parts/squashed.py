@@ -17,7 +17,8 @@ import math
 
 import numpy as np
 
-from deepnp.backend import kernel, kernel_runs
+from deepnp import elementary
+from deepnp.backend import kernel, kernel_runs, ordered_kernel
 from deepnp.ops.activation import softplus
 
 LOG_SIGMA_MIN, LOG_SIGMA_MAX = -20.0, 2.0
@@ -25,6 +26,10 @@ LOG_SIGMA_MIN, LOG_SIGMA_MAX = -20.0, 2.0
 
 def forward(mean, log_sigma, noise):
     """mean, log_sigma, noise (B, A) -> (actions (B, A), log_prob (B,)), cache."""
+    if mean.dtype == np.float32 and mean.shape == log_sigma.shape == noise.shape and kernel_runs(mean, log_sigma, noise):
+        sigma, actions, log_prob = np.empty_like(mean), np.empty_like(mean), np.empty(len(mean), np.float32)
+        _forward(mean, log_sigma, noise, sigma, actions, log_prob)
+        return (actions, log_prob), (log_sigma, sigma, noise, actions)
     held = np.clip(log_sigma, LOG_SIGMA_MIN, LOG_SIGMA_MAX)
     sigma = np.exp(held)
     u = mean + sigma * noise
@@ -44,6 +49,22 @@ def backward(dy, cache):
     du = dactions * (1 - actions * actions) + 2 * actions * dlog_prob[:, None]
     free = (log_sigma > LOG_SIGMA_MIN) & (log_sigma < LOG_SIGMA_MAX)
     return du, (du * sigma * noise - dlog_prob[:, None]) * free
+
+
+@ordered_kernel
+def _forward(mean, log_sigma, noise, sigma, actions, log_prob):
+    f = np.float32
+    for i in range(mean.shape[0]):
+        total = f(0)
+        for j in range(mean.shape[1]):
+            held = min(max(log_sigma[i, j], f(-20)), f(2))
+            sigma[i, j] = elementary.exp(held)
+            u = mean[i, j] + sigma[i, j] * noise[i, j]
+            actions[i, j] = elementary.tanh(u)
+            softplus_of = max(f(-2) * u, f(0)) + elementary.log1p(elementary.exp(f(-2) * abs(u)))
+            volume = f(2) * (f(0.6931472) - u - softplus_of)
+            total += f(-0.5) * noise[i, j] * noise[i, j] - held - f(0.9189385) - volume  # ½ ln 2π
+        log_prob[i] = total
 
 
 @kernel

@@ -44,6 +44,17 @@ class TestGradients:
 
         assert relative_error(gradient, numerical_gradient(loss, x[argument])) < TOLERANCE
 
+    def test_squashed_kernels_equal_the_plain_form(self, rng):
+        x = [rng.normal(size=(50, 3)).astype("f"), rng.normal(-1, 2, (50, 3)).astype("f"), rng.normal(size=(50, 3)).astype("f")]
+        da, dlog_prob, results = rng.normal(size=(50, 3)).astype("f"), rng.normal(size=50).astype("f"), []
+        for enabled in (True, False):
+            deepnp.use_kernels(enabled)
+            drawn, cache = squashed.forward(*x)
+            results.append((*drawn, *squashed.backward((da, dlog_prob), cache)))
+        deepnp.use_kernels(True)
+        for fast, plain in zip(*results, strict=True):
+            np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-5)
+
     def test_squashed_density_integrates_to_one(self):
         """Over a = tanh u, with the log-probability that `forward` gives to each u."""
         u = np.linspace(-12, 12, 200_001)[:, None]
