@@ -72,15 +72,16 @@ class Reach(gymnasium.Env):
     The reward is −[|goal − point| > 0.05]; episodes are truncated after `limit` steps, or terminated at the goal if asked.
     """
 
-    def __init__(self, limit: int = 40, terminates: bool = False):
+    def __init__(self, limit: int = 40, terminates: bool = False, distance: tuple[float, float] = (0.7, 1.2)):
         parts = {name: spaces.Box(-4, 4, (2,), np.float32) for name in ("achieved_goal", "desired_goal", "observation")}
         self.observation_space, self.action_space = spaces.Dict(parts), spaces.Box(-1, 1, (2,), np.float32)
-        self.limit, self.terminates, self.seed, self.episode = limit, terminates, 0, 0
+        self.limit, self.terminates, self.distance = limit, terminates, distance
+        self.seed, self.episode = 0, 0
 
     def reset(self, *, seed=None, options=None):
         self.seed, self.episode = (self.seed, self.episode + 1) if seed is None else (seed, 0)
         rng = np.random.default_rng((self.seed, self.episode))
-        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 1.2)
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(*self.distance)
         self.goal = np.float32([distance * np.cos(angle), distance * np.sin(angle)])
         self.point, self.count = np.zeros(2, np.float32), 0
         return self._observe(), {}

@@ -1,0 +1,373 @@
+"""Hindsight against a list of everything that happened, goal environments, and a task that is learned with it and not without."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import rl
+from rl.off_policy.experience import gather_and_learn
+from rl.parts.environments import Resumable, make_vector, space_of
+from rl.parts.episodes import Episodes
+from rl.parts.hindsight import STRATEGIES, Hindsight, binary, shaped
+from rl.parts.replay import ReplayMemory
+from rl.parts.spaces import SpaceInfo
+from rl.training.evaluation import play
+from tests.rl.test_replay import history
+from tests.rl.toys import Counter, Reach, ResumableReach, Target, vectorize
+
+SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
+ALGORITHMS = {name: getattr(rl, name) for name in ("SAC", "TD3", "DDPG", "TD2", "SACLite")}
+GAMMA, SLOTS = 0.9, 50
+
+
+def told(make, steps, mode=SAME, copies=2, **settings):
+    """An agent that only gathered, and what its memory was given, per copy: dicts with the episode's number."""
+    config = rl.TD3Config(warmup=10**6, memory=copies * SLOTS, batch_size=64, hidden=(8,), hindsight="future", **settings)
+    agent, lists = rl.TD3(vectorize(make, copies, mode), config, seed=0), [[] for _ in range(copies)]
+    add, names = agent.memory.add, ("s", "a", "r", "next", "terminated", "truncated")
+
+    def write_down(*columns):
+        *columns, alive = columns
+        for n in np.flatnonzero(alive):
+            row = dict(zip(names, (np.copy(column[n]) for column in columns), strict=True))
+            before = lists[n][-1] if lists[n] else None
+            new = before is not None and (before["terminated"] or before["truncated"])
+            row["episode"] = before["episode"] + new if before else 0
+            lists[n].append(row)
+        return add(*columns, alive)
+
+    agent.memory.add = write_down
+    gather_and_learn(begun(agent), 0.0, steps)
+    return agent, lists
+
+
+def begun(agent):
+    agent.collector = rl.agent.Collector(agent.env, seed=3)
+    return agent
+
+
+def place(lists, row):
+    """Copy and number of a row of the memory."""
+    n, slot = divmod(int(row), SLOTS)
+    return n, max(i for i in range(len(lists[n])) if i % SLOTS == slot)
+
+
+def allowed(lists, row, strategy):
+    """Numbers (copy, step) of all steps whose achieved goal this row may get."""
+    kept = {(n, i) for n, steps in enumerate(lists) for i in range(max(0, len(steps) - SLOTS), len(steps))}
+    if strategy == "random":
+        return kept
+    n, own = place(lists, row)
+    episode = sorted(i for m, i in kept if m == n and lists[n][i]["episode"] == lists[n][own]["episode"])
+    chosen = {"final": episode[-1:], "future": [i for i in episode if i >= own], "episode": episode}[strategy]
+    return {(n, i) for i in chosen}
+
+
+def moves(limit=7, terminates=False, distance=(0.0, 0.2)):
+    return lambda: Reach(limit, terminates, distance)
+
+
+CASES = [(30, 7, SAME), (90, 7, SAME), (260, 7, SAME), (260, 7, NEXT), (260, 80, SAME), (90, 7, NEXT), (232, 33, NEXT)]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(("steps", "limit", "mode"), CASES)
+def test_goals_come_from_the_right_steps(rng, strategy, steps, limit, mode):
+    """All of them, and no other: also with rings that went round, episodes longer than a ring, and dead steps."""
+    agent, lists = told(moves(limit), steps, mode)
+    memory, hindsight = agent.memory, Hindsight(2, strategy)
+    for row in memory.draw(25, rng):
+        drawn = hindsight.steps(memory, np.full(1500, row), rng)
+        expected = allowed(lists, row, strategy)
+        assert {place(lists, step) for step in set(drawn)} == expected
+        counts, mean = np.unique(drawn, return_counts=True)[1], 1500 / len(expected)
+        chi_square = ((counts - mean) ** 2 / mean).sum()
+        assert chi_square < len(expected) + 6 * np.sqrt(2 * len(expected))
+
+
+@pytest.mark.parametrize("terminates", [False, True])
+@pytest.mark.parametrize("n_step", [1, 3])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("reward", ["environment", "binary", "shaped"])
+def test_batches_equal_brute_force(rng, strategy, reward, n_step, terminates):
+    agent, lists = told(moves(9, terminates), 240, NEXT)
+    assert terminates == any(step["terminated"] for copy in lists for step in copy)
+    env, goal, changed = agent.env.env.envs[0], slice(-4, -2), 0
+    hindsight = Hindsight(2, strategy, 2, reward, tolerance=0.07, keep=0.5, power=2.0)
+    rows = agent.memory.draw(600, rng)
+    batch = hindsight.batch(agent.memory, rows, GAMMA, n_step, None, agent.env, rng)
+    for i, row in enumerate(rows):
+        n, own = place(lists, row)
+        desired = batch.observations[i, goal]
+        relabelled = (desired != lists[n][own]["s"][goal]).any()
+        changed += relabelled
+        if relabelled:
+            goals = [lists[m][j]["next"][-2:] for m, j in allowed(lists, row, strategy)]
+            assert any((desired == g).all() for g in goals)
+        total, discount = 0.0, 1.0
+        for step in lists[n][own : own + n_step]:
+            before, reached = step["s"][-2:], step["next"][-2:]
+            wanted = desired if relabelled else step["s"][goal]
+            if reward == "environment":
+                r = env.compute_reward(reached, wanted, {}) if relabelled else step["r"]
+            elif reward == "binary":
+                r = -1.0 if np.linalg.norm(wanted - reached) > 0.07 else 0.0
+            else:
+                r = 0.5 * ((wanted - before) ** 2).sum() - ((wanted - reached) ** 2).sum()
+            ends = env.compute_terminated(reached, wanted, {}) if relabelled else step["terminated"]
+            total, discount, last = total + discount * r, discount * GAMMA, step
+            if ends or step["terminated"] or step["truncated"]:
+                break
+        np.testing.assert_allclose(batch.rewards[i], total, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(batch.discounts[i], 0 if ends else discount, rtol=1e-6)
+        for given, stored in ((batch.observations[i], lists[n][own]["s"]), (batch.next_observations[i], last["next"])):
+            expected = stored.copy()
+            expected[goal] = desired
+            np.testing.assert_array_equal(given, expected)
+        np.testing.assert_array_equal(batch.actions[i], lists[n][own]["a"])
+    assert 0.6 < changed / 600 < 0.73  # 2/3
+    if reward != "shaped":
+        assert len(set(np.round(batch.rewards, 4))) > 1  # goals that were reached and goals that were not
+
+
+def test_the_environment_itself_rewards_the_goals_it_set(rng):
+    """For the goals that the environment had set, its compute_reward is the reward that it gave."""
+    agent, lists = told(moves(40), 90)
+    steps = [step for copy in lists for step in copy]
+    achieved, desired = (np.array([step["next"][part] for step in steps]) for part in (slice(-2, None), slice(-4, -2)))
+    np.testing.assert_array_equal(agent.env.rewards(achieved, desired), [step["r"] for step in steps])
+
+
+def test_k_zero_changes_nothing(rng):
+    agent, _ = told(moves(), 90)
+    rows = agent.memory.draw(100, rng)
+    batch = Hindsight(2, k=0).batch(agent.memory, rows, GAMMA, 3, None, agent.env, rng)
+    plain = agent.memory.batch(rows, GAMMA, 3)
+    for name in ("observations", "next_observations", "rewards", "discounts", "actions", "weights"):
+        np.testing.assert_array_equal(getattr(batch, name), getattr(plain, name))
+
+
+def test_memory_keeps_what_happened(rng):
+    agent, _ = told(moves(), 90)
+    before = {name: array.copy() for name, array in agent.memory.state_dict().items()}
+    for strategy in STRATEGIES:
+        for reward in ("environment", "binary", "shaped"):
+            Hindsight(2, strategy, 8, reward).batch(agent.memory, agent.memory.draw(200, rng), GAMMA, 2, None, agent.env, rng)
+    for name, array in agent.memory.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_rewards_by_hand():
+    g, s, s_next = np.float32([[0, 0], [0, 0], [1, 1]]), np.float32([[3, 4], [1, 0], [1, 0]]), np.float32([[0, 1], [0, 0], [4, 5]])
+    np.testing.assert_array_equal(binary(g, s_next, 1.0), [0, 0, -1])
+    np.testing.assert_array_equal(shaped(g, s, s_next, 0.0, 1.0), [-1, 0, -5])
+    np.testing.assert_allclose(shaped(g, s, s_next, 1.0, 2.0), [25 - 1, 1 - 0, 1 - 25], rtol=1e-6)
+
+
+class TestEpisodes:
+    @pytest.mark.parametrize("steps", [13, 90])
+    def test_restored_state_goes_on(self, rng, steps):
+        first, second = (ReplayMemory(40, 3, 2, episodes=Episodes()) for _ in range(2))
+        first.prepare(2)
+        history(rng, first, steps, 2, dead=0.2)
+        second.load_state_dict(first.state_dict())
+        second.prepare(2)
+        for memory, generator in ((first, np.random.default_rng(5)), (second, np.random.default_rng(5))):
+            history(generator, memory, 9, 2)
+        for name, array in first.state_dict().items():
+            np.testing.assert_array_equal(array, second.state_dict()[name], err_msg=name)
+
+    def test_cut_ends_what_goes_on(self, rng):
+        memory = ReplayMemory(40, 1, 1, episodes=Episodes())
+        memory.prepare(2)
+        memory.cut(np.array([True, True]))  # nothing there yet
+        step = np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32), np.ones(2), np.zeros((2, 1), np.float32)
+        for _ in range(3):
+            memory.add(*step, np.zeros(2, bool), np.zeros(2, bool), np.ones(2, bool))
+        memory.cut(np.array([True, False]))
+        for _ in range(2):
+            memory.add(*step, np.zeros(2, bool), np.zeros(2, bool), np.ones(2, bool))
+        np.testing.assert_allclose(memory.batch(np.array([0, 20]), 1.0, 5).rewards, [3, 5])
+        last, own, first = memory.episodes.steps(np.array([0, 3, 20]), memory.heads, memory.sizes)
+        np.testing.assert_array_equal([last, own, first], [[2, 0, 0], [4, 1, 4], [4, 1, 4]])
+
+    def test_an_episode_does_not_go_on_after_loading(self, tmp_path):
+        """The environment cannot be saved and begins anew: no return and no goal reaches across."""
+        config = rl.TD3Config(warmup=10**6, memory=2000, hindsight="final")
+        first = rl.TD3(vectorize(moves(300), 1), config, seed=0).learn(1000)
+        assert not first.memory.truncated[999]
+        first.save(tmp_path / "agent.safetensors")
+        second = rl.TD3.load(tmp_path / "agent.safetensors", vectorize(moves(300), 1)).learn(2000)
+        assert second.memory.truncated[999]
+        np.testing.assert_array_equal(np.flatnonzero(second.memory.truncated), [299, 599, 899, 999, 1299, 1599, 1899])
+        rows = Hindsight(2, "final").steps(second.memory, np.array([950, 1000]), np.random.default_rng(0))
+        np.testing.assert_array_equal(rows, [999, 1299])
+
+    def test_memory_counts_them(self, monkeypatch):
+        asked = []
+        monkeypatch.setattr("rl.parts.replay.check_memory", lambda needed, what: asked.append(needed))
+        memory = ReplayMemory(1000, 3, 2, episodes=Episodes())
+        memory.prepare(1)
+        taken = memory.episodes.position.nbytes + memory.episodes.remaining.nbytes
+        assert asked == [ReplayMemory.bytes_needed(1000, 3, 2) + taken]
+
+
+class TestGoalEnvironments:
+    @pytest.mark.parametrize("mode", [SAME, NEXT])
+    def test_observations_are_flat(self, mode):
+        env, twin = make_vector(vectorize(moves(3), 2, mode)), vectorize(moves(3), 2, mode)
+        assert make_vector(env) is env
+        assert env.single_observation_space.shape == (6,)
+        assert env.observation_space.shape == (2, 6)
+        flat, parts = env.reset(seed=5)[0], twin.reset(seed=5)[0]
+        for _ in range(8):
+            expected = [parts["observation"], parts["desired_goal"], parts["achieved_goal"]]
+            np.testing.assert_array_equal(flat, np.concatenate(expected, axis=1))
+            assert env.observation_space.contains(flat)
+            actions = twin.action_space.sample()
+            flat, *given, infos = env.step(actions)
+            parts, *wanted, told_infos = twin.step(actions)
+            np.testing.assert_array_equal(given, wanted)
+            assert ("final_obs" in infos) == ("final_obs" in told_infos)
+            for row, final in zip(infos.get("final_obs", ()), told_infos.get("final_obs", ()), strict=True):
+                np.testing.assert_array_equal(row, [*final["observation"], *final["desired_goal"], *final["achieved_goal"]])
+
+    def test_final_observations_may_be_one_dict(self):
+        class Batched(SyncVectorEnv):
+            def step(self, actions):
+                *rest, infos = super().step(actions)
+                if "final_obs" in infos:
+                    infos["final_obs"] = {key: np.stack([o[key] for o in infos["final_obs"]]) for key in infos["final_obs"][0]}
+                return *rest, infos
+
+        flat, row = (make_vector(kind([moves(1)] * 2, autoreset_mode=SAME)) for kind in (Batched, SyncVectorEnv))
+        results = []
+        for env in (flat, row):
+            env.reset(seed=0)
+            results.append(np.stack(list(env.step(np.ones((2, 2), np.float32))[-1]["final_obs"])))
+        np.testing.assert_array_equal(*results)
+
+    def test_the_space_tells_the_goal_and_old_files_have_none(self):
+        space = space_of(make_vector(Reach()))
+        assert space.goal == 2
+        assert space.observations == 6
+        assert SpaceInfo.from_json(space.to_json()) == space
+        old = space.to_json()
+        del old["goal"]
+        assert SpaceInfo.from_json(old).goal == 0
+        with pytest.raises(ValueError, match="expected goal 2, given 0"):
+            space.check(SpaceInfo.from_json(old))
+
+    def test_predicts_from_dicts(self):
+        agent = rl.TD3(Reach(), rl.TD3Config(hindsight="future"), seed=0)
+        single, batch = Reach().reset(seed=1)[0], vectorize(Reach, 3).reset(seed=1)[0]
+        flat = make_vector(vectorize(Reach, 3)).reset(seed=1)[0]
+        np.testing.assert_array_equal(agent.predict(batch), agent.predict(flat))
+        np.testing.assert_allclose(agent.predict(single), agent.predict(flat)[0], rtol=1e-6)
+        assert agent.predict(single).shape == (2,)
+        with pytest.raises(ValueError, match=r"expected an observation with .*'desired_goal'.*, given \['observation'\]"):
+            agent.predict({"observation": single["observation"]})
+        with pytest.raises(ValueError, match=r"expected an observation of shape \(6,\)"):
+            agent.predict({name: array[:1] for name, array in single.items()})
+
+    def test_only_what_can_be_saved_says_so(self):
+        assert isinstance(make_vector(ResumableReach(2)), Resumable)
+        assert not isinstance(make_vector(vectorize(Reach, 2)), Resumable)
+
+    def test_ppo_takes_them_as_they_are(self):
+        agent = rl.PPO(vectorize(Reach, 2), rl.PPOConfig(num_envs=2), seed=0)
+        assert agent.predict(Reach().reset(seed=0)[0]).shape == (2,)
+
+    def test_goals_by_rows(self):
+        env = make_vector(vectorize(moves(9, True), 2))
+        a, g = np.float32([[0, 0], [1, 1], [0, 0.04]]), np.zeros((3, 2), np.float32)
+        np.testing.assert_array_equal(env.rewards(a, g), [0, -1, 0])
+        np.testing.assert_array_equal(env.terminated(a, g), [True, False, True])
+
+
+class TestBadInput:
+    def test_a_goal_environment_without_hindsight(self):
+        for algorithm in ALGORITHMS.values():
+            with pytest.raises(ValueError, match="given an environment with goals and hindsight None"):
+                algorithm(Reach(), algorithm.Config(), seed=0)
+
+    def test_hindsight_without_goals(self):
+        for algorithm in ALGORITHMS.values():
+            with pytest.raises(ValueError, match="given an environment without goals and hindsight 'final'"):
+                algorithm(Target(), algorithm.Config(hindsight="final"), seed=0)
+
+    def test_no_compute_reward(self):
+        class Silent(gymnasium.Env):
+            observation_space, action_space = Reach().observation_space, Reach().action_space
+
+        with pytest.raises(ValueError, match=r"expected compute_reward\(achieved_goal, desired_goal, info\) .* has none"):
+            make_vector(Silent())
+
+    def test_goals_that_are_no_vectors_of_one_size(self):
+        env = Reach()
+        env.observation_space["desired_goal"] = spaces.Box(-1, 1, (3,))
+        with pytest.raises(ValueError, match=r"expected goals of one size, given desired \(3,\) and achieved \(2,\)"):
+            make_vector(env)
+        env.observation_space["desired_goal"] = spaces.Discrete(3)
+        with pytest.raises(ValueError, match="parts to be vectors, given Dict"):
+            make_vector(env)
+
+    def test_other_dicts_are_no_goal_environments(self):
+        env = Counter()
+        env.observation_space = spaces.Dict(observation=spaces.Box(-1, 1, (1,)))
+        with pytest.raises(ValueError, match="expected a Box of observations"):
+            rl.TD3(env)
+
+    def test_a_reward_for_one_row_only(self):
+        class Blind(Reach):
+            def compute_reward(self, achieved_goal, desired_goal, info):
+                return -1.0
+
+        with pytest.raises(ValueError, match=r"expected compute_reward to return shape \(2,\) .* given \(\)"):
+            make_vector(Blind()).rewards(np.zeros((2, 2)), np.zeros((2, 2)))
+
+    def test_bad_settings(self):
+        for settings, message in (
+            ({"hindsight": "past"}, "hindsight as one of .* given 'past'"),
+            ({"hindsight_k": -1}, "hindsight_k as an integer"),
+            ({"hindsight_reward": "dense"}, "hindsight_reward as one of"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                rl.SACConfig(**settings)
+
+
+REACH = dict(hidden=(64, 64), batch_size=128, warmup=800, memory=50_000, lr=1e-3, gamma=0.95, tau=0.01, hindsight="future")
+REACH |= dict(update_interval=8, updates=4)
+
+
+def learned(name, steps, seed=0, **settings):
+    """Share of 100 goals that are reached at the end of their episodes."""
+    algorithm = ALGORITHMS[name]
+    settings = {"exploration": 0.2, **settings} if name in ("TD3", "DDPG", "TD2") else settings
+    agent = algorithm(vectorize(Reach, 8), algorithm.Config(**{**REACH, **settings}), seed=seed).learn(steps)
+    return play(agent, vectorize(Reach, 100), 100, seed=1)["is_success"].mean()
+
+
+@pytest.mark.parametrize("name", ["SAC", "TD3", "DDPG"])
+def test_solves_with_hindsight_what_it_does_not_without(name):
+    assert learned(name, 12_000) >= 0.95
+    assert learned(name, 12_000, hindsight_k=0) <= 0.2
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_everything_together(name):
+    together = dict(priority_exponent=0.6, newest=1, n_step=3, normalize_observations=True)
+    assert learned(name, 8_000, **together) >= 0.5
+
+
+def test_resuming_equals_never_having_stopped(tmp_path):
+    settings = dict(hidden=(16,), batch_size=32, warmup=100, memory=600, update_interval=16)
+    config = rl.SACConfig(**settings, hindsight="episode", priority_exponent=0.6, newest=1)
+    whole = rl.SAC(ResumableReach(4), config, seed=0).learn(3000)
+    rl.SAC(ResumableReach(4), config, seed=0).learn(3000, lambda agent, metrics: False).save(tmp_path / "half.safetensors")
+    resumed = rl.SAC.load(tmp_path / "half.safetensors", ResumableReach(4)).learn(3000)
+    assert resumed.steps == whole.steps
+    for name, array in whole.state_dict().items():
+        np.testing.assert_array_equal(array, resumed.state_dict()[name], err_msg=name)
