@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import Module, NonFiniteError, Sequential, Tanh
+from deepnp.layers.linear import in_halves
 from deepnp.models import mlp
 from deepnp.optim import Adam, polyak
 from rl.parts import squashed
@@ -33,10 +34,10 @@ class SquashedGaussianPolicy(Module):
     def __init__(self, sizes: Sequence[int], activation: Callable[[], Module], shared: bool, rng: np.random.Generator):
         self.shared, self.actions = shared, sizes[-1]
         if shared:
-            self.body = mlp((*sizes[:-1], 2 * self.actions), activation, output_gain=0.01, rng=rng)
+            self.body = in_halves(mlp((*sizes[:-1], 2 * self.actions), activation, output_gain=0.01, rng=rng))
         else:
-            self.mean = mlp(sizes, activation, output_gain=0.01, rng=rng)
-            self.log_sigma = mlp(sizes, activation, output_gain=0.01, rng=rng)
+            self.mean = in_halves(mlp(sizes, activation, output_gain=0.01, rng=rng))
+            self.log_sigma = in_halves(mlp(sizes, activation, output_gain=0.01, rng=rng))
         self._cache = None
 
     def forward(self, x, noise) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +86,7 @@ class DeterministicActor:
 
     def __init__(self, sizes: Sequence[int], activation: Callable[[], Module], lr: float, rng: np.random.Generator):
         layers = mlp(sizes, activation, output_gain=0.01, rng=rng).children()
-        self.network = Sequential(*(layer for _, layer in layers), Tanh())
+        self.network = in_halves(Sequential(*(layer for _, layer in layers), Tanh()))
         self.optimizer = Adam(self.network.flat, lr)
         self.target = copy.deepcopy(self.network)
 
