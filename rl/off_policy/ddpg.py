@@ -51,7 +51,7 @@ class DDPG(Agent):
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
         self.actor = DeterministicActor((space.observations, *c.hidden, space.actions), activation, c.lr, rng)
         sizes = space.observations + space.actions, *c.hidden, 1
-        self.critics = Critics(self.critic_count, sizes, activation, c.lr, rng)
+        self.critics = Critics(self.critic_count, sizes, activation, c.lr, rng, c.value_bounds)
         self.memory = make_memory(space, c)
         self.noise = OrnsteinUhlenbeck(c.exploration)
 

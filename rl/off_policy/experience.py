@@ -48,6 +48,7 @@ class OffPolicyConfig:
     goal_tolerance: float = setting(0.05, "distance that counts as reached, ε of the binary reward", 0)
     shaping_keep: float = setting(0.0, "share of the old distance in the shaped reward, λ", 0, 1)
     shaping_power: float = setting(1.0, "power of the distances in the shaped reward, p", 1e-6)
+    clip_targets: bool = setting(False, "targets held in [−1/(1 − γ), 0]: right for rewards of −1 and 0, and for no others")
     hidden: tuple[int, ...] = setting((256, 256), "widths of all networks' hidden layers")
     activation: str = setting("relu", "between the layers", choices=("relu", "tanh"))
     normalize_observations: bool = setting(False, "running normalisation of what the networks see; the memory keeps the raw ones")
@@ -56,6 +57,13 @@ class OffPolicyConfig:
         check_config(self)
         if self.batch_size > self.memory:
             raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
+        if self.clip_targets and self.gamma == 1:
+            raise ValueError("expected gamma < 1 where targets are clipped: [−1/(1 − γ), 0] has no end, given gamma 1")
+
+    @property
+    def value_bounds(self) -> tuple[float, float] | None:
+        """What a discounted sum of rewards can be, where the settings say that it is known."""
+        return (-1 / (1 - self.gamma), 0.0) if self.clip_targets else None
 
 
 class OffPolicy(Protocol):

@@ -41,6 +41,11 @@ class SACConfig(OffPolicyConfig):
     target_entropy: float | None = setting(None, "H̄; None: −A", -1e6, 1e6)
     shared: bool = setting(True, "one network for μ and ln σ instead of two")
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.clip_targets:
+            raise ValueError("expected clip_targets False: the soft values of SAC contain entropy, which no bound on rewards holds")
+
 
 class SAC(Agent):
     """A SAC agent for continuous, bounded actions: `SAC(env, config, seed)`, see `Agent`.
@@ -59,7 +64,9 @@ class SAC(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         activation, rng, sizes = ACTIVATIONS[config.activation], self.rngs["weights"], (space.observations, *config.hidden)
         self.policy = SquashedGaussianPolicy((*sizes, space.actions), activation, config.shared, rng)
-        self.critics = Critics(2, (space.observations + space.actions, *config.hidden, 1), activation, config.lr, rng)
+        self.critics = Critics(
+            2, (space.observations + space.actions, *config.hidden, 1), activation, config.lr, rng, config.value_bounds
+        )
         self.policy_optimizer = Adam(self.policy.flat, config.lr)
         fixed = config.temperature is not None
         start = config.temperature if fixed else config.initial_temperature

@@ -7,12 +7,16 @@ The policy still descends on α ln π(ã|s) − min_i Q_i(s, ã). Everything els
 
 from dataclasses import dataclass
 
+from rl.off_policy.experience import OffPolicyConfig
 from rl.off_policy.sac import SAC, SACConfig
 
 
 @dataclass(frozen=True)
 class SACLiteConfig(SACConfig):
     """Settings of SACLite: those of SAC."""
+
+    def __post_init__(self):
+        OffPolicyConfig.__post_init__(self)  # there is no entropy in its values
 
 
 class SACLite(SAC):

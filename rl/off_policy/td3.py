@@ -55,7 +55,7 @@ class TD3(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
         self.actor = DeterministicActor((space.observations, *c.hidden, space.actions), activation, c.lr, rng)
-        self.critics = Critics(2, (space.observations + space.actions, *c.hidden, 1), activation, c.lr, rng)
+        self.critics = Critics(2, (space.observations + space.actions, *c.hidden, 1), activation, c.lr, rng, c.value_bounds)
         self.memory = make_memory(space, c)
         self.critic_updates = 0
 

@@ -33,9 +33,20 @@ class Critics:
         Of Adam.
     rng : numpy.random.Generator
         Source of the initial weights.
+    bounds : (float, float), optional
+        What values can be; the targets are held there.
     """
 
-    def __init__(self, count: int, sizes: Sequence[int], activation: Callable[[], Module], lr: float, rng: np.random.Generator):
+    def __init__(
+        self,
+        count: int,
+        sizes: Sequence[int],
+        activation: Callable[[], Module],
+        lr: float,
+        rng: np.random.Generator,
+        bounds: tuple[float, float] | None = None,
+    ):
+        self.bounds = bounds
         self.networks = [mlp(sizes, activation, rng=rng) for _ in range(count)]
         self.optimizers = [Adam(q.flat, lr) for q in self.networks]
         self.targets = copy.deepcopy(self.networks)
@@ -50,7 +61,8 @@ class Critics:
     def target(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """The smallest target value min_i Q̄_i(s, a): (B,)."""
         x = np.concatenate([observations, actions], axis=1)
-        return np.minimum.reduce(side_by_side(*(lambda q=q: q.predict(x)[:, 0] for q in self.targets)))
+        values = np.minimum.reduce(side_by_side(*(lambda q=q: q.predict(x)[:, 0] for q in self.targets)))
+        return values if self.bounds is None else np.clip(values, *map(np.float32, self.bounds))
 
     def descend(self, observations, actions, targets, weights) -> tuple[float, np.ndarray]:
         """One step of each critic on (1/B) Σ w (Q_i(s, a) − y)²; dQ_i = (2/B) w (Q_i − y).

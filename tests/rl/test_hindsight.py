@@ -69,7 +69,16 @@ def moves(limit=7, terminates=False, distance=(0.0, 0.2)):
     return lambda: Reach(limit, terminates, distance)
 
 
-CASES = [(30, 7, SAME), (90, 7, SAME), (260, 7, SAME), (260, 7, NEXT), (260, 80, SAME), (90, 7, NEXT), (232, 33, NEXT)]
+CASES = [
+    (30, 7, SAME),
+    (90, 7, SAME),
+    (260, 7, SAME),
+    (260, 7, NEXT),
+    (260, 80, SAME),
+    (180, 80, SAME),
+    (90, 7, NEXT),
+    (232, 33, NEXT),
+]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -333,9 +342,12 @@ class TestBadInput:
             ({"hindsight": "past"}, "hindsight as one of .* given 'past'"),
             ({"hindsight_k": -1}, "hindsight_k as an integer"),
             ({"hindsight_reward": "dense"}, "hindsight_reward as one of"),
+            ({"clip_targets": True}, "expected clip_targets False: the soft values"),
         ):
             with pytest.raises(ValueError, match=message):
                 rl.SACConfig(**settings)
+        with pytest.raises(ValueError, match="expected gamma < 1 where targets are clipped"):
+            rl.TD3Config(clip_targets=True, gamma=1.0)
 
 
 REACH = dict(hidden=(64, 64), batch_size=128, warmup=800, memory=50_000, lr=1e-3, gamma=0.95, tau=0.01, hindsight="future")
@@ -350,16 +362,32 @@ def learned(name, steps, seed=0, **settings):
     return play(agent, vectorize(Reach, 100), 100, seed=1)["is_success"].mean()
 
 
+@pytest.mark.parametrize("name", ["TD3", "DDPG", "TD2", "SACLite"])
+def test_targets_are_held_where_values_can_be(rng, name):
+    """Rewards of −1 and 0: y ∈ [−1/(1 − γ), 0], however wrong the networks are; the inside is left as it is."""
+    algorithm = ALGORITHMS[name]
+    s, a = rng.normal(size=(100, 6)).astype("f"), rng.normal(size=(100, 2)).astype("f")
+    values = []
+    for clip in (False, True):
+        agent = algorithm(Reach(), algorithm.Config(hindsight="future", gamma=0.75, clip_targets=clip, hidden=(8,)), seed=0)
+        for q in agent.critics.targets:
+            q.flat.data[...] *= 4
+        values.append(agent.critics.target(s, a))
+    assert values[0].min() < -4
+    assert values[0].max() > 0
+    np.testing.assert_array_equal(values[1], np.clip(values[0], -4, 0))
+
+
 @pytest.mark.parametrize("name", ["SAC", "TD3", "DDPG"])
 def test_solves_with_hindsight_what_it_does_not_without(name):
-    assert learned(name, 12_000) >= 0.95
-    assert learned(name, 12_000, hindsight_k=0) <= 0.2
+    assert learned(name, 8_000) >= 0.95
+    assert learned(name, 8_000, hindsight_k=0) <= 0.2
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_everything_together(name):
     together = dict(priority_exponent=0.6, newest=1, n_step=3, normalize_observations=True)
-    assert learned(name, 8_000, **together) >= 0.5
+    assert learned(name, 8_000, **together) >= 0.8
 
 
 def test_resuming_equals_never_having_stopped(tmp_path):
