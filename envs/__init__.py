@@ -19,3 +19,15 @@ if "deepnp/Walker-v0" not in registry:
         vector_entry_point="envs.bodies.walker:WalkerVectorEnv",
         max_episode_steps=500,
     )
+
+V5_LIMITS = {"HalfCheetah": 1000, "Walker2d": 1000, "Hopper": 1000, "Ant": 1000, "Swimmer": 1000, "Humanoid": 1000}
+V5_LIMITS |= {"InvertedPendulum": 1000, "Reacher": 50}
+for task, limit in V5_LIMITS.items():
+    if f"deepnp/{task}-v5" not in registry:
+        register(
+            id=f"deepnp/{task}-v5",
+            entry_point="envs.bodies.v5:V5Env",
+            vector_entry_point="envs.bodies.v5:V5VectorEnv",
+            max_episode_steps=limit,
+            kwargs={"task": task},
+        )

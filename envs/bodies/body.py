@@ -7,40 +7,82 @@ Shapes: N copies, G geoms, J joints with a drive.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch
+from mujoco.batch import Batch, SimulationError
 from numba import njit
+
+UNSTABLE = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")]
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera that stands still: the point it looks at (m), from how far (m), from which side and how high (degrees)."""
+
+    lookat: tuple[float, float, float]
+    distance: float
+    azimuth: float = 90.0
+    elevation: float = -30.0
+
+    def camera(self) -> mujoco.MjvCamera:
+        camera = mujoco.MjvCamera()
+        camera.lookat[:] = self.lookat
+        camera.distance, camera.azimuth, camera.elevation = self.distance, self.azimuth, self.elevation
+        return camera
 
 
 class Body:
     """N copies of one model: state, stepping, contact with the floor, pictures.
 
+    A copy whose simulation diverges is put back to the model's initial state and flagged for one decision, so that what is
+    computed from it stays finite; the others never notice.
+
     Parameters
     ----------
     xml : Path
-        The MJCF file. It has a plane called "floor" at z = 0 and a camera called "track".
+        The MJCF file. For `heights` it has a plane at z = 0.
     num_envs : int
         N.
     frame_skip : int
         Physics substeps a decision.
     num_threads : int
         Native threads of the batch; 0 takes every processor that this process may use.
+    camera : str or View
+        The model's camera that pictures are taken with, or a view of our own.
+    persistent : bool
+        Keep MuJoCo's whole data of every copy, for what the batch's arrays do not have.
+
+    Attributes
+    ----------
+    diverged : array (N,) of bool
+        The copies that the last decision had to give up.
+    derived : tuple of str
+        Fields that observations are made of beyond the state, which `state` therefore includes.
     """
 
-    def __init__(self, xml: Path, num_envs: int, frame_skip: int, num_threads: int):
+    def __init__(
+        self,
+        xml: Path,
+        num_envs: int,
+        frame_skip: int,
+        num_threads: int,
+        camera: str | View = "track",
+        persistent: bool = False,
+    ):
         for name, value, least in (("num_envs", num_envs, 1), ("frame_skip", frame_skip, 1), ("num_threads", num_threads, 0)):
             if value != int(value) or value < least:
                 raise ValueError(f"expected an integer {name} >= {least}, given {value}")
         self.model = mujoco.MjModel.from_xml_path(str(xml))
         self.frame_skip = frame_skip
-        self.batch = Batch(self.model, num_envs, nthread=min(num_threads or processors(), num_envs))
+        self.batch = Batch(self.model, num_envs, nthread=min(num_threads or processors(), num_envs), persistent=persistent)
         self.qpos, self.qvel, self.ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.geom_xpos, self.geom_xmat = self.batch.bind("geom_xpos"), self.batch.bind("geom_xmat")
         self.diverged = np.zeros(num_envs, bool)
-        self.derived = ("xquat", "xipos", "cvel", "subtree_com", "geom_xpos", "geom_xmat")  # what observations are made of
+        self.derived = ("xquat", "xipos", "cvel", "subtree_com", "geom_xpos", "geom_xmat")
+        self._camera = camera.camera() if isinstance(camera, View) else camera
         self._renderer: mujoco.Renderer | None = None
 
     def reset(self, ids: np.ndarray, qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray) -> None:
@@ -56,10 +98,16 @@ class Body:
 
     def step(self) -> None:
         """One decision: `frame_skip` substeps. `diverged` tells the copies that MuJoCo had to give up."""
-        before = self.batch.warning.copy()
-        self.batch.step(nstep=self.frame_skip)
-        unstable = [mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC]
-        self.diverged = (self.batch.warning != before)[:, [int(w) for w in unstable]].any(axis=(1, 2))
+        before, failed = self.batch.warning.copy(), []
+        try:
+            self.batch.step(nstep=self.frame_skip)
+        except SimulationError as error:
+            failed = error.ids
+        self.diverged = (self.batch.warning != before)[:, UNSTABLE].any(axis=(1, 2))
+        self.diverged |= ~(np.isfinite(self.qpos).all(axis=1) & np.isfinite(self.qvel).all(axis=1))
+        self.diverged[failed] = True
+        if self.diverged.any():
+            self.batch.reset(np.flatnonzero(self.diverged))
 
     def heights(self, geoms: np.ndarray) -> np.ndarray:
         """Height of each geom's lowest point above the floor, in metres: geoms (K,) -> (N, K)."""
@@ -67,13 +115,13 @@ class Body:
         return _lowest(self.geom_xpos, self.geom_xmat, geoms, model.geom_type[geoms], model.geom_size[geoms])
 
     def render(self, copy: int, width: int = 640, height: int = 480) -> np.ndarray:
-        """A copy as its tracking camera sees it: (height, width, 3) uint8."""
+        """A copy as the camera sees it: (height, width, 3) uint8."""
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self.model, height, width)
             self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         data = self.batch.get_data(copy)
         mujoco.mj_forward(self.model, data)
-        self._renderer.update_scene(data, "track")
+        self._renderer.update_scene(data, self._camera)
         return self._renderer.render().copy()
 
     def state(self) -> dict[str, np.ndarray]:

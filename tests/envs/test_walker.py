@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import envs  # noqa: F401  (registers deepnp/…)
 from envs.bodies.walker import LIMBS, Walker
+from tests.envs.same import vector_equals_singles
 
 ENV = "deepnp/Walker-v0"
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]
@@ -38,31 +39,9 @@ def test_vector_equals_singles_step_for_step(mode):
     """900 steps of 3 copies, with falls and (through a short limit) truncations."""
     batch = vector(3, mode, max_episode_steps=40)
     singles = SyncVectorEnv([lambda: gymnasium.make(ENV, max_episode_steps=40)] * 3, autoreset_mode=mode)
-    rng, falls, limits = np.random.default_rng(0), 0, 0
-    (a, info_a), (b, info_b) = batch.reset(seed=5), singles.reset(seed=5)
-    for _ in range(900):
-        np.testing.assert_array_equal(a, b)
-        same_infos(info_a, info_b)
-        actions = rng.uniform(-1, 1, (3, 36)).astype(np.float32)
-        a, *results_a, info_a = batch.step(actions)
-        b, *results_b, info_b = singles.step(actions)
-        for x, y in zip(results_a, results_b, strict=True):
-            np.testing.assert_array_equal(x, y)
-        falls, limits = falls + results_a[1].sum(), limits + results_a[2].sum()
+    falls, limits = vector_equals_singles(batch, singles, 900)
     assert falls > 3
     assert limits > 3
-
-
-def same_infos(a, b):
-    assert a.keys() == b.keys()
-    for key, value in a.items():
-        if isinstance(value, dict):
-            same_infos(value, b[key])
-        elif key == "final_obs":
-            for i in np.flatnonzero(a["_final_obs"]):
-                np.testing.assert_array_equal(value[i], b[key][i])
-        else:
-            np.testing.assert_array_equal(value, b[key], err_msg=key)
 
 
 def test_same_seed_same_trajectory_at_any_thread_count():
