@@ -7,8 +7,6 @@ Backward   dx_bi = Σ_o dy_bo W_oi         dx = dy W          x_bi reaches every
 Tangent    vy = vx Wᵀ + x vWᵀ + vb                           the product rule
 """
 
-import numpy as np
-
 from deepnp.backend import array_module
 
 
@@ -41,7 +39,7 @@ def backward_parameters(dy, cache):
     """dy (…, O) -> dweight (O, I), dbias (O,), where dx is not wanted."""
     x, _ = cache
     rows, xp = dy.reshape(-1, dy.shape[-1]), array_module(dy)
-    return xp.matmul(rows.T, x.reshape(-1, x.shape[-1])), rows.sum(axis=0, dtype=np.result_type(dy))
+    return xp.matmul(rows.T, x.reshape(-1, x.shape[-1])), rows.sum(axis=0)
 
 
 CASES = [

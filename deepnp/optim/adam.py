@@ -22,6 +22,7 @@ from functools import partial
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
@@ -109,6 +110,23 @@ def _step(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
         theta[i] -= alpha * m[i] / (root * np.sqrt(v[i]) + eps) + decay * theta[i]
 
 
+def _on_gpu(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
+    _step_gpu(g, alpha, b1, 1 - b1, b2, 1 - b2, root, eps, l2, decay, theta, m, v)
+
+
+_step_gpu = gpu.Elementwise(
+    "T g, T alpha, T b1, T new1, T b2, T new2, T root, T eps, T l2, T decay",
+    "T theta, T m, T v",
+    """
+    T d = g + l2 * theta;
+    m = b1 * m + new1 * d;
+    v = b2 * v + new2 * d * d;
+    theta -= alpha * m / (root * sqrt(v) + eps) + decay * theta
+    """,
+    "adam",
+)
+
+
 def _fast_amsgrad(theta, *rest):
     _amsgrad(theta, *rest, theta.dtype.type(1))
 
@@ -123,5 +141,5 @@ def _amsgrad(theta, g, m, v, w, alpha, b1, b2, root, eps, l2, decay, one):
         theta[i] -= alpha * m[i] / (root * np.sqrt(w[i]) + eps) + decay * theta[i]
 
 
-ADAM = Formula(_plain, _step)
+ADAM = Formula(_plain, _step, _on_gpu)
 AMSGRAD = Formula(_plain_amsgrad, _fast_amsgrad)

@@ -5,7 +5,7 @@ At step t, with gradient g and decay λ on the weights (parameters of two axes o
     coupled      g ← g + λθ, and then the formula              L2 regularisation: momentum and scaling act on the decay too
     decoupled    θ ← θ − αλθ beside the formula's own step     Loshchilov & Hutter 2019: the decay is the same for every weight
 
-A formula is written twice: plainly, for reading and for CuPy, and as one pass of a Numba kernel.
+A formula is written twice: plainly, for reading and for CuPy, and as one pass of a Numba kernel. Adam's also as one for the GPU.
 """
 
 import math
@@ -15,19 +15,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, kernel_runs
 from deepnp.parameters import ParameterVector
 
 
 class Formula(NamedTuple):
-    """One update, in place: two functions of (θ, g, *state, *constants, l2, decay), with l2 = λ or decay = αλ, the other 0."""
+    """One update, in place: functions of (θ, g, *state, *constants, l2, decay), with l2 = λ or decay = αλ, the other 0."""
 
     plain: Callable
     kernel: Callable
+    fused: Callable | None = None  # for the GPU
 
     def __call__(self, vectors: Sequence, constants: tuple[float, ...]) -> None:
         if kernel_runs(*vectors):
             self.kernel(*vectors, *vectors[0].dtype.type(constants))
+        elif self.fused is not None and gpu.elementwise_runs(*vectors):
+            self.fused(*vectors, *constants)
         else:
             self.plain(*vectors, *constants)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import deepnp
-from deepnp.backend import Kernel, cuda_available, to_device
+from deepnp.backend import Kernel
 from deepnp.cases import differentiable, draw, tupled, upstream
 from deepnp.gradcheck import TOLERANCE, check_case, check_jvp
 from deepnp.ops import find
@@ -139,18 +139,6 @@ class TestImplementation:
         assert_all_close(y_strided, y, 1e-12)
         given = op.backward(odd_dy if isinstance(dy, tuple) else odd_dy[0], cache_strided)
         assert_all_close(given, op.backward(dy, cache), 1e-12)
-
-    @pytest.mark.skipif(not cuda_available(), reason="no CuPy with a GPU here")
-    def test_gpu_agrees_with_the_cpu(self, op, case, rng):
-        arguments = draw(case, rng)
-        y, cache = op.forward(**arguments)
-        dy = upstream(y, rng)
-        on_gpu = {name: to_device(v, "cuda") if isinstance(v, np.ndarray) else v for name, v in arguments.items()}
-        y_gpu, cache_gpu = op.forward(**on_gpu)
-        dy_gpu = tuple(to_device(part, "cuda") for part in tupled(dy))
-        gradients = op.backward(dy_gpu if isinstance(dy, tuple) else dy_gpu[0], cache_gpu)
-        for given, expected in ((y_gpu, y), (gradients, op.backward(dy, cache))):
-            assert_all_close(tuple(to_device(part, "cpu") for part in tupled(given)), expected, 1e-10)
 
 
 def odd(x: np.ndarray) -> np.ndarray:

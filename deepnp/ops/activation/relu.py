@@ -8,6 +8,7 @@ y > 0 exactly where x > 0, so the output is all that backward needs.
 Fused with a bias (see ops.dense):  y = max(z + b, 0),  dz = dy·1[y > 0],  db = Σ_b dz
 """
 
+from deepnp import gpu
 from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
 from deepnp.cases import Kinked
 from deepnp.ops.activation import with_bias_gradient
@@ -21,6 +22,8 @@ def forward(x):
 
 def backward(dy, cache):
     """dy -> dx."""
+    if gpu.elementwise_runs(dy, cache):
+        return _backward_gpu(dy, cache)
     return dy * (cache > 0)
 
 
@@ -34,6 +37,8 @@ def add_bias(z, bias):
     if kernel_runs(z, bias):
         _add_bias(z, bias)
         return z
+    if gpu.elementwise_runs(z, bias):
+        return _add_bias_gpu(bias, z)
     z += bias
     return array_module(z).maximum(z, 0, out=z)
 
@@ -60,6 +65,10 @@ def _backward_bias(dy, y, dz, dbias):
             d = dy[i, j] if y[i, j] > zero else zero
             dz[i, j] = d
             dbias[j] += d
+
+
+_add_bias_gpu = gpu.Elementwise("T bias", "T z", "T v = z + bias; z = v <= 0 ? T(0) : v", "relu_add_bias")
+_backward_gpu = gpu.Elementwise("T dy, T y", "T dx", "dx = y > 0 ? dy : T(0)", "relu_backward")
 
 
 CASES = [dict(x=Kinked((5, 7), (0.0,))), dict(x=Kinked((8,), (0.0,))), dict(x=Kinked((2, 3, 4), (0.0,))), dict(x=(0, 4))]

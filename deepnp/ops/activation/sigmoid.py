@@ -10,7 +10,7 @@ Fused with a bias (see ops.dense):  y = σ(z + b),  dz = dy·y·(1 − y),  db =
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
 from deepnp.ops.activation import elementwise, float32_runs, with_bias_gradient
 
@@ -23,6 +23,8 @@ def forward(x):
 
 def sigmoid(x):
     """σ(x), stable on both sides."""
+    if gpu.elementwise_runs(x):
+        return _sigmoid_gpu(x)
     xp = array_module(x)
     e = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1, e) / (1 + e)
@@ -30,6 +32,8 @@ def sigmoid(x):
 
 def backward(dy, cache):
     """dy -> dx."""
+    if gpu.elementwise_runs(dy, cache):
+        return _backward_gpu(dy, cache)
     return dy * cache * (1 - cache)
 
 
@@ -43,6 +47,8 @@ def add_bias(z, bias):
     if z.dtype == np.float32 and kernel_runs(z, bias):
         _add_bias(z, bias)
         return z
+    if gpu.elementwise_runs(z, bias):
+        return _add_bias_gpu(bias, z)
     z += bias
     z[...] = sigmoid(z)
     return z
@@ -74,6 +80,12 @@ def _backward_bias(dy, y, dz, dbias):
             d = dy[i, j] * y[i, j] * (one - y[i, j])
             dz[i, j] = d
             dbias[j] += d
+
+
+_STABLE = "T e = exp(-fabs(v)); {y} = (v >= 0 ? T(1) : e) / (1 + e)"
+_sigmoid_gpu = gpu.Elementwise("T v", "T y", _STABLE.format(y="y"), "sigmoid")
+_add_bias_gpu = gpu.Elementwise("T bias", "T z", "T v = z + bias; " + _STABLE.format(y="z"), "sigmoid_add_bias")
+_backward_gpu = gpu.Elementwise("T dy, T y", "T dx", "dx = dy * y * (1 - y)", "sigmoid_backward")
 
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

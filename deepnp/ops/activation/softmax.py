@@ -8,7 +8,7 @@ Tangent    vy = S ⊙ (vx − ⟨vx, S⟩)/τ                      the Jacobian 
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, summing_kernel
 from deepnp.ops.activation import float32_runs
 
@@ -22,6 +22,10 @@ def forward(x, temperature=1.0):
         y, shape = np.empty_like(x), (-1, x.shape[-1])
         _forward(x.reshape(shape), x.max(axis=-1).reshape(-1), np.float32(1 / temperature), y.reshape(shape))
         return y, (y, temperature)
+    if gpu.rows_run(x):
+        y = xp.empty_like(x)
+        _forward_gpu(x, 1 / temperature, y)
+        return y, (y, temperature)
     e = xp.exp((x - x.max(axis=-1, keepdims=True)) / temperature)
     y = e / e.sum(axis=-1, keepdims=True)
     return y, (y, temperature)
@@ -33,6 +37,10 @@ def backward(dy, cache):
     if y.size and float32_runs(dy, y):
         dx, shape = np.empty_like(dy), (-1, dy.shape[-1])
         _backward(dy.reshape(shape), y.reshape(shape), np.float32(1 / temperature), dx.reshape(shape))
+        return dx
+    if gpu.rows_run(dy, y):
+        dx = array_module(dy).empty_like(dy)
+        _backward_gpu(dy, y, 1 / temperature, dx)
         return dx
     return y * (dy - (dy * y).sum(axis=-1, keepdims=True)) / temperature
 
@@ -63,5 +71,31 @@ def _backward(dy, y, inverse, dx):
         for j in range(dy.shape[1]):
             dx[i, j] = y[i, j] * (dy[i, j] - total) * inverse
 
+
+_forward_gpu = gpu.Rows(
+    "const T* x, T inverse, T* y",
+    """
+    x += row * columns, y += row * columns;
+    T largest = x[0], total = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) largest = x[j] > largest ? x[j] : largest;
+    largest = largest_in_row(largest);
+    for (int j = threadIdx.x; j < columns; j += THREADS) total += y[j] = exp((x[j] - largest) * inverse);
+    total = sum_over_row(total);
+    for (int j = threadIdx.x; j < columns; j += THREADS) y[j] /= total;
+    """,
+    "softmax_forward",
+)
+
+_backward_gpu = gpu.Rows(
+    "const T* dy, const T* y, T inverse, T* dx",
+    """
+    dy += row * columns, y += row * columns, dx += row * columns;
+    T total = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) total += dy[j] * y[j];
+    total = sum_over_row(total);
+    for (int j = threadIdx.x; j < columns; j += THREADS) dx[j] = y[j] * (dy[j] - total) * inverse;
+    """,
+    "softmax_backward",
+)
 
 CASES = [dict(x=(5, 7)), dict(x=(4, 3), temperature=0.5), dict(x=(2, 3, 4), temperature=2.0), dict(x=(3, 1)), dict(x=(0, 4))]

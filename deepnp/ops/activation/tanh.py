@@ -12,7 +12,7 @@ The float32 kernels       tanh x = E/(E + 2),  E = e^{2x} − 1  (deepnp.element
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
 from deepnp.ops.activation import elementwise, float32_runs, with_bias_gradient
 
@@ -25,6 +25,8 @@ def forward(x):
 
 def backward(dy, cache):
     """dy -> dx."""
+    if gpu.elementwise_runs(dy, cache):
+        return _backward_gpu(dy, cache)
     return dy * (1 - cache * cache)
 
 
@@ -38,6 +40,8 @@ def add_bias(z, bias):
     if z.dtype == np.float32 and kernel_runs(z, bias):
         _add_bias(z, bias)
         return z
+    if gpu.elementwise_runs(z, bias):
+        return _add_bias_gpu(bias, z)
     z += bias
     return array_module(z).tanh(z, out=z)
 
@@ -68,6 +72,10 @@ def _backward_bias(dy, y, dz, dbias):
             d = dy[i, j] * (one - y[i, j] * y[i, j])
             dz[i, j] = d
             dbias[j] += d
+
+
+_add_bias_gpu = gpu.Elementwise("T bias", "T z", "z = tanh(z + bias)", "tanh_add_bias")
+_backward_gpu = gpu.Elementwise("T dy, T y", "T dx", "dx = dy * (1 - y * y)", "tanh_backward")
 
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

@@ -18,10 +18,11 @@ import math
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, kernel
 from deepnp.blas import find_sgemm, sgemm
 from deepnp.ops import attention
+from deepnp.ops.activation import softmax
 from deepnp.ops.attention import (
     Stacks,
     careful_kernel,
@@ -44,6 +45,9 @@ def forward(q, k, v, mask=None, causal=False):
     xp = array_module(q)
     scores = xp.matmul(q, k.swapaxes(-1, -2)) * (1 / math.sqrt(q.shape[-1]))
     hide(scores, mask, causal)
+    if gpu.rows_run(scores):
+        _weights_gpu(scores)
+        return xp.matmul(scores, v), (q, k, v, scores)
     largest = scores.max(axis=-1, keepdims=True)
     e = xp.exp(scores - xp.where(largest == -xp.inf, 0, largest))
     total = e.sum(axis=-1, keepdims=True)
@@ -56,9 +60,9 @@ def backward(dy, cache, out=None):
     q, k, v, weights = cache
     if fast(q, k, v, dy):
         return _backward_fast(dy, cache, out)
-    xp, scale = array_module(dy), 1 / math.sqrt(q.shape[-1])
+    xp = array_module(dy)
     dweights = xp.matmul(dy, v.swapaxes(-1, -2))
-    dscores = weights * (dweights - (weights * dweights).sum(axis=-1, keepdims=True)) * scale
+    dscores = softmax.backward(dweights, (weights, math.sqrt(q.shape[-1])))  # with that root for its temperature
     gradients = xp.matmul(dscores, k), xp.matmul(dscores.swapaxes(-1, -2), q), xp.matmul(weights.swapaxes(-1, -2), dy)
     return written(out, gradients)
 
@@ -125,6 +129,21 @@ def _backward(address, wide, places, steps, sizes, weights):
         sgemm(address, wide, False, False, lq, d, lk, ds, s_step, k, k_step, zero, dq, dq_step)
         sgemm(address, wide, True, False, lk, d, lq, ds, s_step, q, q_step, zero, dk, dk_step)
 
+
+_weights_gpu = gpu.Rows(
+    "T* scores",
+    """
+    scores += row * columns;
+    T largest = scores[0], total = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) largest = scores[j] > largest ? scores[j] : largest;
+    largest = largest_in_row(largest);
+    if (isinf(largest)) largest = 0;  // the row sees no key
+    for (int j = threadIdx.x; j < columns; j += THREADS) total += scores[j] = exp(scores[j] - largest);
+    total = sum_over_row(total);
+    for (int j = threadIdx.x; j < columns; j += THREADS) scores[j] /= total == 0 ? T(1) : total;
+    """,
+    "attention_weights",
+)
 
 TWO_OF_THREE = padding_mask(np.array([[False, True, False], [True, True, True]]), np.float64)  # the second row sees no key
 PENALTY = -0.3 * np.abs(np.subtract.outer(np.arange(5.0), np.arange(4.0)))  # a mask that is neither 0 nor −∞

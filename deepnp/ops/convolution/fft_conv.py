@@ -14,6 +14,8 @@ X (F, G, B, I/G), W (F, G, O/G, I/G), U (F, G, B, O/G): a matrix product for eac
 
 import math
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.ops.convolution import Window
 from deepnp.ops.convolution.conv import bias_gradient
@@ -55,6 +57,8 @@ def backward_parameters(dy, cache):
 def transform(x, lengths):
     """x (G, rows, columns, *size) -> its transform at these lengths (F, G, rows, columns)."""
     xp, axes = array_module(x), tuple(range(3, x.ndim))
+    if x.size == 0:  # CuPy transforms nothing that is empty
+        return xp.zeros((math.prod(frequencies(lengths)), *x.shape[:3]), np.result_type(x.dtype, np.complex64))
     x_f = xp.fft.rfftn(x, lengths, axes)
     return xp.ascontiguousarray(xp.moveaxis(x_f.reshape(*x.shape[:3], math.prod(x_f.shape[3:])), -1, 0))
 
@@ -62,9 +66,15 @@ def transform(x, lengths):
 def restore(x_f, lengths):
     """The inverse of `transform`: x_f (F, G, rows, columns) -> x (G, rows, columns, *lengths)."""
     xp = array_module(x_f)
-    frequencies = (*lengths[:-1], lengths[-1] // 2 + 1)
-    x_f = xp.moveaxis(x_f, 0, -1).reshape(*x_f.shape[1:], *frequencies)
+    if x_f.size == 0:
+        return xp.zeros((*x_f.shape[1:], *lengths), x_f.real.dtype)
+    x_f = xp.moveaxis(x_f, 0, -1).reshape(*x_f.shape[1:], *frequencies(lengths))
     return xp.fft.irfftn(x_f, lengths, tuple(range(3, x_f.ndim)))
+
+
+def frequencies(lengths):
+    """How many frequencies a real signal of these lengths has along each axis: of the last, the negative ones say nothing new."""
+    return *lengths[:-1], lengths[-1] // 2 + 1
 
 
 def grouped(x, groups):

@@ -11,6 +11,7 @@ The variance is the biased one (÷ C), in two passes; ε stands inside the root,
 x̂ is not kept: backward has it from x, μ and σ for less than it costs to write and read.
 """
 
+from deepnp import gpu
 from deepnp.backend import array_module, kernel, kernel_runs
 
 
@@ -18,6 +19,8 @@ def forward(x, gamma, beta, eps=1e-5):
     """x (…, C), gamma (C,), beta (C,) -> y (…, C)."""
     if kernel_runs(x, gamma, beta):
         return _forward_fast(x, gamma, beta, eps)
+    if gpu.rows_run(x, gamma, beta):
+        return _forward_on_gpu(x, gamma, beta, eps)
     mean = x.mean(axis=-1, keepdims=True)
     centred = x - mean
     sigma = array_module(x).sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
@@ -29,6 +32,8 @@ def backward(dy, cache):
     x, mean, sigma, gamma = cache
     if kernel_runs(dy, x, mean, sigma, gamma):
         return _backward_fast(dy, x, mean, sigma, gamma)
+    if gpu.rows_run(dy, x, mean, sigma, gamma):
+        return _backward_on_gpu(dy, x, mean, sigma, gamma)
     normal, dnormal = (x - mean) / sigma, gamma * dy
     dx = (dnormal - dnormal.mean(axis=-1, keepdims=True) - normal * (dnormal * normal).mean(axis=-1, keepdims=True)) / sigma
     rows = tuple(range(dy.ndim - 1))
@@ -108,6 +113,52 @@ def backward_rows(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
         for j in range(channels):
             dbeta[g, j] += dy[i, j]
 
+
+def _forward_on_gpu(x, gamma, beta, eps):
+    xp, rows = array_module(x), (*x.shape[:-1], 1)
+    y, mean, sigma = xp.empty_like(x), xp.empty(rows, x.dtype), xp.empty(rows, x.dtype)
+    _forward_gpu(x, gamma, beta, eps, y, mean, sigma)
+    return y, (x, mean, sigma, gamma)
+
+
+def _backward_on_gpu(dy, x, mean, sigma, gamma):
+    dx, products = array_module(dy).empty_like(dy), array_module(dy).empty_like(dy)
+    _backward_gpu(dy, x, mean, sigma, gamma, dx, products)
+    rows = tuple(range(dy.ndim - 1))
+    return dx, products.sum(axis=rows), dy.sum(axis=rows)
+
+
+_forward_gpu = gpu.Rows(
+    "const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* sigma",
+    """
+    x += row * columns, y += row * columns;
+    T total = 0, squares = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) total += x[j];
+    const T centre = sum_over_row(total) / columns;
+    for (int j = threadIdx.x; j < columns; j += THREADS) squares += (x[j] - centre) * (x[j] - centre);
+    const T root = sqrt(sum_over_row(squares) / columns + eps);
+    for (int j = threadIdx.x; j < columns; j += THREADS) y[j] = gamma[j] * ((x[j] - centre) / root) + beta[j];
+    if (threadIdx.x == 0) mean[row] = centre, sigma[row] = root;
+    """,
+    "layer_norm_forward",
+)
+
+_backward_gpu = gpu.Rows(
+    "const T* dy, const T* x, const T* mean, const T* sigma, const T* gamma, T* dx, T* products",
+    """
+    dy += row * columns, x += row * columns, dx += row * columns, products += row * columns;
+    const T centre = mean[row], root = sigma[row];
+    T first = 0, second = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) {
+        products[j] = dy[j] * ((x[j] - centre) / root);
+        first += gamma[j] * dy[j], second += gamma[j] * products[j];
+    }
+    first = sum_over_row(first) / columns, second = sum_over_row(second) / columns;
+    for (int j = threadIdx.x; j < columns; j += THREADS)
+        dx[j] = (gamma[j] * dy[j] - first - (x[j] - centre) / root * second) / root;
+    """,
+    "layer_norm_backward",
+)
 
 CASES = [
     dict(x=(5, 7), gamma=(7,), beta=(7,)),

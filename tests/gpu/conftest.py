@@ -1,0 +1,20 @@
+"""Every check of this folder runs twice: on the stand-in for CuPy, everywhere, and on CuPy, where it finds a GPU."""
+
+import sys
+
+import pytest
+
+from deepnp import gpu
+from deepnp.backend import cuda_available
+from tests.gpu.stand_in import LIBRARY
+
+needs_gpu = pytest.mark.skipif(not cuda_available(), reason="no GPU here that CuPy can use: checked on the stand-in only")
+
+
+@pytest.fixture(autouse=True, params=["stand-in", pytest.param("gpu", marks=needs_gpu)])
+def card(request, monkeypatch):
+    """Where device "cuda" is."""
+    if request.param == "stand-in":
+        monkeypatch.setitem(sys.modules, "cupy", LIBRARY)
+        monkeypatch.setattr(gpu, "elementwise_runs", lambda *_: False)  # kernels in C need the real one
+    return request.param
