@@ -73,10 +73,15 @@ class Hindsight:
         steps = self.steps(memory, rows[relabelled], rng)
         goals = memory.next_observations[steps, -self.goal :]
 
-        def outcomes(at):
-            return self._outcomes(memory, env, at, relabelled, goals)
+        def rewards(at):
+            return self._rewards(memory, env, at, relabelled, goals)
 
-        batch = memory.batch(rows, gamma, n_step, weights, outcomes)
+        def ends(at):
+            terminated = memory.terminated.take(at)
+            terminated[relabelled] = env.terminated(memory.next_observations[at[relabelled], -self.goal :], goals)
+            return terminated
+
+        batch = memory.batch(rows, gamma, n_step, weights, rewards, ends if env.goals_terminate else None)
         desired = slice(-2 * self.goal, -self.goal)
         batch.observations[relabelled, desired] = goals
         batch.next_observations[relabelled, desired] = goals
@@ -93,22 +98,17 @@ class Hindsight:
             ages = rng.integers(last, (own if self.strategy == "future" else first) + 1)
         return memory.episodes.at(rows, ages, memory.heads)
 
-    def _outcomes(self, memory, env, at, relabelled, goals):
-        """Rewards, and whether it terminated, of the steps `at` (B,), some of which have other goals than they had."""
-        rewards, terminated = memory.rewards.take(at), memory.terminated.take(at)
-        reached = memory.next_observations[at, -self.goal :]
+    def _rewards(self, memory, env, at, relabelled, goals):
+        """Rewards of the steps `at` (B,), some of which have other goals than they had."""
         if self.reward == "environment":
-            rewards[relabelled] = env.rewards(reached[relabelled], goals)
-        else:
-            desired = memory.observations[at, -2 * self.goal : -self.goal]
-            desired[relabelled] = goals
-            if self.reward == "binary":
-                rewards = binary(desired, reached, self.tolerance)
-            else:
-                rewards = shaped(desired, memory.observations[at, -self.goal :], reached, self.keep, self.power)
-        if env.goals_terminate:
-            terminated[relabelled] = env.terminated(reached[relabelled], goals)
-        return rewards, terminated
+            rewards = memory.rewards.take(at)
+            rewards[relabelled] = env.rewards(memory.next_observations[at[relabelled], -self.goal :], goals)
+            return rewards
+        reached, desired = memory.next_observations[at, -self.goal :], memory.observations[at, -2 * self.goal : -self.goal]
+        desired[relabelled] = goals
+        if self.reward == "binary":
+            return binary(desired, reached, self.tolerance)
+        return shaped(desired, memory.observations[at, -self.goal :], reached, self.keep, self.power)
 
 
 def binary(goals: np.ndarray, reached: np.ndarray, tolerance: float) -> np.ndarray:

@@ -170,38 +170,36 @@ class ReplayMemory:
         gamma: float,
         n_step: int = 1,
         weights: np.ndarray | None = None,
-        outcomes: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
+        step_rewards: Callable[[np.ndarray], np.ndarray] | None = None,
+        step_ends: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> Batch:
         """The transitions of some rows (B,), with returns over `n_step` steps.
 
-        `outcomes` tells the rewards (B,) of one step from each row, and whether it terminated (B,), where what was remembered
-        is not what counts.
+        `step_rewards` tells the rewards (B,) of the steps in B rows, `step_ends` whether they terminated (B,), where what was
+        remembered is not what counts.
         """
-        outcomes = self._outcomes if outcomes is None else outcomes
-        last, discounts, (rewards, terminated) = rows, np.full(len(rows), gamma, np.float32), outcomes(rows)
+        step_rewards = step_rewards or self.rewards.take
+        last, rewards, discounts = rows, step_rewards(rows), np.full(len(rows), gamma, np.float32)
         for _ in range(n_step - 1):
             following, go_on = self._successors(last)
-            go_on &= ~terminated
-            reward, ends = outcomes(following)
-            rewards += np.where(go_on, discounts * reward, 0)
+            if step_ends is not None:
+                go_on &= ~step_ends(last)
+            rewards += np.where(go_on, discounts * step_rewards(following), 0)
             discounts = np.where(go_on, discounts * np.float32(gamma), discounts)
-            terminated = np.where(go_on, ends, terminated)
             last = np.where(go_on, following, last)
+        terminated = (step_ends or self.terminated.take)(last)
         discounts = np.where(terminated, np.float32(0), discounts)
         next_observations = self.next_observations.take(last, axis=0)
         weights = np.ones(len(rows), np.float32) if weights is None else weights
         start = self.observations.take(rows, axis=0), self.actions.take(rows, axis=0)
         return Batch(*start, rewards, next_observations, discounts, weights, rows)
 
-    def _outcomes(self, rows):
-        return self.rewards.take(rows), self.terminated.take(rows)
-
     def _successors(self, rows):
         """The row after each, and whether it belongs to the same episode and was written."""
         copies, slots = np.divmod(rows, self.slots)
         following = (slots + 1) % self.slots
-        written = following != self.heads[copies]  # the head is the oldest row, or empty
-        ended = self.terminated[rows] | self.truncated[rows]
+        written = following != self.heads.take(copies)  # the head is the oldest row, or empty
+        ended = self.terminated.take(rows) | self.truncated.take(rows)
         return copies * self.slots + following, written & ~ended
 
     def state_dict(self) -> dict[str, np.ndarray]:
