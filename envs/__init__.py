@@ -20,6 +20,14 @@ if "deepnp/Walker-v0" not in registry:
         max_episode_steps=500,
     )
 
+if "deepnp/Crawler-v0" not in registry:
+    register(
+        id="deepnp/Crawler-v0",
+        entry_point="envs.bodies.crawler:CrawlerEnv",
+        vector_entry_point="envs.bodies.crawler:CrawlerVectorEnv",
+        max_episode_steps=500,
+    )
+
 V5_LIMITS = {"HalfCheetah": 1000, "Walker2d": 1000, "Hopper": 1000, "Ant": 1000, "Swimmer": 1000, "Humanoid": 1000}
 V5_LIMITS |= {"InvertedPendulum": 1000, "Reacher": 50}
 for task, limit in V5_LIMITS.items():

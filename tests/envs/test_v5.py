@@ -5,6 +5,7 @@ Humanoid's may differ by 1e-12, for its centre of mass is one sum over all copie
 """
 
 import warnings
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -14,7 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import envs  # noqa: F401  (registers deepnp/…)
 from envs.bodies.v5 import TASKS
-from tests.envs.same import same_infos, vector_equals_singles
+from tests.envs import same
 
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]
 pytestmark = pytest.mark.parametrize("task", TASKS)
@@ -93,56 +94,22 @@ def test_gymnasium_accepts_it(task):
 @pytest.mark.parametrize("mode", MODES)
 def test_vector_equals_singles_step_for_step(task, mode):
     singles = SyncVectorEnv([lambda: gymnasium.make(f"deepnp/{task}-v5", max_episode_steps=40)] * 2, autoreset_mode=mode)
-    ends, limits = vector_equals_singles(vector(task, 2, mode, max_episode_steps=40), singles, 450)
+    ends, limits = same.vector_equals_singles(vector(task, 2, mode, max_episode_steps=40), singles, 450)
     assert ends + limits > 10
 
 
 def test_same_seed_same_trajectory_at_any_thread_count(task):
-    def trajectory(threads, seed):
-        env = vector(task, 5, num_threads=threads)
-        rng, rows = np.random.default_rng(0), [env.reset(seed=seed)[0]]
-        rows += [env.step(actions_of(env, rng))[0] for _ in range(40)]
-        return np.array(rows)
-
-    one = trajectory(1, 3)
-    np.testing.assert_array_equal(one, trajectory(2, 3))
-    assert (one != trajectory(1, 4)).any()
+    same.threads_do_not_matter(partial(vector, task))
 
 
 def test_state_continues_bit_for_bit(task):
-    rng = np.random.default_rng(0)
-    env, other = vector(task, 3, max_episode_steps=30), vector(task, 3, max_episode_steps=30)
-    env.reset(seed=0)
-    actions = [actions_of(env, rng) for _ in range(80)]
-    for a in actions[:40]:
-        env.step(a)
-    state, before = env.state(), env.core.observe()
-    other.reset(seed=99)
-    other.step(actions[0])
-    other.set_state(state)
-    np.testing.assert_array_equal(other.core.observe(), before)
-    for a in actions[40:]:
-        (*expected, info), (*results, other_info) = env.step(a), other.step(a)
-        for x, y in zip(results, expected, strict=True):
-            np.testing.assert_array_equal(x, y)
-        same_infos(info, other_info)
+    same.state_continues(partial(vector, task))
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e12])
 def test_a_diverging_copy_ends_alone(task, poison):
-    still = np.zeros(vector(task, 3).action_space.shape)
-    env, twin = vector(task, 3), vector(task, 3)
-    env.reset(seed=0), twin.reset(seed=0)
-    env.step(still), twin.step(still)
-    env.core.body.qvel[1] = poison
-    (observations, rewards, terminated, _, infos), expected = env.step(still), twin.step(still)
-    assert terminated[1]
-    np.testing.assert_array_equal(infos["final_info"]["diverged"], [False, True, False])
-    assert np.isfinite(infos["final_obs"][1]).all()
-    assert np.isfinite(observations).all()
-    assert rewards[1] == 0
-    for _ in range(20):
-        np.testing.assert_array_equal(observations[[0, 2]], expected[0][[0, 2]])
-        assert np.isfinite(observations).all()
-        (observations, *_, infos), expected = env.step(still), twin.step(still)
-        assert not infos["diverged"].any()
+    same.a_diverging_copy_ends_alone(partial(vector, task), poison)
+
+
+def test_pictures_show_something(task):
+    same.shows_something(gymnasium.make(f"deepnp/{task}-v5", render_mode="rgb_array"))

@@ -1,0 +1,96 @@
+"""deepnp/Crawler-v0: crawl forward on four legs as far as possible (the thesis's §4.4 task).
+
+Observation (94)    torso orientation, a quaternion with w ≥ 0: 4 · torso velocities 6 · thighs B10 ×4 · shins B10 ×4 ·
+                    1 for each foot that touches the ground ×4
+                    B10 = a limb's linear velocity 3, angular velocity 3, held joint targets 3 (x, y, z; a zero for an axis
+                    that it cannot turn about), held strength 1. Velocities are its centre of mass's, in world axes
+                    (x forward, y left, z up), m/s and rad/s.
+Action (20)         joint targets: of each thigh x (down) and y (sideways), then of each shin x (bend); then a strength for
+                    each of the 8 limbs, thighs first. Legs: front left, front right, back left, back right.
+Reward              0.1 for each metre that the torso moves forward
+End                 the torso or a thigh touches the ground
+
+A decision is `frame_skip` substeps of 5 ms with the action held.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from gymnasium import spaces
+
+from envs.bodies.limbed import ABSENT, ZERO, Limbed, Senses
+from envs.single import SingleEnv
+from envs.vector import CoreVectorEnv
+
+LEGS = ["front_left", "front_right", "back_left", "back_right"]
+LIMBS = [f"{leg}_{part}" for part in ("thigh", "shin") for leg in LEGS]
+
+
+class Crawler(Limbed):
+    """N crawlers.
+
+    Parameters
+    ----------
+    num_envs : int
+        N.
+    frame_skip : int
+        Physics substeps of 5 ms a decision; the default of 8 is 40 ms, 25 decisions a second.
+    num_threads : int
+        Native threads; 0 takes every processor that this process may use.
+    noise : float
+        Half-width of the uniform noise on the initial joint angles (rad) and velocities (rad/s), around a stand.
+    """
+
+    def __init__(self, num_envs: int = 1, frame_skip: int = 8, num_threads: int = 0, noise: float = 0.1):
+        if not 0 <= noise <= 0.5:
+            raise ValueError(f"expected noise in [0, 0.5], given {noise}")
+        feet = [f"{leg}_foot" for leg in LEGS]
+        stands = {*feet, *(f"{leg}_shin" for leg in LEGS)}
+        super().__init__(Path(__file__).with_name("crawler.xml"), num_envs, frame_skip, num_threads, LIMBS, feet, stands)
+        self.noise = noise
+        thighs = [[2 * leg, 2 * leg + 1, ZERO] for leg in range(4)]
+        shins = [[8 + leg, ZERO, ZERO] for leg in range(4)]
+        slots = [[ABSENT] * 3, *thighs, *shins]
+        self.senses = Senses(self.body, self.drive, "torso", ["torso", *LIMBS], slots, [ABSENT, *range(8)], [ABSENT] * 9)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (self.senses.size + 4,), np.float32)
+
+    def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
+        model, drive = self.body.model, self.drive
+        drive.reset(ids)
+        qpos = np.tile(model.qpos0, (len(ids), 1))
+        qvel = np.zeros((len(ids), model.nv))
+        qpos[:, drive.qpos_address] = drive.angles(drive.targets[ids])
+        for row, i in enumerate(ids):
+            qpos[row, drive.qpos_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
+            qvel[row, drive.qvel_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
+        self.begin(ids, qpos, qvel)
+
+    def observe(self) -> np.ndarray:
+        out = np.empty((self.num_envs, self.senses.size + 4), np.float32)
+        grounded = self.grounded()
+        self.senses.observe(grounded, out)
+        out[:, self.senses.size :] = grounded
+        return out
+
+
+class CrawlerEnv(SingleEnv):
+    """One crawler; keyword arguments are `Crawler`'s."""
+
+    def __init__(self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.1):
+        super().__init__(Crawler(1, frame_skip, 1, noise), render_mode)
+
+
+class CrawlerVectorEnv(CoreVectorEnv):
+    """Many crawlers; keyword arguments are `Crawler`'s and `CoreVectorEnv`'s."""
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int | None = None,
+        autoreset_mode="NextStep",
+        render_mode: str | None = None,
+        frame_skip: int = 8,
+        num_threads: int = 0,
+        noise: float = 0.1,
+    ):
+        super().__init__(Crawler(num_envs, frame_skip, num_threads, noise), max_episode_steps, autoreset_mode, render_mode)
