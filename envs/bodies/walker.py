@@ -46,8 +46,8 @@ class Walker(Core):
     noise : float
         Half-width of the uniform noise on the initial joint angles (rad) and velocities (rad/s).
     stride : float
-        An episode begins within a step: one leg stands, forward by up to this hip angle (rad), the other is behind, bent
-        and swinging forward; which is which is chance. So the walker meets both halves of a gait from the first day.
+        An episode begins within a step: one leg stands, forward by half to all of this hip angle (rad), the other is behind,
+        bent and swinging forward; which is which is chance. So the walker meets both halves of a gait from the first day.
     push : float
         The chest's initial speed forward, up to this many m/s, in proportion to the step.
     """
@@ -58,8 +58,8 @@ class Walker(Core):
         frame_skip: int = 8,
         num_threads: int = 0,
         noise: float = 0.05,
-        stride: float = 0.35,
-        push: float = 1.0,
+        stride: float = 0.45,
+        push: float = 1.2,
     ):
         for name, value, limit in (("noise", noise, 0.5), ("stride", stride, 0.5), ("push", push, 3.0)):
             if not 0 <= value <= limit:
@@ -96,7 +96,7 @@ class Walker(Core):
         qpos[:, drive.qpos_address] = drive.angles(drive.targets[ids])
         for row, i in enumerate(ids):
             pose, velocity = self._mid_step[rngs[i].integers(2)]
-            share = rngs[i].uniform()
+            share = rngs[i].uniform(0.5, 1)  # from standing still, hopping on both legs is learned too easily
             qpos[row] += share * self.stride * pose
             qvel[row] += share * self.stride * velocity
             qvel[row, 0] = share * self.push
@@ -223,7 +223,7 @@ class WalkerEnv(SingleEnv):
     """One walker; keyword arguments are `Walker`'s."""
 
     def __init__(
-        self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.05, stride: float = 0.35, push: float = 1.0
+        self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.05, stride: float = 0.45, push: float = 1.2
     ):
         super().__init__(Walker(1, frame_skip, 1, noise, stride, push), render_mode)
 
@@ -240,8 +240,8 @@ class WalkerVectorEnv(CoreVectorEnv):
         frame_skip: int = 8,
         num_threads: int = 0,
         noise: float = 0.05,
-        stride: float = 0.35,
-        push: float = 1.0,
+        stride: float = 0.45,
+        push: float = 1.2,
     ):
         super().__init__(
             Walker(num_envs, frame_skip, num_threads, noise, stride, push), max_episode_steps, autoreset_mode, render_mode

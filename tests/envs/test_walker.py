@@ -37,8 +37,8 @@ def test_counts_are_the_thesis():
 @pytest.mark.parametrize("mode", MODES)
 def test_vector_equals_singles_step_for_step(mode):
     """900 steps of 3 copies, with falls and (through a short limit) truncations."""
-    batch = vector(3, mode, max_episode_steps=40)
-    singles = SyncVectorEnv([lambda: gymnasium.make(ENV, max_episode_steps=40)] * 3, autoreset_mode=mode)
+    batch = vector(3, mode, max_episode_steps=28)
+    singles = SyncVectorEnv([lambda: gymnasium.make(ENV, max_episode_steps=28)] * 3, autoreset_mode=mode)
     falls, limits = vector_equals_singles(batch, singles, 900)
     assert falls > 3
     assert limits > 3
@@ -152,7 +152,7 @@ def test_episodes_begin_within_a_step_of_either_leg():
     assert 20 < left_stands.sum() < 44
     assert (core.body.heights(core._upper) > 0.3).all()
     assert (core.body.qvel[:, 0] >= 0).all()
-    assert 0.3 < core.body.qvel[:, 0].mean() < 0.7
+    assert ((0.6 <= core.body.qvel[:, 0]) & (core.body.qvel[:, 0] <= 1.2)).all()
 
 
 def test_mirrored_state_and_action_give_the_mirrored_outcome(rng):
