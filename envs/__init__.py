@@ -28,6 +28,15 @@ if "deepnp/Crawler-v0" not in registry:
         max_episode_steps=500,
     )
 
+for task, limit in {"ArmReach": 50, "ArmPush": 100}.items():
+    if f"deepnp/{task}-v0" not in registry:
+        register(
+            id=f"deepnp/{task}-v0",
+            entry_point=f"envs.bodies.arm:{task}Env",
+            vector_entry_point=f"envs.bodies.arm:{task}VectorEnv",
+            max_episode_steps=limit,
+        )
+
 V5_LIMITS = {"HalfCheetah": 1000, "Walker2d": 1000, "Hopper": 1000, "Ant": 1000, "Swimmer": 1000, "Humanoid": 1000}
 V5_LIMITS |= {"InvertedPendulum": 1000, "Reacher": 50}
 for task, limit in V5_LIMITS.items():

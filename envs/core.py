@@ -39,8 +39,8 @@ class Core(ABC):
         """Advance every copy by one decision: actions (N, …) -> rewards (N,) float64, terminated (N,) bool."""
 
     @abstractmethod
-    def observe(self) -> np.ndarray:
-        """Observations of all copies in a new array (N, O), float32."""
+    def observe(self) -> np.ndarray | dict[str, np.ndarray]:
+        """Observations of all copies in a new array (N, O), float32; or a dictionary of such, if the space is one."""
 
     @abstractmethod
     def info(self) -> dict[str, np.ndarray]:

@@ -33,19 +33,23 @@ class SingleEnv(gymnasium.Env):
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         super().reset(seed=seed)
         self.core.reset(np.zeros(1, int), [self.np_random])
-        return self.core.observe()[0], self._info()
+        return self._observation(), self._info()
 
     def step(self, action):
         action = np.asarray(action)
         actions = check_actions(action[None], self.action_space, (1, *self.action_space.shape))
         rewards, terminated = self.core.step(actions)
-        return self.core.observe()[0], float(rewards[0]), bool(terminated[0]), False, self._info()
+        return self._observation(), float(rewards[0]), bool(terminated[0]), False, self._info()
 
     def render(self):
         return self.core.render(0) if self.render_mode == "rgb_array" else None
 
     def close(self):
         self.core.close()
+
+    def _observation(self):
+        observations = self.core.observe()
+        return {name: part[0] for name, part in observations.items()} if isinstance(observations, dict) else observations[0]
 
     def _info(self) -> dict:
         return {name: values[0].item() for name, values in self.core.info().items()}

@@ -85,7 +85,7 @@ def random_actions(env, rng):
 
 
 def parts(observations):
-    return list(observations.values()) if isinstance(observations, dict) else [observations]
+    return [observations[name] for name in sorted(observations)] if isinstance(observations, dict) else [observations]
 
 
 def same(a, b):
