@@ -48,3 +48,13 @@ for task, limit in V5_LIMITS.items():
             max_episode_steps=limit,
             kwargs={"task": task},
         )
+
+PLANAR_LIMITS = {"Driver": 1500, "Sorter": 2000, "Dodger": 3000, "Survivor": 3000, "Navigation": 1000}
+for task, limit in PLANAR_LIMITS.items():
+    if f"deepnp/{task}-v0" not in registry:
+        register(
+            id=f"deepnp/{task}-v0",
+            entry_point=f"envs.planar.{task.lower()}:{task}Env",
+            vector_entry_point=f"envs.planar.{task.lower()}:{task}VectorEnv",
+            max_episode_steps=limit,
+        )

@@ -1,6 +1,7 @@
 """What every environment of ours promises, as checks that take a function `make(copies, **settings)` of a vector environment."""
 
 import numpy as np
+from gymnasium.spaces import MultiDiscrete
 
 
 def vector_equals_singles(batch, singles, steps, seed=5):
@@ -81,6 +82,8 @@ def shows_something(env):
 
 
 def random_actions(env, rng):
+    if isinstance(env.action_space, MultiDiscrete):
+        return rng.integers(env.action_space.nvec)
     return rng.uniform(env.action_space.low, env.action_space.high).astype(np.float32)
 
 

@@ -1,0 +1,1 @@
+"""Games on a plane: driver, sorter, dodger, survivor, navigation."""

@@ -1,0 +1,188 @@
+"""deepnp/Sorter-v0: visit ten numbered tiles in ascending order, fast, without touching the wall (the thesis's §4.4 task).
+
+Observation (70)    5 rays of 10 m over 45°, from right to left: each [distance / 10, or −1 · 1 if it hit the wall · one-hot of
+                    the tile, 10]; then a one-hot of the tile to find next, 10
+Action (7)          0 stay · 1 right · 2 left · 3 ahead · 4 back (3 m/s) · 5 turn right · 6 turn left (5°)
+Reward              −0.0025 a step, +1 for the right tile, −1 for the wall or a wrong tile
+End                 the wall, a wrong tile, all tiles found
+
+The tiles are discs of 0.4 m radius, shuffled among ten places on a circle of 3.3 m; the agent, of 0.25 m radius, starts in its
+middle and looks anywhere. The arena is a square of 10 m. A tile that was found is taken away: it is neither seen nor touched
+again. A decision is 40 ms.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+
+from envs.kernels import kernel, uniform
+from envs.planar import canvas
+from envs.planar.canvas import Canvas
+from envs.planar.game import Game, check_copies
+from envs.planar.moves import MOVES, moved
+from envs.sensors import NOTHING, UNTAGGED, RaySensor, clear_rays, report_rays, sweep_disc, sweep_room, turn_rays
+from envs.single import SingleEnv
+from envs.vector import CoreVectorEnv
+
+TILES = 10
+SENSOR = RaySensor(rays=5, fov=np.radians(45), length=10.0, tags=TILES)
+SENSOR_LENGTH, SENSOR_SIZE = np.float32(SENSOR.length), SENSOR.size
+SECONDS = np.float32(0.04)
+STRIDE, TURN = np.float32(3.0) * SECONDS, np.float32(np.radians(5))
+HALF_ARENA, CIRCLE, TILE_RADIUS, AGENT_RADIUS = np.float32(5.0), np.float32(3.3), np.float32(0.4), np.float32(0.25)
+STEP, RIGHT_TILE, WRONG = -0.0025, 1.0, -1.0
+
+
+class World(NamedTuple):
+    """T = 10 tiles."""
+
+    chance: np.ndarray  # (N,) uint64
+    x: np.ndarray  # (N,)
+    y: np.ndarray
+    heading: np.ndarray  # (N,) radians
+    tile_x: np.ndarray  # (N, T), by number
+    tile_y: np.ndarray
+    found: np.ndarray  # (N,) int32: how many, and so the number of the next
+
+
+class Sorter(Game):
+    """N agents, each in an arena of its own.
+
+    Parameters
+    ----------
+    num_envs : int
+        N.
+    show_sensors : bool
+        Draw the rays.
+    """
+
+    def __init__(self, num_envs: int = 1, show_sensors: bool = False):
+        n = check_copies(num_envs)
+        place, tiles = (np.zeros(n, np.float32) for _ in range(3)), (np.zeros((n, TILES), np.float32) for _ in range(2))
+        world = World(np.zeros(n, np.uint64), *place, *tiles, np.zeros(n, np.int32))
+        seen = spaces.Box(-1, 1, (SENSOR_SIZE + TILES,), np.float32)
+        super().__init__(world, seen, spaces.Discrete(MOVES), float(SECONDS), show_sensors)
+        self._directions = SENSOR.directions()
+
+    def begin(self, ids):
+        _begin(self.world, ids)
+
+    def advance(self, actions, rewards, terminated):
+        _advance(self.world, actions, rewards, terminated)
+
+    def look(self, ids, out):
+        _look(self.world, ids, self._directions, out)
+
+    def info(self) -> dict[str, np.ndarray]:
+        """`tiles` found."""
+        return {"tiles": self.world.found.astype(np.int64)}
+
+    def draw(self, copy: int) -> Canvas:
+        w, i = self.world, copy
+        view, edge = Canvas((0, -0.35), 11.2), float(HALF_ARENA)
+        view.box(-edge - 0.2, -edge - 0.2, edge + 0.2, edge + 0.2, canvas.WALL)
+        view.box(-edge, -edge, edge, edge, canvas.GROUND)
+        for k in range(TILES):
+            x, y = w.tile_x[i, k], w.tile_y[i, k]
+            if k < w.found[i]:
+                view.disc(x, y, TILE_RADIUS, outline=canvas.FAINT, width=0.04)
+            else:
+                view.disc(x, y, TILE_RADIUS, canvas.GOLD if k == w.found[i] else "#9fb4c7")
+            view.text(x, y, str(k + 1), 0.42, canvas.FAINT if k < w.found[i] else canvas.INK)
+        if self.show_sensors:
+            near, met, dx, dy = _rays(w, i, self._directions)
+            colour = {UNTAGGED: canvas.INK, NOTHING: None, int(w.found[i]): canvas.GOLD}
+            view.rays(w.x[i], w.y[i], dx, dy, near, [colour.get(int(m), "#5d7f9e") for m in met])
+        view.disc(w.x[i], w.y[i], AGENT_RADIUS, canvas.AGENT)
+        view.arrow(w.x[i], w.y[i], w.heading[i], float(AGENT_RADIUS))
+        view.caption(f"next: tile {w.found[i] + 1}" if w.found[i] < TILES else "all tiles found")
+        return view
+
+
+@kernel
+def _begin(w, ids):
+    for i in ids:
+        w.x[i], w.y[i], w.found[i] = 0, 0, 0
+        w.heading[i] = np.float32(2 * np.pi) * (uniform(w.chance, i) - np.float32(0.5))
+        for k in range(TILES):
+            w.tile_x[i, k], w.tile_y[i, k] = CIRCLE * np.cos(2 * np.pi * k / TILES), CIRCLE * np.sin(2 * np.pi * k / TILES)
+        for k in range(TILES - 1, 0, -1):
+            j = int(uniform(w.chance, i) * (k + 1))
+            w.tile_x[i, k], w.tile_x[i, j] = w.tile_x[i, j], w.tile_x[i, k]
+            w.tile_y[i, k], w.tile_y[i, j] = w.tile_y[i, j], w.tile_y[i, k]
+
+
+@kernel
+def _advance(w, actions, rewards, terminated):
+    touch, room = TILE_RADIUS + AGENT_RADIUS, HALF_ARENA - AGENT_RADIUS
+    for i in range(len(w.x)):
+        dx, dy, w.heading[i] = moved(actions[i], w.heading[i], STRIDE, TURN)
+        w.x[i] += dx
+        w.y[i] += dy
+        reward = STEP
+        for k in range(w.found[i], TILES):
+            ax, ay = w.x[i] - w.tile_x[i, k], w.y[i] - w.tile_y[i, k]
+            if ax * ax + ay * ay < touch * touch:
+                right = k == w.found[i]
+                reward += RIGHT_TILE if right else WRONG
+                w.found[i] += right
+                terminated[i] = not right or w.found[i] == TILES
+                break  # tiles are too far apart to touch two
+        if abs(w.x[i]) > room or abs(w.y[i]) > room:
+            reward += WRONG
+            terminated[i] = True
+        rewards[i] = reward
+
+
+@kernel
+def _cast(w, i, directions, near, met, dx, dy):
+    thin = np.float32(0)
+    turn_rays(directions, np.cos(w.heading[i]), np.sin(w.heading[i]), dx, dy)
+    clear_rays(near, met, SENSOR_LENGTH)
+    sweep_room(near, met, w.x[i], w.y[i], dx, dy, -HALF_ARENA, -HALF_ARENA, HALF_ARENA, HALF_ARENA, thin, UNTAGGED)
+    for k in range(w.found[i], TILES):
+        sweep_disc(near, met, w.x[i], w.y[i], dx, dy, w.tile_x[i, k], w.tile_y[i, k], TILE_RADIUS, thin, k)
+
+
+@kernel
+def _look(w, ids, directions, out):
+    rays = directions.shape[1]
+    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
+    met = np.empty(rays, np.int32)
+    for i in ids:
+        _cast(w, i, directions, near, met, dx, dy)
+        report_rays(near, met, SENSOR_LENGTH, TILES, out[i], 0)
+        for k in range(TILES):
+            out[i, SENSOR_SIZE + k] = k == w.found[i]
+
+
+@kernel
+def _rays(w, i, directions):
+    """One copy's rays, to be drawn."""
+    rays = directions.shape[1]
+    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
+    met = np.empty(rays, np.int32)
+    _cast(w, i, directions, near, met, dx, dy)
+    return near, met, dx, dy
+
+
+class SorterEnv(SingleEnv):
+    """One agent; keyword arguments are `Sorter`'s."""
+
+    def __init__(self, render_mode: str | None = None, show_sensors: bool = False):
+        super().__init__(Sorter(1, show_sensors), render_mode)
+
+
+class SorterVectorEnv(CoreVectorEnv):
+    """Many agents; keyword arguments are `Sorter`'s and `CoreVectorEnv`'s."""
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int | None = None,
+        autoreset_mode="NextStep",
+        render_mode: str | None = None,
+        show_sensors: bool = False,
+    ):
+        super().__init__(Sorter(num_envs, show_sensors), max_episode_steps, autoreset_mode, render_mode)
