@@ -1,5 +1,9 @@
 """Assembled networks."""
 
+from deepnp.models import gan
+from deepnp.models.cnn import cnn
 from deepnp.models.mlp import mlp
+from deepnp.models.resnet import resnet
+from deepnp.models.vae import VAE, negative_elbo
 
-__all__ = ["mlp"]
+__all__ = ["VAE", "cnn", "gan", "mlp", "negative_elbo", "resnet"]
