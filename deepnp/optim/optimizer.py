@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deepnp import gpu
-from deepnp.backend import array_module, kernel_runs
+from deepnp.backend import array_module, kernel_runs, to_device
 from deepnp.parameters import ParameterVector
 
 
@@ -111,7 +111,7 @@ class Optimizer(ABC):
             if state[name].shape != array.shape:
                 raise ValueError(f'expected "{name}" of shape {array.shape}, given {state[name].shape}')
         for name, array in self.state.items():
-            array[...] = array_module(array).asarray(state[name])
+            array[...] = array_module(array).asarray(to_device(state[name], "cpu"))  # from any device
         self.t = int(state["t"])
 
     def _count(self) -> None:
