@@ -1,0 +1,222 @@
+"""Cores around cores: the wrappers of the thesis's chapter 3.4, for many copies at once.
+
+>>> core = StackedInputs(DecisionPeriod(Walker(64), steps=2), frames=3)
+>>> env = CoreVectorEnv(core, max_episode_steps=250, autoreset_mode="SameStep")
+
+Wrapped here, below the autoreset, an episode's end needs no special care: a frame, an action or a reward never crosses it.
+Where Gymnasium has a wrapper for vectors (observation and reward normalisation, clipping, transforms), use Gymnasium's.
+
+Shapes: N copies, O observations.
+"""
+
+import numpy as np
+from gymnasium import spaces
+
+from envs.core import Core
+
+
+class CoreWrapper(Core):
+    """A core that does what another does.
+
+    Parameters
+    ----------
+    core : Core
+    """
+
+    def __init__(self, core: Core):
+        self.core = core
+        self.num_envs, self.render_fps = core.num_envs, core.render_fps
+        self.observation_space, self.action_space = core.observation_space, core.action_space
+
+    def reset(self, ids, rngs):
+        self.core.reset(ids, rngs)
+
+    def step(self, actions):
+        return self.core.step(actions)
+
+    def observe(self):
+        return self.core.observe()
+
+    def info(self):
+        return self.core.info()
+
+    def render(self, copy):
+        return self.core.render(copy)
+
+    def state(self):
+        return self.core.state()
+
+    def set_state(self, state):
+        self.core.set_state(state)
+
+    def close(self):
+        self.core.close()
+
+
+class DecisionPeriod(CoreWrapper):
+    """One decision every few steps; rewards are summed.
+
+    A copy whose episode ends within the period shows its last observation and info, and earns nothing more.
+
+    Parameters
+    ----------
+    core : Core
+    steps : int
+        The period.
+    repeat : bool
+        Whether the action is held, or given once and then zero (for discrete ones, the first action).
+
+    Raises
+    ------
+    ValueError
+        If `steps` is no whole number >= 1.
+    """
+
+    def __init__(self, core: Core, steps: int, repeat: bool = True):
+        super().__init__(core)
+        self.steps, self.repeat = _whole("steps", steps), repeat
+        self.render_fps = core.render_fps / self.steps
+        self._early = np.zeros(self.num_envs, bool)  # ended before the period did
+        self._shown, self._told = self._look()
+
+    def reset(self, ids, rngs):
+        self.core.reset(ids, rngs)
+        self._early[ids] = False
+
+    def step(self, actions):
+        total, ended = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
+        self._early[:] = False
+        for k in range(self.steps):
+            rewards, terminated = self.core.step(actions if k == 0 or self.repeat else self._still(actions))
+            total += np.where(ended, 0.0, rewards)
+            fresh = terminated & ~ended
+            ended |= fresh
+            if fresh.any() and k < self.steps - 1:
+                self._early |= fresh
+                for mine, now in zip((self._shown, self._told), self._look(), strict=True):
+                    for name, values in now.items():
+                        mine[name][fresh] = values[fresh]
+        return total, ended
+
+    def observe(self):
+        shown = self._overlay(_named(self.core.observe()), self._shown)
+        return shown if isinstance(self.observation_space, spaces.Dict) else shown[""]
+
+    def info(self):
+        return self._overlay(self.core.info(), self._told)
+
+    def state(self):
+        own = {"period.early": self._early.copy()}
+        own |= {f"period.shown.{name}": values.copy() for name, values in self._shown.items()}
+        own |= {f"period.told.{name}": values.copy() for name, values in self._told.items()}
+        return {**self.core.state(), **own}
+
+    def set_state(self, state):
+        self.core.set_state({name: values for name, values in state.items() if not name.startswith("period.")})
+        self._early[:] = state["period.early"]
+        for kind, arrays in (("shown", self._shown), ("told", self._told)):
+            for name, values in arrays.items():
+                values[:] = state[f"period.{kind}.{name}"]
+
+    def _look(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        return _named(self.core.observe()), self.core.info()
+
+    def _overlay(self, now, early):
+        if not self._early.any():
+            return now
+        for name, values in now.items():
+            values[self._early] = early[name][self._early]
+        return now
+
+    def _still(self, actions: np.ndarray) -> np.ndarray:
+        first = self.action_space.start if isinstance(self.action_space, spaces.Discrete) else 0
+        return np.full_like(actions, first)
+
+
+class StackedInputs(CoreWrapper):
+    """The last observations, oldest first: exactly so many frames, zeros before an episode's start.
+
+    Parameters
+    ----------
+    core : Core
+        Its observations are arrays.
+    frames : int
+
+    Raises
+    ------
+    ValueError
+        If `frames` is no whole number >= 1, or observations are dictionaries.
+    """
+
+    def __init__(self, core: Core, frames: int):
+        super().__init__(core)
+        if not isinstance(core.observation_space, spaces.Box):
+            raise ValueError(f"expected observations in a Box, given {core.observation_space}")
+        box, frames = core.observation_space, _whole("frames", frames)
+        low, high = (np.repeat(bound[None], frames, axis=0) for bound in (np.minimum(box.low, 0), np.maximum(box.high, 0)))
+        self.observation_space = spaces.Box(low, high, dtype=box.dtype)
+        self._frames = np.zeros((self.num_envs, *low.shape), box.dtype)  # (N, frames, O)
+
+    def reset(self, ids, rngs):
+        self.core.reset(ids, rngs)
+        self._frames[ids] = 0
+        self._frames[ids, -1] = self.core.observe()[ids]
+
+    def step(self, actions):
+        result = self.core.step(actions)
+        self._frames[:, :-1] = self._frames[:, 1:].copy()
+        self._frames[:, -1] = self.core.observe()
+        return result
+
+    def observe(self):
+        return self._frames.copy()
+
+    def state(self):
+        return {**self.core.state(), "frames": self._frames.copy()}
+
+    def set_state(self, state):
+        self.core.set_state({name: values for name, values in state.items() if name != "frames"})
+        self._frames[:] = state["frames"]
+
+
+class GeometricReward(CoreWrapper):
+    """A reward that wants all of its parts at once: r = scale · Π r_i.
+
+    One part at zero is nothing, whatever the others are; a sum would let them make up for it. A simulation that diverged
+    earns nothing.
+
+    Parameters
+    ----------
+    core : Core
+    parts : sequence of str
+        Names of infos, each best between 0 and 1.
+    scale : float
+
+    Raises
+    ------
+    ValueError
+        If a part is no info of the core, or there is none.
+    """
+
+    def __init__(self, core: Core, parts: tuple[str, ...] | list[str], scale: float = 1.0):
+        super().__init__(core)
+        known = core.info()
+        if not parts or not set(parts) <= set(known):
+            raise ValueError(f"expected parts among the infos {sorted(known)}, given {list(parts)}")
+        self.parts, self.scale = tuple(parts), scale
+
+    def step(self, actions):
+        _, terminated = self.core.step(actions)
+        info = self.core.info()
+        rewards = self.scale * np.prod([info[name] for name in self.parts], axis=0, dtype=float)
+        return np.where(info.get("diverged", False), 0.0, rewards), terminated
+
+
+def _named(observations) -> dict[str, np.ndarray]:
+    return observations if isinstance(observations, dict) else {"": observations}
+
+
+def _whole(name: str, value: int) -> int:
+    if value != int(value) or value < 1:
+        raise ValueError(f"expected a whole number of {name} >= 1, given {value}")
+    return int(value)
