@@ -201,6 +201,9 @@ class TestEpisodes:
         np.testing.assert_allclose(memory.batch(np.array([0, 20]), 1.0, 5).rewards, [3, 5])
         last, own, first = memory.episodes.steps(np.array([0, 3, 20]), memory.heads, memory.sizes)
         np.testing.assert_array_equal([last, own, first], [[2, 0, 0], [4, 1, 4], [4, 1, 4]])
+        memory.add(*step, np.ones(2, bool), np.zeros(2, bool), np.ones(2, bool))
+        memory.cut(np.array([True, True]))
+        np.testing.assert_array_equal(np.flatnonzero(memory.truncated), [2])  # what terminated was not truncated
 
     def test_an_episode_does_not_go_on_after_loading(self, tmp_path):
         """The environment cannot be saved and begins anew: no return and no goal reaches across."""
