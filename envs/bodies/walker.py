@@ -16,11 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from gymnasium import spaces
-from numba import njit
 
-from envs.bodies.body import Body
-from envs.bodies.drive import JointDrive
-from envs.core import Core
+from envs.bodies.limbed import ABSENT, Limbed, Senses
 from envs.single import SingleEnv
 from envs.vector import CoreVectorEnv
 
@@ -28,11 +25,10 @@ LIMBS = ["head", "hips", "left_arm", "left_forearm", "right_arm", "right_forearm
 LIMBS += ["left_leg", "left_shin", "left_foot", "right_leg", "right_shin", "right_foot"]
 SENSED = ["head", "chest", "hips", "left_arm", "right_arm", "left_forearm", "right_forearm"]
 SENSED += ["left_leg", "right_leg", "left_shin", "right_shin", "left_foot", "right_foot"]
-REWARD_PER_METRE = 0.1
-TOUCH = 1e-3  # metres above the floor at which a foot counts as grounded
+FEET = ["left_foot", "right_foot"]
 
 
-class Walker(Core):
+class Walker(Limbed):
     """N walkers.
 
     Parameters
@@ -64,28 +60,15 @@ class Walker(Core):
         for name, value, limit in (("noise", noise, 0.5), ("stride", stride, 0.5), ("push", push, 3.0)):
             if not 0 <= value <= limit:
                 raise ValueError(f"expected {name} in [0, {limit}], given {value}")
-        self.body = Body(Path(__file__).with_name("walker.xml"), num_envs, frame_skip, num_threads)
-        model = self.body.model
-        self.num_envs = num_envs
+        stands = {*FEET, "left_shin", "right_shin"}
+        super().__init__(Path(__file__).with_name("walker.xml"), num_envs, frame_skip, num_threads, LIMBS, FEET, stands)
         self.noise, self.stride, self.push = noise, stride, push
-        self.render_fps = 1 / (frame_skip * model.opt.timestep)
-        joint_bodies = model.jnt_bodyid[model.actuator_trnid[:, 0]]
-        limb_of_body = {model.body(name).id: i for i, name in enumerate(LIMBS)}
-        limbs = np.array([limb_of_body[b] for b in joint_bodies])
-        self.drive = JointDrive(self.body, limbs)
-        self.observation_space = spaces.Box(-np.inf, np.inf, (120,), np.float32)
-        self.action_space = spaces.Box(-1, 1, (model.nu + len(LIMBS),), np.float32)
-
-        self._bodies = np.array([model.body(name).id for name in SENSED])
-        self._first_joint = np.array([np.flatnonzero(limbs == LIMBS.index(n))[0] if n in LIMBS else -1 for n in SENSED])
-        self._joints = np.array([(limbs == LIMBS.index(n)).sum() if n in LIMBS else 0 for n in SENSED])
-        self._limb = np.array([LIMBS.index(n) if n in LIMBS else -1 for n in SENSED])
-        self._feet = np.array([model.geom(name).id for name in ("left_foot", "right_foot")])
-        stands = {model.geom(f"{side}_{part}").id for side in ("left", "right") for part in ("foot", "shin")}
-        self._upper = np.array([g for g in range(model.ngeom) if g not in stands | {model.geom("floor").id}])
-        batch = self.body.batch
-        self._xquat, self._xipos, self._cvel = batch.bind("xquat"), batch.bind("xipos"), batch.bind("cvel")
-        self._com = batch.bind("subtree_com")
+        joints = [np.flatnonzero(self.limb_of_joint == LIMBS.index(n)) if n in LIMBS else [] for n in SENSED]
+        slots = [[*own, *[ABSENT] * (3 - len(own))] for own in joints]
+        limbs = [LIMBS.index(n) if n in LIMBS else ABSENT for n in SENSED]
+        feet = [FEET.index(n) if n in FEET else ABSENT for n in SENSED]
+        self.senses = Senses(self.body, self.drive, "chest", SENSED, slots, limbs, feet)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (self.senses.size,), np.float32)
         self._mid_step = [self._step_forward(standing, swinging) for standing, swinging in (("left", "right"), ("right", "left"))]
 
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
@@ -102,40 +85,12 @@ class Walker(Core):
             qvel[row, 0] = share * self.push
             qpos[row, drive.qpos_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
             qvel[row, drive.qvel_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
-        drive.aim(ids, qpos[:, drive.qpos_address])
-        self.body.reset(ids, qpos, qvel, drive.angles(drive.targets[ids]))
-        self.body.put_down(ids, self._feet)
-
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        targets = self.drive.targets.shape[1]
-        self.drive.set(actions[:, :targets], actions[:, targets:])
-        before = self.body.qpos[:, 0].copy()
-        self.body.step()
-        diverged = self.body.diverged
-        rewards = np.where(diverged, 0.0, REWARD_PER_METRE * (self.body.qpos[:, 0] - before))
-        fallen = (self.body.heights(self._upper) < 0).any(axis=1)
-        return rewards, fallen | diverged
+        self.begin(ids, qpos, qvel)
 
     def observe(self) -> np.ndarray:
-        out = np.empty((self.num_envs, 120), np.float32)
-        grounded = self.body.heights(self._feet) < TOUCH
-        layout = (self._bodies, self._first_joint, self._joints, self._limb)
-        _observe(self._xquat, self._xipos, self._cvel, self._com, self.drive.targets, self.drive.strengths, grounded, layout, out)
+        out = np.empty((self.num_envs, self.senses.size), np.float32)
+        self.senses.observe(self.grounded(), out)
         return out
-
-    def info(self) -> dict[str, np.ndarray]:
-        """`distance` walked in metres, `diverged` where the physics gave up."""
-        return {"distance": self.body.qpos[:, 0].copy(), "diverged": self.body.diverged.copy()}
-
-    def render(self, copy: int) -> np.ndarray:
-        return self.body.render(copy)
-
-    def state(self) -> dict[str, np.ndarray]:
-        return {**self.body.state(), "targets": self.drive.targets.copy(), "strengths": self.drive.strengths.copy()}
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.body.set_state(state)
-        self.drive.targets[:], self.drive.strengths[:] = state["targets"], state["strengths"]
 
     def mirror(self) -> dict[str, np.ndarray]:
         """The reflection of left and right, y → −y: as index and sign arrays, mirrored = sign · original[index].
@@ -144,17 +99,14 @@ class Walker(Core):
         the left side's reflections, so their angles keep their signs.
         """
         names = [_other_side(name) for name in LIMBS]
-        first, count = {}, {}
-        for name in LIMBS:
-            k = SENSED.index(name)
-            first[name], count[name] = self._first_joint[k], self._joints[k]
+        joints = {name: np.flatnonzero(self.limb_of_joint == i) for i, name in enumerate(LIMBS)}
         target_index, target_sign = [], []
         for name, twin in zip(LIMBS, names, strict=True):
-            target_index += [first[twin] + j for j in range(count[name])]
-            target_sign += [-1, 1, -1] if name == twin else [1] * count[name]
+            target_index += [*joints[twin]]
+            target_sign += [-1, 1, -1] if name == twin else [1] * len(joints[name])
         strength_index = [LIMBS.index(twin) for twin in names]
         targets = len(target_index)
-        lengths = [6 + self._joints[k] + (self._limb[k] >= 0) + name.endswith("foot") for k, name in enumerate(SENSED)]
+        lengths = self.senses.lengths
         starts = dict(zip(SENSED, 4 + np.cumsum([0, *lengths[:-1]]), strict=True))
         index, sign = list(range(4)), [1, -1, 1, -1]
         for k, name in enumerate(SENSED):
@@ -162,7 +114,7 @@ class Walker(Core):
             index += range(starts[twin], starts[twin] + lengths[k])
             signs = [1] * lengths[k]
             signs[:6] = [1, -1, 1, -1, 1, -1]
-            if name == twin and self._limb[k] >= 0:
+            if name == twin and name in LIMBS:
                 signs[6:9] = [-1, 1, -1]
             sign += signs
         return {
@@ -171,9 +123,6 @@ class Walker(Core):
             "action_index": np.array(target_index + [targets + i for i in strength_index]),
             "action_sign": np.array(target_sign + [1] * len(LIMBS), np.float32),
         }
-
-    def close(self) -> None:
-        self.body.close()
 
     def _step_forward(self, standing: str, swinging: str) -> tuple[np.ndarray, np.ndarray]:
         """Joint angles (nq,) and velocities (nv,) of a step with a hip angle of one radian, to be added to the half-crouch."""
@@ -188,35 +137,6 @@ class Walker(Core):
 
 def _other_side(name: str) -> str:
     return name.replace("left", "*").replace("right", "left").replace("*", "right")
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _observe(xquat, xipos, cvel, com, targets, strengths, grounded, layout, out):
-    bodies, first_joint, joints, limb = layout
-    chest = bodies[1]
-    root = 1  # body 0 is the world; cvel is about the centre of mass of the tree that starts here
-    for i in range(out.shape[0]):
-        sign = 1.0 if xquat[i, chest, 0] >= 0 else -1.0  # q and −q are the same rotation
-        for j in range(4):
-            out[i, j] = sign * xquat[i, chest, j]
-        c = 4
-        for k, b in enumerate(bodies):
-            wx, wy, wz = cvel[i, b, 0], cvel[i, b, 1], cvel[i, b, 2]
-            rx, ry, rz = xipos[i, b, 0] - com[i, root, 0], xipos[i, b, 1] - com[i, root, 1], xipos[i, b, 2] - com[i, root, 2]
-            out[i, c] = cvel[i, b, 3] + wy * rz - wz * ry  # v + ω × r
-            out[i, c + 1] = cvel[i, b, 4] + wz * rx - wx * rz
-            out[i, c + 2] = cvel[i, b, 5] + wx * ry - wy * rx
-            out[i, c + 3], out[i, c + 4], out[i, c + 5] = wx, wy, wz
-            c += 6
-            for j in range(joints[k]):
-                out[i, c] = targets[i, first_joint[k] + j]
-                c += 1
-            if limb[k] >= 0:
-                out[i, c] = strengths[i, limb[k]]
-                c += 1
-            if k >= len(bodies) - 2:  # the feet come last
-                out[i, c] = grounded[i, k - len(bodies) + 2]
-                c += 1
 
 
 class WalkerEnv(SingleEnv):

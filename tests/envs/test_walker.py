@@ -146,13 +146,13 @@ def test_lowest_points_are_where_contacts_begin(rng):
 def test_episodes_begin_within_a_step_of_either_leg():
     core = Walker(64)
     core.reset(np.arange(64), [np.random.default_rng(i) for i in range(64)])
-    feet = core.body.heights(core._feet)
+    feet = core.body.heights(core.feet)
     np.testing.assert_allclose(feet.min(axis=1), 0, atol=1e-12)  # one foot stands
     left_stands = feet[:, 0] < feet[:, 1]
     assert 20 < left_stands.sum() < 44
-    assert (core.body.heights(core._upper) > 0.3).all()
+    assert (core.body.heights(core.upper) > 0.3).all()
     assert (core.body.qvel[:, 0] >= 0).all()
-    assert ((0.6 <= core.body.qvel[:, 0]) & (core.body.qvel[:, 0] <= 1.2)).all()
+    assert ((core.body.qvel[:, 0] >= 0.6) & (core.body.qvel[:, 0] <= 1.2)).all()
 
 
 def test_mirrored_state_and_action_give_the_mirrored_outcome(rng):
