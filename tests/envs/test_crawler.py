@@ -69,7 +69,7 @@ def test_a_diverging_copy_ends_alone(poison):
     same.a_diverging_copy_ends_alone(vector, poison)
 
 
-def test_a_copy_that_muJoCo_refuses_ends_alone(monkeypatch):
+def test_a_copy_that_mujoco_refuses_ends_alone(monkeypatch):
     """An error raised by the engine, for a copy or two, is a divergence of these."""
     from mujoco.batch import SimulationError
 
@@ -86,6 +86,26 @@ def test_a_copy_that_muJoCo_refuses_ends_alone(monkeypatch):
     np.testing.assert_array_equal(terminated, [False, True, False])
     np.testing.assert_array_equal(infos["final_info"]["diverged"], [False, True, False])
     assert rewards[1] == 0
+
+
+def test_a_copy_that_is_no_number_ends_alone_and_shows_numbers(monkeypatch):
+    """What MuJoCo would notice a step later is noticed now."""
+    env = vector(3)
+    env.reset(seed=0)
+    step = env.core.body.batch.step
+
+    def spoil(nstep):
+        step(nstep=nstep)
+        env.core.body.qpos[1] = np.nan
+        env.core.body.batch.bind("xipos").flags.writeable = True
+        env.core.body.batch.bind("xipos")[1] = np.nan
+
+    monkeypatch.setattr(env.core.body.batch, "step", spoil)
+    observations, rewards, terminated, _, infos = env.step(np.zeros((3, 20)))
+    np.testing.assert_array_equal(terminated, [False, True, False])
+    assert np.isfinite(infos["final_obs"]).all()
+    assert np.isfinite(observations).all()
+    assert np.isfinite(rewards).all()
 
 
 def test_pictures_show_something():
