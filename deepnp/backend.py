@@ -114,6 +114,11 @@ def use_kernels(enabled: bool) -> None:
     _settings.kernels = bool(enabled)
 
 
+def kernels_enabled() -> bool:
+    """Whether fast kernels are on."""
+    return _settings.kernels
+
+
 def kernel_runs(*arrays) -> bool:
     """Whether the Numba kernel may take these arrays: kernels are on, and all are NumPy's, C-contiguous, of one float type."""
     if not _settings.kernels:

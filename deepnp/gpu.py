@@ -14,7 +14,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from deepnp.backend import _settings
+from deepnp.backend import kernels_enabled
 
 THREADS = 256  # in the block that takes a row: a power of two, as the reduction wants it
 CPU = (np.ndarray, np.generic)
@@ -112,7 +112,7 @@ def _compile(source: str, name: str, kind: str):
 
 def elementwise_runs(*arrays) -> bool:
     """Whether an `Elementwise` kernel may take these arrays: kernels are on, all are CuPy's, of float32 or all of float64."""
-    if isinstance(arrays[0], CPU) or not _settings.kernels:
+    if isinstance(arrays[0], CPU) or not kernels_enabled():
         return False
     dtype = arrays[0].dtype
     return dtype.char in "fd" and all(not isinstance(x, CPU) and x.dtype == dtype for x in arrays)

@@ -125,7 +125,7 @@ class Module(ABC):
             if state[name].shape != p.shape:
                 raise ValueError(f'expected "{name}" of shape {p.shape}, given {state[name].shape}')
         for name, p in own.items():
-            p.data[...] = array_module(p.data).asarray(state[name])
+            p.data[...] = array_module(p.data).asarray(to_device(state[name], "cpu"))  # wherever it came from
 
     def _named_state(self) -> Iterator[tuple[str, Parameter | Buffer]]:
         yield from self.named_parameters()
