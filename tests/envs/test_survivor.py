@@ -142,7 +142,7 @@ class TestEnemies:
             before = np.stack([w.enemy_x[:, 0], w.enemy_y[:, 0]])
             caught |= core.step(np.full(200, STAY))[1]
             moved = np.hypot(*(np.stack([w.enemy_x[:, 0], w.enemy_y[:, 0]]) - before))
-            assert moved[~caught].max(initial=0) < 0.0601
+            assert moved[~caught].max(initial=0) < 0.065
             for x0, y0, x1, y1 in BOXES:
                 gap = np.hypot(np.maximum(np.maximum(x0 - w.enemy_x[:, 0], w.enemy_x[:, 0] - x1), 0),
                                np.maximum(np.maximum(y0 - w.enemy_y[:, 0], w.enemy_y[:, 0] - y1), 0))  # fmt: skip

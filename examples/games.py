@@ -1,0 +1,128 @@
+"""What the examples on games share: learn with PPO, tell before and after, film."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, installed or not
+
+import gymnasium
+import numpy as np
+from PIL import Image
+
+import envs  # noqa: F401  (registers deepnp/…)
+from examples.common import fresh_folder, not_negative, positive
+from rl import PPO, PPOConfig
+from rl.training.curves import plot_run
+from rl.training.evaluation import play
+from rl.training.interrupt import Interrupt
+from rl.training.progress import ProgressBar
+from rl.training.run import Run, checkpoint_of
+from rl.training.video import contact_sheet, film, save_gif
+
+EPISODES = 20
+FRAMES_PER_SECOND = 25
+
+
+@dataclass(frozen=True)
+class Game:
+    """A game, how to learn it, and what a person wants to know of an episode.
+
+    Attributes
+    ----------
+    name : str
+        Of deepnp/<name>-v0.
+    steps : int
+        To learn for.
+    settings : PPOConfig
+    figure : str
+        The environment's info, at an episode's end, that tells how well it went.
+    label : str
+        Of that figure's axis.
+    seconds : float
+        To film.
+    """
+
+    name: str
+    steps: int
+    settings: PPOConfig
+    figure: str
+    label: str
+    seconds: float = 12.0
+
+    @property
+    def id(self) -> str:
+        return f"deepnp/{self.name}-v0"
+
+
+def learn(game: Game, doc: str) -> None:
+    """Train an agent, or go on with one, or show one, as the command line says."""
+    options = parse(game, doc)
+    if options.play:
+        agent = PPO.load(checkpoint_of(options.play))
+        report(game, "trained", agent)
+        picture(game, agent, options.play, options.seed)
+        return
+    if options.resume:
+        agent = PPO.load(checkpoint_of(options.resume), game.id)
+        run = Run.resume(options.resume, agent)
+        steps = options.steps or run.total_steps
+    else:
+        steps = options.steps or game.steps
+        agent = PPO(game.id, game.settings, seed=options.seed)
+        run = Run(options.out or fresh_folder(Path("runs") / game.name.lower()), agent, game.id, steps)
+        report(game, "untrained", agent)
+    print(f"training to {steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)", flush=True)
+    train(game, agent, run, steps)
+    curves = {"episode_return": "return while exploring", f"episode_{game.figure}": f"{game.label} while exploring"}
+    plot_run(run.folder, curves, game.id)
+    report(game, "trained", agent)
+    picture(game, agent, run.folder, options.seed)
+
+
+def train(game: Game, agent: PPO, run: Run, steps: int) -> None:
+    """Learn with a live progress bar, writing the run down; returns early, between two iterations, on Ctrl-C."""
+    shown = {"episode_return": "return {:.2f}", f"episode_{game.figure}": f"{game.figure} {{:.2f}}"}
+    with Interrupt() as interrupt, ProgressBar(steps, shown) as bar:
+
+        def every_iteration(agent, metrics):
+            bar(agent, metrics)
+            run(agent, metrics)
+            return not interrupt.requested
+
+        agent.learn(steps, every_iteration)
+    if interrupt.requested:
+        print("stopped; saving what was learned so far")
+    run.save(agent)
+
+
+def report(game: Game, name: str, agent: PPO) -> None:
+    """Print how well the agent does in games that it has not seen."""
+    result = play(agent, game.id, EPISODES, seed=10_000)
+    figures = f"{game.label} {result[game.figure].mean():.2f}   return {result['return'].mean():.2f}"
+    print(f"{name:>10}: {figures}   {result['length'].mean():.0f} steps  (mean of {EPISODES} deterministic episodes)", flush=True)
+
+
+def picture(game: Game, agent: PPO, folder: Path, seed: int) -> None:
+    """Film an episode into <name>.gif, and a strip of it into <name>.png."""
+    env = gymnasium.make(game.id, render_mode="rgb_array")
+    frames = film(agent, env, seed + 10_000, game.seconds, FRAMES_PER_SECOND)
+    env.close()
+    name = game.name.lower()
+    save_gif(folder / f"{name}.gif", frames, FRAMES_PER_SECOND, width=320)
+    Image.fromarray(np.ascontiguousarray(contact_sheet(frames, 4))).save(folder / f"{name}.png")
+    print(f"pictures: {folder}/{name}.gif, {name}.png")
+
+
+def parse(game: Game, doc: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=positive, help=f"environment steps (default {game.steps:,})")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the agent and its games (default 0)")
+    parser.add_argument("--play", type=Path, metavar="RUN", help="film the agent of a run's folder again")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
+    parser.add_argument("--out", type=Path, help=f"the run's folder (default runs/{game.name.lower()}, …-2, …)")
+    options = parser.parse_args()
+    if options.resume and options.out:
+        parser.error("--resume goes on with a run as it was begun: it does not take --out")
+    return options
