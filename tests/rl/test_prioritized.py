@@ -64,6 +64,14 @@ class TestSumTree:
         assert not counts[values == 0].any()
         assert values[tree.find(np.array([0.0, tree.total, tree.total * (1 + 1e-15)]))].all()  # even at, and beyond, the ends
 
+    @pytest.mark.parametrize("zeros", [[1], [0, 1], [2, 3], [1, 2, 3], [5, 6, 7]])
+    def test_no_rounding_leads_to_a_leaf_without_value(self, kernels, zeros):
+        values = np.full(8 if zeros[-1] > 3 else 4, 0.1)
+        values[zeros] = 0
+        tree = SumTree(len(values))
+        tree.fill(values)
+        assert values[tree.find(np.array([tree.total, np.nextafter(tree.total, 9), *values.cumsum()]))].all()
+
     def test_kernel_and_plain_find_the_same(self, rng):
         tree = SumTree(777)
         tree[np.arange(777)] = rng.exponential(size=777)
