@@ -166,10 +166,10 @@ class Agent(ABC):
         whole_number("total_steps", total_steps, 1)
         if self.env is None:
             raise RuntimeError("this agent was loaded without an environment: call set_env(env) before learn")
-        if self.collector is None:
-            self.collector = Collector(self.env, seed=int(self.rngs["environment"].integers(2**31)))
         with one_blas_thread():  # environment threads and our own side-by-side work beat a threaded BLAS
             while self.steps < total_steps:
+                if self.collector is None:  # at first, and after a callback played in the very environment that we learn in
+                    self.collector = Collector(self.env, seed=int(self.rngs["environment"].integers(2**31)))
                 try:
                     metrics = self.iterate(self.steps / total_steps)
                 except NonFiniteError as error:

@@ -119,3 +119,11 @@ def test_film(tmp_path):
     assert contact_sheet(frames, 3).shape == (480, 3 * 640, 3)
     with pytest.raises(ValueError, match="at least one frame"):
         save_gif(path, [], 10)
+
+
+def test_a_callback_may_play_in_the_environment_that_is_learned_in():
+    agent = PPO(vectorize(Target, 4), PPOConfig(num_envs=4, steps=32, hidden=(8,)))
+    returns = []
+    agent.learn(256, lambda a, metrics: returns.append(evaluate(a, a.env, episodes=4)))
+    assert agent.steps == 256
+    assert len(returns) == 2
