@@ -1,10 +1,11 @@
 """Learn to keep the centre and dodge basketballs: PPO on deepnp/Dodger-v0.
 
-    python examples/dodger.py                      train
-    python examples/dodger.py --play runs/dodger   film a trained one again
-    python examples/dodger.py --resume runs/dodger go on where a run was stopped
+    python examples/dodger.py                         train
+    python examples/dodger.py --play runs/dodger      film a trained one again
+    python examples/dodger.py --resume runs/dodger    go on where a run was stopped
 
-Writes runs/dodger/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, dodger.gif and .png. Ctrl-C ends cleanly.
+Writes runs/dodger/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, dodger.gif and .png.
+Ctrl-C ends cleanly, with all of these.
 """
 
 import sys

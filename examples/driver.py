@@ -1,10 +1,11 @@
 """Learn to drive a lap on circuits never seen before: PPO on deepnp/Driver-v0.
 
-    python examples/driver.py                      train
-    python examples/driver.py --play runs/driver   film a trained one again
-    python examples/driver.py --resume runs/driver go on where a run was stopped
+    python examples/driver.py                         train
+    python examples/driver.py --play runs/driver      film a trained one again
+    python examples/driver.py --resume runs/driver    go on where a run was stopped
 
-Writes runs/driver/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, driver.gif and .png. Ctrl-C ends cleanly.
+Writes runs/driver/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, driver.gif and .png.
+Ctrl-C ends cleanly, with all of these.
 """
 
 import sys

@@ -1,10 +1,11 @@
 """Learn to visit ten numbered tiles in order: PPO on deepnp/Sorter-v0.
 
-    python examples/sorter.py                      train
-    python examples/sorter.py --play runs/sorter   film a trained one again
-    python examples/sorter.py --resume runs/sorter go on where a run was stopped
+    python examples/sorter.py                         train
+    python examples/sorter.py --play runs/sorter      film a trained one again
+    python examples/sorter.py --resume runs/sorter    go on where a run was stopped
 
-Writes runs/sorter/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, sorter.gif and .png. Ctrl-C ends cleanly.
+Writes runs/sorter/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, sorter.gif and .png.
+Ctrl-C ends cleanly, with all of these.
 """
 
 import sys

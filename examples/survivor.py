@@ -1,10 +1,11 @@
 """Learn to aim, to save rounds and to keep away from enemies: PPO on deepnp/Survivor-v0.
 
-    python examples/survivor.py                      train
-    python examples/survivor.py --play runs/survivor   film a trained one again
-    python examples/survivor.py --resume runs/survivor go on where a run was stopped
+    python examples/survivor.py                           train
+    python examples/survivor.py --play runs/survivor      film a trained one again
+    python examples/survivor.py --resume runs/survivor    go on where a run was stopped
 
-Writes runs/survivor/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, survivor.gif and .png. Ctrl-C ends cleanly.
+Writes runs/survivor/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, survivor.gif and .png.
+Ctrl-C ends cleanly, with all of these.
 """
 
 import sys
