@@ -111,7 +111,7 @@ class Dodger(Game):
             view.line([(x - r, y), (x + r, y)], "#7a3b10", 0.03)
             view.line([(x, y - r), (x, y + r)], "#7a3b10", 0.03)
         seconds = w.clock[i] * SECONDS
-        view.caption(f"{seconds:.1f} s     {w.clock[i] // EVERY} balls thrown")
+        view.caption(f"{seconds:.1f} s     balls thrown: {w.clock[i] // EVERY}")
         return view
 
     def _draw_grid(self, view: Canvas, i: int) -> None:

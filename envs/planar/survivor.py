@@ -120,7 +120,7 @@ class Survivor(Game):
         view.disc(w.x[i], w.y[i], AGENT_RADIUS, canvas.AGENT)
         view.arrow(w.x[i], w.y[i], w.heading[i], float(AGENT_RADIUS))
         gun = ("", "", f"     reloading {w.wait[i] * float(SECONDS):.1f} s")[w.gun[i]]
-        view.caption(f"{w.clock[i] * SECONDS:.0f} s     {w.kills[i]} shot     {w.rounds[i]} of {ROUNDS} rounds{gun}")
+        view.caption(f"{w.clock[i] * SECONDS:.0f} s     enemies shot: {w.kills[i]}     {w.rounds[i]} of {ROUNDS} rounds{gun}")
         return view
 
 

@@ -64,6 +64,19 @@ def test_state_continues_bit_for_bit(name, settings):
     same.state_continues(lambda copies, **more: vector(name, copies, **more, **settings))
 
 
+@pytest.mark.parametrize("name", ["Dodger", "Survivor"])
+def test_a_state_holds_the_chance_of_what_is_still_to_come(name):
+    """The next ball and the next enemies come from where they would have come from."""
+    env, other = vector(name, 20, AutoresetMode.DISABLED), vector(name, 20, AutoresetMode.DISABLED)
+    env.reset(seed=0), other.reset(seed=99)
+    for _ in range(95):
+        env.core.step(np.zeros(20, int))
+    other.set_state(env.state())
+    for _ in range(40):
+        env.core.step(np.zeros(20, int)), other.core.step(np.zeros(20, int))
+        np.testing.assert_array_equal(env.core.observe(), other.core.observe())
+
+
 @variants
 def test_same_seed_same_trajectory(name, settings):
     def trajectory(seed):
