@@ -18,15 +18,15 @@ import numpy as np
 from deepnp import Sequential
 from deepnp.data import minibatches
 from deepnp.models import gan
-from deepnp.optim import Adam, cosine
+from deepnp.optim import Adam, linear
 from examples.common import COLOURS, Training, load_images, parse, run, save, show_tiles, subplots
 
 BATCH, LATENT, WIDTH, DRAWN = 64, 32, 16, 1000
-LR, BETAS = 1e-3, (0.0, 0.999)  # momentum runs on after what the opponent has left behind: β₁ = 0.5 was far slower
+LR, BETAS = 2e-3, (0.0, 0.999)  # momentum runs on after what the opponent has left behind: β₁ = 0.5 was far slower
 
 
 def main() -> None:
-    options = parse(__doc__, steps=2500, digits=True)
+    options = parse(__doc__, steps=1500, digits=True)
     x, y, test_x, _ = load_images(options.mnist)
     weights, order, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3))
     generator = gan.generator(LATENT, x.shape[1:], WIDTH, weights)
@@ -38,7 +38,7 @@ def main() -> None:
     training = Training(options.steps, {"judge": "discriminator's loss {:.3f}", "forger": "generator's {:.3f}"})
     for step in training:
         (images,) = next(batches)
-        forging.lr = judging.lr = cosine(LR, 0.0, step / options.steps)
+        forging.lr = judging.lr = linear(LR, 0.0, (step / options.steps - 0.7) / 0.3)
         discriminator.zero_grad()
         judge = gan.discriminator_gradient(generator, discriminator, images, draw(noise, len(images)))
         judging.step()

@@ -27,7 +27,7 @@ BATCH, LR, LATENT, HIDDEN = 64, 2e-3, 8, (256, 256)
 
 
 def main() -> None:
-    options = parse(__doc__, steps=4000, digits=True)
+    options = parse(__doc__, steps=3000, digits=True)
     x, _, test_x, _ = load_images(options.mnist)
     weights, order, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3))
     network = autoencoder(x.shape[1:], weights, noise)

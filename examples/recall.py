@@ -73,7 +73,7 @@ def give_patience(name: str, cell: Module, rng: np.random.Generator) -> None:
 
 
 def main() -> None:
-    options = parse(__doc__, 600, default_weights="leave the recurrent layers' usual initial weights")
+    options = parse(__doc__, 300, default_weights="leave the recurrent layers' usual initial weights")
     figure, (axis,) = subplots(1, width=6, height=3.6)
     results = {}
     for name, colour in zip((*CELLS, "attention"), COLOURS, strict=True):

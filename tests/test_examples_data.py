@@ -85,7 +85,7 @@ def test_the_same_seed_makes_the_same_network(mnist, tmp_path):
 
 
 def test_recall(tmp_path):
-    output = output_of("recall", tmp_path, "--steps", 45)
+    output = output_of("recall", tmp_path, "--steps", 30)
     shares = {line.split(":")[0].strip(): float(line.split()[1].rstrip("%")) for line in output.splitlines()[-4:]}
     assert list(shares) == ["RNN", "LSTM", "GRU", "attention"]
     assert shares["attention"] > 90
