@@ -26,7 +26,7 @@ LR, BETAS = 2e-3, (0.0, 0.999)  # momentum runs on after what the opponent has l
 
 
 def main() -> None:
-    options = parse(__doc__, steps=1500, digits=True)
+    options = parse(__doc__, steps=2500, digits=True)
     x, y, test_x, _ = load_images(options.mnist)
     weights, order, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(options.seed).spawn(3))
     generator = gan.generator(LATENT, x.shape[1:], WIDTH, weights)
