@@ -6,7 +6,7 @@ Action (3)          steering, −1 (35° to the right) … 1 (35° to the left) 
 Reward              −0.001 a step, +0.5 for each checkpoint, +1 at the finish line, −1 for touching a wall or another car
 End                 a wall, another car, the finish line
 
-The circuit is drawn anew for every episode (see circuits.py): 190 to 370 m round, 8 m wide, driven either way. Sixteen lines
+The circuit is drawn anew for every episode (see circuits.py): 170 to 380 m round, 8 m wide, driven either way. Sixteen lines
 across the road divide it; the last is the finish, which is where the car started, and the others are checkpoints. Each pays
 once, in their order, so driving back and forth earns nothing. The start is a rolling one, at up to 10 m/s.
 
