@@ -7,9 +7,8 @@ attention read it and say which the first one was; guessing is right one time in
 the same number of units, learning rate and minibatches, and is tested on 1,000 that it has not seen.
 
 What a gated cell does at first decides how soon it learns: one that forgets within a few steps gets hardly a gradient from
-fifty steps ago. So the gates' biases are drawn for memories of 1 to 50 steps (Tallec & Ollivier 2018), and the RNN's recurrent weights
-are orthogonal. `--default-weights` leaves the usual ones, uniform on ±1/√H: then none of the three
-learns in this time.
+fifty steps ago. So the gates' biases are drawn for memories of up to 50 steps (Tallec & Ollivier 2018), and the RNN's recurrent
+weights are orthogonal. `--default-weights` leaves the usual ones, uniform on ±1/√H: then none of the three learns in this time.
 
 Writes picture.png to runs/recall/. Ctrl-C ends the one that is learning, and goes on with the next.
 """
