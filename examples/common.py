@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepnp import NonFiniteError
+from deepnp import NonFiniteError, set_num_threads
 from deepnp.data import load_mnist
 from deepnp.storage import save_tensors
 from rl.training.interrupt import Interrupt
@@ -21,16 +21,22 @@ SPLIT_SEED = 0  # the held-out digits are the same whatever --seed says
 
 
 def parse(doc: str, steps: int, digits: bool = False, **switches: str) -> argparse.Namespace:
-    """The options of an example: steps, seed, out; with `digits` MNIST's folder, too; and its own switches, each with its help."""
+    """The options of an example: steps, seed, threads, out; with `digits` MNIST's folder, too; its own switches, with their help.
+
+    One thread by default: networks as small as these gain nothing from a second, and where another program takes a core away,
+    two that wait for each other at every product may take thirty times as long.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=positive, default=steps, help=f"minibatches to learn from (default {steps:,})")
     parser.add_argument("--seed", type=not_negative, default=0, help="of the initial weights and everything drawn (default 0)")
+    parser.add_argument("--threads", type=positive, default=1, help="at once (default 1; two pay for MNIST on an idle machine)")
     parser.add_argument("--out", type=Path, help="folder for what is written (default runs/<name>, runs/<name>-2, …)")
     if digits:
         parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="learn MNIST from its four IDX files in this folder")
     for name, help_text in switches.items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=help_text)
     options = parser.parse_args()
+    set_num_threads(options.threads)
     options.out = options.out or fresh_folder(Path("runs") / Path(sys.argv[0]).stem)
     return options
 

@@ -205,6 +205,7 @@ def test_reports_come_when_they_are_due(capsys):
 
 
 def test_switches_become_options(monkeypatch):
+    monkeypatch.setattr(common, "set_num_threads", lambda n: None)
     monkeypatch.setattr(sys, "argv", ["examples/recall.py", "--default-weights", "--out", "there"])
     options = common.parse("", 10, default_weights="leave them")
-    assert options == argparse.Namespace(steps=10, seed=0, out=Path("there"), default_weights=True)
+    assert options == argparse.Namespace(steps=10, seed=0, threads=1, out=Path("there"), default_weights=True)
