@@ -78,7 +78,7 @@ def split(agent) -> dict[str, float]:
     """Seconds a step of the parts of `agent`'s training, each including the calls around it."""
     spent: dict[str, float] = defaultdict(float)
     parts = {"environment": (agent.collector, "step"), "inference": (agent, "explore"), "sampling": (agent.memory, "batch")}
-    parts |= {"update": (agent, "update"), "critics": (agent.critics, "descend"), "target critics": (agent.critics, "target")}
+    parts |= {"update": (agent, "update"), "critics": (agent.critics, "descend")}
 
     def timed(name, plain):
         def run(*arguments, **settings):
@@ -91,11 +91,12 @@ def split(agent) -> dict[str, float]:
 
     for name, (owner, method) in parts.items():
         setattr(owner, method, timed(name, getattr(owner, method)))
-    agent.learn(agent.steps + STEPS // 2)
+    steps = agent.steps
+    agent.learn(steps + STEPS // 2)
     for owner, method in parts.values():
         delattr(owner, method)
-    spent["policy and the rest"] = spent["update"] - spent["critics"] - spent["target critics"]
-    return {name: seconds / (STEPS // 2) for name, seconds in spent.items()}
+    spent["targets and policy"] = spent["update"] - spent["critics"]
+    return {name: seconds / (agent.steps - steps) for name, seconds in spent.items()}
 
 
 def measure(algorithm: str) -> dict[str, float]:

@@ -85,6 +85,16 @@ class Module(ABC):
                 twin.__dict__[name] = value if isinstance(value, ModuleType) else copy.deepcopy(value, memo)
         return twin
 
+    def shadow(self) -> "Module":
+        """This module over the same parameters and buffers, with caches and gradients of its own.
+
+        So two threads can run it at once, each on rows of its own; the sum of both gradients is the gradient. A shadow is lost
+        where the module's parameters move: `to`, or a larger model that takes them.
+        """
+        shadow = self.flat.shadow()
+        memo = {id(p): q for p, q in zip(self.flat.named.values(), shadow.named.values(), strict=True)}
+        return copy.deepcopy(self, memo | {id(buffer): buffer for _, buffer in self.named_buffers()})
+
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
         self.flat.zero_grad()

@@ -35,6 +35,8 @@ class BatchNorm(Module):
         At first zeros and ones. The running variance is the unbiased one (÷ (m − 1)); the batch normalises itself with ÷ m.
     num_batches_tracked : Buffer ()
         Batches seen, an integer.
+    frozen : bool
+        True makes `forward` and `backward` those of `predict`: with the running statistics, which stay as they are.
     """
 
     def __init__(
@@ -51,16 +53,25 @@ class BatchNorm(Module):
         self.num_features, self.eps, self.momentum, self.ndims = num_features, eps, momentum, ndims
         self.weight, self.bias = affine_parameters(num_features, affine, dtype)
         self.running_mean, self.running_var, self.num_batches_tracked = running_statistics(num_features, dtype)
+        self.frozen = False
         self._cache = None
 
     def forward(self, x):
+        if self.frozen:
+            self._cache = x
+            return self.predict(x)
         check_channels(x, self.num_features, self.ndims)
         y, self._cache = batch_norm.forward(x, *scale_and_shift(self, x, self.num_features), self.eps)
         track(self, *batch_norm.batch_moments(self._cache), x.size // self.num_features)
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        dx, *gradients = batch_norm.backward(dy, self._cache)
+        if self.frozen:
+            gamma, _ = scale_and_shift(self, dy, self.num_features)
+            running = self.running_mean.data, self.running_var.data
+            dx, *gradients = batch_norm.infer_backward(dy, self._cache, gamma, *running, self.eps)
+        else:
+            dx, *gradients = batch_norm.backward(dy, self._cache)
         if params:
             add_gradients(self, *gradients)
         return dx if inputs else None

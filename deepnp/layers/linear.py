@@ -9,12 +9,11 @@ import numpy as np
 from deepnp.backend import array_module
 from deepnp.initializers import Initializer, kaiming_uniform, zeros
 from deepnp.layers.activation import Activation
-from deepnp.module import Module, Sequential
+from deepnp.module import Module
 from deepnp.ops import linear, mlp
 from deepnp.ops.activation import relu, sigmoid, tanh
 from deepnp.parameters import Parameter, consecutive
 
-WORTH_HALVING = 64  # rows from which two threads are faster than one
 FUSED = (tanh, relu, sigmoid)  # activations that offer add_bias and backward_bias
 
 
@@ -86,11 +85,6 @@ class DenseStack(Module):
         Each reads what the one before gives.
     activations : sequence of modules or None
         Operations that can be fused, one for each layer.
-
-    Attributes
-    ----------
-    halves : bool
-        Two threads take half of the rows each (`in_halves` sets it). For a network that nothing else can run beside.
     """
 
     transient = ("_cache", "_located")
@@ -99,22 +93,20 @@ class DenseStack(Module):
         self.layers = list(layers)
         widths = layers[0].weight.shape[1], *(layer.weight.shape[0] for layer in layers)
         self.layout = mlp.Layout(widths, tuple(activations))
-        self.halves = False
         self._cache = None
         self._located = None
 
     def forward(self, x):
         check_features(x, self.layers[0].weight)
-        y, cache = self._pass(x).forward(x, self._flat()[0], self.layout)
-        self._cache = self._pass(x), cache
+        y, self._cache = mlp.forward(x, self._flat()[0], self.layout)
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        (run, cache), gradient = self._cache, self._flat()[1] if params else None
+        gradient = self._flat()[1] if params else None
         if not params or gradient is not None:
-            return run.accumulate(dy, cache, gradient, inputs)
+            return mlp.accumulate(dy, self._cache, gradient, inputs)
         gathered = array_module(dy).zeros_like(self._flat()[0])
-        dx = run.accumulate(dy, cache, gathered, inputs)
+        dx = mlp.accumulate(dy, self._cache, gathered, inputs)
         for layer, (dweight, dbias) in zip(self.layers, self.layout.layers(gathered), strict=True):
             layer.weight.grad += dweight
             layer.bias.grad += dbias
@@ -122,10 +114,7 @@ class DenseStack(Module):
 
     def predict(self, x):
         check_features(x, self.layers[0].weight)
-        return self._pass(x).forward(x, self._flat()[0], self.layout)[0]
-
-    def _pass(self, x):
-        return mlp.HALVES if self.halves and x.ndim == 2 and len(x) >= WORTH_HALVING else mlp.WHOLE
+        return mlp.forward(x, self._flat()[0], self.layout)[0]
 
     def _flat(self):
         """Our parameters as one vector, and its gradient; None for that where they do not lie together and had to be copied."""
@@ -139,14 +128,6 @@ class DenseStack(Module):
 
     def __repr__(self) -> str:
         return f"DenseStack{self.layout.widths}"
-
-
-def in_halves(net: Sequential) -> Sequential:
-    """Let a Sequential's dense layers work on two halves of a batch side by side, whatever the number of threads; returns it."""
-    for step in net._steps:
-        if isinstance(step, DenseStack):
-            step.halves = True
-    return net
 
 
 def fuse(modules: Sequence[Module]) -> list[Module]:

@@ -18,6 +18,7 @@ def mlp(
     output_gain: float = 1.0,
     rng: np.random.Generator | None = None,
     dtype=np.float32,
+    normalization: Callable[[int], Module] | None = None,
 ) -> Sequential:
     """Linear layers with activations between them, orthogonally initialised: what policies and critics are.
 
@@ -31,6 +32,8 @@ def mlp(
         Gain of the last layer's orthogonal weights: 0.01 for a policy that starts undecided, 1 for a value.
     rng : numpy.random.Generator or None
         Source of the initial weights.
+    normalization : callable, features -> Module, optional
+        `LayerNorm`, say: between each hidden layer and its activation.
     """
     if len(sizes) < 2:
         raise ValueError(f"expected at least an input and an output size, given {list(sizes)}")
@@ -41,6 +44,7 @@ def mlp(
         weight = partial(orthogonal, gain=output_gain if last else math.sqrt(2))
         modules.append(Linear(sizes[i - 1], sizes[i], weight=weight, rng=rng, dtype=dtype))
         if not last:
+            modules += [normalization(sizes[i])] if normalization else []
             modules.append(activation())
     return Sequential(*modules)
 

@@ -10,16 +10,14 @@ free meanwhile.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel, kernel_runs, side_by_side
+from deepnp.backend import array_module, kernel, kernel_runs
 from deepnp.blas import find_sgemm, sgemm
 from deepnp.ops import dense, linear
 from deepnp.ops.activation import relu, tanh
@@ -106,36 +104,6 @@ def accumulate(dy, cache, dparameters, inputs):
                 gradient += more
         dy = op.backward_input(dy, kept[layer]) if layer or inputs else None
     return dy
-
-
-def forward_in_halves(x, parameters, layout):
-    """`forward`, the two halves of the rows on a thread each: x (B, I_1) -> y (B, O_L)."""
-    half = len(x) // 2
-    (y, first), (z, second) = side_by_side(*(lambda rows=rows: forward(rows, parameters, layout) for rows in (x[:half], x[half:])))
-    return array_module(x).concatenate([y, z]), (first, second)
-
-
-def accumulate_in_halves(dy, cache, dparameters, inputs):
-    """`accumulate` after `forward_in_halves`: each thread sums its own rows' gradient, then the two are added."""
-    first, second = cache
-    half, xp = len(dy) // 2, array_module(dy)
-    other = None if dparameters is None else xp.zeros_like(dparameters)
-    dx = side_by_side(
-        lambda: accumulate(dy[:half], first, dparameters, inputs), lambda: accumulate(dy[half:], second, other, inputs)
-    )
-    if dparameters is not None:
-        dparameters += other
-    return xp.concatenate(dx) if inputs else None
-
-
-class Pass(NamedTuple):
-    """One way to run the layers: its forward, and the backward that belongs to it."""
-
-    forward: Callable
-    accumulate: Callable
-
-
-WHOLE, HALVES = Pass(forward, accumulate), Pass(forward_in_halves, accumulate_in_halves)
 
 
 def _kernels_run(layout, x, parameters):

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.agent import Agent, spawn_rngs
-from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_memory
-from rl.parts.actors import DeterministicActor
+from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_critics, make_memory
+from rl.parts.actors import DeterministicActor, improve
 from rl.parts.config import setting
-from rl.parts.critics import Critics
+from rl.parts.halves import in_halves
 from rl.parts.noise import OrnsteinUhlenbeck, gaussian
 from rl.parts.replay import Batch
 from rl.parts.state import join, part
@@ -50,8 +50,8 @@ class DDPG(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
         self.actor = DeterministicActor((space.observations, *c.hidden, space.actions), activation, c.lr, rng)
-        sizes = space.observations + space.actions, *c.hidden, 1
-        self.critics = Critics(self.critic_count, sizes, activation, c.lr, rng, c.value_bounds)
+        self.critics = make_critics(space, c, self.critic_count, rng)
+        self.sides = (self.actor, self.critics.shadow()), (self.actor.shadow(), self.critics.shadow())  # for a thread each
         self.memory = make_memory(space, c)
         self.noise = OrnsteinUhlenbeck(c.exploration)
 
@@ -71,11 +71,15 @@ class DDPG(Agent):
     def update(self, batch: Batch) -> dict[str, float]:
         """One gradient step of the critic and of the policy; the targets move."""
         s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
-        y = batch.rewards + batch.discounts * self.critics.target(s_next, self.actor.target.predict(s_next))
-        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights)
-        policy_loss = self.actor.climb(self.critics.first, s)
-        self.actor.follow(self.config.tau)
-        self.critics.follow(self.config.tau)
+
+        def value(side, s_next):
+            actor, critics = side
+            return (critics.target(s_next, actor.target.predict(s_next)),)
+
+        (next_values,) = in_halves(value, self.sides, s_next)
+        y = batch.rewards + batch.discounts * next_values
+        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights, self.config.tau)
+        policy_loss = improve(self.sides, s, self.config.tau)
         return {"critic_loss": critic_loss, "td_error": float(batch.errors.mean()), "policy_loss": policy_loss}
 
     def state_dict(self):

@@ -12,8 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from deepnp.models.mlp import ACTIVATIONS
 from rl.agent import Agent
 from rl.parts.config import check_config, setting
+from rl.parts.critics import GROUPS, NORMALIZATIONS, Critics
 from rl.parts.episodes import Episodes
 from rl.parts.hindsight import REWARDS, STRATEGIES, Hindsight
 from rl.parts.prioritized import Priorities
@@ -22,6 +24,7 @@ from rl.parts.rollout import EpisodeStatistics
 from rl.parts.spaces import SpaceInfo
 
 STEPS_PER_REPORT = 1000
+NORMALIZED = tuple(NORMALIZATIONS)
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,15 @@ class OffPolicyConfig:
     clip_targets: bool = setting(False, "targets held in [−1/(1 − γ), 0]: right for rewards of −1 and 0, and for no others")
     hidden: tuple[int, ...] = setting((256, 256), "widths of all networks' hidden layers")
     activation: str = setting("relu", "between the layers", choices=("relu", "tanh"))
+    critic_normalization: str | None = setting(None, "between the critics' hidden layers and activations", choices=NORMALIZED)
     normalize_observations: bool = setting(False, "running normalisation of what the networks see; the memory keeps the raw ones")
 
     def __post_init__(self):
         check_config(self)
         if self.batch_size > self.memory:
             raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
+        if self.critic_normalization == "group" and any(width % GROUPS or width == GROUPS for width in self.hidden):
+            raise ValueError(f"expected hidden as multiples of {GROUPS}, for as many groups of two or more, given {self.hidden}")
         if self.clip_targets and self.gamma == 1:
             raise ValueError("expected gamma < 1 where targets are clipped: [−1/(1 − γ), 0] has no end, given gamma 1")
 
@@ -75,6 +81,12 @@ class OffPolicy(Protocol):
     def explore(self, observations: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
 
     def update(self, batch: Batch) -> dict[str, float]: ...
+
+
+def make_critics(space: SpaceInfo, config: Any, count: int, rng: np.random.Generator) -> Critics:
+    """The critics that the settings ask for."""
+    sizes, activation = (space.observations + space.actions, *config.hidden, 1), ACTIVATIONS[config.activation]
+    return Critics(count, sizes, activation, config.lr, rng, config.value_bounds, config.critic_normalization)
 
 
 def make_memory(space: SpaceInfo, config: Any) -> ReplayMemory:

@@ -20,16 +20,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepnp import NonFiniteError, Parameter, ParameterVector
-from deepnp.backend import side_by_side
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent, spawn_rngs
-from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_memory
+from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_critics, make_memory
 from rl.parts.actors import SquashedGaussianPolicy
 from rl.parts.config import setting
 from rl.parts.critics import Critics
+from rl.parts.halves import in_halves
 from rl.parts.replay import Batch
 from rl.parts.state import join, part
+
+Side = tuple[SquashedGaussianPolicy, Critics]
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,8 @@ class SAC(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         activation, rng, sizes = ACTIVATIONS[config.activation], self.rngs["weights"], (space.observations, *config.hidden)
         self.policy = SquashedGaussianPolicy((*sizes, space.actions), activation, config.shared, rng)
-        self.critics = Critics(
-            2, (space.observations + space.actions, *config.hidden, 1), activation, config.lr, rng, config.value_bounds
-        )
+        self.critics = make_critics(space, config, 2, rng)
+        self.sides = (self.policy, self.critics.shadow()), (self.policy.shadow(), self.critics.shadow())  # for a thread each
         self.policy_optimizer = Adam(self.policy.flat, config.lr)
         fixed = config.temperature is not None
         start = config.temperature if fixed else config.initial_temperature
@@ -88,37 +89,51 @@ class SAC(Agent):
         s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
         alpha, shape = math.exp(float(self.log_alpha.data[0])), batch.actions.shape
         noise_next, noise = (self.rngs["noise"].standard_normal(shape, np.float32) for _ in range(2))
-        (a_next, log_prob_next), (a, log_prob) = side_by_side(  # the policy stays as it is until its own step
-            lambda: self.policy.predict(s_next, noise_next), lambda: self.policy.forward(s, noise)
-        )
-        # The critics.
-        y = batch.rewards + batch.discounts * self.next_value(s_next, a_next, log_prob_next, alpha)
-        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights)
+        # The critics, and their targets after them.
+        (values,) = in_halves(lambda side, *rows: (self.next_value(side, *rows, alpha),), self.sides, s_next, noise_next)
+        y = batch.rewards + batch.discounts * values
+        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights, self.config.tau)
         # The policy.
-        q, dq_da = self.critics.climb(s, a, dvalue=-1 / len(s))  # of −(1/B) Σ min Q
-        policy_loss = float((np.float32(alpha) * log_prob - q).mean())
-        if not math.isfinite(policy_loss):
-            raise NonFiniteError(f"the policy loss is {policy_loss}")
-        self.policy_optimizer.vector.zero_grad()
-        self.policy.backward((dq_da, np.full(len(s), alpha / len(s), np.float32)), inputs=False)
-        self.policy_optimizer.step()
+        q, log_prob = self.improve(s, noise, alpha)
         # The temperature, against the same log-probabilities; lowering ln α when the policy is more random than H̄.
         if self.alpha_optimizer is not None:
             self.log_alpha.grad[0] = -(float(log_prob.mean()) + self.target_entropy)
             self.alpha_optimizer.step()
-        self.critics.follow(self.config.tau)
         return {
             "critic_loss": critic_loss,
-            "policy_loss": policy_loss,
+            "policy_loss": float((np.float32(alpha) * log_prob - q).mean()),
             "q": float(q.mean()),
             "entropy": -float(log_prob.mean()),
             "alpha": alpha,
             "td_error": float(batch.errors.mean()),
         }
 
-    def next_value(self, observations, actions, log_prob, alpha: float) -> np.ndarray:
+    def next_value(self, side: Side, observations: np.ndarray, noise: np.ndarray, alpha: float) -> np.ndarray:
         """The soft value min_i Q̄_i(s′, ã′) − α ln π(ã′|s′) of drawn actions: (B,)."""
-        return self.critics.target(observations, actions) - np.float32(alpha) * log_prob
+        policy, critics = side
+        actions, log_prob = policy.predict(observations, noise)
+        return critics.target(observations, actions) - np.float32(alpha) * log_prob
+
+    def improve(self, observations: np.ndarray, noise: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+        """One step of the policy on α ln π(ã|s) − min_i Q_i(s, ã); returns the values and the log-probabilities: (B,) each."""
+        size = len(observations)
+
+        def climb(side, s, noise):
+            policy, critics = side
+            actions, log_prob = policy.forward(s, noise)
+            q, dq_da = critics.climb(s, actions, dvalue=-1 / size)  # of −(1/B) Σ min Q
+            policy.backward((dq_da, np.full(len(s), alpha / size, np.float32)), inputs=False)
+            return q, log_prob
+
+        (policy, _), (other, _) = self.sides
+        policy.zero_grad()
+        other.zero_grad()
+        q, log_prob = in_halves(climb, self.sides, observations, noise)
+        if not math.isfinite(float(q.sum() + log_prob.sum())):
+            raise NonFiniteError(f"the policy loss is {float((alpha * log_prob - q).mean())}")
+        policy.flat.grad += other.flat.grad
+        self.policy_optimizer.step()
+        return q, log_prob
 
     def state_dict(self):
         return join({name: thing.state_dict() for name, thing in self._parts().items()}) | {"log_alpha": self.log_alpha.data}

@@ -24,6 +24,7 @@ class SACLite(SAC):
 
     Config = SACLiteConfig
 
-    def next_value(self, observations, actions, log_prob, alpha):
+    def next_value(self, side, observations, noise, alpha):
         """min_i Q̄_i(s′, ã′) of drawn actions: (B,)."""
-        return self.critics.target(observations, actions)
+        policy, critics = side
+        return critics.target(observations, policy.predict(observations, noise)[0])

@@ -19,10 +19,10 @@ import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.agent import Agent, spawn_rngs
-from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_memory
-from rl.parts.actors import DeterministicActor
+from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_critics, make_memory
+from rl.parts.actors import DeterministicActor, improve
 from rl.parts.config import setting
-from rl.parts.critics import Critics
+from rl.parts.halves import in_halves
 from rl.parts.noise import gaussian
 from rl.parts.replay import Batch
 from rl.parts.state import join, part
@@ -55,7 +55,8 @@ class TD3(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
         self.actor = DeterministicActor((space.observations, *c.hidden, space.actions), activation, c.lr, rng)
-        self.critics = Critics(2, (space.observations + space.actions, *c.hidden, 1), activation, c.lr, rng, c.value_bounds)
+        self.critics = make_critics(space, c, 2, rng)
+        self.sides = (self.actor, self.critics.shadow()), (self.actor.shadow(), self.critics.shadow())  # for a thread each
         self.memory = make_memory(space, c)
         self.critic_updates = 0
 
@@ -73,15 +74,20 @@ class TD3(Agent):
         c, rng = self.config, self.rngs["noise"]
         s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
         noise = np.clip(c.smoothing * rng.standard_normal(batch.actions.shape, np.float32), -c.smoothing_clip, c.smoothing_clip)
-        a_next = np.clip(self.actor.target.predict(s_next) + noise.astype(np.float32), np.float32(-1), np.float32(1))
-        y = batch.rewards + batch.discounts * self.critics.target(s_next, a_next)
-        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights)
-        metrics = {"critic_loss": critic_loss, "td_error": float(batch.errors.mean())}
+
+        def value(side, s_next, noise):
+            actor, critics = side
+            a_next = np.clip(actor.target.predict(s_next) + noise, np.float32(-1), np.float32(1))
+            return (critics.target(s_next, a_next),)
+
+        (next_values,) = in_halves(value, self.sides, s_next, noise.astype(np.float32))
+        y = batch.rewards + batch.discounts * next_values
         self.critic_updates += 1
-        if self.critic_updates % c.delay == 0:
-            metrics |= {"policy_loss": self.actor.climb(self.critics.first, s)}
-            self.actor.follow(c.tau)
-            self.critics.follow(c.tau)
+        due = self.critic_updates % c.delay == 0
+        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights, c.tau if due else 0)
+        metrics = {"critic_loss": critic_loss, "td_error": float(batch.errors.mean())}
+        if due:
+            metrics |= {"policy_loss": improve(self.sides, s, c.tau)}
         return metrics
 
     def state_dict(self):

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import Module, NonFiniteError, Sequential, Tanh
-from deepnp.layers.linear import in_halves
 from deepnp.models import mlp
-from deepnp.optim import Adam, polyak
+from deepnp.optim import Adam
 from rl.parts import squashed
+from rl.parts.critics import Critics, follow
+from rl.parts.halves import in_halves
 from rl.parts.state import join, part
 
 
@@ -34,10 +35,10 @@ class SquashedGaussianPolicy(Module):
     def __init__(self, sizes: Sequence[int], activation: Callable[[], Module], shared: bool, rng: np.random.Generator):
         self.shared, self.actions = shared, sizes[-1]
         if shared:
-            self.body = in_halves(mlp((*sizes[:-1], 2 * self.actions), activation, output_gain=0.01, rng=rng))
+            self.body = mlp((*sizes[:-1], 2 * self.actions), activation, output_gain=0.01, rng=rng)
         else:
-            self.mean = in_halves(mlp(sizes, activation, output_gain=0.01, rng=rng))
-            self.log_sigma = in_halves(mlp(sizes, activation, output_gain=0.01, rng=rng))
+            self.mean = mlp(sizes, activation, output_gain=0.01, rng=rng)
+            self.log_sigma = mlp(sizes, activation, output_gain=0.01, rng=rng)
         self._cache = None
 
     def forward(self, x, noise) -> tuple[np.ndarray, np.ndarray]:
@@ -86,29 +87,22 @@ class DeterministicActor:
 
     def __init__(self, sizes: Sequence[int], activation: Callable[[], Module], lr: float, rng: np.random.Generator):
         layers = mlp(sizes, activation, output_gain=0.01, rng=rng).children()
-        self.network = in_halves(Sequential(*(layer for _, layer in layers), Tanh()))
+        self.network = Sequential(*(layer for _, layer in layers), Tanh())
         self.optimizer = Adam(self.network.flat, lr)
         self.target = copy.deepcopy(self.network)
 
-    def climb(self, critic: Module, observations: np.ndarray) -> float:
-        """One step of descent on −(1/B) Σ Q(s, μ(s)); the gradient comes through the critic's input: dμ = −(1/B) dQ/da.
-
-        Returns the loss.
-        """
+    def climb(self, critics: Critics, observations: np.ndarray, dvalue: float) -> np.ndarray:
+        """Add the gradient of dvalue·Σ Q_1(s, μ(s)) to the network's; it comes through the critic's input. Returns Q_1 (B,)."""
         actions = self.network.forward(observations)
-        q = critic.forward(np.concatenate([observations, actions], axis=1))
-        loss = -float(q.mean())
-        if not math.isfinite(loss):
-            raise NonFiniteError(f"the policy loss is {loss}")
-        dx = critic.backward(np.full_like(q, -1 / len(q)), params=False)
-        self.optimizer.vector.zero_grad()
-        self.network.backward(dx[:, observations.shape[1] :], inputs=False)
-        self.optimizer.step()
-        return loss
+        q, dq_da = critics.climb(observations, actions, dvalue, count=1)
+        self.network.backward(dq_da, inputs=False)
+        return q
 
-    def follow(self, tau: float) -> None:
-        """Move the target towards the network."""
-        polyak(self.target.flat.data, self.network.flat.data, tau)
+    def shadow(self) -> "DeterministicActor":
+        """The same actor for another thread, without the optimizer: see `Module.shadow`."""
+        shadow = copy.copy(self)
+        shadow.network, shadow.target = self.network.shadow(), self.target.shadow()
+        return shadow
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return join({name: thing.state_dict() for name, thing in self._parts().items()})
@@ -119,3 +113,19 @@ class DeterministicActor:
 
     def _parts(self):
         return {"network": self.network, "target": self.target, "optimizer": self.optimizer}
+
+
+def improve(sides: Sequence[tuple[DeterministicActor, Critics]], observations: np.ndarray, tau: float) -> float:
+    """One step of the actor on −(1/B) Σ Q_1(s, μ(s)), half of the rows on each side; then its target follows. Returns the loss."""
+    (actor, _), (other, _) = sides
+    for side in (actor, other):
+        side.network.zero_grad()
+    dvalue = -1 / len(observations)
+    (q,) = in_halves(lambda side, s: (side[0].climb(side[1], s, dvalue),), sides, observations)
+    loss = -float(q.mean())
+    if not math.isfinite(loss):
+        raise NonFiniteError(f"the policy loss is {loss}")
+    actor.network.flat.grad += other.network.flat.grad
+    actor.optimizer.step()
+    follow(actor.target, actor.network, tau)
+    return loss

@@ -9,7 +9,6 @@ import deepnp
 from deepnp import Heads, LayerNorm, Linear, Parameter, ParameterVector, ReLU, Sequential, Sigmoid, Softmax, Softplus, Tanh
 from deepnp.blas import find_sgemm
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
-from deepnp.layers.linear import in_halves
 from deepnp.models import mlp
 
 
@@ -96,31 +95,32 @@ def test_a_stack_is_one_step_and_equals_its_layers(rng, kernels):
     np.testing.assert_allclose(net.flat.grad, 2 * gradient, **close)
 
 
-def test_halves_equal_the_whole_whatever_the_threads(rng, kernels):
-    net, x, dy = tower(rng), rng.normal(size=(99, 4)).astype("f"), rng.normal(size=(99, 3)).astype("f")
+def test_a_shadow_has_the_parameters_but_its_own_memory(rng, kernels):
+    net, x, dy = tower(rng), rng.normal(size=(9, 4)).astype("f"), rng.normal(size=(9, 3)).astype("f")
     y, dx, gradient = one_by_one(net, x, dy)
-    in_halves(net)
-    bits = []
-    for threads in (1, 2):
-        deepnp.set_num_threads(threads)
-        net.zero_grad()
-        np.testing.assert_allclose(net.forward(x), y, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(net.backward(dy), dx, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(net.flat.grad, gradient, rtol=1e-4, atol=1e-5)
-        bits.append((net.predict(x), net.flat.grad.copy()))
-        np.testing.assert_array_equal(net.backward(dy, params=False), net.backward(dy, params=False))
-        assert net.backward(dy, inputs=False) is None
-    deepnp.set_num_threads(2)
-    for a, b in zip(*bits, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert net.forward(x[:1]).shape == (1, 3)
+    net.zero_grad()
+    shadow = net.shadow()
+    np.testing.assert_allclose(np.concatenate([net.forward(x[:5]), shadow.forward(x[5:])]), y, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate([net.backward(dy[:5]), shadow.backward(dy[5:])]), dx, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(net.flat.grad + shadow.flat.grad, gradient, rtol=1e-4, atol=1e-5)
+    net.load_state_dict({name: 2 * value for name, value in net.state_dict().items()})
+    np.testing.assert_array_equal(shadow.predict(x), net.predict(x))
+    assert shadow.flat.data is net.flat.data
+
+
+def test_a_shadow_shares_running_statistics(rng):
+    net = deepnp.Sequential(deepnp.Linear(4, 3, rng=rng), deepnp.BatchNorm1d(3))
+    shadow = net.shadow()
+    net.forward(rng.normal(size=(9, 4)).astype("f"))
+    x = rng.normal(size=(5, 4)).astype("f")
+    np.testing.assert_array_equal(shadow.predict(x), net.predict(x))
 
 
 def test_the_stack_s_kernel_runs_where_numpy_s_blas_is_found(rng):
     assert find_sgemm()[0] != 0, "NumPy's wheels bring OpenBLAS: its sgemm should be found"
     stack = tower(rng)._steps[0]
     stack.forward(rng.normal(size=(2, 4)).astype("f"))
-    assert isinstance(stack._cache[-1][-1], np.ndarray)  # the kernel keeps one workspace, the plain form a list of caches
+    assert isinstance(stack._cache[-1], np.ndarray)  # the kernel keeps one workspace, the plain form a list of caches
 
 
 @pytest.mark.parametrize("move", ["apart", "copied", "together again"])

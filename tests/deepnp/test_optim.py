@@ -1,6 +1,7 @@
 """Optimizers against their equations written out in plain Python; clipping; schedules; initializers; threads."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -115,3 +116,37 @@ def test_side_by_side_passes_errors_on():
 
     with pytest.raises(ValueError, match="inside"):
         side_by_side(lambda: 1, fail)
+
+
+def test_side_by_side_serves_more_functions_than_threads_in_their_order():
+    deepnp.set_num_threads(2)
+    assert side_by_side(*(lambda i=i: i for i in range(5))) == [0, 1, 2, 3, 4]
+    assert side_by_side() == []
+
+
+def test_side_by_side_within_itself_and_from_several_threads():
+    deepnp.set_num_threads(2)
+    nested = lambda i: side_by_side(*(lambda j=j: (i, j) for j in range(3)))  # noqa: E731
+    expected = [[(i, j) for j in range(3)] for i in range(4)]
+    results = {}
+    threads = [
+        threading.Thread(target=lambda n=n: results.update({n: side_by_side(*(lambda i=i: nested(i) for i in range(4)))}))
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(results.values()) == [expected] * 4
+
+
+def test_helpers_survive_an_error_of_theirs():
+    deepnp.set_num_threads(2)
+
+    def fail():
+        raise ValueError("inside")
+
+    for functions in ((fail, lambda: 1), (lambda: 1, fail), (fail, fail)):
+        with pytest.raises(ValueError, match="inside"):
+            side_by_side(*functions)
+        assert side_by_side(lambda: 1, lambda: 2) == [1, 2]

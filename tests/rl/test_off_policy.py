@@ -12,7 +12,7 @@ from deepnp import NonFiniteError, ReLU
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl import evaluate
 from rl.parts import squashed
-from rl.parts.actors import DeterministicActor, SquashedGaussianPolicy
+from rl.parts.actors import DeterministicActor, SquashedGaussianPolicy, improve
 from rl.parts.critics import Critics
 from tests.rl.toys import Counter, Endless, Target, vectorize
 
@@ -127,12 +127,12 @@ class TestGradients:
         np.testing.assert_allclose(errors, np.mean(gaps, axis=0), rtol=1e-6)
 
     def test_of_the_deterministic_policy(self, rng):
-        actor, critic = DeterministicActor((3, 8, 2), ReLU, 0.0, rng), Critics(1, (5, 16, 1), deepnp.Tanh, 0.0, rng).first
-        actor.network.to(np.float64)
-        critic.to(np.float64)
-        actor.optimizer = deepnp.optim.Adam(actor.network.flat, 0.0)
+        actor, critics = DeterministicActor((3, 8, 2), ReLU, 0.0, rng), Critics(2, (5, 16, 1), deepnp.Tanh, 0.0, rng)
+        for module in (actor.network, actor.target, *critics.networks, *critics.targets):
+            module.to(np.float64)
+        actor.optimizer, critic = deepnp.optim.Adam(actor.network.flat, 0.0), critics.networks[0]
         s = rng.normal(size=(6, 3))
-        loss = actor.climb(critic, s)
+        loss = improve([(actor, critics.shadow()), (actor.shadow(), critics.shadow())], s, 0.0)
         theta, given = actor.network.flat.data.copy(), actor.network.flat.grad.copy()
 
         def of_parameters(v):

@@ -11,6 +11,7 @@ Tangent    vx̂ = (vx − mean_m vx − x̂·mean_m(vx·x̂)) / σ      the Jaco
            vy = γ·vx̂ + vγ·x̂ + vβ
 
 Inference  y = x·s + t    s = γ/√(var + ε)    t = β − μ·s    with running μ and var
+           dx = s·dy      dγ = Σ_m dy·x̂       dβ = Σ_m dy    the statistics are constants: nothing goes through them
 
 The variance is the biased one (÷ m), in two passes; ε stands inside the root, once. (Thesis Alg. 4 l. 25–29 has a mean for the
 sum, ε twice, and the sign of the direct term wrong.) With m = 1, x̂ = 0: y = β and dx = 0. An empty batch has μ = var = 0.
@@ -76,6 +77,12 @@ def infer(x, gamma, beta, mean, variance, eps=1e-5):
     if kernel_runs(x, gamma, beta, mean, scale):
         return _scale_fast(x, mean, scale, beta)
     return x * across(scale, x) + across(beta - mean * scale, x)
+
+
+def infer_backward(dy, x, gamma, mean, variance, eps=1e-5):
+    """dy (B, C, …) -> dx (B, C, …), dgamma (C,), dbeta (C,) of `infer`."""
+    sigma, (axes, _) = array_module(x).sqrt(variance + eps), all_but_channels(x)
+    return across(gamma / sigma, x) * dy, (dy * _normal(x, mean, sigma)).sum(axis=axes), dy.sum(axis=axes)
 
 
 def _normal(x, mean, sigma):
