@@ -22,7 +22,8 @@ import numpy as np
 
 import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
-from deepnp.backend import one_blas_thread, side_by_side
+from deepnp.backend import one_blas_thread
+from deepnp.threads import side_by_side
 from examples.train_walker import ENV, WALKER
 from rl import PPO, PPOConfig
 

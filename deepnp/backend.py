@@ -5,8 +5,7 @@ everything imports and runs on the CPU.
 """
 
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cached_property, partial
 from types import ModuleType
@@ -62,15 +61,15 @@ class Kernel:
     Calls inside other kernels work as well. Compiled code is cached on disk beside its source file.
     """
 
-    def __init__(self, function: Callable, fastmath: bool | set[str] = True):
-        self.function, self.fastmath = function, fastmath
+    def __init__(self, function: Callable, fastmath: bool | set[str] = True, nogil: bool = True):
+        self.function, self.fastmath, self.nogil = function, fastmath, nogil
         self.__doc__, self.__name__ = function.__doc__, function.__name__
 
     @cached_property
     def compiled(self):
         from numba import njit
 
-        compiled = njit(cache=True, nogil=True, fastmath=self.fastmath, error_model="numpy")(self.function)
+        compiled = njit(cache=True, nogil=self.nogil, fastmath=self.fastmath, error_model="numpy")(self.function)
         # Numba looks at this kernel's own file only; what it inlines from other files must be fresh as well.
         file = compiled._cache._cache_file
         file._source_stamp = file._source_stamp, tuple((path, os.stat(path).st_mtime_ns) for path in sorted(self.sources()))
@@ -146,88 +145,6 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """How many threads deepnp may use; at first, as many as the processors that this process may run on."""
     return _settings.threads
-
-
-def side_by_side(*functions: Callable[[], object], worthwhile: bool = True) -> list:
-    """Results of independent functions, run at the same time where there are threads, each with one BLAS thread.
-
-    Two middling networks on two threads beat one network after the other on a two-thread BLAS. Tiny ones do not: their
-    threads spend their time handing Python's lock to each other, and a caller that knows says `worthwhile=False`.
-    The results do not depend on any of this.
-    """
-    helpers = _helpers(min(get_num_threads(), len(functions)) - 1)
-    with one_blas_thread():
-        # Within such work, or while another thread has the helpers, everything is busy already.
-        if not helpers or not worthwhile or not _helping.acquire(blocking=False):
-            return [f() for f in functions]
-        try:
-            shares = [functions[i :: len(helpers) + 1] for i in range(len(helpers) + 1)]
-            for helper, share in zip(helpers, shares[1:], strict=True):
-                helper.begin(share)
-            try:
-                first = [f() for f in shares[0]]
-            finally:
-                for helper in helpers:
-                    helper.wait()  # whatever happens, nobody works on after we have left
-            results = [None] * len(functions)
-            for i, share in enumerate([first, *(helper.results() for helper in helpers)]):
-                results[i :: len(helpers) + 1] = share
-            return results
-        finally:
-            _helping.release()
-
-
-class _Helper:
-    """A thread that stays, and takes work through two locks: the fastest way to wake a thread that Python has."""
-
-    def __init__(self):
-        self._begin, self._end = threading.Lock(), threading.Lock()
-        self._begin.acquire()
-        self._end.acquire()
-        self._work: Sequence[Callable] = ()
-        self._results: list = []
-        self._error: BaseException | None = None
-        threading.Thread(target=self._loop, name="deepnp", daemon=True).start()
-
-    def begin(self, functions: Sequence[Callable]) -> None:
-        self._work = functions
-        self._begin.release()
-
-    def wait(self) -> None:
-        try:
-            self._end.acquire()
-        except BaseException:  # Ctrl-C
-            self._end.acquire()
-            raise
-
-    def results(self) -> list:
-        if self._error is not None:
-            raise self._error
-        return self._results
-
-    def _loop(self):
-        while True:
-            self._begin.acquire()
-            self._error = None
-            try:
-                self._results = [f() for f in self._work]
-            except BaseException as error:  # it is the caller's
-                self._error = error
-            self._work = ()
-            self._end.release()
-
-
-_pool: list[_Helper] = []
-_helping = threading.Lock()  # held while the helpers are at work
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.clear)  # a forked process has none of its parent's threads
-
-
-def _helpers(count: int) -> list[_Helper]:
-    """So many helpers, made when they are first asked for."""
-    while len(_pool) < count:
-        _pool.append(_Helper())
-    return _pool[: max(count, 0)]
 
 
 @contextmanager

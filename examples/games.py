@@ -1,19 +1,22 @@
-"""What the examples on games share: learn with PPO, tell before and after, film."""
+"""What the examples on games and bodies share: learn, tell before and after, film."""
 
 import argparse
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, installed or not
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
 from PIL import Image
 
 import envs  # noqa: F401  (registers deepnp/…)
+import rl
 from examples.common import fresh_folder, not_negative, positive
-from rl import PPO, PPOConfig
 from rl.training.curves import plot_run
 from rl.training.evaluation import play
 from rl.training.interrupt import Interrupt
@@ -35,42 +38,56 @@ class Game:
         Of deepnp/<name>-v0.
     steps : int
         To learn for.
-    settings : PPOConfig
+    settings : PPOConfig, SACConfig, …
+        Its type tells the algorithm.
     figure : str
         The environment's info, at an episode's end, that tells how well it went.
     label : str
         Of that figure's axis.
     seconds : float
         To film.
+    options : dict
+        The environment's own.
     """
 
     name: str
     steps: int
-    settings: PPOConfig
+    settings: Any
     figure: str
     label: str
     seconds: float = 12.0
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         return f"deepnp/{self.name}-v0"
 
+    @property
+    def algorithm(self) -> type[rl.Agent]:
+        return getattr(rl, type(self.settings).__name__.removesuffix("Config"))
 
-def learn(game: Game, doc: str) -> None:
+    def vector(self, copies: int) -> VectorEnv:
+        """So many copies of the game."""
+        same = {"autoreset_mode": AutoresetMode.SAME_STEP}
+        return gymnasium.make_vec(self.id, copies, "vector_entry_point", **same, **self.options)
+
+
+def learn(game: Game, doc: str, arguments: Sequence[str] | None = None) -> None:
     """Train an agent, or go on with one, or show one, as the command line says."""
-    options = parse(game, doc)
+    options = parse(game, doc, arguments)
     if options.play:
-        agent = PPO.load(checkpoint_of(options.play))
+        agent = game.algorithm.load(checkpoint_of(options.play))
         report(game, "trained", agent)
         picture(game, agent, options.play, options.seed)
         return
+    env = game.vector(game.settings.num_envs)
     if options.resume:
-        agent = PPO.load(checkpoint_of(options.resume), game.id)
+        agent = game.algorithm.load(checkpoint_of(options.resume), env)
         run = Run.resume(options.resume, agent)
         steps = options.steps or run.total_steps
     else:
         steps = options.steps or game.steps
-        agent = PPO(game.id, game.settings, seed=options.seed)
+        agent = game.algorithm(env, game.settings, seed=options.seed)
         run = Run(options.out or fresh_folder(Path("runs") / game.name.lower()), agent, game.id, steps)
         report(game, "untrained", agent)
     print(f"training to {steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)", flush=True)
@@ -81,7 +98,7 @@ def learn(game: Game, doc: str) -> None:
     picture(game, agent, run.folder, options.seed)
 
 
-def train(game: Game, agent: PPO, run: Run, steps: int) -> None:
+def train(game: Game, agent: rl.Agent, run: Run, steps: int) -> None:
     """Learn with a live progress bar, writing the run down; returns early, between two iterations, on Ctrl-C."""
     shown = {"episode_return": "return {:.2f}", f"episode_{game.figure}": f"{game.figure} {{:.2f}}"}
     with Interrupt() as interrupt, ProgressBar(steps, shown) as bar:
@@ -97,16 +114,16 @@ def train(game: Game, agent: PPO, run: Run, steps: int) -> None:
     run.save(agent)
 
 
-def report(game: Game, name: str, agent: PPO) -> None:
+def report(game: Game, name: str, agent: rl.Agent) -> None:
     """Print how well the agent does in games that it has not seen."""
-    result = play(agent, game.id, EPISODES, seed=10_000)
+    result = play(agent, game.vector(EPISODES), EPISODES, seed=10_000)
     figures = f"{game.label} {result[game.figure].mean():.2f}   return {result['return'].mean():.2f}"
     print(f"{name:>10}: {figures}   {result['length'].mean():.0f} steps  (mean of {EPISODES} deterministic episodes)", flush=True)
 
 
-def picture(game: Game, agent: PPO, folder: Path, seed: int) -> None:
+def picture(game: Game, agent: rl.Agent, folder: Path, seed: int) -> None:
     """Film an episode into <name>.gif, and a strip of it into <name>.png."""
-    env = gymnasium.make(game.id, render_mode="rgb_array")
+    env = gymnasium.make(game.id, render_mode="rgb_array", **game.options)
     frames = film(agent, env, seed + 10_000, game.seconds, FRAMES_PER_SECOND)
     env.close()
     name = game.name.lower()
@@ -115,14 +132,14 @@ def picture(game: Game, agent: PPO, folder: Path, seed: int) -> None:
     print(f"pictures: {folder}/{name}.gif, {name}.png")
 
 
-def parse(game: Game, doc: str) -> argparse.Namespace:
+def parse(game: Game, doc: str, arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=positive, help=f"environment steps (default {game.steps:,})")
     parser.add_argument("--seed", type=not_negative, default=0, help="of the agent and its games (default 0)")
     parser.add_argument("--play", type=Path, metavar="RUN", help="film the agent of a run's folder again")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
     parser.add_argument("--out", type=Path, help=f"the run's folder (default runs/{game.name.lower()}, …-2, …)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.resume and options.out:
         parser.error("--resume goes on with a run as it was begun: it does not take --out")
     return options

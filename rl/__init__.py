@@ -4,6 +4,7 @@ from rl.agent import Agent
 from rl.off_policy.ddpg import DDPG, DDPGConfig
 from rl.off_policy.sac import SAC, SACConfig
 from rl.off_policy.sac_lite import SACLite, SACLiteConfig
+from rl.off_policy.sac_value import SACValue, SACValueConfig
 from rl.off_policy.td2 import TD2, TD2Config
 from rl.off_policy.td3 import TD3, TD3Config
 from rl.on_policy.ppo import PPO, PPOConfig
@@ -21,6 +22,8 @@ __all__ = [
     "SACConfig",
     "SACLite",
     "SACLiteConfig",
+    "SACValue",
+    "SACValueConfig",
     "TD2Config",
     "TD3Config",
     "evaluate",

@@ -93,20 +93,10 @@ class SAC(Agent):
         (values,) = in_halves(lambda side, *rows: (self.next_value(side, *rows, alpha),), self.sides, s_next, noise_next)
         y = batch.rewards + batch.discounts * values
         critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights, self.config.tau)
-        # The policy.
+        # The policy; then the temperature, against the same log-probabilities.
         q, log_prob = self.improve(s, noise, alpha)
-        # The temperature, against the same log-probabilities; lowering ln α when the policy is more random than H̄.
-        if self.alpha_optimizer is not None:
-            self.log_alpha.grad[0] = -(float(log_prob.mean()) + self.target_entropy)
-            self.alpha_optimizer.step()
-        return {
-            "critic_loss": critic_loss,
-            "policy_loss": float((np.float32(alpha) * log_prob - q).mean()),
-            "q": float(q.mean()),
-            "entropy": -float(log_prob.mean()),
-            "alpha": alpha,
-            "td_error": float(batch.errors.mean()),
-        }
+        self.temper(log_prob)
+        return {"critic_loss": critic_loss, "td_error": float(batch.errors.mean()), **means(q, log_prob, alpha)}
 
     def next_value(self, side: Side, observations: np.ndarray, noise: np.ndarray, alpha: float) -> np.ndarray:
         """The soft value min_i Q̄_i(s′, ã′) − α ln π(ã′|s′) of drawn actions: (B,)."""
@@ -135,6 +125,12 @@ class SAC(Agent):
         self.policy_optimizer.step()
         return q, log_prob
 
+    def temper(self, log_prob: np.ndarray) -> None:
+        """One step of the temperature, where it is tuned: lower ln α when the policy is more random than H̄."""
+        if self.alpha_optimizer is not None:
+            self.log_alpha.grad[0] = -(float(log_prob.mean()) + self.target_entropy)
+            self.alpha_optimizer.step()
+
     def state_dict(self):
         return join({name: thing.state_dict() for name, thing in self._parts().items()}) | {"log_alpha": self.log_alpha.data}
 
@@ -147,3 +143,9 @@ class SAC(Agent):
         tuned = {"alpha_optimizer": self.alpha_optimizer} if self.alpha_optimizer else {}
         optimizers = {"policy_optimizer": self.policy_optimizer, **tuned}
         return {"policy": self.policy, "critics": self.critics, "memory": self.memory, **optimizers}
+
+
+def means(q: np.ndarray, log_prob: np.ndarray, alpha: float) -> dict[str, float]:
+    """What to tell of values and log-probabilities (B,)."""
+    mean_q, entropy = float(q.mean()), -float(log_prob.mean())
+    return {"policy_loss": -alpha * entropy - mean_q, "q": mean_q, "entropy": entropy, "alpha": alpha}

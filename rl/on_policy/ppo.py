@@ -23,9 +23,9 @@ from itertools import pairwise
 import numpy as np
 
 from deepnp import NonFiniteError
-from deepnp.backend import side_by_side
 from deepnp.models.mlp import ACTIVATIONS, mlp
 from deepnp.optim import Adam, clip_grad_norm, linear
+from deepnp.threads import side_by_side
 from rl.agent import Agent, spawn_rngs
 from rl.parts.config import check_config, setting
 from rl.parts.environments import EnvLike

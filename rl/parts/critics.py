@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import BatchNorm1d, GroupNorm, LayerNorm, NonFiniteError
-from deepnp.backend import side_by_side
 from deepnp.layers.batch_normalization import BatchNorm
 from deepnp.models import mlp
 from deepnp.module import Module
 from deepnp.optim import Adam, polyak
+from deepnp.threads import side_by_side
 from rl.parts.halves import WORTHWHILE
 from rl.parts.state import join, part
 

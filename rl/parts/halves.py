@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from deepnp.backend import side_by_side
+from deepnp.threads import side_by_side
 
 WORTHWHILE = 64  # rows from which two threads are faster than one
 

@@ -14,6 +14,7 @@ Shapes: B rows, A action dimensions.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def backward(dy, cache):
     return du, (du * sigma * noise - dlog_prob[:, None]) * free
 
 
-@ordered_kernel
+@partial(ordered_kernel, nogil=False)  # handing Python's lock over takes longer
 def _forward(mean, log_sigma, noise, sigma, actions, log_prob):
     f = np.float32
     for i in range(mean.shape[0]):
@@ -67,7 +68,7 @@ def _forward(mean, log_sigma, noise, sigma, actions, log_prob):
         log_prob[i] = total
 
 
-@kernel
+@partial(kernel, nogil=False)
 def _backward(dactions, dlog_prob, log_sigma, sigma, noise, actions, dmean, dlog_sigma):
     kind = actions.dtype.type
     low, high = kind(-20.0), kind(2.0)

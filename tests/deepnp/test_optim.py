@@ -8,10 +8,10 @@ import pytest
 
 import deepnp
 from deepnp import initializers
-from deepnp.backend import side_by_side
 from deepnp.models import mlp
 from deepnp.optim import clip_grad_norm, clip_grad_value, polyak
 from deepnp.parameters import Parameter, ParameterVector
+from deepnp.threads import side_by_side
 
 
 def vector(values):

@@ -16,7 +16,7 @@ from rl.parts.actors import DeterministicActor, SquashedGaussianPolicy, improve
 from rl.parts.critics import Critics
 from tests.rl.toys import Counter, Endless, Target, vectorize
 
-ALGORITHMS = {name: getattr(rl, name) for name in ("SAC", "SACLite", "TD3", "DDPG", "TD2")}
+ALGORITHMS = {name: getattr(rl, name) for name in ("SAC", "SACLite", "SACValue", "TD3", "DDPG", "TD2")}
 SMALL = dict(hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3)
 
 
@@ -126,6 +126,26 @@ class TestGradients:
         assert loss == pytest.approx(np.mean(losses))
         np.testing.assert_allclose(errors, np.mean(gaps, axis=0), rtol=1e-6)
 
+    @pytest.mark.parametrize("normalization", ["layer", "group", "batch"])
+    def test_of_normalised_critics_with_respect_to_the_actions(self, rng, normalization):
+        critics = Critics(2, (5, 64, 64, 1), deepnp.Tanh, 1e-3, rng, normalization=normalization)
+        s, a, y, w = rng.normal(size=(20, 3)), rng.normal(size=(20, 2)), rng.normal(size=20), np.ones(20)
+        for q in (*critics.networks, *critics.targets):
+            q.to(np.float64)
+        critics.optimizers = [deepnp.optim.Adam(q.flat, 1e-2) for q in critics.networks]
+        critics.descend(s, a, y, w, tau=0.5)  # running statistics are no longer 0 and 1
+        climber, before = critics.shadow(), [dict(q.state_dict()) for q in critics.networks]
+
+        def smallest(v):
+            return np.minimum(*(q.predict(np.concatenate([s, v], axis=1))[:, 0] for q in critics.networks))
+
+        value, gradient = climber.climb(s, a)
+        np.testing.assert_allclose(value, smallest(a))
+        assert relative_error(gradient, numerical_gradient(lambda v: float(smallest(v).sum()), a)) < TOLERANCE
+        for q, state in zip(critics.networks, before, strict=True):
+            for name, array in q.state_dict().items():
+                np.testing.assert_array_equal(array, state[name], err_msg=name)
+
     def test_of_the_deterministic_policy(self, rng):
         actor, critics = DeterministicActor((3, 8, 2), ReLU, 0.0, rng), Critics(2, (5, 16, 1), deepnp.Tanh, 0.0, rng)
         for module in (actor.network, actor.target, *critics.networks, *critics.targets):
@@ -156,9 +176,10 @@ def test_solves_a_trivial_environment(algorithm, mode):
 
 def test_value_of_endless_reward_reaches_its_limit(algorithm):
     """Always truncated, reward 1 a step: Q must be 1/(1 − γ) = 5, not the 3.4 that five steps are worth."""
-    settings = dict(temperature=0.0) if algorithm in (rl.SAC, rl.SACLite) else {}
-    agent = small(algorithm, vectorize(Endless, 2), gamma=0.8, tau=0.05, **settings).learn(3000)
-    q = agent.critics.target(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+    settings = dict(temperature=0.0) if issubclass(algorithm, rl.SAC) else {}
+    agent = small(algorithm, vectorize(Endless, 2), gamma=0.8, tau=0.05, **settings)
+    agent.learn(6000 if algorithm is rl.SACValue else 3000)  # there, a value passes through two networks for each step
+    q, _ = agent.critics.climb(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
     assert q[0] == pytest.approx(5, rel=0.03)
 
 
@@ -167,6 +188,30 @@ def test_termination_stops_the_bootstrap():
     s = np.array([[0.0, 1.0]], np.float32)
     q = agent.critics.target(s, np.zeros((1, 1), np.float32))
     assert q[0] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("normalization", ["layer", "group", "batch"])
+def test_normalised_critics_learn_and_their_targets_follow(normalization):
+    settings = dict(hidden=(32, 32), critic_normalization=normalization)
+    agent = small(rl.TD3, vectorize(Target, 2), **settings).learn(2500)
+    assert evaluate(agent, Target(), 20).mean() > -0.03
+    for q, target in zip(agent.critics.networks, agent.critics.targets, strict=True):
+        for (name, fast), (_, slow) in zip(q.named_buffers(), target.named_buffers(), strict=True):
+            if fast.data.dtype.kind == "f":
+                np.testing.assert_allclose(slow.data, fast.data, rtol=0.5, atol=0.2, err_msg=name)
+
+
+def test_groups_must_divide_the_hidden_widths():
+    for width in (24, 16):
+        with pytest.raises(ValueError, match="multiples of 16"):
+            rl.TD3Config(hidden=(width,), critic_normalization="group")
+
+
+def test_the_value_network_s_target_is_the_soft_value():
+    """Always truncated, reward 1 a step, α fixed: V = 1/(1 − γ) + α·(entropy of the rest), so without entropy 5."""
+    agent = small(rl.SACValue, vectorize(Endless, 2), gamma=0.8, tau=0.05, temperature=0.0).learn(6000)
+    value = agent.value.target(np.zeros((1, 1), np.float32), np.empty((1, 0), np.float32))
+    assert value[0] == pytest.approx(5, rel=0.03)
 
 
 def test_same_seed_same_bits_whatever_the_threads(algorithm):

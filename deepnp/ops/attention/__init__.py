@@ -12,8 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from deepnp.backend import Kernel, array_module, get_num_threads, kernel_runs, side_by_side
+from deepnp.backend import Kernel, array_module, get_num_threads, kernel_runs
 from deepnp.blas import find_sgemm
+from deepnp.threads import side_by_side
 
 careful_kernel = partial(Kernel, fastmath={"contract", "reassoc", "nsz"})  # sums in any order; −∞ and NaN are what they are
 

@@ -12,7 +12,8 @@ from functools import partial
 
 import numpy as np
 
-from deepnp.backend import array_module, get_num_threads, kernel, kernel_runs, side_by_side
+from deepnp.backend import array_module, get_num_threads, kernel, kernel_runs
+from deepnp.threads import side_by_side
 
 BLOCK_BYTES = 400_000  # of patches at once: they stay in a core's second-level cache
 THREAD_COST = 50_000_000  # multiplications below which a second thread costs more than it saves
