@@ -1,8 +1,10 @@
-"""How fast are the environments?        python -m benchmarks.envs [--only driver] [--copies 1 8 64 256] [--cpu] [--sync]
+"""How fast are the environments?    python -m benchmarks.envs [--only driver] [--copies 1 8 64 256] [--threads 1 2] [--gymnasium]
 
 Environment steps a second with random actions, and episodes that begin anew as they end, in a vector environment of N copies:
-beside it the floor, which is the bare loop of the kernels (games), and the part of the floor's speed that is reached.
-With --sync also Gymnasium's SyncVectorEnv over N single environments of ours.
+beside it the floor, and the part of the floor's speed that is reached. The floor of a game is the bare loop of its kernels, of a
+body MuJoCo's own loop over N copies, one C call, which starts each step from the same states.
+With --gymnasium also Gymnasium's vector environments over N single ones, in one process (sync) and in N (async): ours where ours is
+alone, Gymnasium's where the task is Gymnasium's.
 
 Best of several rounds: machines drift and neighbours disturb. With --cpu seconds are the processor's, not the clock's: what
 one core does undisturbed. That is meant for what runs in one thread.
@@ -11,24 +13,15 @@ one core does undisturbed. That is meant for what runs in one thread.
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-import envs  # noqa: F401  (registers deepnp/…)
+from envs import V5_LIMITS
 
 ROUNDS = 5
 PREPARED = 64  # actions drawn before the clock starts
-
-
-@dataclass(frozen=True)
-class Task:
-    """An environment, and how its floor is stepped: `bare(env, actions)` makes a function that takes one step of all copies."""
-
-    id: str
-    bare: Callable[[VectorEnv, list[np.ndarray]], Callable[[int], None]]
 
 
 def game_kernels(env, actions):
@@ -46,7 +39,9 @@ def game_kernels(env, actions):
     return step
 
 
-TASKS = [Task(f"deepnp/{name}-v0", game_kernels) for name in ("Driver", "Sorter", "Dodger", "Survivor", "Navigation")]
+GAMES = [f"deepnp/{name}-v0" for name in ("Driver", "Sorter", "Dodger", "Survivor", "Navigation")]
+BODIES = [f"deepnp/{name}-v0" for name in ("Walker", "Crawler", "ArmReach", "ArmPush")]
+BODIES += [f"deepnp/{name}-v5" for name in V5_LIMITS]
 
 
 def steps_a_second(step: Callable[[int], object], copies: int, seconds: float, clock: Callable[[], float]) -> float:
@@ -66,20 +61,50 @@ def steps_a_second(step: Callable[[int], object], copies: int, seconds: float, c
     return best
 
 
-def measure(task: Task, copies: int, seconds: float, clock, sync: bool) -> dict[str, float]:
-    env = gymnasium.make_vec(task.id, copies, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP)
+def make(task: str, copies: int, **settings) -> tuple[VectorEnv, list[np.ndarray]]:
+    """A vector environment that was reset, and actions for it."""
+    env = gymnasium.make_vec(task, copies, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP, **settings)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    return env, [env.action_space.sample() for _ in range(PREPARED)]
+
+
+def measure_game(task: str, copies: int, seconds: float, clock) -> tuple[float, float]:
+    """Steps a second of ours, and of the floor."""
+    env, actions = make(task, copies)
+    ours = steps_a_second(lambda t: env.step(actions[t % PREPARED]), copies, seconds, clock)
+    return ours, steps_a_second(game_kernels(env, actions), copies, seconds, clock)
+
+
+def measure_body(task: str, copies: int, threads: int, seconds: float, clock) -> tuple[float, float]:
+    """The same of a body: step by step in turns, because how long a step takes depends on what touches what."""
+    (env, actions), (twin, _) = (make(task, copies, num_threads=threads) for _ in range(2))
+    body, t, end = twin.unwrapped.core.body, 0, time.perf_counter() + 2 * seconds
+    batch, ours, floor = body.batch, [], []
+    while time.perf_counter() < end or t < PREPARED:
+        batch.state[:] = env.unwrapped.core.body.batch.state
+        start = clock()
+        env.step(actions[t % PREPARED])
+        middle = clock()
+        batch.step(nstep=body.frame_skip)
+        ours.append(middle - start)
+        floor.append(clock() - middle)
+        t += 1
+    env.close()
+    twin.close()
+    return copies / np.median(ours), copies / np.median(floor)
+
+
+def measure_gymnasium(task: str, copies: int, seconds: float, cls: type[VectorEnv]) -> float:
+    """Steps a second of Gymnasium's vector environment over single ones."""
+    id = task.removeprefix("deepnp/") if task.endswith("-v5") else task
+    env = cls([lambda: gymnasium.make(id)] * copies, autoreset_mode=AutoresetMode.SAME_STEP)
     env.reset(seed=0)
     env.action_space.seed(0)
     actions = [env.action_space.sample() for _ in range(PREPARED)]
-    result = {"ours": steps_a_second(lambda t: env.step(actions[t % PREPARED]), copies, seconds, clock)}
-    result["floor"] = steps_a_second(task.bare(env, actions), copies, seconds, clock)
+    speed = steps_a_second(lambda t: env.step(actions[t % PREPARED]), copies, seconds, time.perf_counter)
     env.close()
-    if sync:
-        singles = SyncVectorEnv([lambda: gymnasium.make(task.id)] * copies, autoreset_mode=AutoresetMode.SAME_STEP)
-        singles.reset(seed=0)
-        result["sync"] = steps_a_second(lambda t: singles.step(actions[t % PREPARED]), copies, seconds, clock)
-        singles.close()
-    return result
+    return speed
 
 
 def main() -> None:
@@ -87,21 +112,29 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="PART", help="tasks whose id contains this")
     parser.add_argument("--copies", type=int, nargs="+", default=[1, 8, 64, 256], metavar="N")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each figure (default 0.5)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], metavar="T", help="of bodies; games run in one (default 1)")
     parser.add_argument("--cpu", action="store_true", help="count the processor's seconds")
-    parser.add_argument("--sync", action="store_true", help="SyncVectorEnv over singles as well")
+    parser.add_argument("--gymnasium", action="store_true", help="Gymnasium's vector environments as well")
     options = parser.parse_args()
-    tasks = [task for task in TASKS if options.only.lower() in task.id.lower()]
+    tasks = [task for task in GAMES + BODIES if options.only.lower() in task.lower()]
     if not tasks:
         parser.error(f"no task's id contains {options.only!r}")
-    if min(options.copies) < 1:
-        parser.error(f"expected copies >= 1, given {min(options.copies)}")
+    if min(options.copies + options.threads) < 1:
+        parser.error(f"expected copies and threads >= 1, given {options.copies} and {options.threads}")
     clock = time.thread_time if options.cpu else time.perf_counter
-    print(f"{'environment steps a second':24} {'N':>4} {'ours':>11} {'floor':>11} {'reached':>8}" + options.sync * f" {'sync':>10}")
+    peers = {"sync": SyncVectorEnv, "async": AsyncVectorEnv} if options.gymnasium else {}
+    print(
+        f"{'environment steps a second':26} {'N':>4} {'threads':>7} {'ours':>11} {'floor':>11} {'reached':>8}",
+        *(f"{p:>10}" for p in peers),
+    )
     for task in tasks:
         for copies in options.copies:
-            found = measure(task, copies, options.seconds, clock, options.sync)
-            line = f"{task.id:26} {copies:4} {found['ours']:11,.0f} {found['floor']:11,.0f} {found['ours'] / found['floor']:8.0%}"
-            print(line + (f" {found['sync']:10,.0f}" if options.sync else ""), flush=True)
+            others = [f"{measure_gymnasium(task, copies, options.seconds, cls):10,.0f}" for cls in peers.values()]
+            for threads in options.threads if task in BODIES else [1]:
+                settings = options.seconds, clock
+                game = task in GAMES
+                ours, floor = measure_game(task, copies, *settings) if game else measure_body(task, copies, threads, *settings)
+                print(f"{task:26} {copies:4} {threads:7} {ours:11,.0f} {floor:11,.0f} {ours / floor:8.0%}", *others, flush=True)
 
 
 if __name__ == "__main__":

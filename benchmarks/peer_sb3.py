@@ -1,4 +1,4 @@
-"""Stable-Baselines3's PPO on the Walker, timed: run by benchmarks.ppo in an interpreter that has it.
+"""Stable-Baselines3's PPO, timed: run by benchmarks.ppo in an interpreter that has it.
 
 Prints one JSON line: seconds per environment step of whole training, and of the learner (all but env.step and env.reset).
 """
@@ -19,14 +19,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 import envs  # noqa: F401  (registers deepnp/…)
 
-ENV = "deepnp/Walker-v0"
-
 
 class NativeVecEnv(VecEnv):
     """Our native batch behind Stable-Baselines3's interface."""
 
-    def __init__(self, copies: int):
-        self.batch = gymnasium.make_vec(ENV, copies, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP)
+    def __init__(self, env: str, copies: int):
+        self.batch = gymnasium.make_vec(env, copies, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP)
         super().__init__(copies, self.batch.single_observation_space, self.batch.single_action_space)
 
     def reset(self):
@@ -61,7 +59,7 @@ class NativeVecEnv(VecEnv):
 def main() -> None:
     s = json.loads(sys.argv[1])
     torch.set_num_threads(s["threads"])
-    env = NativeVecEnv(s["num_envs"]) if s["native"] else DummyVecEnv([lambda: gymnasium.make(ENV)] * s["num_envs"])
+    env = NativeVecEnv(s["env"], s["num_envs"]) if s["native"] else DummyVecEnv([lambda: gymnasium.make(s["env"])] * s["num_envs"])
     spent, step = 0.0, env.step_wait
 
     def timed_step():

@@ -8,6 +8,8 @@ Everything is measured in one run, because machines drift; only the ratios count
 2. With a Python that has Stable-Baselines3 (--peer, or this one): whole training on the Walker and the learner's own time
    per step, with the same network, epochs, batch, rollout and copies. Theirs gets the same native batch of walkers, and
    (their usual way) a DummyVecEnv of single ones.
+3. Whole training on HalfCheetah at their default settings: ours on deepnp/HalfCheetah-v5 in native batches, theirs on Gymnasium's
+   HalfCheetah-v5 in one copy (their default) and in a DummyVecEnv of as many as ours.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from examples.train_walker import ENV, WALKER
 from rl import PPO, PPOConfig
 
 ROOT = Path(__file__).resolve().parents[1]
+CHEETAH = "HalfCheetah-v5"
 SB3_DEFAULTS = dict(num_envs=8, steps=256, batch_size=64, epochs=10, hidden=(64, 64))
 
 
@@ -117,9 +121,9 @@ def ours(config: PPOConfig, iterations: int) -> dict[str, float]:
     return {**{name: value / count for name, value in timings.items()}, "environment": alone, "gemms": gemms}
 
 
-def theirs(python: str, config: PPOConfig, native: bool, iterations: int) -> dict[str, float] | None:
+def theirs(python: str, config: PPOConfig, native: bool, iterations: int, env: str = ENV) -> dict[str, float] | None:
     """The same numbers of Stable-Baselines3 in another interpreter; None where it is not installed."""
-    settings = dict(num_envs=config.num_envs, steps=config.steps, batch_size=config.batch_size, epochs=config.epochs)
+    settings = dict(env=env, num_envs=config.num_envs, steps=config.steps, batch_size=config.batch_size, epochs=config.epochs)
     settings |= dict(hidden=list(config.hidden), native=native, iterations=iterations, threads=deepnp.get_num_threads())
     command = [python, str(ROOT / "benchmarks" / "peer_sb3.py"), json.dumps(settings)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -150,6 +154,26 @@ def compare(title: str, config: PPOConfig, python: str | None, iterations: int) 
         print(f"      our whole training is {whole:.1f} × as fast, our learner {alone:.1f} ×")
 
 
+def cheetah(python: str, iterations: int) -> None:
+    """Whole training on HalfCheetah, each side with the batches that it has."""
+    config = PPOConfig(**SB3_DEFAULTS)
+    agent = PPO(f"deepnp/{CHEETAH}", config, seed=0)
+    size = config.num_envs * config.steps
+    agent.learn(2 * size)
+    start = time.perf_counter()
+    agent.learn((2 + iterations) * size)
+    own = (time.perf_counter() - start) / (iterations * size)
+    print(f"\n{CHEETAH}, rollouts of {size} steps, batch={config.batch_size} epochs={config.epochs} hidden={config.hidden}")
+    print(f"   ours, {config.num_envs} native copies   {1 / own:9,.0f} steps/s")
+    for copies in (1, config.num_envs):
+        alike = replace(config, num_envs=copies, steps=size // copies)
+        peer = theirs(python, alike, False, max(1, iterations // 10), CHEETAH)
+        if peer is None:
+            return
+        print(f"   Stable-Baselines3, {copies} cop{'ies' if copies > 1 else 'y'} {1 / peer['whole']:9,.0f} steps/s", end="")
+        print(f"   ours is {peer['whole'] / own:.1f} × as fast")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", default=sys.executable, help="a Python with stable-baselines3, gymnasium, mujoco, numba")
@@ -160,6 +184,7 @@ def main() -> None:
     alike = PPOConfig(num_envs=64, **{**WALKER, "mirror": False})
     compare("The same without mirror images, which the peer cannot learn from", alike, options.peer, options.iterations)
     compare("Stable-Baselines3's default settings", PPOConfig(**SB3_DEFAULTS), options.peer, options.iterations)
+    cheetah(options.peer, options.iterations)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Push a cube to any point on the ground: SAC with hindsight on deepnp/ArmPush-v0.
+"""Push a cube to any point on the ground: DDPG with hindsight on deepnp/ArmPush-v0.
 
     python examples/arm_push.py                         train
     python examples/arm_push.py --play runs/armpush      film a trained one again
@@ -17,20 +17,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 
 from examples.common import run
 from examples.games import Game, learn
-from rl import SACConfig
+from rl import DDPGConfig
 
-SETTINGS = SACConfig(
+SETTINGS = DDPGConfig(
     num_envs=32,
-    hidden=(256, 256),
+    hidden=(128, 128),
     hindsight="future",
+    clip_targets=True,
     normalize_observations=True,
-    batch_size=512,
+    exploration=0.2,
+    random_share=0.3,
     lr=1e-3,
-    gamma=0.96,
+    gamma=0.98,
     tau=0.02,
     warmup=10_000,
     update_interval=32,
-    updates=4,
+    updates=8,
 )
 OPTIONS = {"claws": False}
 GAME = Game("ArmPush", 1_000_000, SETTINGS, figure="is_success", label="share of goals reached", seconds=4, options=OPTIONS)

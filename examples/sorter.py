@@ -17,8 +17,10 @@ from examples.common import run
 from examples.games import Game, learn
 from rl import PPOConfig
 
-SETTINGS = PPOConfig(num_envs=64, steps=128, batch_size=1024, epochs=4, lr=5e-4, gamma=0.99, entropy_coef=0.01, hidden=(128, 128))
-GAME = Game("Sorter", 20_000_000, SETTINGS, figure="tiles", label="tiles found", seconds=20)
+SETTINGS = PPOConfig(
+    num_envs=64, steps=128, batch_size=1024, epochs=4, lr=5e-4, gamma=0.99, entropy_coef=0.01, hidden=(128, 128), target_kl=0.05
+)
+GAME = Game("Sorter", 30_000_000, SETTINGS, figure="tiles", label="tiles found", seconds=20)
 
 if __name__ == "__main__":
     run(lambda: learn(GAME, __doc__))

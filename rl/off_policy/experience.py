@@ -38,6 +38,7 @@ class OffPolicyConfig:
     batch_size: int = setting(256, "transitions of an update", 1)
     memory: int = setting(1_000_000, "transitions that the replay memory holds", 1)
     warmup: int = setting(5_000, "steps with random actions, before any update", 0)
+    random_share: float = setting(0.0, "share of actions that are random even after that, ε", 0, 1)
     update_interval: int = setting(1, "environment steps between updates", 1)
     updates: int = setting(1, "gradient steps of an update", 1)
     n_step: int = setting(1, "steps of the return before it bootstraps", 1)
@@ -106,7 +107,7 @@ def make_memory(space: SpaceInfo, config: Any) -> ReplayMemory:
 
 def gather_and_learn(agent: Agent, progress: float, steps: int = STEPS_PER_REPORT) -> dict[str, float]:
     """About `steps` environment steps with the updates that are due; returns the means of what happened."""
-    c, space, rngs, memory = agent.config, agent.space, agent.rngs, agent.memory
+    c, space, memory = agent.config, agent.space, agent.memory
     copies = agent.env.num_envs
     statistics, metrics = EpisodeStatistics(), []
     memory.prepare(copies)
@@ -115,10 +116,7 @@ def gather_and_learn(agent: Agent, progress: float, steps: int = STEPS_PER_REPOR
         raw = np.array(space.flatten(agent.collector.observations), np.float32)  # a copy: environments reuse theirs
         if agent.normalizer:
             agent.normalizer.update(raw)
-        if agent.steps < c.warmup:
-            actions = rngs["explore"].uniform(-1, 1, (copies, space.actions)).astype(np.float32)
-        else:
-            actions = agent.explore(agent.observe(agent.collector.observations), rngs["explore"])
+        actions = explore(agent, 1.0 if agent.steps < c.warmup else c.random_share)
         step = agent.collector.step(space.to_environment(actions), statistics)
         following = np.array(space.flatten(agent.collector.observations), np.float32)
         for n, observation in step.final.items():
@@ -135,6 +133,18 @@ def gather_and_learn(agent: Agent, progress: float, steps: int = STEPS_PER_REPOR
     names = dict.fromkeys(name for m in metrics for name in m)  # a delayed policy reports every other time
     means = {name: float(np.mean([m[name] for m in metrics if name in m])) for name in names}
     return {"steps": agent.steps, **statistics.means(), **means}
+
+
+def explore(agent: Agent, random_share: float) -> np.ndarray:
+    """Actions (N, A) in [−1, 1]: the policy's while exploring, each copy's replaced by a random one with that probability."""
+    rng, shape = agent.rngs["explore"], (agent.env.num_envs, agent.space.actions)
+    if random_share == 1:
+        return rng.uniform(-1, 1, shape).astype(np.float32)
+    actions = agent.explore(agent.observe(agent.collector.observations), rng)
+    if random_share:
+        chosen = rng.random(len(actions)) < random_share
+        actions[chosen] = rng.uniform(-1, 1, (chosen.sum(), shape[1]))
+    return actions
 
 
 def draw_batch(agent: Agent, progress: float) -> Batch:

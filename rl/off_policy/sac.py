@@ -68,6 +68,7 @@ class SAC(Agent):
         self.policy = SquashedGaussianPolicy((*sizes, space.actions), activation, config.shared, rng)
         self.critics = make_critics(space, config, 2, rng)
         self.sides = (self.policy, self.critics.shadow()), (self.policy.shadow(), self.critics.shadow())  # for a thread each
+        self.vectors = tuple(policy.flat for policy, _ in self.sides)
         self.policy_optimizer = Adam(self.policy.flat, config.lr)
         fixed = config.temperature is not None
         start = config.temperature if fixed else config.initial_temperature
@@ -115,13 +116,13 @@ class SAC(Agent):
             policy.backward((dq_da, np.full(len(s), alpha / size, np.float32)), inputs=False)
             return q, log_prob
 
-        (policy, _), (other, _) = self.sides
-        policy.zero_grad()
+        own, other = self.vectors
+        own.zero_grad()
         other.zero_grad()
         q, log_prob = in_halves(climb, self.sides, observations, noise)
         if not math.isfinite(float(q.sum() + log_prob.sum())):
             raise NonFiniteError(f"the policy loss is {float((alpha * log_prob - q).mean())}")
-        policy.flat.grad += other.flat.grad
+        own.grad += other.grad
         self.policy_optimizer.step()
         return q, log_prob
 

@@ -13,7 +13,7 @@ from deepnp import Module, NonFiniteError, Sequential, Tanh
 from deepnp.models import mlp
 from deepnp.optim import Adam
 from rl.parts import squashed
-from rl.parts.critics import Critics, follow
+from rl.parts.critics import Critics, Follower
 from rl.parts.halves import in_halves
 from rl.parts.state import join, part
 
@@ -89,7 +89,9 @@ class DeterministicActor:
         layers = mlp(sizes, activation, output_gain=0.01, rng=rng).children()
         self.network = Sequential(*(layer for _, layer in layers), Tanh())
         self.optimizer = Adam(self.network.flat, lr)
+        self.vector = self.optimizer.vector
         self.target = copy.deepcopy(self.network)
+        self.follow = Follower(self.target, self.network)
 
     def climb(self, critics: Critics, observations: np.ndarray, dvalue: float) -> np.ndarray:
         """Add the gradient of dvalue·Σ Q_1(s, μ(s)) to the network's; it comes through the critic's input. Returns Q_1 (B,)."""
@@ -102,6 +104,7 @@ class DeterministicActor:
         """The same actor for another thread, without the optimizer: see `Module.shadow`."""
         shadow = copy.copy(self)
         shadow.network, shadow.target = self.network.shadow(), self.target.shadow()
+        shadow.vector = shadow.network.flat
         return shadow
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -119,13 +122,13 @@ def improve(sides: Sequence[tuple[DeterministicActor, Critics]], observations: n
     """One step of the actor on −(1/B) Σ Q_1(s, μ(s)), half of the rows on each side; then its target follows. Returns the loss."""
     (actor, _), (other, _) = sides
     for side in (actor, other):
-        side.network.zero_grad()
+        side.vector.zero_grad()
     dvalue = -1 / len(observations)
     (q,) = in_halves(lambda side, s: (side[0].climb(side[1], s, dvalue),), sides, observations)
     loss = -float(q.mean())
     if not math.isfinite(loss):
         raise NonFiniteError(f"the policy loss is {loss}")
-    actor.network.flat.grad += other.network.flat.grad
+    actor.vector.grad += other.vector.grad
     actor.optimizer.step()
-    follow(actor.target, actor.network, tau)
+    actor.follow(tau)
     return loss

@@ -67,8 +67,7 @@ class Critics:
         self.networks = [mlp(sizes, activation, rng=rng, normalization=between) for _ in range(count)]
         self.optimizers = [Adam(q.flat, lr) for q in self.networks]
         self.targets = copy.deepcopy(self.networks)
-        for target in self.targets:
-            target.flat  # noqa: B018  (laid out as one vector now, not in the first update)
+        self.followers = [Follower(target, q) for target, q in zip(self.targets, self.networks, strict=True)]
 
     def target(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """The smallest target value min_i Q̄_i(s, a): (B,)."""
@@ -84,16 +83,16 @@ class Critics:
         x = np.concatenate([observations, actions], axis=1)
         scale = weights * np.float32(2 / len(x))
 
-        def one(q, optimizer, target):
+        def one(q, optimizer, follow):
             error = q.forward(x)[:, 0] - targets
             optimizer.vector.zero_grad()
             q.backward((scale * error)[:, None], inputs=False)
             optimizer.step()
             if tau:
-                follow(target, q, tau)
+                follow(tau)
             return error
 
-        trios = zip(self.networks, self.optimizers, self.targets, strict=True)
+        trios = zip(self.networks, self.optimizers, self.followers, strict=True)
         errors = side_by_side(*(lambda trio=trio: one(*trio) for trio in trios), worthwhile=len(x) >= WORTHWHILE)
         loss = sum(float((weights * error * error).mean()) for error in errors) / len(errors)
         if not np.isfinite(loss):
@@ -136,9 +135,15 @@ class Critics:
             yield from ((f"{kind}{i}", thing) for i, thing in enumerate(things, 1))
 
 
-def follow(target: Module, network: Module, tau: float) -> None:
-    """Move a target towards its network: θ̄ ← (1 − τ)θ̄ + τθ, running statistics included."""
-    polyak(target.flat.data, network.flat.data, tau)
-    for (_, slow), (_, fast) in zip(target.named_buffers(), network.named_buffers(), strict=True):
-        if slow.data.dtype.kind == "f":
-            polyak(slow.data, fast.data, tau)
+class Follower:
+    """Moves a target towards its network: θ̄ ← (1 − τ)θ̄ + τθ, running statistics included."""
+
+    def __init__(self, target: Module, network: Module):
+        self._pairs = [(target.flat.data, network.flat.data)]
+        for (_, slow), (_, fast) in zip(target.named_buffers(), network.named_buffers(), strict=True):
+            if slow.data.dtype.kind == "f":
+                self._pairs.append((slow.data, fast.data))
+
+    def __call__(self, tau: float) -> None:
+        for slow, fast in self._pairs:
+            polyak(slow, fast, tau)

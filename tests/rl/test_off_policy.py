@@ -151,6 +151,7 @@ class TestGradients:
         for module in (actor.network, actor.target, *critics.networks, *critics.targets):
             module.to(np.float64)
         actor.optimizer, critic = deepnp.optim.Adam(actor.network.flat, 0.0), critics.networks[0]
+        actor.vector = actor.optimizer.vector
         s = rng.normal(size=(6, 3))
         loss = improve([(actor, critics.shadow()), (actor.shadow(), critics.shadow())], s, 0.0)
         theta, given = actor.network.flat.data.copy(), actor.network.flat.grad.copy()
@@ -192,7 +193,7 @@ def test_termination_stops_the_bootstrap():
 
 @pytest.mark.parametrize("normalization", ["layer", "group", "batch"])
 def test_normalised_critics_learn_and_their_targets_follow(normalization):
-    settings = dict(hidden=(32, 32), critic_normalization=normalization)
+    settings = dict(hidden=(64, 64), critic_normalization=normalization)
     agent = small(rl.TD3, vectorize(Target, 2), **settings).learn(2500)
     assert evaluate(agent, Target(), 20).mean() > -0.03
     for q, target in zip(agent.critics.networks, agent.critics.targets, strict=True):
