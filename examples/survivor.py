@@ -18,7 +18,7 @@ from examples.games import Game, learn
 from rl import PPOConfig
 
 SETTINGS = PPOConfig(num_envs=64, steps=128, batch_size=1024, epochs=4, lr=3e-4, gamma=0.995, entropy_coef=0.01, hidden=(128, 128))
-GAME = Game("Survivor", 10_000_000, SETTINGS, figure="kills", label="enemies shot", seconds=20)
+GAME = Game("Survivor", 5_000_000, SETTINGS, figure="kills", label="enemies shot", seconds=20)
 
 if __name__ == "__main__":
     run(lambda: learn(GAME, __doc__))

@@ -11,6 +11,7 @@ import rl
 from deepnp import NonFiniteError, ReLU
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl import evaluate
+from rl.off_policy.experience import explore
 from rl.parts import squashed
 from rl.parts.actors import DeterministicActor, SquashedGaussianPolicy, improve
 from rl.parts.critics import Critics
@@ -189,6 +190,17 @@ def test_termination_stops_the_bootstrap():
     s = np.array([[0.0, 1.0]], np.float32)
     q = agent.critics.target(s, np.zeros((1, 1), np.float32))
     assert q[0] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_the_actions_is_random(share):
+    agent = small(rl.TD3, vectorize(Target, 400), exploration=0.0)
+    agent.learn(400)
+    actions, own = explore(agent, share), agent.act(agent.observe(agent.collector.observations), None)
+    others = (actions != own).any(axis=1)
+    assert others.mean() == pytest.approx(share, abs=0.08)
+    if share:
+        assert np.abs(actions[others]).mean() == pytest.approx(0.5, abs=0.08)  # uniform in [−1, 1]
 
 
 @pytest.mark.parametrize("normalization", ["layer", "group", "batch"])
