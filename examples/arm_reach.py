@@ -23,7 +23,7 @@ SETTINGS = SACConfig(
     num_envs=16,
     hidden=(128, 128),
     hindsight="future",
-    lr=1e-3,
+    lr=5e-4,
     gamma=0.95,
     tau=0.02,
     warmup=2_000,
@@ -31,7 +31,7 @@ SETTINGS = SACConfig(
     updates=8,
     memory=200_000,
 )
-GAME = Game("ArmReach", 100_000, SETTINGS, figure="is_success", label="share of goals reached", seconds=2)
+GAME = Game("ArmReach", 200_000, SETTINGS, figure="is_success", label="share of goals reached", seconds=2)
 
 if __name__ == "__main__":
     run(lambda: learn(GAME, __doc__))
