@@ -18,7 +18,7 @@ from examples.games import Game, learn
 from rl import PPOConfig
 
 SETTINGS = PPOConfig(num_envs=64, steps=32, batch_size=512, epochs=5, lr=3e-4, hidden=(256, 128), initial_sigma=0.5, target_kl=0.05)
-GAME = Game("Crawler", 1_000_000, SETTINGS, figure="distance", label="metres", seconds=6)
+GAME = Game("Crawler", 1_000_000, SETTINGS, figure="distance", label="metres", seconds=2.5)
 
 if __name__ == "__main__":
     run(lambda: learn(GAME, __doc__))
