@@ -183,6 +183,25 @@ class TestBatchNorm:
         g, b, m, v = (a.reshape(3, *[1] * (x.ndim - 2)) for a in list(layer.state_dict().values())[:4])
         np.testing.assert_allclose(layer.predict(x), g * (x - m) / np.sqrt(v + 0.1) + b, rtol=1e-12, atol=1e-12)
 
+    @pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5)])
+    def test_frozen_it_is_inference_with_a_gradient(self, shape, rng, kernels):
+        layer = BatchNorm1d(3, dtype=np.float64)
+        layer.forward(rng.normal(2, 3, (20, 3)))
+        layer.weight.data[...], layer.bias.data[...] = rng.normal(size=(2, 3))
+        layer.frozen = True
+        x, dy, before = rng.normal(size=shape), rng.normal(size=shape), layer.running_var.data.copy()
+        np.testing.assert_array_equal(layer.forward(x), layer.predict(x))
+        layer.zero_grad()
+        assert relative_error(layer.backward(dy), numerical_gradient(lambda v: float((dy * layer.predict(v)).sum()), x)) < TOLERANCE
+        theta, given = layer.flat.data.copy(), layer.flat.grad.copy()
+
+        def of_parameters(v):
+            layer.flat.data[...] = v
+            return float((dy * layer.predict(x)).sum())
+
+        assert relative_error(given, numerical_gradient(of_parameters, theta)) < TOLERANCE
+        np.testing.assert_array_equal(layer.running_var.data, before)
+
     def test_training_normalises_with_the_batch_alone(self, rng, kernels):
         layer, x = BatchNorm1d(3, eps=1e-12, dtype=F64), rng.normal(size=(50, 3))
         layer.running_mean.data[...], layer.running_var.data[...] = 100, 100
