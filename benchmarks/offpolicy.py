@@ -4,7 +4,8 @@ HalfCheetah-v5, 256-256 networks, batches of 256, one update a step, with one th
 process of its own, held to as many processors. Printed are the steps a second, where the time of a step goes, and the ratio to
 the floor: the same matrix products alone, with their real orientations and as many BLAS threads, and the environment alone.
 
-Where a peer's Python is given, the peer runs in the same minutes: machines drift, and only ratios within one run count.
+Where a peer's Python is given, the peer runs in the same minutes: machines drift, and only ratios within one run count. Every
+rate is the median of three windows: neighbours disturb.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import rl
 
 ENV = "HalfCheetah-v5"
 ROOT = Path(__file__).resolve().parents[1]
-WARMUP, STEPS = 500, 1500
+WARMUP, WINDOWS, STEPS = 500, 3, 1000
 HIDDEN, BATCH = (256, 256), 256
 
 
@@ -91,12 +92,16 @@ def split(agent) -> dict[str, float]:
 
     for name, (owner, method) in parts.items():
         setattr(owner, method, timed(name, getattr(owner, method)))
-    steps = agent.steps
-    agent.learn(steps + STEPS // 2)
+    windows = []
+    for _ in range(WINDOWS):
+        spent.clear()
+        steps = agent.steps
+        agent.learn(steps + STEPS)
+        spent["targets and policy"] = spent["update"] - spent["critics"]
+        windows.append({name: seconds / (agent.steps - steps) for name, seconds in spent.items()})
     for owner, method in parts.values():
         delattr(owner, method)
-    spent["targets and policy"] = spent["update"] - spent["critics"]
-    return {name: seconds / (agent.steps - steps) for name, seconds in spent.items()}
+    return {name: float(np.median([window[name] for window in windows])) for name in windows[0]}
 
 
 def measure(algorithm: str) -> dict[str, float]:
@@ -104,11 +109,18 @@ def measure(algorithm: str) -> dict[str, float]:
     cls = getattr(rl, algorithm)
     agent = cls(ENV, cls.Config(warmup=100, hidden=HIDDEN, batch_size=BATCH), seed=0)
     agent.learn(WARMUP)
-    steps, start = agent.steps, time.perf_counter()
-    agent.learn(steps + STEPS)
-    whole = (time.perf_counter() - start) / (agent.steps - steps)
+    windows = []
+    for _ in range(WINDOWS):
+        steps, start = agent.steps, time.perf_counter()
+        agent.learn(steps + STEPS)
+        windows.append((time.perf_counter() - start) / (agent.steps - steps))
     parts = split(agent)
-    return {"whole": whole, **parts, "products": floor(algorithm, 17, 6), "environment alone": environment_alone()}
+    return {
+        "whole": float(np.median(windows)),
+        **parts,
+        "products": floor(algorithm, 17, 6),
+        "environment alone": environment_alone(),
+    }
 
 
 def in_process(command: list[str], threads: int) -> dict | None:

@@ -2,17 +2,30 @@
 
     python peer_offpolicy.py LIBRARY ALGORITHM ENV THREADS        LIBRARY: sb3, sbx or rltools
 
-256-256 networks, batches of 256, one update a step. Prints one JSON line: environment steps per second.
+256-256 networks, batches of 256, one update a step. Prints one JSON line: environment steps per second, the median of three
+windows.
 """
 
 import json
+import statistics
 import sys
 import time
+from collections.abc import Callable
 
 import gymnasium
 from gymnasium.wrappers import RescaleAction
 
-WARMUP, STEPS = 500, 1500
+WARMUP, WINDOWS, STEPS = 500, 3, 600
+
+
+def rate(run: Callable[[], object]) -> float:
+    """Steps a second of `run`, which takes STEPS steps."""
+    rates = []
+    for _ in range(WINDOWS):
+        start = time.perf_counter()
+        run()
+        rates.append(STEPS / (time.perf_counter() - start))
+    return statistics.median(rates)
 
 
 def stable_baselines(library: str, algorithm: str, env: str, threads: int) -> float:
@@ -29,9 +42,7 @@ def stable_baselines(library: str, algorithm: str, env: str, threads: int) -> fl
     settings = dict(learning_starts=100, batch_size=256, policy_kwargs=dict(net_arch=[256, 256]), seed=0, **device)
     agent = getattr(peer, algorithm)("MlpPolicy", gymnasium.make(env), **settings)
     agent.learn(WARMUP)
-    start = time.perf_counter()
-    agent.learn(STEPS, reset_num_timesteps=False)
-    return STEPS / (time.perf_counter() - start)
+    return rate(lambda: agent.learn(STEPS, reset_num_timesteps=False))
 
 
 def rltools(algorithm: str, env: str) -> float:
@@ -47,16 +58,13 @@ def rltools(algorithm: str, env: str) -> float:
     state = getattr(peer, algorithm)(make, **sizes, **settings).State(0)
     for _ in range(WARMUP):
         state.step()
-    start = time.perf_counter()
-    for _ in range(STEPS):
-        state.step()
-    return STEPS / (time.perf_counter() - start)
+    return rate(lambda: [state.step() for _ in range(STEPS)])
 
 
 def main() -> None:
     library, algorithm, env, threads = *sys.argv[1:4], int(sys.argv[4])
-    rate = rltools(algorithm, env) if library == "rltools" else stable_baselines(library, algorithm, env, threads)
-    print(json.dumps({"steps_per_second": rate}))
+    speed = rltools(algorithm, env) if library == "rltools" else stable_baselines(library, algorithm, env, threads)
+    print(json.dumps({"steps_per_second": speed}))
 
 
 if __name__ == "__main__":
