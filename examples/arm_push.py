@@ -1,6 +1,6 @@
 """Push a cube to any point on the ground: DDPG with hindsight on deepnp/ArmPush-v0.
 
-    python examples/arm_push.py                         train
+    python examples/arm_push.py                          train
     python examples/arm_push.py --play runs/armpush      film a trained one again
     python examples/arm_push.py --resume runs/armpush    go on where a run was stopped
 

@@ -1,6 +1,6 @@
 """Bring a robot's hand to any point within reach: SAC with hindsight on deepnp/ArmReach-v0.
 
-    python examples/arm_reach.py                         train
+    python examples/arm_reach.py                           train
     python examples/arm_reach.py --play runs/armreach      film a trained one again
     python examples/arm_reach.py --resume runs/armreach    go on where a run was stopped
 

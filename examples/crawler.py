@@ -1,6 +1,6 @@
 """Teach four legs to crawl: PPO on deepnp/Crawler-v0.
 
-    python examples/crawler.py                         train
+    python examples/crawler.py                          train
     python examples/crawler.py --play runs/crawler      film a trained one again
     python examples/crawler.py --resume runs/crawler    go on where a run was stopped
 

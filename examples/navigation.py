@@ -1,7 +1,7 @@
 """Find the origin of a space of n dimensions: PPO on deepnp/Navigation-v0.
 
-    python examples/navigation.py                         train
-    python examples/navigation.py --n 50              in 50 dimensions, not 2
+    python examples/navigation.py                             train
+    python examples/navigation.py --n 50                      in 50 dimensions, not 2
     python examples/navigation.py --play runs/navigation      film a trained one again
     python examples/navigation.py --resume runs/navigation    go on where a run was stopped
 
