@@ -1,4 +1,4 @@
-"""What the examples on data share: options, the digits, a training that Ctrl-C ends cleanly, and how pictures look."""
+"""What the examples share: options, the digits, a training that Ctrl-C ends cleanly, and how pictures look."""
 
 import argparse
 import math
@@ -12,7 +12,10 @@ import numpy as np
 from deepnp import NonFiniteError, set_num_threads
 from deepnp.data import load_mnist
 from deepnp.storage import save_tensors
+from rl import Agent
 from rl.training.interrupt import Interrupt
+from rl.training.progress import ProgressBar
+from rl.training.run import Run
 
 COLOURS = ("#1f4e8c", "#d1662a", "#3b8a5a", "#8a4f9e")
 WRONG = "#b3261e"
@@ -142,6 +145,21 @@ class Training:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._start
+
+
+def train(agent: Agent, run: Run, steps: int, shown: dict[str, str]) -> None:
+    """Learn with a live progress bar, writing the run down; returns early, between two iterations, on Ctrl-C."""
+    with Interrupt() as interrupt, ProgressBar(steps, shown) as bar:
+
+        def every_iteration(agent, metrics):
+            bar(agent, metrics)
+            run(agent, metrics)
+            return not interrupt.requested
+
+        agent.learn(steps, every_iteration)
+    if interrupt.requested:
+        print("stopped; saving what was learned so far")
+    run.save(agent)
 
 
 def in_parts(predict: Callable, x, size: int = 1000) -> np.ndarray:

@@ -16,11 +16,9 @@ from PIL import Image
 
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
-from examples.common import fresh_folder, not_negative, positive
+from examples.common import fresh_folder, not_negative, positive, train
 from rl.training.curves import plot_run
 from rl.training.evaluation import play
-from rl.training.interrupt import Interrupt
-from rl.training.progress import ProgressBar
 from rl.training.run import Run, checkpoint_of
 from rl.training.video import contact_sheet, film, save_gif
 
@@ -91,27 +89,12 @@ def learn(game: Game, doc: str, arguments: Sequence[str] | None = None) -> None:
         run = Run(options.out or fresh_folder(Path("runs") / game.name.lower()), agent, game.id, steps)
         report(game, "untrained", agent)
     print(f"training to {steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)", flush=True)
-    train(game, agent, run, steps)
+    shown = {"episode_return": "return {:.2f}", f"episode_{game.figure}": f"{game.figure} {{:.2f}}"}
+    train(agent, run, steps, shown)
     curves = {"episode_return": "return while exploring", f"episode_{game.figure}": f"{game.label} while exploring"}
     plot_run(run.folder, curves, game.id)
     report(game, "trained", agent)
     picture(game, agent, run.folder, options.seed)
-
-
-def train(game: Game, agent: rl.Agent, run: Run, steps: int) -> None:
-    """Learn with a live progress bar, writing the run down; returns early, between two iterations, on Ctrl-C."""
-    shown = {"episode_return": "return {:.2f}", f"episode_{game.figure}": f"{game.figure} {{:.2f}}"}
-    with Interrupt() as interrupt, ProgressBar(steps, shown) as bar:
-
-        def every_iteration(agent, metrics):
-            bar(agent, metrics)
-            run(agent, metrics)
-            return not interrupt.requested
-
-        agent.learn(steps, every_iteration)
-    if interrupt.requested:
-        print("stopped; saving what was learned so far")
-    run.save(agent)
 
 
 def report(game: Game, name: str, agent: rl.Agent) -> None:

@@ -21,11 +21,10 @@ from PIL import Image
 
 import envs  # noqa: F401  (registers deepnp/Walker-v0)
 from deepnp import NonFiniteError
+from examples.common import fresh_folder, positive, train
 from rl import PPO, PPOConfig
 from rl.training.curves import plot_run
 from rl.training.evaluation import play
-from rl.training.interrupt import Interrupt
-from rl.training.progress import ProgressBar
 from rl.training.run import Run, checkpoint_of
 from rl.training.video import contact_sheet, film, save_gif
 
@@ -56,25 +55,10 @@ def main() -> None:
         run = Run(options.out or fresh_folder(Path("runs") / "walker"), agent, ENV, steps)
         report("untrained", play(agent, ENV, EPISODES))
     print(f"training to {steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)")
-    train(agent, run, steps)
+    train(agent, run, steps, SHOWN)
     plot_run(run.folder, CURVES, ENV)
     report("trained", play(agent, ENV, EPISODES))
     picture(agent, run.folder, options.seed)
-
-
-def train(agent: PPO, run: Run, steps: int) -> None:
-    """Learn with a live progress bar, writing the run down; returns early, between two iterations, on Ctrl-C."""
-    with Interrupt() as interrupt, ProgressBar(steps, SHOWN) as bar:
-
-        def every_iteration(agent, metrics):
-            bar(agent, metrics)
-            run(agent, metrics)
-            return not interrupt.requested
-
-        agent.learn(steps, every_iteration)
-    if interrupt.requested:
-        print("stopped; saving what was learned so far")
-    run.save(agent)
 
 
 def report(name: str, result: dict[str, np.ndarray]) -> None:
@@ -107,22 +91,6 @@ def parse() -> argparse.Namespace:
     if options.resume and (options.out or options.quick):
         parser.error("--resume goes on with a run as it was begun: it takes neither --out nor --quick")
     return options
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive integer, given {text}")
-    return number
-
-
-def fresh_folder(base: Path) -> Path:
-    """`base`, or the first of base-2, base-3, … that does not exist yet."""
-    folder, number = base, 1
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder
 
 
 if __name__ == "__main__":
