@@ -79,7 +79,8 @@ def split(agent) -> dict[str, float]:
     """Seconds a step of the parts of `agent`'s training, each including the calls around it."""
     spent: dict[str, float] = defaultdict(float)
     parts = {"environment": (agent.collector, "step"), "inference": (agent, "explore"), "sampling": (agent.memory, "batch")}
-    parts |= {"update": (agent, "update"), "critics": (agent.critics, "descend")}
+    policy = agent if hasattr(agent, "improve") else sys.modules[type(agent).__module__]  # TD3 and DDPG share a function
+    parts |= {"update": (agent, "update"), "critics": (agent.critics, "descend"), "policy": (policy, "improve")}
 
     def timed(name, plain):
         def run(*arguments, **settings):
@@ -90,17 +91,18 @@ def split(agent) -> dict[str, float]:
 
         return run
 
-    for name, (owner, method) in parts.items():
-        setattr(owner, method, timed(name, getattr(owner, method)))
+    plain = [getattr(owner, method) for owner, method in parts.values()]
+    for (name, (owner, method)), function in zip(parts.items(), plain, strict=True):
+        setattr(owner, method, timed(name, function))
     windows = []
     for _ in range(WINDOWS):
         spent.clear()
         steps = agent.steps
         agent.learn(steps + STEPS)
-        spent["targets and policy"] = spent["update"] - spent["critics"]
+        spent["targets"] = spent["update"] - spent["critics"] - spent["policy"]
         windows.append({name: seconds / (agent.steps - steps) for name, seconds in spent.items()})
-    for owner, method in parts.values():
-        delattr(owner, method)
+    for (owner, method), function in zip(parts.values(), plain, strict=True):
+        setattr(owner, method, function)
     return {name: float(np.median([window[name] for window in windows])) for name in windows[0]}
 
 

@@ -164,6 +164,22 @@ class TestGradients:
         assert loss == pytest.approx(of_parameters(theta))
         assert relative_error(given, numerical_gradient(of_parameters, theta)) < TOLERANCE
 
+    @pytest.mark.parametrize("rows", [30, 101])
+    def test_of_sac_s_policy_is_that_of_all_rows(self, rng, rows):
+        agent = small(rl.SAC, vectorize(Target, 2), lr=1e-12)
+        s, noise, alpha = rng.normal(size=(rows, 1)).astype("f"), rng.normal(size=(rows, 1)).astype("f"), 0.3
+        agent.policy.flat.data[...] += 0.1 * rng.normal(size=len(agent.policy.flat)).astype("f")
+        q, log_prob = agent.improve(s, noise, alpha)
+        given = agent.policy.flat.grad.copy()
+        actions, whole = agent.policy.forward(s, noise)
+        values, dq = agent.critics.climb(s, actions, -1 / rows)
+        agent.policy.zero_grad()
+        agent.policy.backward((dq, np.full(rows, alpha / rows, np.float32)))
+        assert np.abs(given).max() > 1e-3
+        np.testing.assert_allclose(given, agent.policy.flat.grad, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(q, values, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(log_prob, whole, rtol=1e-5, atol=1e-5)
+
     def test_the_temperature_rises_where_the_policy_is_too_sure(self):
         for target, rises in ((5.0, True), (-50.0, False)):
             agent = small(rl.SAC, vectorize(Target, 2), target_entropy=target).learn(1000)
