@@ -16,12 +16,12 @@ from gymnasium.vector import VectorEnv
 from deepnp import NonFiniteError
 from deepnp.backend import one_blas_thread
 from deepnp.storage import load_tensors, save_tensors
-from rl.parts import goals
-from rl.parts.environments import EnvLike, Resumable, make_vector, space_of
-from rl.parts.normalize import ObservationNormalizer
-from rl.parts.rollout import Collector
-from rl.parts.spaces import SpaceInfo
-from rl.parts.state import join, part
+from rl.experience import goals
+from rl.experience.environments import EnvLike, Resumable, make_vector, space_of
+from rl.experience.normalize import ObservationNormalizer
+from rl.experience.rollout import Collector
+from rl.experience.spaces import SpaceInfo
+from rl.state import join, part
 
 FORMAT = "deepnp agent 1"
 Callback = Callable[["Agent", dict[str, float]], bool | None]

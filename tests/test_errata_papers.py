@@ -8,10 +8,10 @@ import pytest
 from deepnp.gradcheck import numerical_gradient
 from deepnp.ops.normalization import layer_norm
 from deepnp.optim import polyak
-from rl.parts import squashed
-from rl.parts.distributions import Categorical
-from rl.parts.returns import gae
-from rl.parts.surrogate import clipped_surrogate
+from rl.losses.returns import gae
+from rl.losses.surrogate import clipped_surrogate
+from rl.networks import squashed
+from rl.networks.distributions import Categorical
 from tests.test_errata import EXACT, off
 
 

@@ -8,10 +8,10 @@ import pytest
 from deepnp import losses
 from deepnp.gradcheck import numerical_gradient
 from deepnp.ops.regularization import spectral_norm
-from rl.parts import squashed
-from rl.parts.distributions import Categorical, DiagonalGaussian
-from rl.parts.normalize import ObservationNormalizer
-from rl.parts.returns import gae, monte_carlo_returns
+from rl.experience.normalize import ObservationNormalizer
+from rl.losses.returns import gae, monte_carlo_returns
+from rl.networks import squashed
+from rl.networks.distributions import Categorical, DiagonalGaussian
 from tests.test_errata import EXACT, off
 
 GAMMA, LAM = 0.9, 0.8

@@ -4,8 +4,8 @@ import numpy as np
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 from rl.agent import Agent, whole_number
-from rl.parts.environments import EnvLike, make_vector
-from rl.parts.rollout import is_number_per_copy
+from rl.experience.environments import EnvLike, make_vector
+from rl.experience.rollout import is_number_per_copy
 
 
 def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> np.ndarray:

@@ -7,8 +7,8 @@ import pytest
 
 from deepnp import Tanh
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
-from rl.parts.distributions import Categorical, DiagonalGaussian
-from rl.parts.policies import CategoricalPolicy, GaussianPolicy
+from rl.networks.distributions import Categorical, DiagonalGaussian
+from rl.networks.policies import CategoricalPolicy, GaussianPolicy
 
 ROWS, SIZE = 5, 3
 

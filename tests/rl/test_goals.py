@@ -7,8 +7,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import rl
-from rl.parts.environments import Resumable, make_vector, space_of
-from rl.parts.spaces import SpaceInfo
+from rl.experience.environments import Resumable, make_vector, space_of
+from rl.experience.spaces import SpaceInfo
 from tests.rl.toys import Counter, Reach, ResumableReach, vectorize
 
 SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP

@@ -5,10 +5,10 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import rl
-from rl.off_policy.experience import gather_and_learn
-from rl.parts.episodes import Episodes
-from rl.parts.hindsight import STRATEGIES, Hindsight, binary, shaped
-from rl.parts.replay import ReplayMemory
+from rl.experience.episodes import Episodes
+from rl.experience.hindsight import STRATEGIES, Hindsight, binary, shaped
+from rl.experience.replay import ReplayMemory
+from rl.loops.off_policy import gather_and_learn
 from rl.training.evaluation import play
 from tests.rl.test_replay import history
 from tests.rl.toys import Reach, ResumableReach, Target, vectorize
@@ -215,7 +215,7 @@ class TestEpisodes:
 
     def test_memory_counts_them(self, monkeypatch):
         asked = []
-        monkeypatch.setattr("rl.parts.replay.check_memory", lambda needed, what: asked.append(needed))
+        monkeypatch.setattr("rl.experience.replay.check_memory", lambda needed, what: asked.append(needed))
         memory = ReplayMemory(1000, 3, 2, episodes=Episodes())
         memory.prepare(1)
         taken = memory.episodes.position.nbytes + memory.episodes.remaining.nbytes

@@ -11,10 +11,10 @@ import rl
 from deepnp import NonFiniteError, ReLU
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl import evaluate
-from rl.off_policy.experience import explore
-from rl.parts import squashed
-from rl.parts.actors import DeterministicActor, SquashedGaussianPolicy, improve
-from rl.parts.critics import Critics
+from rl.loops.off_policy import explore
+from rl.networks import squashed
+from rl.networks.actors import DeterministicActor, SquashedGaussianPolicy, improve
+from rl.networks.critics import Critics
 from tests.rl.toys import Counter, Endless, Target, vectorize
 
 ALGORITHMS = {name: getattr(rl, name) for name in ("SAC", "SACLite", "SACValue", "TD3", "DDPG", "TD2")}
@@ -275,7 +275,7 @@ def test_a_loaded_agent_predicts_without_taking_its_memory(algorithm, tmp_path, 
 
 
 def test_ornstein_uhlenbeck_noise_has_its_deviation(rng):
-    noise = rl.parts.noise.OrnsteinUhlenbeck(sigma=0.2, theta=0.5, dt=0.1)
+    noise = rl.experience.noise.OrnsteinUhlenbeck(sigma=0.2, theta=0.5, dt=0.1)
     zero = np.zeros((2000, 1), np.float32)
     for _ in range(200):
         last = noise(zero, rng)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
-from rl.parts.normalize import ObservationNormalizer, RewardScaler, RunningMoments
-from rl.parts.returns import gae, monte_carlo_returns, n_step_returns, td_errors
-from rl.parts.surrogate import clipped_surrogate, standardize, value_loss
+from rl.experience.normalize import ObservationNormalizer, RewardScaler, RunningMoments
+from rl.losses.returns import gae, monte_carlo_returns, n_step_returns, td_errors
+from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
 
 T, N, GAMMA = 12, 4, 0.9
 

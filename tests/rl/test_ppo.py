@@ -9,7 +9,7 @@ import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 from deepnp import NonFiniteError
 from rl import PPO, PPOConfig, evaluate
-from rl.on_policy.ppo import minibatches
+from rl.algorithms.policy_gradient.ppo import minibatches
 from tests.rl.toys import Counter, Endless, Target, vectorize
 
 SMALL = dict(steps=32, batch_size=64, epochs=4, hidden=(16,), lr=5e-3)

@@ -6,9 +6,9 @@ import pytest
 import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
-from rl.off_policy.experience import draw_batch, make_memory
-from rl.parts.prioritized import Priorities, SumTree
-from rl.parts.replay import ReplayMemory
+from rl.experience.prioritized import Priorities, SumTree
+from rl.experience.replay import ReplayMemory
+from rl.loops.off_policy import draw_batch, make_memory
 from tests.rl.test_replay import history
 from tests.rl.toys import Endless, Target, vectorize
 
@@ -157,7 +157,7 @@ class TestPriorities:
 
     def test_memory_counts_them(self, monkeypatch):
         asked = []
-        monkeypatch.setattr("rl.parts.replay.check_memory", lambda needed, what: asked.append(needed))
+        monkeypatch.setattr("rl.experience.replay.check_memory", lambda needed, what: asked.append(needed))
         memory = ReplayMemory(1000, 3, 2, Priorities(0.6, 0.1))
         memory.prepare(1)
         assert asked == [ReplayMemory.bytes_needed(1000, 3, 2) + memory.priorities.tree.nodes.nbytes]

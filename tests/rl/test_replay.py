@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rl.parts.replay import ReplayMemory
+from rl.experience.replay import ReplayMemory
 
 
 def history(rng, memory, steps, copies, dead=0.0):

@@ -5,7 +5,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from deepnp import NonFiniteError
-from rl.parts.rollout import Collector
+from rl.experience.rollout import Collector
 from tests.rl.toys import Counter, vectorize
 
 SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP

@@ -14,14 +14,14 @@ import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.agent import Agent
-from rl.parts.config import check_config, setting
-from rl.parts.critics import GROUPS, NORMALIZATIONS, Critics
-from rl.parts.episodes import Episodes
-from rl.parts.hindsight import REWARDS, STRATEGIES, Hindsight
-from rl.parts.prioritized import Priorities
-from rl.parts.replay import Batch, ReplayMemory
-from rl.parts.rollout import EpisodeStatistics
-from rl.parts.spaces import SpaceInfo
+from rl.config import check_config, setting
+from rl.experience.episodes import Episodes
+from rl.experience.hindsight import REWARDS, STRATEGIES, Hindsight
+from rl.experience.prioritized import Priorities
+from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.rollout import EpisodeStatistics
+from rl.experience.spaces import SpaceInfo
+from rl.networks.critics import GROUPS, NORMALIZATIONS, Critics
 
 STEPS_PER_REPORT = 1000
 NORMALIZED = tuple(NORMALIZATIONS)

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rl.parts.goals import GoalVector
-from rl.parts.replay import Batch, ReplayMemory
+from rl.experience.goals import GoalVector
+from rl.experience.replay import Batch, ReplayMemory
 
 STRATEGIES = "final", "future", "episode", "random"
 REWARDS = "environment", "binary", "shaped"

@@ -9,7 +9,7 @@ import numpy as np
 
 from deepnp import Linear, Module, Parameter, Sequential, Softplus
 from deepnp.models import mlp
-from rl.parts.distributions import Categorical, DiagonalGaussian
+from rl.networks.distributions import Categorical, DiagonalGaussian
 
 
 class GaussianPolicy(Module):

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
-from rl.off_policy.sac import SAC, SACConfig, means
-from rl.parts.critics import Critics
-from rl.parts.replay import Batch
+from rl.algorithms.actor_critic.sac import SAC, SACConfig, means
+from rl.experience.replay import Batch
+from rl.networks.critics import Critics
 
 
 @dataclass(frozen=True)

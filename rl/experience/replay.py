@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rl.parts.episodes import Episodes
-from rl.parts.prioritized import Priorities
-from rl.parts.state import join, part
+from rl.experience.episodes import Episodes
+from rl.experience.prioritized import Priorities
+from rl.state import join, part
 
 
 @dataclass

@@ -7,8 +7,8 @@ The policy still descends on α ln π(ã|s) − min_i Q_i(s, ã). Everything els
 
 from dataclasses import dataclass
 
-from rl.off_policy.experience import OffPolicyConfig
-from rl.off_policy.sac import SAC, SACConfig
+from rl.algorithms.actor_critic.sac import SAC, SACConfig
+from rl.loops.off_policy import OffPolicyConfig
 
 
 @dataclass(frozen=True)

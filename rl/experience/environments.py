@@ -7,8 +7,8 @@ import gymnasium
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rl.parts.goals import GoalVector, ResumableGoalVector, has_goals
-from rl.parts.spaces import SpaceInfo
+from rl.experience.goals import GoalVector, ResumableGoalVector, has_goals
+from rl.experience.spaces import SpaceInfo
 
 EnvLike = str | gymnasium.Env | VectorEnv
 

@@ -12,10 +12,10 @@ import numpy as np
 from deepnp import Module, NonFiniteError, Sequential, Tanh
 from deepnp.models import mlp
 from deepnp.optim import Adam
-from rl.parts import squashed
-from rl.parts.critics import Critics, Follower
-from rl.parts.halves import in_halves
-from rl.parts.state import join, part
+from rl.networks import squashed
+from rl.networks.critics import Critics, Follower
+from rl.networks.halves import in_halves
+from rl.state import join, part
 
 
 class SquashedGaussianPolicy(Module):

@@ -27,15 +27,15 @@ from deepnp.models.mlp import ACTIVATIONS, mlp
 from deepnp.optim import Adam, clip_grad_norm, linear
 from deepnp.threads import side_by_side
 from rl.agent import Agent, spawn_rngs
-from rl.parts.config import check_config, setting
-from rl.parts.environments import EnvLike
-from rl.parts.normalize import RewardScaler
-from rl.parts.policies import CategoricalPolicy, GaussianPolicy, Policy
-from rl.parts.returns import gae
-from rl.parts.rollout import Rollout
-from rl.parts.state import join, part
-from rl.parts.surrogate import clipped_surrogate, standardize, value_loss
-from rl.parts.symmetry import Mirror
+from rl.config import check_config, setting
+from rl.experience.environments import EnvLike
+from rl.experience.normalize import RewardScaler
+from rl.experience.rollout import Rollout
+from rl.experience.symmetry import Mirror
+from rl.losses.returns import gae
+from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
+from rl.networks.policies import CategoricalPolicy, GaussianPolicy, Policy
+from rl.state import join, part
 
 SIDE_BY_SIDE_WORK = 4_000_000  # rows × parameters of a minibatch from which two threads are faster than one
 

@@ -7,8 +7,8 @@ The policy climbs Q_1, the noise is Gaussian with σ = 0.2, the weights begin or
 
 from dataclasses import dataclass
 
-from rl.off_policy.ddpg import DDPG, DDPGConfig
-from rl.parts.config import setting
+from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
+from rl.config import setting
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from deepnp import NonFiniteError
-from rl.parts.environments import same_step
+from rl.experience.environments import same_step
 
 
 @dataclass

@@ -19,13 +19,13 @@ import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.agent import Agent, spawn_rngs
-from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_critics, make_memory
-from rl.parts.actors import DeterministicActor, improve
-from rl.parts.config import setting
-from rl.parts.halves import in_halves
-from rl.parts.noise import gaussian
-from rl.parts.replay import Batch
-from rl.parts.state import join, part
+from rl.config import setting
+from rl.experience.noise import gaussian
+from rl.experience.replay import Batch
+from rl.loops.off_policy import OffPolicyConfig, gather_and_learn, make_critics, make_memory
+from rl.networks.actors import DeterministicActor, improve
+from rl.networks.halves import in_halves
+from rl.state import join, part
 
 
 @dataclass(frozen=True)

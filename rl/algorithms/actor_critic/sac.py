@@ -23,13 +23,13 @@ from deepnp import NonFiniteError, Parameter, ParameterVector
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent, spawn_rngs
-from rl.off_policy.experience import OffPolicyConfig, gather_and_learn, make_critics, make_memory
-from rl.parts.actors import SquashedGaussianPolicy
-from rl.parts.config import setting
-from rl.parts.critics import Critics
-from rl.parts.halves import in_halves
-from rl.parts.replay import Batch
-from rl.parts.state import join, part
+from rl.config import setting
+from rl.experience.replay import Batch
+from rl.loops.off_policy import OffPolicyConfig, gather_and_learn, make_critics, make_memory
+from rl.networks.actors import SquashedGaussianPolicy
+from rl.networks.critics import Critics
+from rl.networks.halves import in_halves
+from rl.state import join, part
 
 Side = tuple[SquashedGaussianPolicy, Critics]
 

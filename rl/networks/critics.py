@@ -21,8 +21,8 @@ from deepnp.models import mlp
 from deepnp.module import Module
 from deepnp.optim import Adam, polyak
 from deepnp.threads import side_by_side
-from rl.parts.halves import WORTHWHILE
-from rl.parts.state import join, part
+from rl.networks.halves import WORTHWHILE
+from rl.state import join, part
 
 GROUPS = 16
 NORMALIZATIONS: dict[str, Callable[[int], Module]] = {
