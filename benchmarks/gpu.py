@@ -16,9 +16,10 @@ import deepnp
 from deepnp import layers, optim
 from deepnp.backend import cuda_available, get_num_threads, to_device
 from deepnp.cases import tupled, upstream
+from deepnp.layers import Sequential
 from deepnp.losses import cross_entropy, mse
 from deepnp.models import mlp
-from deepnp.module import Module, Sequential
+from deepnp.module import Module
 from deepnp.parameters import Parameter, ParameterVector
 
 SERIES = 7

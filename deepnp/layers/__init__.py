@@ -1,95 +1,43 @@
-"""Layers: thin modules over the operations, with PyTorch's names and parameter shapes."""
+"""Layers: thin modules over the operations. Each file lists its public names in `__all__`; here they come together."""
 
-from deepnp.layers.activation import (
-    ELU,
-    GELU,
-    GLU,
-    SELU,
-    Activation,
-    Hardtanh,
-    LeakyReLU,
-    LogSoftmax,
-    Mish,
-    PReLU,
-    ReLU,
-    RReLU,
-    Sigmoid,
-    SiLU,
-    Sine,
-    Softmax,
-    Softplus,
-    Tanh,
+# ruff: noqa: F403
+from deepnp.layers import (
+    activation,
+    attention,
+    batch_normalization,
+    containers,
+    convolution,
+    embedding,
+    linear,
+    normalization,
+    pooling,
+    recurrent,
+    regularization,
+    shape,
 )
-from deepnp.layers.attention import MultiheadAttention, TransformerEncoderBlock
-from deepnp.layers.batch_normalization import BatchNorm1d, BatchNorm2d, BatchRenorm1d
-from deepnp.layers.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from deepnp.layers.embedding import Embedding, RotaryPositions, SinusoidalPositions
-from deepnp.layers.linear import Linear
-from deepnp.layers.normalization import GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm
-from deepnp.layers.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
-from deepnp.layers.recurrent import GRU, LSTM, RNN
-from deepnp.layers.regularization import Dropout, Dropout1d, Dropout2d, SpectralNorm
-from deepnp.layers.shape import Flatten, ReflectionPad1d, ReflectionPad2d, Reshape, ZeroPad1d, ZeroPad2d
-from deepnp.layers.structure import Fork, Identity, Join, Residual
+from deepnp.layers.activation import *
+from deepnp.layers.attention import *
+from deepnp.layers.batch_normalization import *
+from deepnp.layers.containers import *
+from deepnp.layers.convolution import *
+from deepnp.layers.embedding import *
+from deepnp.layers.linear import *
+from deepnp.layers.normalization import *
+from deepnp.layers.pooling import *
+from deepnp.layers.recurrent import *
+from deepnp.layers.regularization import *
+from deepnp.layers.shape import *
 
-__all__ = [
-    "ELU",
-    "GELU",
-    "GLU",
-    "GRU",
-    "LSTM",
-    "RNN",
-    "SELU",
-    "Activation",
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AvgPool1d",
-    "AvgPool2d",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchRenorm1d",
-    "Conv1d",
-    "Conv2d",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "Dropout",
-    "Dropout1d",
-    "Dropout2d",
-    "Embedding",
-    "Flatten",
-    "Fork",
-    "GroupNorm",
-    "Hardtanh",
-    "Identity",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "Join",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "MaxPool1d",
-    "MaxPool2d",
-    "Mish",
-    "MultiheadAttention",
-    "PReLU",
-    "RMSNorm",
-    "RReLU",
-    "ReLU",
-    "ReflectionPad1d",
-    "ReflectionPad2d",
-    "Reshape",
-    "Residual",
-    "RotaryPositions",
-    "SiLU",
-    "Sigmoid",
-    "Sine",
-    "SinusoidalPositions",
-    "Softmax",
-    "Softplus",
-    "SpectralNorm",
-    "Tanh",
-    "TransformerEncoderBlock",
-    "ZeroPad1d",
-    "ZeroPad2d",
-]
+__all__: list[str] = []
+__all__ += activation.__all__
+__all__ += attention.__all__
+__all__ += batch_normalization.__all__
+__all__ += containers.__all__
+__all__ += convolution.__all__
+__all__ += embedding.__all__
+__all__ += linear.__all__
+__all__ += normalization.__all__
+__all__ += pooling.__all__
+__all__ += recurrent.__all__
+__all__ += regularization.__all__
+__all__ += shape.__all__

@@ -29,6 +29,27 @@ from deepnp.ops.activation import (
 )
 from deepnp.parameters import Parameter
 
+__all__ = [
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
+    "Activation",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSoftmax",
+    "Mish",
+    "PReLU",
+    "RReLU",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Sine",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
+
 
 class Activation(Module):
     """An activation without parameters, of any input shape.

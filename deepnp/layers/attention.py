@@ -7,15 +7,18 @@ import numpy as np
 from deepnp.backend import array_module
 from deepnp.initializers import Initializer, xavier_uniform, zeros
 from deepnp.layers.activation import ReLU
-from deepnp.layers.linear import Linear, fuse
+from deepnp.layers.containers import Identity
+from deepnp.layers.fusion import fuse
+from deepnp.layers.linear import Linear
 from deepnp.layers.normalization import LayerNorm
 from deepnp.layers.regularization import Dropout
-from deepnp.layers.structure import Identity
 from deepnp.module import Module
 from deepnp.ops import linear
 from deepnp.ops.attention import block_scaled_dot_product, padding_mask, scaled_dot_product
 from deepnp.ops.embedding import rotary
 from deepnp.parameters import Parameter
+
+__all__ = ["MultiheadAttention", "TransformerEncoderBlock"]
 
 
 class MultiheadAttention(Module):

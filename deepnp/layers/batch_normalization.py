@@ -7,6 +7,8 @@ from deepnp.module import Module
 from deepnp.ops.normalization import batch_norm, batch_renorm
 from deepnp.parameters import Buffer
 
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchRenorm1d"]
+
 
 class BatchNorm(Module):
     """Normalise each channel over the batch and all places, then scale and shift. `BatchNorm1d` and `BatchNorm2d` build it.

@@ -10,6 +10,8 @@ from deepnp.module import Module
 from deepnp.ops.convolution import Sizes, Window, conv, conv_transpose, fft_conv, reflection_pad, zero_pad
 from deepnp.parameters import Parameter
 
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+
 FFT_TAPS = 32  # for each axis of positions: see Convolution.choose
 FFT_CELLS = 2**24  # of a kernel's spectrum, which is as large as the image: 64 MiB in float32
 

@@ -8,6 +8,8 @@ from deepnp.module import Module
 from deepnp.ops.embedding import embedding, rotary, sinusoidal
 from deepnp.parameters import Parameter
 
+__all__ = ["Embedding", "RotaryPositions", "SinusoidalPositions"]
+
 
 class Embedding(Module):
     """A trainable vector for each of so many indices.

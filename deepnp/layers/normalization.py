@@ -12,6 +12,8 @@ from deepnp.module import Module
 from deepnp.ops.normalization import group_norm, layer_norm, rms_norm
 from deepnp.parameters import Parameter
 
+__all__ = ["GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm", "RMSNorm"]
+
 LETTERS = {2: "(B, C)", 3: "(B, C, L)", 4: "(B, C, H, W)"}
 
 

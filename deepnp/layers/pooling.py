@@ -5,6 +5,8 @@ from types import ModuleType
 from deepnp.layers.shape import Positional, sizes
 from deepnp.ops.convolution import Sizes, Window, adaptive_avg_pool, avg_pool, max_pool
 
+__all__ = ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"]
+
 
 def MaxPool1d(kernel_size: int, stride: int | None = None, padding: int = 0, dilation: int = 1) -> Positional:
     """The largest value in each window of a sequence (B, C, L).

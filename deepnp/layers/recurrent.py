@@ -11,6 +11,8 @@ from deepnp.ops.activation import relu, tanh
 from deepnp.ops.recurrent import gru, lstm, rnn
 from deepnp.parameters import Parameter
 
+__all__ = ["GRU", "LSTM", "RNN"]
+
 NONLINEARITIES = {"tanh": tanh, "relu": relu}
 
 

@@ -10,6 +10,8 @@ from deepnp.module import Module
 from deepnp.ops.regularization import dropout, spectral_norm
 from deepnp.parameters import Buffer, Parameter
 
+__all__ = ["Dropout", "Dropout1d", "Dropout2d", "SpectralNorm"]
+
 
 class Dropout(Module):
     """Set elements to zero at random in training, and scale up those that remain. Inference returns the input.

@@ -8,6 +8,8 @@ import numpy as np
 from deepnp.module import Module
 from deepnp.ops.convolution import Sizes, reflection_pad, zero_pad
 
+__all__ = ["Flatten", "ReflectionPad1d", "ReflectionPad2d", "Reshape", "ZeroPad1d", "ZeroPad2d"]
+
 
 class Positional(Module):
     """An operation without parameters on images (B, C, H, W) or sequences (B, C, L): padding and pooling.

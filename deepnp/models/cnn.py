@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deepnp.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
-from deepnp.module import Module, Sequential
+from deepnp.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from deepnp.module import Module
 
 
 def cnn(

@@ -14,10 +14,22 @@ D's convolutions can be spectrally normalised (Miyato et al. 2018): a D that is 
 import numpy as np
 
 from deepnp.backend import array_module
-from deepnp.layers import BatchNorm2d, Conv2d, ConvTranspose2d, Flatten, LeakyReLU, Linear, ReLU, Reshape, Sigmoid, SpectralNorm
+from deepnp.layers import (
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Reshape,
+    Sequential,
+    Sigmoid,
+    SpectralNorm,
+)
 from deepnp.losses import bce_with_logits
 from deepnp.models.cnn import check_image_shape
-from deepnp.module import Module, Sequential
+from deepnp.module import Module
 
 
 def discriminator_gradient(generator: Module, discriminator: Module, x, noise) -> float:

@@ -7,9 +7,8 @@ from functools import partial
 import numpy as np
 
 from deepnp.initializers import orthogonal
-from deepnp.layers import Linear
-from deepnp.layers.activation import ELU, GELU, SELU, LeakyReLU, Mish, ReLU, SiLU, Tanh
-from deepnp.module import Module, Sequential
+from deepnp.layers import ELU, GELU, SELU, LeakyReLU, Linear, Mish, ReLU, Sequential, SiLU, Tanh
+from deepnp.module import Module
 
 
 def mlp(

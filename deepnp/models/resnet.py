@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deepnp.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, ReLU, Residual
-from deepnp.module import Module, Sequential
+from deepnp.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, ReLU, Residual, Sequential
+from deepnp.module import Module
 
 
 def resnet(

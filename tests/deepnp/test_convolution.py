@@ -7,10 +7,10 @@ import pytest
 
 import deepnp
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
+from deepnp.layers import Sequential
 from deepnp.layers.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from deepnp.layers.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from deepnp.layers.shape import Flatten, ReflectionPad1d, ReflectionPad2d, Reshape, ZeroPad1d, ZeroPad2d
-from deepnp.module import Sequential
 from deepnp.ops import convolution as ops
 from deepnp.ops.convolution import Window, conv, conv_transpose, fft_conv, max_pool
 from tests.deepnp.references.convolution import REFERENCES

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from deepnp.gradcheck import relative_error
+from deepnp.layers import Sequential
 from deepnp.layers.embedding import Embedding, RotaryPositions, SinusoidalPositions
 from deepnp.layers.linear import Linear
-from deepnp.module import Sequential
 from deepnp.ops.embedding import rotary
 
 

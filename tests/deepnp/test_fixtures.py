@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from deepnp.layers import Sequential
 from deepnp.layers.activation import GELU, ReLU, Tanh
 from deepnp.layers.attention import MultiheadAttention
 from deepnp.layers.batch_normalization import BatchNorm2d
@@ -12,7 +13,6 @@ from deepnp.layers.normalization import LayerNorm
 from deepnp.layers.pooling import MaxPool2d
 from deepnp.layers.recurrent import LSTM
 from deepnp.layers.shape import Flatten
-from deepnp.module import Sequential
 from deepnp.storage import load_tensors, save_tensors
 from tests.deepnp import fixtures
 

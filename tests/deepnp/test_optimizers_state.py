@@ -6,7 +6,7 @@ import pytest
 import deepnp
 from deepnp import storage
 from deepnp.gradcheck import relative_error
-from deepnp.module import Sequential
+from deepnp.layers import Sequential
 from deepnp.optim import SGD, AdaBelief, Adadelta, Adagrad, Adam, Adamax, AdamW, Adan, Lion, Muon, NAdam, RAdam, RMSprop
 from deepnp.parameters import Parameter, ParameterVector
 

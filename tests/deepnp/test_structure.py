@@ -5,9 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from deepnp import Heads, Linear, Sequential, Tanh
+from deepnp import Fork, Heads, Identity, Join, Linear, Residual, Sequential, Tanh
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
-from deepnp.layers.structure import Fork, Identity, Join, Residual
 
 
 def linear(inputs, outputs, rng):

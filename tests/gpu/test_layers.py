@@ -6,7 +6,7 @@ import pytest
 from deepnp import layers
 from deepnp.backend import to_device
 from deepnp.cases import tupled, upstream
-from deepnp.module import Heads, Sequential
+from deepnp.layers import Heads, Sequential
 from deepnp.optim import SGD
 from tests.gpu.test_gpu import assert_same, moved
 

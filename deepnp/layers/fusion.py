@@ -1,0 +1,95 @@
+"""Fusion: `Linear`s and the activations between them as one operation."""
+
+from collections.abc import Sequence
+from operator import is_
+from types import ModuleType
+
+from deepnp.backend import array_module
+from deepnp.layers.activation import Activation
+from deepnp.layers.linear import Linear, check_features
+from deepnp.module import Module
+from deepnp.ops import mlp
+from deepnp.ops.activation import relu, sigmoid, tanh
+from deepnp.parameters import consecutive
+
+FUSED = (tanh, relu, sigmoid)  # activations that offer add_bias and backward_bias
+
+
+class DenseStack(Module):
+    """`Linear` layers, each with the activation after it, as one operation (`ops.mlp`) over the `Linear`s' own parameters.
+
+    `Sequential` builds these; there is no need to write one.
+
+    Parameters
+    ----------
+    layers : sequence of Linear
+        Each reads what the one before gives.
+    activations : sequence of modules or None
+        Operations that can be fused, one for each layer.
+    """
+
+    transient = ("_cache", "_located")
+
+    def __init__(self, layers: Sequence[Linear], activations: Sequence[ModuleType | None]):
+        self.layers = list(layers)
+        widths = layers[0].weight.shape[1], *(layer.weight.shape[0] for layer in layers)
+        self.layout = mlp.Layout(widths, tuple(activations))
+        self._cache = None
+        self._located = None
+
+    def forward(self, x):
+        check_features(x, self.layers[0].weight)
+        y, self._cache = mlp.forward(x, self._flat()[0], self.layout)
+        return y
+
+    def backward(self, dy, params: bool = True, inputs: bool = True):
+        gradient = self._flat()[1] if params else None
+        if not params or gradient is not None:
+            return mlp.accumulate(dy, self._cache, gradient, inputs)
+        gathered = array_module(dy).zeros_like(self._flat()[0])
+        dx = mlp.accumulate(dy, self._cache, gathered, inputs)
+        for layer, (dweight, dbias) in zip(self.layers, self.layout.layers(gathered), strict=True):
+            layer.weight.grad += dweight
+            layer.bias.grad += dbias
+        return dx
+
+    def predict(self, x):
+        check_features(x, self.layers[0].weight)
+        return mlp.forward(x, self._flat()[0], self.layout)[0]
+
+    def _flat(self):
+        """Our parameters as one vector, and its gradient; None for that where they do not lie together and had to be copied."""
+        parameters = [p for layer in self.layers for p in (layer.weight, layer.bias)]
+        arrays = [p.data for p in parameters]
+        if self._located is None or not all(map(is_, arrays, self._located[0])):  # another vector took them since
+            self._located = arrays, consecutive(parameters)
+        if self._located[1] is None:
+            return array_module(arrays[0]).concatenate([a.ravel() for a in arrays]), None
+        return self._located[1]
+
+    def __repr__(self) -> str:
+        return f"DenseStack{self.layout.widths}"
+
+
+def fuse(modules: Sequence[Module]) -> list[Module]:
+    """The same modules, with each run of `Linear`s and fusable activations as one `DenseStack`."""
+    steps: list[Module] = []
+    run: list[tuple[Linear, ModuleType | None]] = []
+
+    def close():
+        if run:
+            steps.append(DenseStack(*zip(*run, strict=True)))
+            run.clear()
+
+    for module in modules:
+        if isinstance(module, Linear):
+            if run and run[-1][0].weight.shape[0] != module.weight.shape[1]:
+                close()  # does not fit: its own check says so
+            run.append((module, None))
+        elif isinstance(module, Activation) and module.op in FUSED and run and run[-1][1] is None:
+            run[-1] = (run[-1][0], module.op)
+        else:
+            close()
+            steps.append(module)
+    close()
+    return steps
