@@ -5,11 +5,13 @@ Parameters are written in place and never rebound.
 """
 
 import math
+from collections.abc import Iterable
 from itertools import accumulate
 
 import numpy as np
 
 from deepnp.backend import array_module, to_device
+from deepnp.checks import check_shape
 
 
 class Parameter:
@@ -70,7 +72,7 @@ class ParameterVector:
     Parameters
     ----------
     named : dict of str to Parameter
-        In the order in which they lie in the vector.
+        In the order in which they lie in the vector. May be empty.
     dtype : optional
         Of the new vectors; the parameters' own by default.
     device : {"cpu", "cuda", None}
@@ -85,17 +87,18 @@ class ParameterVector:
     """
 
     def __init__(self, named: dict[str, Parameter], dtype=None, device: str | None = None):
-        if not named:
-            raise ValueError("expected at least one parameter, given none")
         self.named = dict(named)
+        self.stale = False
         parameters = list(named.values())
+        if not parameters:  # nothing to train: a vector of nothing
+            self.data, self.grad = np.zeros(0, dtype or np.float32), np.zeros(0, dtype or np.float32)
+            return
         pieces = [p.data if device is None else to_device(p.data, device) for p in parameters]
         gradients = [p.grad if device is None else to_device(p.grad, device) for p in parameters]
         xp = array_module(pieces[0])
         dtype = dtype or np.result_type(*(p.dtype for p in pieces))
         self.data = xp.concatenate([p.ravel() for p in pieces]).astype(dtype)
         self.grad = xp.concatenate([g.ravel() for g in gradients]).astype(dtype)
-        self.stale = False
         start = 0
         for p in parameters:
             if p.vector is not None:
@@ -120,12 +123,7 @@ class ParameterVector:
 
     def views(self, vector) -> dict[str, np.ndarray]:
         """Named views, shaped as the parameters, of any vector as long as this one."""
-        out, start = {}, 0
-        for name, p in self.named.items():
-            stop = start + math.prod(p.shape)
-            out[name] = vector[start:stop].reshape(p.shape)
-            start = stop
-        return out
+        return dict(zip(self.named, split(vector, self.named.values()), strict=True))
 
     @property
     def first(self) -> Parameter:
@@ -158,6 +156,48 @@ class ParameterVector:
         bad = np.flatnonzero(to_device(~xp.isfinite(vector), "cpu"))
         if len(bad):
             raise NonFiniteError(f'{what} of parameter "{self.owner(int(bad[0]))}" holds {vector[int(bad[0])]} ({len(bad)} values)')
+
+
+class Tangents(dict):
+    """Tangents of parameters: v[p], shaped as the `Parameter` p; zeros for one that does not move."""
+
+    def fill(self, parameters: list[Parameter], vector) -> None:
+        """Set the tangents of these parameters, which lie one after the other in a vector."""
+        self.update(zip(parameters, split(vector, parameters), strict=True))
+
+    def __missing__(self, p: Parameter):
+        return array_module(p.data).zeros_like(p.data)
+
+
+def split(vector, parameters: Iterable[Parameter]) -> list:
+    """The vector in pieces, as views, shaped as these parameters one after the other."""
+    pieces, start = [], 0
+    for p in parameters:
+        stop = start + math.prod(p.shape)
+        pieces.append(vector[start:stop].reshape(p.shape))
+        start = stop
+    return pieces
+
+
+def converted(name: str, value, like):
+    """An array for the place of `like`: on the CPU, of its dtype.
+
+    Raises
+    ------
+    ValueError
+        If its shape differs, or a number is not finite, be it only in that dtype.
+    TypeError
+        If it is no array, or its numbers are of another kind: no float becomes an integer, nor the reverse.
+    """
+    check_shape(f'"{name}"', value, like.shape)
+    kinds = {"f": "f", "i": "iu", "u": "iu"}.get(like.dtype.kind, like.dtype.kind)
+    if value.dtype.kind not in kinds:
+        raise TypeError(f'expected "{name}" of dtype {like.dtype}, given {value.dtype}')
+    with np.errstate(over="ignore"):
+        own = to_device(value, "cpu").astype(like.dtype)
+    if own.dtype.kind == "f" and not np.isfinite(own).all():
+        raise ValueError(f'expected finite values in "{name}", given {(~np.isfinite(own)).sum()} that are not')
+    return own
 
 
 def consecutive(parameters: list[Parameter]):
