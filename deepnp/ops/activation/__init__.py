@@ -11,28 +11,6 @@ import numpy as np
 from deepnp.backend import kernel_runs
 
 
-def with_bias_gradient(backward: Callable, fused: Callable, dy, y):
-    """dz = backward(dy, y) and dbias = Σ_b dz; in one pass over memory where the kernel `fused` may run.
-
-    dy, y (B, C) -> dz (B, C), dbias (C,).
-    """
-    if not kernel_runs(dy, y):
-        dz = backward(dy, y)
-        return dz, dz.sum(axis=0)
-    dz, dbias = np.empty_like(dy), np.zeros(dy.shape[1], dy.dtype)
-    fused(dy, y, dz, dbias)
-    return dz, dbias
-
-
-def elementwise_runs(*arrays) -> bool:
-    """Whether a kernel may walk through these arrays side by side: `kernel_runs`, and they are of one shape."""
-    return kernel_runs(*arrays) and all(x.shape == arrays[0].shape for x in arrays)
-
-
-def float32_runs(*arrays) -> bool:
-    """`elementwise_runs` for a kernel that is written in float32 only."""
-    return arrays[0].dtype == np.float32 and elementwise_runs(*arrays)
-
 
 def elementwise(kernel: Callable, *arrays, settings: tuple[float, ...] = (), results: int = 1):
     """Run `kernel(*arrays, *settings, *results)` on the arrays as vectors, the settings in their dtype.
@@ -43,3 +21,31 @@ def elementwise(kernel: Callable, *arrays, settings: tuple[float, ...] = (), res
     numbers = [arrays[0].dtype.type(s) for s in settings]
     kernel(*(x.reshape(-1) for x in arrays), *numbers, *(x.reshape(-1) for x in written))
     return written if results > 1 else written[0]
+
+
+def bias_gradient(kernel: Callable, dy, y):
+    """Run `kernel(dy, y, dz, dbias)`: dy, y (B, C) -> dz (B, C), dbias (C,)."""
+    dz, dbias = np.empty_like(dy), np.zeros(dy.shape[1], dy.dtype)
+    kernel(dy, y, dz, dbias)
+    return dz, dbias
+
+
+def check_bias(z, bias) -> None:
+    """Raise ValueError unless bias (C,) fits z (B, C)."""
+    if z.ndim != 2 or bias.shape != z.shape[1:]:
+        raise ValueError(f"expected z of shape (B, C) and a bias of shape (C,), given {z.shape} and {bias.shape}")
+
+
+def with_bias_gradient(backward: Callable, fused: Callable, dy, y):
+    if not kernel_runs(dy, y):
+        dz = backward(dy, y)
+        return dz, dz.sum(axis=0)
+    return bias_gradient(fused, dy, y)
+
+
+def elementwise_runs(*arrays) -> bool:
+    return kernel_runs(*arrays) and all(x.shape == arrays[0].shape for x in arrays)
+
+
+def float32_runs(*arrays) -> bool:
+    return arrays[0].dtype == np.float32 and elementwise_runs(*arrays)

@@ -1,30 +1,44 @@
 """Rectifier, element by element.                         B rows, C columns
 
 Forward    y = max(x, 0)
-Backward   dx = dy·1[x > 0]                               at the kink x = 0 ours is 0, as in PyTorch (the thesis prints 1)
-Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+Backward   y′ = 1 where x > 0, and 0 where x < 0          y is x there, and constant here
+           y > 0 exactly where x > 0                      so the output is all that backward needs
+           dx = dy where y > 0, 0 elsewhere               at the kink x = 0 ours is 0, as in PyTorch (the thesis prints 1)
+Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 
-y > 0 exactly where x > 0, so the output is all that backward needs.
-Fused with a bias (see ops.dense):  y = max(z + b, 0),  dz = dy·1[y > 0],  db = Σ_b dz
+Fused with a bias (see ops.dense)
+           y = max(z + b, 0)
+           dz = dy where y > 0, 0 elsewhere               z and b only enter as their sum
+           db = Σ_b dz                                    b serves every row
+
+A NaN is neither side: it passes dy on.
 """
 
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
 from deepnp import gpu
-from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
+from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.cases import Kinked
-from deepnp.ops.activation import with_bias_gradient
+from deepnp.dispatch import accelerated
+from deepnp.ops.activation import bias_gradient, check_bias, elementwise
+
+
+class Cache(NamedTuple):
+    y: np.ndarray
 
 
 def forward(x):
     """x (any shape) -> y of that shape."""
     y = array_module(x).maximum(x, 0)
-    return y, y
+    return y, Cache(y)
 
 
 def backward(dy, cache):
     """dy -> dx."""
-    if gpu.elementwise_runs(dy, cache):
-        return _backward_gpu(dy, cache)
-    return dy * (cache > 0)
+    return array_module(dy).where(cache.y <= 0, 0, dy)
 
 
 def jvp(vx, cache):
@@ -34,18 +48,21 @@ def jvp(vx, cache):
 
 def add_bias(z, bias):
     """max(z + bias, 0), written into z: z (B, C), bias (C,)."""
-    if kernel_runs(z, bias):
-        _add_bias(z, bias)
-        return z
-    if gpu.elementwise_runs(z, bias):
-        return _add_bias_gpu(bias, z)
     z += bias
     return array_module(z).maximum(z, 0, out=z)
 
 
 def backward_bias(dy, y):
     """dy, y (B, C) -> dz (B, C), dbias (C,)."""
-    return with_bias_gradient(backward, _backward_bias, dy, y)
+    dz = backward(dy, Cache(y))
+    return dz, dz.sum(axis=0)
+
+
+@ordered_kernel
+def _backward(dy, y, dx):
+    zero = dy.dtype.type(0)
+    for i in range(len(y)):
+        dx[i] = zero if y[i] <= zero else dy[i]
 
 
 @ordered_kernel
@@ -54,21 +71,41 @@ def _add_bias(z, bias):
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):
             v = z[i, j] + bias[j]
-            z[i, j] = zero if v <= zero else v  # NaN stays NaN
+            z[i, j] = zero if v <= zero else v
 
 
-@kernel
+@summing_kernel
 def _backward_bias(dy, y, dz, dbias):
     zero = dy.dtype.type(0)
     for i in range(dy.shape[0]):
         for j in range(dy.shape[1]):
-            d = dy[i, j] if y[i, j] > zero else zero
+            d = zero if y[i, j] <= zero else dy[i, j]
             dz[i, j] = d
             dbias[j] += d
 
 
-_add_bias_gpu = gpu.Elementwise("T bias", "T z", "T v = z + bias; z = v <= 0 ? T(0) : v", "relu_add_bias")
-_backward_gpu = gpu.Elementwise("T dy, T y", "T dx", "dx = y > 0 ? dy : T(0)", "relu_backward")
+def _backward_fast(dy, cache):
+    return elementwise(_backward, dy, cache.y)
 
+
+def _backward_on_gpu(dy, cache):
+    return _backward_gpu(dy, cache.y)
+
+
+def _add_bias_fast(z, bias):
+    _add_bias(z, bias)
+    return z
+
+
+def _add_bias_on_gpu(z, bias):
+    return _add_bias_gpu(bias, z)
+
+
+_backward_gpu = gpu.Elementwise("T dy, T y", "T dx", "dx = y <= 0 ? T(0) : dy", "relu_backward")
+_add_bias_gpu = gpu.Elementwise("T bias", "T z", "T v = z + bias; z = v <= 0 ? T(0) : v", "relu_add_bias")
+
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, y_shape=lambda cache: cache.y.shape)
+add_bias = accelerated(add_bias, cpu=_add_bias_fast, gpu=_add_bias_on_gpu, check=check_bias)
+backward_bias = accelerated(backward_bias, cpu=partial(bias_gradient, _backward_bias), y_shape=lambda y: y.shape)
 
 CASES = [dict(x=Kinked((5, 7), (0.0,))), dict(x=Kinked((8,), (0.0,))), dict(x=Kinked((2, 3, 4), (0.0,))), dict(x=(0, 4))]

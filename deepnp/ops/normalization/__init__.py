@@ -4,6 +4,11 @@ channels of one row. RMS: the last, and without μ.
 
 import math
 
+import numpy as np
+
+from deepnp.backend import array_module
+from deepnp.checks import check_shape
+
 
 def across(vector, x):
     """vector (C,) as (C, 1, …, 1), so that it meets axis 1 of x (B, C, …)."""
@@ -14,3 +19,47 @@ def all_but_channels(x) -> tuple[tuple[int, ...], int]:
     """The axes of x (B, C, …) other than 1, and how many values they hold for a channel."""
     axes = (0, *range(2, x.ndim))
     return axes, math.prod(x.shape[a] for a in axes)
+
+
+def fit_squares(x, eps: float, axes):
+    """What to normalise over `axes` in place of x, so that squares of huge values do not overflow.
+
+    A normalisation of x with ε is that of x/s with ε/s², and its dx is that one's divided by s. -> x/s, ε/s² and s, which is a
+    power of two where values are huge and 1 elsewhere; as a rule none are, and the three are x, ε and None. Integers become
+    float64.
+    """
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)
+    if x.size == 0:
+        return x, eps, None
+    xp, info = array_module(x), np.finfo(x.dtype)
+    largest = xp.abs(x).max(axis=axes, keepdims=True)
+    huge = (largest > 2.0 ** (3 * info.maxexp // 8)) & xp.isfinite(largest)
+    if xp is np and not huge.any():  # on a GPU the question would cost more than the division
+        return x, eps, None
+    power = 2.0 ** (11 * info.maxexp // 16)
+    scale = xp.where(huge, power, 1.0).astype(x.dtype)
+    least = max(eps / power / power, float(info.tiny))  # not 0: a row of equal values has no variance
+    return x / scale, xp.where(huge, least, eps).astype(x.dtype), scale
+
+
+def divided(dx, scale):
+    """dx/s, where there is an s."""
+    return dx if scale is None else dx / scale
+
+
+def check_last(x, *vectors) -> None:
+    """Raise ValueError unless each vector is (C,) for x (…, C)."""
+    if x.ndim == 0:
+        raise ValueError("expected input of shape (…, C), given a number")
+    for vector in vectors:
+        if vector.shape != x.shape[-1:]:
+            check_shape("a scale or shift", vector, x.shape[-1:])
+
+
+def check_channels(x, *vectors) -> None:
+    """Raise ValueError unless each vector is (C,) for x (B, C, …)."""
+    if x.ndim < 2:
+        raise ValueError(f"expected input of shape (B, C, …), given {x.shape}")
+    for vector in vectors:
+        if vector.shape != x.shape[1:2]:
+            check_shape("a scale, shift or statistic", vector, x.shape[1:2])

@@ -1,81 +1,94 @@
 """Layer normalisation over the last axis.                B rows, C channels
 
 Forward    μ = mean_c x    σ = √(var_c x + ε)    x̂ = (x − μ)/σ    y = γ·x̂ + β
-Backward   dx̂ = γ·dy
-           dx = (dx̂ − mean_c dx̂ − x̂·mean_c(dx̂·x̂)) / σ    two means, because μ and σ each depend on every x_c
-           dγ = Σ_b dy·x̂        dβ = Σ_b dy
-Tangent    vx̂ = (vx − mean_c vx − x̂·mean_c(vx·x̂)) / σ    the Jacobian of x̂ is symmetric
-           vy = γ·vx̂ + vγ·x̂ + vβ
+Backward   dγ = Σ_b dy·x̂        dβ = Σ_b dy                 γ and β serve every row
+           dx̂ = γ·dy
+           dσ = −Σ_c dx̂·x̂ / σ                               σ divides every x̂_c of its row: ∂x̂_c/∂σ = −x̂_c/σ
+           dμ = −Σ_c dx̂ / σ                                 μ is subtracted from every x_c; its way through σ is zero: Σ(x − μ) = 0
+           ∂μ/∂x_c = 1/C        ∂σ/∂x_c = x̂_c/C             σ² + … = mean (x − μ)² + ε, so 2σ·∂σ = 2(x_c − μ)/C
+           dx = dx̂/σ + dμ/C + dσ·x̂/C                        directly, through μ, through σ; collected:
+              = (dx̂ − mean_c dx̂ − x̂·mean_c(dx̂·x̂)) / σ
+Tangent    vx̂ = (vx − mean_c vx − x̂·mean_c(vx·x̂)) / σ       the same map: the Jacobian of x̂ is symmetric
+           vy = γ·vx̂ + vγ·x̂ + vβ                            the product rule
 
 The variance is the biased one (÷ C), in two passes; ε stands inside the root, once.
 x̂ is not kept: backward has it from x, μ and σ for less than it costs to write and read.
 """
 
+from typing import NamedTuple
+
+import numpy as np
+
 from deepnp import gpu
-from deepnp.backend import array_module, kernel, kernel_runs
+from deepnp.backend import array_module, ordered_kernel, summing_kernel
+from deepnp.checks import check_tangent
+from deepnp.dispatch import accelerated
+from deepnp.ops.normalization import check_last, divided, fit_squares
+
+
+class Cache(NamedTuple):
+    x: np.ndarray  # (…, C), divided by scale
+    mean: np.ndarray  # (…, 1)
+    sigma: np.ndarray  # (…, 1)
+    gamma: np.ndarray  # (C,)
+    scale: np.ndarray | None = None  # (…, 1), of rows whose squares would overflow; None where no row does
 
 
 def forward(x, gamma, beta, eps=1e-5):
     """x (…, C), gamma (C,), beta (C,) -> y (…, C)."""
-    if kernel_runs(x, gamma, beta):
-        return _forward_fast(x, gamma, beta, eps)
-    if gpu.rows_run(x, gamma, beta):
-        return _forward_on_gpu(x, gamma, beta, eps)
+    x, eps, scale = fit_squares(x, eps, -1)
     mean = x.mean(axis=-1, keepdims=True)
     centred = x - mean
     sigma = array_module(x).sqrt((centred * centred).mean(axis=-1, keepdims=True) + eps)
-    return gamma * (centred / sigma) + beta, (x, mean, sigma, gamma)
+    return gamma * (centred / sigma) + beta, Cache(x, mean, sigma, gamma, scale)
 
 
 def backward(dy, cache):
     """dy (…, C) -> dx (…, C), dgamma (C,), dbeta (C,)."""
-    x, mean, sigma, gamma = cache
-    if kernel_runs(dy, x, mean, sigma, gamma):
-        return _backward_fast(dy, x, mean, sigma, gamma)
-    if gpu.rows_run(dy, x, mean, sigma, gamma):
-        return _backward_on_gpu(dy, x, mean, sigma, gamma)
+    x, mean, sigma, gamma, scale = cache
     normal, dnormal = (x - mean) / sigma, gamma * dy
     dx = (dnormal - dnormal.mean(axis=-1, keepdims=True) - normal * (dnormal * normal).mean(axis=-1, keepdims=True)) / sigma
     rows = tuple(range(dy.ndim - 1))
-    return dx, (dy * normal).sum(axis=rows), dy.sum(axis=rows)
+    return divided(dx, scale), (dy * normal).sum(axis=rows), dy.sum(axis=rows)
 
 
 def jvp(vx, vgamma, vbeta, cache):
     """Tangents vx (…, C), vgamma (C,), vbeta (C,) -> tangent of y (…, C)."""
-    x, mean, sigma, gamma = cache
-    normal = (x - mean) / sigma
+    x, mean, sigma, gamma, scale = cache
+    for tangent, argument in ((vx, x), (vgamma, gamma), (vbeta, gamma)):
+        check_tangent(tangent, argument.shape)
+    normal, vx = (x - mean) / sigma, divided(vx, scale)
     vnormal = (vx - vx.mean(axis=-1, keepdims=True) - normal * (vx * normal).mean(axis=-1, keepdims=True)) / sigma
     return gamma * vnormal + vgamma * normal + vbeta
 
 
 def _forward_fast(x, gamma, beta, eps):
-    xp, channels = array_module(x), x.shape[-1]
-    y, mean, sigma = xp.empty_like(x), xp.empty((*x.shape[:-1], 1), x.dtype), xp.empty((*x.shape[:-1], 1), x.dtype)
-    group = (1, channels)
-    forward_rows(
-        x.reshape(-1, channels),
-        gamma.reshape(group),
-        beta.reshape(group),
-        eps,
-        y.reshape(-1, channels),
-        mean.ravel(),
-        sigma.ravel(),
-    )
-    return y, (x, mean, sigma, gamma)
+    channels = x.shape[-1]
+    y, mean, sigma = np.empty_like(x), np.empty((*x.shape[:-1], 1), x.dtype), np.empty((*x.shape[:-1], 1), x.dtype)
+    vectors = gamma.reshape(1, channels), beta.reshape(1, channels)
+    if forward_rows(x.reshape(-1, channels), *vectors, eps, y.reshape(-1, channels), mean.ravel(), sigma.ravel()):
+        return None
+    return y, Cache(x, mean, sigma, gamma)
 
 
-def _backward_fast(dy, x, mean, sigma, gamma):
-    xp, channels = array_module(dy), dy.shape[-1]
-    dx, dgamma, dbeta = xp.empty_like(dy), xp.zeros_like(gamma), xp.zeros_like(gamma)
+def _backward_fast(dy, cache):
+    x, mean, sigma, gamma, scale = cache
+    if scale is not None:
+        return None
+    channels = dy.shape[-1]
+    dx, dgamma, dbeta = np.empty_like(dy), np.zeros_like(gamma), np.zeros_like(gamma)
     given = dy.reshape(-1, channels), x.reshape(-1, channels), mean.ravel(), sigma.ravel()
     group = (1, channels)
     backward_rows(*given, gamma.reshape(group), dx.reshape(-1, channels), dgamma.reshape(group), dbeta.reshape(group))
     return dx, dgamma, dbeta
 
 
-@kernel
+@summing_kernel
 def forward_rows(x, gamma, beta, eps, y, mean, sigma):
-    """x (B, C), gamma and beta (G, C): row i takes group i mod G, so that ops.normalization.group_norm can come here too."""
+    """x (B, C), gamma and beta (G, C): row i takes group i mod G, so that ops.normalization.group_norm can come here too.
+
+    -> whether squares of finite values overflowed: then y is wrong.
+    """
     kind, groups, channels = x.dtype.type, gamma.shape[0], x.shape[1]
     share = kind(1.0 / channels)
     for i in range(x.shape[0]):
@@ -86,14 +99,24 @@ def forward_rows(x, gamma, beta, eps, y, mean, sigma):
         centre = total * share
         for j in range(channels):
             squares += (x[i, j] - centre) * (x[i, j] - centre)
-        root = kind((squares * share + eps) ** 0.5)
+        root = kind(np.sqrt(squares * share + eps))
         mean[i], sigma[i] = centre, root
         inverse = kind(1) / root
         for j in range(channels):
             y[i, j] = gamma[g, j] * ((x[i, j] - centre) * inverse) + beta[g, j]
+    return overflowed(x, sigma)
 
 
-@kernel
+@ordered_kernel
+def overflowed(x, sigma):
+    """Whether the sigma of a row of finite values is not finite."""
+    for i in range(len(sigma)):
+        if not sigma[i] < np.inf and np.isfinite(x[i]).all():
+            return True
+    return False
+
+
+@summing_kernel
 def backward_rows(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
     """The shapes of forward_rows; dgamma and dbeta (G, C) are added to. Short loops, because a long one is not vectorised."""
     kind, groups, channels = dy.dtype.type, gamma.shape[0], dy.shape[1]
@@ -118,10 +141,13 @@ def _forward_on_gpu(x, gamma, beta, eps):
     xp, rows = array_module(x), (*x.shape[:-1], 1)
     y, mean, sigma = xp.empty_like(x), xp.empty(rows, x.dtype), xp.empty(rows, x.dtype)
     _forward_gpu(x, gamma, beta, eps, y, mean, sigma)
-    return y, (x, mean, sigma, gamma)
+    return y, Cache(x, mean, sigma, gamma)
 
 
-def _backward_on_gpu(dy, x, mean, sigma, gamma):
+def _backward_on_gpu(dy, cache):
+    x, mean, sigma, gamma, scale = cache
+    if scale is not None:
+        return None
     dx, products = array_module(dy).empty_like(dy), array_module(dy).empty_like(dy)
     _backward_gpu(dy, x, mean, sigma, gamma, dx, products)
     rows = tuple(range(dy.ndim - 1))
@@ -159,6 +185,11 @@ _backward_gpu = gpu.Rows(
     """,
     "layer_norm_backward",
 )
+
+forward = accelerated(
+    forward, cpu=_forward_fast, gpu=_forward_on_gpu, check=lambda x, gamma, beta, eps: check_last(x, gamma, beta)
+)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, y_shape=lambda cache: cache.x.shape)
 
 CASES = [
     dict(x=(5, 7), gamma=(7,), beta=(7,)),
