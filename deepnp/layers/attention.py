@@ -84,7 +84,7 @@ class MultiheadAttention(Module):
         rng = rng or np.random.default_rng()
         self.in_proj_weight = Parameter(weight((3 * embed_dim, embed_dim), rng).astype(dtype))
         self.in_proj_bias = Parameter(bias((3 * embed_dim,), rng).astype(dtype))
-        self.out_proj = Linear(embed_dim, embed_dim, weight, bias, rng, dtype)
+        self.out_proj = Linear(embed_dim, embed_dim, bias, weight=weight, rng=rng, dtype=dtype)
         self.embed_dim, self.num_heads, self.causal, self.block, self.rotary = embed_dim, num_heads, causal, block, rotary
         self._op, self._settings = (scaled_dot_product, ()) if block is None else (block_scaled_dot_product, (block,))
         self._cache = None
@@ -109,7 +109,7 @@ class MultiheadAttention(Module):
         dx = []
         for (source, columns), gradient in zip(sources, gradients, strict=True):
             rows = gradient.reshape(-1, gradient.shape[-1])
-            projection = source.reshape(-1, self.embed_dim), self.in_proj_weight.data[columns]
+            projection = linear.Cache(source.reshape(-1, self.embed_dim), self.in_proj_weight.data[columns])
             if params:
                 dweight, dbias = linear.backward_parameters(rows, projection)
                 self.in_proj_weight.grad[columns] += dweight

@@ -8,8 +8,9 @@ Sequential(backbone, Heads(value=…, policy=…))   (value(h), policy(h)) of h 
 """
 
 from deepnp.backend import array_module
+from deepnp.checks import check_floats, check_upstream
 from deepnp.layers.fusion import fuse
-from deepnp.module import Module
+from deepnp.module import Module, check_distinct
 
 __all__ = ["Fork", "Heads", "Identity", "Join", "Residual", "Sequential"]
 
@@ -24,15 +25,21 @@ class Sequential(Module):
     ----------
     *modules : Module
         Named "0", "1", … in `state_dict`, as in PyTorch.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one object occurs twice (see `deepnp.module.check_distinct`).
+    TypeError
+        For what is no Module.
     """
 
     def __init__(self, *modules: Module):
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):
-                raise TypeError(f"expected a Module at position {i}, given {type(module).__name__}")
-            setattr(self, str(i), module)
+        check_modules({f"position {i}": module for i, module in enumerate(modules)})
         if not modules:
             raise ValueError("expected at least one module, given none")
+        for i, module in enumerate(modules):
+            setattr(self, str(i), module)
         self._steps = fuse(modules)
 
     def __len__(self) -> int:
@@ -56,14 +63,35 @@ class Sequential(Module):
             x = step.predict(x)
         return x
 
+    def _tangent(self, v, vx):
+        for step in self._steps:
+            vx = step.tangent(v, vx)
+        return vx
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(repr(module) for _, module in self.children())})"
+
 
 class Heads(Module):
     """Several modules that read one input, side by side: x -> (y_0, y_1, …).
 
     The input feeds every head, so its gradient is the sum of theirs.
+
+    Parameters
+    ----------
+    **heads : Module
+        With their names in `state_dict`.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one object occurs twice; in `backward`, unless there is a gradient for each head.
+    TypeError
+        For what is no Module.
     """
 
     def __init__(self, **heads: Module):
+        check_modules(heads)
         if not heads:
             raise ValueError("expected at least one head, given none")
         for name, head in heads.items():
@@ -73,24 +101,51 @@ class Heads(Module):
         return tuple(head.forward(x) for _, head in self.children())
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
-        dx = [head.backward(d, params, inputs) for (_, head), d in zip(self.children(), dy, strict=True)]
+        heads = [head for _, head in self.children()]
+        if not isinstance(dy, tuple | list) or len(dy) != len(heads):
+            given = f"{len(dy)} of them" if isinstance(dy, tuple | list) else type(dy).__name__
+            raise ValueError(f"expected dy as a tuple of {len(heads)}, a gradient for each head, given {given}")
+        dx = [head.backward(d, params, inputs) for head, d in zip(heads, dy, strict=True)]
         return sum(dx) if inputs else None
 
     def predict(self, x) -> tuple:
         return tuple(head.predict(x) for _, head in self.children())
 
+    def _tangent(self, v, vx) -> tuple:
+        return tuple(head.tangent(v, vx) for _, head in self.children())
+
+    def __repr__(self) -> str:
+        return f"Heads({', '.join(f'{name}={head!r}' for name, head in self.children())})"
+
+
+def Fork(*branches: Module) -> Heads:
+    """x -> (branch_0(x), branch_1(x), …); named "0", "1", … in `state_dict`. `Join` brings them together again."""
+    if not branches:
+        raise ValueError("expected at least one branch, given none")
+    return Heads(**{str(i): branch for i, branch in enumerate(branches)})
+
 
 class Identity(Module):
     """y = x: the branch that does nothing."""
 
+    def __init__(self):
+        self._cache = None
+
     def forward(self, x):
+        check_floats(x)
+        self._cache = x.shape
         return x
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
+        check_upstream(dy, self.cache)
         return dy if inputs else None
 
     def predict(self, x):
         return x
+
+    def _tangent(self, v, vx):
+        check_upstream(vx, self.cache)
+        return vx
 
     def __repr__(self) -> str:
         return "Identity()"
@@ -111,13 +166,15 @@ class Residual(Module):
     Raises
     ------
     ValueError
-        In `forward`, if the two shapes differ.
+        If one module object occurs twice; in `forward`, if the two shapes differ.
+    TypeError
+        For what is no Module.
     """
 
     def __init__(self, body: Module, skip: Module | None = None):
-        _check_modules("body", body, *(() if skip is None else (skip,)))
-        self.body = body
-        self.skip = Identity() if skip is None else skip
+        skip = Identity() if skip is None else skip
+        check_modules({"body": body, "skip": skip})
+        self.body, self.skip = body, skip
 
     def forward(self, x):
         return self._add(self.body.forward(x), self.skip.forward(x))
@@ -129,6 +186,9 @@ class Residual(Module):
     def predict(self, x):
         return self._add(self.body.predict(x), self.skip.predict(x))
 
+    def _tangent(self, v, vx):
+        return added(self.body.tangent(v, vx), self.skip.tangent(v, vx))
+
     def _add(self, body, skip):
         if body.shape != skip.shape:
             raise ValueError(f"expected a body and a skip of one shape, given {body.shape} and {skip.shape}: project the skip")
@@ -136,14 +196,6 @@ class Residual(Module):
 
     def __repr__(self) -> str:
         return f"Residual({self.body!r})" if isinstance(self.skip, Identity) else f"Residual({self.body!r}, {self.skip!r})"
-
-
-def Fork(*branches: Module) -> Heads:
-    """x -> (branch_0(x), branch_1(x), …); named "0", "1", … in `state_dict`. `Join` brings them together again."""
-    _check_modules("a branch", *branches)
-    if not branches:
-        raise ValueError("expected at least one branch, given none")
-    return Heads(**{str(i): branch for i, branch in enumerate(branches)})
 
 
 class Join(Module):
@@ -168,29 +220,43 @@ class Join(Module):
 
     def forward(self, parts: tuple):
         y = self.predict(parts)
-        self._cache = [part.shape for part in parts]
+        self._cache = [part.shape for part in parts], y.shape
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
         """dy -> a tuple with the gradient of each part."""
+        shapes, shape = self.cache
+        check_upstream(dy, shape)
         if not inputs:
             return None
         if self.axis is None:
-            return (dy,) * len(self._cache)
+            return (dy,) * len(shapes)
         pieces, start = [], 0
-        for shape in self._cache:
-            stop = start + shape[self.axis]
+        for part in shapes:
+            stop = start + part[self.axis]
             pieces.append(dy[(slice(None),) * (self.axis % dy.ndim) + (slice(start, stop),)])
             start = stop
         return tuple(pieces)
 
     def predict(self, parts: tuple):
+        for part in parts:
+            check_floats(part, "each part")
         shapes = [part.shape for part in parts]
         if not shapes:
             raise ValueError("expected at least one part to join, given none")
         if len({self._must_agree(shape) for shape in shapes}) > 1:
             beside = "" if self.axis is None else f" but for axis {self.axis}"
             raise ValueError(f"expected parts of one shape{beside}, given {shapes}")
+        return self._join(parts)
+
+    def _tangent(self, v, vx: tuple):
+        if self.axis is None or all(part is None for part in vx):
+            return added(*vx)
+        moved = next(part for part in vx if part is not None)
+        zeros, (shapes, _) = array_module(moved).zeros, self.cache
+        return self._join([zeros(shape, moved.dtype) if part is None else part for part, shape in zip(vx, shapes, strict=True)])
+
+    def _join(self, parts):
         if self.axis is None:
             return sum(parts[1:], start=parts[0])
         return array_module(parts[0]).concatenate(parts, axis=self.axis)
@@ -207,7 +273,15 @@ class Join(Module):
         return "Join()" if self.axis is None else f"Join({self.axis})"
 
 
-def _check_modules(what: str, *modules: Module) -> None:
-    for module in modules:
+def added(*tangents):
+    """The sum of tangents; None stands for zero."""
+    moved = [v for v in tangents if v is not None]
+    return sum(moved[1:], start=moved[0]) if moved else None
+
+
+def check_modules(modules: dict[str, Module]) -> None:
+    """Raise TypeError for what is no Module, ValueError if an object occurs twice in these and all that is in them."""
+    for name, module in modules.items():
         if not isinstance(module, Module):
-            raise TypeError(f"expected {what} that is a Module, given {type(module).__name__}")
+            raise TypeError(f"expected a Module as {name}, given {type(module).__name__}")
+    check_distinct(*modules.values())

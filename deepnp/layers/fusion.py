@@ -7,10 +7,10 @@ from types import ModuleType
 from deepnp.backend import array_module
 from deepnp.layers.activation import Activation
 from deepnp.layers.linear import Linear, check_features
-from deepnp.module import Module
+from deepnp.module import Module, zeros_if_none
 from deepnp.ops import mlp
 from deepnp.ops.activation import relu, sigmoid, tanh
-from deepnp.parameters import consecutive
+from deepnp.parameters import Parameter, consecutive
 
 FUSED = (tanh, relu, sigmoid)  # activations that offer add_bias and backward_bias
 
@@ -23,7 +23,7 @@ class DenseStack(Module):
     Parameters
     ----------
     layers : sequence of Linear
-        Each reads what the one before gives.
+        Each reads what the one before gives. All have a bias.
     activations : sequence of modules or None
         Operations that can be fused, one for each layer.
     """
@@ -45,9 +45,9 @@ class DenseStack(Module):
     def backward(self, dy, params: bool = True, inputs: bool = True):
         gradient = self._flat()[1] if params else None
         if not params or gradient is not None:
-            return mlp.accumulate(dy, self._cache, gradient, inputs)
-        gathered = array_module(dy).zeros_like(self._flat()[0])
-        dx = mlp.accumulate(dy, self._cache, gathered, inputs)
+            return mlp.accumulate(dy, self.cache, gradient, inputs)
+        gathered = array_module(self.cache.x).zeros_like(self._flat()[0])
+        dx = mlp.accumulate(dy, self.cache, gathered, inputs)
         for layer, (dweight, dbias) in zip(self.layers, self.layout.layers(gathered), strict=True):
             layer.weight.grad += dweight
             layer.bias.grad += dbias
@@ -57,9 +57,16 @@ class DenseStack(Module):
         check_features(x, self.layers[0].weight)
         return mlp.forward(x, self._flat()[0], self.layout)[0]
 
+    def _tangent(self, v, vx):
+        together = array_module(self.cache.x).concatenate([v[p].ravel() for p in self._parameters()])
+        return mlp.jvp(zeros_if_none(vx, self.cache.x), together, self.cache)
+
+    def _parameters(self) -> list[Parameter]:
+        return [p for layer in self.layers for p in (layer.weight, layer.bias) if p is not None]
+
     def _flat(self):
         """Our parameters as one vector, and its gradient; None for that where they do not lie together and had to be copied."""
-        parameters = [p for layer in self.layers for p in (layer.weight, layer.bias)]
+        parameters = self._parameters()
         arrays = [p.data for p in parameters]
         if self._located is None or not all(map(is_, arrays, self._located[0])):  # another vector took them since
             self._located = arrays, consecutive(parameters)
@@ -72,7 +79,10 @@ class DenseStack(Module):
 
 
 def fuse(modules: Sequence[Module]) -> list[Module]:
-    """The same modules, with each run of `Linear`s and fusable activations as one `DenseStack`."""
+    """The same modules, with each run of `Linear`s and fusable activations as one `DenseStack`.
+
+    A `Linear` without bias stays by itself: `ops.mlp` knows none.
+    """
     steps: list[Module] = []
     run: list[tuple[Linear, ModuleType | None]] = []
 
@@ -82,7 +92,7 @@ def fuse(modules: Sequence[Module]) -> list[Module]:
             run.clear()
 
     for module in modules:
-        if isinstance(module, Linear):
+        if isinstance(module, Linear) and module.bias is not None:
             if run and run[-1][0].weight.shape[0] != module.weight.shape[1]:
                 close()  # does not fit: its own check says so
             run.append((module, None))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from deepnp.checks import check_floats
 from deepnp.initializers import Initializer, kaiming_uniform, zeros
-from deepnp.module import Module
+from deepnp.module import Module, zeros_if_none
 from deepnp.ops import linear
 from deepnp.parameters import Parameter
 
@@ -17,8 +18,10 @@ class Linear(Module):
     ----------
     in_features, out_features : int
         Sizes of the last axis of x and of y.
-    weight, bias : Initializer
-        Called as `initializer(shape, rng)`; Kaiming-uniform for ReLU and zeros by default.
+    bias : bool or Initializer
+        Whether there is a b, or what it is at first; zeros by default.
+    weight : Initializer
+        Called as `initializer(shape, rng)`; Kaiming-uniform for ReLU by default.
     rng : numpy.random.Generator or None
         Source of the initial weights; None draws fresh entropy.
     dtype
@@ -27,15 +30,23 @@ class Linear(Module):
     Attributes
     ----------
     weight : Parameter (out_features, in_features)
-    bias : Parameter (out_features,)
+    bias : Parameter (out_features,) or None
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer; in `forward` for x that is not (…, in_features).
+    TypeError
+        In `forward`, for x that is no array of floating-point numbers.
     """
 
     def __init__(
         self,
         in_features: int,
         out_features: int,
+        bias: bool | Initializer = True,
+        *,
         weight: Initializer = kaiming_uniform,
-        bias: Initializer = zeros,
         rng: np.random.Generator | None = None,
         dtype=np.float32,
     ):
@@ -44,30 +55,40 @@ class Linear(Module):
                 raise ValueError(f"expected a positive {name}, given {size}")
         rng = rng or np.random.default_rng()
         self.weight = Parameter(weight((out_features, in_features), rng).astype(dtype))
-        self.bias = Parameter(bias((out_features,), rng).astype(dtype))
+        initial = zeros if bias is True else bias
+        self.bias = Parameter(initial((out_features,), rng).astype(dtype)) if initial else None
         self._cache = None
 
     def forward(self, x):
-        check_features(x, self.weight)
-        y, self._cache = linear.forward(x, self.weight.data, self.bias.data)
+        y, self._cache = self._run(x)
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
         if params:
-            dweight, dbias = linear.backward_parameters(dy, self._cache)
+            dweight, dbias = linear.backward_parameters(dy, self.cache)
             self.weight.grad += dweight
-            self.bias.grad += dbias
-        return linear.backward_input(dy, self._cache) if inputs else None
+            if self.bias is not None:
+                self.bias.grad += dbias
+        return linear.backward_input(dy, self.cache) if inputs else None
 
     def predict(self, x):
+        return self._run(x)[0]
+
+    def _tangent(self, v, vx):
+        vbias = 0 if self.bias is None else v[self.bias]
+        return linear.jvp(zeros_if_none(vx, self.cache.x), v[self.weight], vbias, self.cache)
+
+    def _run(self, x):
         check_features(x, self.weight)
-        return linear.forward(x, self.weight.data, self.bias.data)[0]
+        return linear.forward(x, self.weight.data, None if self.bias is None else self.bias.data)
 
     def __repr__(self) -> str:
-        return f"Linear({self.weight.shape[1]}, {self.weight.shape[0]})"
+        outputs, inputs = self.weight.shape
+        return f"Linear({inputs}, {outputs})" if self.bias is not None else f"Linear({inputs}, {outputs}, bias=False)"
 
 
 def check_features(x, weight: Parameter) -> None:
-    """Raise ValueError unless x's last axis fits the weight (O, I)."""
+    """Raise unless x is floats (TypeError) whose last axis fits the weight (O, I) (ValueError)."""
+    check_floats(x)
     if x.ndim == 0 or x.shape[-1] != weight.data.shape[1]:
         raise ValueError(f"expected input of shape (…, {weight.data.shape[1]}), given {x.shape}")

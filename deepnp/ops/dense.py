@@ -1,47 +1,70 @@
 """Dense layer: a linear map and an activation in one operation.      B rows, I inputs, O outputs
 
-Forward    z = x Wᵀ          y = f(z + b)
-Backward   dz = dy·f′        f′ written with y alone, so z need not be kept
-           dx = dz W         dW = dzᵀ x         db = Σ_b dz
+Forward    z = x Wᵀ + b       y = f(z)
+Backward   dz = dy·f′(z)      f acts on each element alone; f′ is written with y alone, so z need not be kept
+           dx = dz W          and z is ops.linear's y, so its backward goes on from dz
+           dW = dzᵀ x
+           db = Σ_b dz
+Tangent    vz = vx Wᵀ + x vWᵀ + vb        vy = f′(z)·vz
 
 The same mathematics as ops.linear followed by the activation; bias and activation take one pass over memory instead of
 two, and the activation's backward sums the bias gradient on its way.
 """
 
 from types import ModuleType
+from typing import Any, NamedTuple
 
+from deepnp.checks import check_shape, check_upstream
+from deepnp.ops import linear
 from deepnp.ops.activation import relu, sigmoid, tanh
+
+
+class Cache(NamedTuple):
+    """What backward needs."""
+
+    rows: Any  # x as (B, I)
+    shape: tuple[int, ...]  # of x
+    weight: Any  # (O, I)
+    y: Any  # (B, O)
+    activation: ModuleType
 
 
 def forward(x, weight, bias, activation: ModuleType):
     """x (…, I), weight (O, I), bias (O,), activation one of ops.activation's tanh, relu, sigmoid -> y (…, O)."""
+    check_shape("bias", bias, weight.shape[:1])
     rows = x.reshape(-1, x.shape[-1])
     y = activation.add_bias(rows @ weight.T, bias)
-    return y.reshape(*x.shape[:-1], len(bias)), (rows, x.shape, weight, y, activation)
+    return y.reshape(*x.shape[:-1], len(bias)), Cache(rows, x.shape, weight, y, activation)
 
 
 def backward(dy, cache):
     """dy (…, O) -> dx (…, I), dweight (O, I), dbias (O,)."""
-    dweight, dbias = backward_parameters(dy, cache)
-    return backward_input(dy, cache), dweight, dbias
+    dz, dbias = backward_activation(dy, cache)
+    return (dz @ cache.weight).reshape(cache.shape), dz.T @ cache.rows, dbias
+
+
+def jvp(vx, vweight, vbias, cache):
+    """Tangents vx (…, I), vweight (O, I), vbias (O,) -> tangent of y (…, O)."""
+    vz = linear.jvp(vx.reshape(cache.rows.shape), vweight, vbias, linear.Cache(cache.rows, cache.weight))
+    vy, _ = cache.activation.backward_bias(vz, cache.y)  # the Jacobian is diagonal: f′·vz
+    return vy.reshape(*cache.shape[:-1], vy.shape[-1])
 
 
 def backward_input(dy, cache):
     """dy (…, O) -> dx (…, I), where the parameters' gradients are not wanted."""
-    _, shape, weight, _, _ = cache
-    return (backward_activation(dy, cache)[0] @ weight).reshape(shape)
+    return (backward_activation(dy, cache)[0] @ cache.weight).reshape(cache.shape)
 
 
 def backward_parameters(dy, cache):
     """dy (…, O) -> dweight (O, I), dbias (O,), where dx is not wanted."""
     dz, dbias = backward_activation(dy, cache)
-    return dz.T @ cache[0], dbias
+    return dz.T @ cache.rows, dbias
 
 
 def backward_activation(dy, cache):
     """dy (…, O) -> dz (B, O), dbias (O,): the activation's share of the backward pass."""
-    _, _, _, y, activation = cache
-    return activation.backward_bias(dy.reshape(y.shape), y)
+    check_upstream(dy, (*cache.shape[:-1], cache.y.shape[1]))
+    return cache.activation.backward_bias(dy.reshape(cache.y.shape), cache.y)
 
 
 CASES = [

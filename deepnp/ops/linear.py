@@ -7,14 +7,25 @@ Backward   dx_bi = Σ_o dy_bo W_oi         dx = dy W          x_bi reaches every
 Tangent    vy = vx Wᵀ + x vWᵀ + vb                           the product rule
 """
 
+from typing import Any, NamedTuple
+
 from deepnp.backend import array_module
+from deepnp.checks import check_upstream
 
 
-def forward(x, weight, bias):
-    """x (…, I), weight (O, I), bias (O,) -> y (…, O)."""
+class Cache(NamedTuple):
+    """What backward needs."""
+
+    x: Any  # (…, I)
+    weight: Any  # (O, I)
+
+
+def forward(x, weight, bias=None):
+    """x (…, I), weight (O, I), bias (O,) or None, which is zero -> y (…, O)."""
     y = x @ weight.T
-    y += bias
-    return y, (x, weight)
+    if bias is not None:
+        y += bias
+    return y, Cache(x, weight)
 
 
 def backward(dy, cache):
@@ -31,15 +42,21 @@ def jvp(vx, vweight, vbias, cache):
 
 def backward_input(dy, cache):
     """dy (…, O) -> dx (…, I), where the parameters' gradients are not wanted."""
-    _, weight = cache
-    return dy @ weight
+    check_output(dy, cache)
+    return dy @ cache.weight
 
 
 def backward_parameters(dy, cache):
     """dy (…, O) -> dweight (O, I), dbias (O,), where dx is not wanted."""
+    check_output(dy, cache)
     x, _ = cache
     rows, xp = dy.reshape(-1, dy.shape[-1]), array_module(dy)
     return xp.matmul(rows.T, x.reshape(-1, x.shape[-1])), rows.sum(axis=0)
+
+
+def check_output(dy, cache: Cache) -> None:
+    """Raise ValueError unless dy has the shape of y (…, O)."""
+    check_upstream(dy, (*cache.x.shape[:-1], cache.weight.shape[0]))
 
 
 CASES = [

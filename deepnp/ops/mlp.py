@@ -3,22 +3,27 @@
 Forward    y_0 = x        y_l = f_l(y_{l−1} W_lᵀ + b_l)
 Backward   dz_l = dy_l·f_l′        dW_l = dz_lᵀ y_{l−1}        db_l = Σ_b dz_l        dy_{l−1} = dz_l W_l
            from the last layer to the first: the chain rule, one dense layer (ops.dense) after another
+Tangent    vz_l = vy_{l−1} W_lᵀ + y_{l−1} vW_lᵀ + vb_l        vy_l = f_l′·vz_l        from the first layer to the last
 
-The parameters are one vector: W_1, b_1, W_2, b_2, … as a model keeps them. So a kernel can run the whole chain in one call,
-with NumPy's BLAS for the products (deepnp.blas): Python's part of a pass shrinks from a dozen calls to one, and its lock is
-free meanwhile.
+The parameters are one vector: W_1, b_1, W_2, b_2, … as a model keeps them.
+
+The float32 kernels run the whole chain in one call, with NumPy's BLAS for the products (deepnp.blas): Python's part of a pass
+shrinks from a dozen calls to one, and its lock is free meanwhile.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from deepnp.backend import array_module, kernel, kernel_runs
 from deepnp.blas import find_sgemm, sgemm
+from deepnp.checks import check_shape, check_upstream
 from deepnp.ops import dense, linear
 from deepnp.ops.activation import relu, tanh
 
@@ -53,7 +58,7 @@ class Layout:
             return None
         return np.array(self.widths, np.int64), np.array([CODES[f] for f in self.activations], np.int64)
 
-    def layers(self, vector):
+    def layers(self, vector) -> Iterator[tuple]:
         """Weight (O_l, I_l) and bias (O_l,) of each layer, as views of a vector (P,)."""
         start = 0
         for i, o in pairwise(self.widths):
@@ -65,49 +70,103 @@ class Layout:
         return self
 
 
+class Cache(NamedTuple):
+    """What backward needs."""
+
+    x: Any  # (…, I_1)
+    parameters: Any  # (P,)
+    layout: Layout
+    layers: list | None  # the caches of ops.dense and ops.linear, layer by layer; None after the kernel
+    values: Any  # the kernel's y_1 … y_L, one after the other in one vector; None after the plain form
+
+
 def forward(x, parameters, layout):
     """x (…, I_1), parameters (P,), layout a Layout -> y (…, O_L)."""
+    check_shape("parameters", parameters, (layout.size,))
+    if x.shape[-1:] != layout.widths[:1]:
+        raise ValueError(f"expected x of shape (…, {layout.widths[0]}), given {x.shape}")
     if _kernels_run(layout, x, parameters):
-        rows, values = math.prod(x.shape[:-1]), layout.widths[1:]
-        values = np.empty(rows * sum(values), np.float32)
-        _forward(*find_sgemm(), parameters, *layout.for_kernels, x.reshape(-1, x.shape[-1]), values)
-        y = values[len(values) - rows * layout.widths[-1] :].reshape(*x.shape[:-1], layout.widths[-1])
-        return y, (x, parameters, layout, values)
+        return _forward_fast(x, parameters, layout)
     caches, y = [], x
     for (weight, bias), activation in zip(layout.layers(parameters), layout.activations, strict=True):
         y, cache = linear.forward(y, weight, bias) if activation is None else dense.forward(y, weight, bias, activation)
         caches.append(cache)
-    return y, (x, parameters, layout, caches)
+    return y, Cache(x, parameters, layout, caches, None)
 
 
 def backward(dy, cache):
     """dy (…, O_L) -> dx (…, I_1), dparameters (P,)."""
-    dparameters = array_module(dy).zeros_like(cache[1])
+    dparameters = array_module(dy).zeros_like(cache.parameters)
     return accumulate(dy, cache, dparameters, True), dparameters
 
 
 def accumulate(dy, cache, dparameters, inputs):
     """dy (…, O_L) -> dx (…, I_1), or None unless `inputs`; adds to dparameters (P,), or computes none where that is None."""
-    x, parameters, layout, kept = cache
-    if isinstance(kept, np.ndarray):
-        dy = np.ascontiguousarray(dy, np.float32)
-        dx = np.empty_like(x) if inputs else x[:0]
-        gradient = parameters[:0] if dparameters is None else dparameters
-        rows = (array.reshape(-1, array.shape[-1]) for array in (dy, dx, x))
-        _backward(*find_sgemm(), parameters, *layout.for_kernels, kept, *rows, gradient)
-        return dx if inputs else None
-    gradients = [] if dparameters is None else list(layout.layers(dparameters))
-    for layer in reversed(range(len(kept))):
-        op = linear if layout.activations[layer] is None else dense
+    check_upstream(dy, (*cache.x.shape[:-1], cache.layout.widths[-1]))
+    if dparameters is not None:
+        check_shape("dparameters", dparameters, cache.parameters.shape)
+    if cache.values is not None and (dparameters is None or kernel_runs(cache.parameters, dparameters)):
+        return _accumulate_fast(dy, cache, dparameters, inputs)
+    caches = by_layer(cache)
+    gradients = [] if dparameters is None else list(cache.layout.layers(dparameters))
+    for layer in reversed(range(len(caches))):
+        op = linear if isinstance(caches[layer], linear.Cache) else dense
         if gradients:
-            for gradient, more in zip(gradients[layer], op.backward_parameters(dy, kept[layer]), strict=True):
+            for gradient, more in zip(gradients[layer], op.backward_parameters(dy, caches[layer]), strict=True):
                 gradient += more
-        dy = op.backward_input(dy, kept[layer]) if layer or inputs else None
+        dy = op.backward_input(dy, caches[layer]) if layer or inputs else None
     return dy
+
+
+def jvp(vx, vparameters, cache):
+    """Tangents vx (…, I_1), vparameters (P,) -> tangent of y (…, O_L)."""
+    check_shape("vparameters", vparameters, cache.parameters.shape)
+    vy = vx
+    for (vweight, vbias), layer in zip(cache.layout.layers(vparameters), by_layer(cache), strict=True):
+        op = linear if isinstance(layer, linear.Cache) else dense
+        vy = op.jvp(vy, vweight, vbias, layer)
+    return vy
+
+
+def by_layer(cache: Cache) -> list:
+    """The caches of ops.dense, or of ops.linear where no activation follows, layer by layer."""
+    if cache.layers is not None:
+        return cache.layers
+    x, parameters, layout, _, values = cache
+    rows = x.reshape(-1, x.shape[-1])
+    caches, start = [], 0
+    for (weight, bias), activation in zip(layout.layers(parameters), layout.activations, strict=True):
+        stop = start + len(rows) * len(bias)
+        y = values[start:stop].reshape(-1, len(bias))
+        shape = (*x.shape[:-1], rows.shape[1])
+        if activation is None:
+            caches.append(linear.Cache(rows.reshape(shape), weight))
+        else:
+            caches.append(dense.Cache(rows, shape, weight, y, activation))
+        rows, start = y, stop
+    return caches
 
 
 def _kernels_run(layout, x, parameters):
     return x.dtype == np.float32 and layout.for_kernels is not None and kernel_runs(x, parameters) and find_sgemm()[0] != 0
+
+
+def _forward_fast(x, parameters, layout):
+    rows, outputs = math.prod(x.shape[:-1]), layout.widths[1:]
+    values = np.empty(rows * sum(outputs), np.float32)
+    _forward(*find_sgemm(), parameters, *layout.for_kernels, x.reshape(-1, x.shape[-1]), values)
+    y = values[len(values) - rows * outputs[-1] :].reshape(*x.shape[:-1], outputs[-1])
+    return y, Cache(x, parameters, layout, None, values)
+
+
+def _accumulate_fast(dy, cache, dparameters, inputs):
+    x, parameters, layout, _, values = cache
+    dy = np.ascontiguousarray(dy, np.float32)
+    dx = np.empty_like(x) if inputs else x[:0]
+    gradient = parameters[:0] if dparameters is None else dparameters
+    rows = (array.reshape(-1, array.shape[-1]) for array in (dy, dx, x))
+    _backward(*find_sgemm(), parameters, *layout.for_kernels, values, *rows, gradient)
+    return dx if inputs else None
 
 
 @kernel
