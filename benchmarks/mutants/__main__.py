@@ -1,0 +1,127 @@
+"""Would the tests notice?        python -m benchmarks.mutants [--sample 300] [--seed 0] [--jobs 2] [--files 'rl/losses/*']
+
+A mutant is the source with one small fault: `<` for `<=`, a number one larger, a sign lost. Each lives in a scratch copy of the
+tree while the tests of its file run there; a test that fails kills it. What survives is either a fault that no test would notice,
+or no fault at all (a threshold from which two threads are faster). Two kinds are tried:
+
+    named       mutants that once survived, each in a table; all of them must die
+    sampled     places drawn from all of `rl` and `deepnp`, with a fault of Cosmic Ray's drawn for each; 90 % must die
+
+The result is a table, one line a mutant, and the survivors as differences. `pip install .[mutants]` brings Cosmic Ray.
+"""
+
+import argparse
+import csv
+import queue
+import sys
+import tempfile
+import threading
+import time
+from itertools import groupby
+from pathlib import Path
+
+from benchmarks.mutants.named import NAMED
+from benchmarks.mutants.scratch import Outcome, Scratch
+from benchmarks.mutants.sources import Mutant, modules, sample
+from benchmarks.mutants.tests import tests_of
+
+GOAL = 0.9
+SLACK = 60.0  # seconds that a mutant may take beyond twice what the unchanged source takes
+
+
+class Trial:
+    """Tries mutants in as many scratch copies as jobs, and prints each outcome as it comes."""
+
+    def __init__(self, mutants: list[Mutant], folder: Path, limit: float):
+        self.folder, self.limit, self.count = folder, limit, len(mutants)
+        self.groups: queue.Queue = queue.Queue()
+        for steps, group in groupby(sorted(mutants, key=lambda m: tests_of(m.path)), key=lambda m: tests_of(m.path)):
+            self.groups.put((steps, list(group)))
+        self.results: list[tuple[Mutant, Outcome]] = []
+        self.broken: list[str] = []
+        self.lock = threading.Lock()
+
+    def run(self, jobs: int) -> None:
+        """Try all of them."""
+        threads = [threading.Thread(target=self._work, args=(i,)) for i in range(min(jobs, self.groups.qsize()))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _work(self, number):
+        scratch = Scratch(self.folder / str(number))
+        while True:
+            try:
+                steps, mutants = self.groups.get_nowait()
+            except queue.Empty:
+                return
+            before = scratch.baseline(steps, self.limit)
+            if before.verdict != "survived":
+                with self.lock:
+                    self.broken.append(f"{' · '.join(steps)}: {before.verdict} without any mutant\n{before.output[-2000:]}")
+                continue
+            for mutant in mutants:
+                self._tell(mutant, scratch.try_out(mutant, steps, SLACK + 2 * before.seconds))
+
+    def _tell(self, mutant, outcome):
+        with self.lock:
+            self.results.append((mutant, outcome))
+            place = f"{mutant.path}:{mutant.line}"
+            print(
+                f"{len(self.results):4}/{self.count}  {outcome.verdict:8} {outcome.seconds:6.1f} s  {place}  {mutant.what}",
+                flush=True,
+            )
+
+
+def write_table(results: list[tuple[Mutant, Outcome]], path: Path) -> None:
+    """One line a mutant: file, line, what was changed, verdict, seconds, which test failed, the difference."""
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("file", "line", "mutant", "verdict", "seconds", "killed by", "difference"))
+        for m, outcome in sorted(results, key=lambda result: (result[0].path, result[0].line)):
+            table.writerow((m.path, m.line, m.what, outcome.verdict, f"{outcome.seconds:.1f}", outcome.killer, m.diff()))
+
+
+def summarize(kind: str, results: list[tuple[Mutant, Outcome]]) -> float:
+    """Print who survived; returns the share that was killed."""
+    survivors = [m for m, outcome in results if outcome.verdict == "survived"]
+    share = 1 - len(survivors) / max(len(results), 1)
+    print(f"\n{kind}: {len(results) - len(survivors)} of {len(results)} killed ({100 * share:.1f} %)")
+    for m in sorted(survivors, key=lambda m: (m.path, m.line)):
+        print(f"\n{m.path}:{m.line}  {m.what}\n{m.diff()}")
+    return share
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sample", type=int, default=300, help="how many sampled mutants; 0: only the named ones")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2, help="scratch copies that work side by side")
+    parser.add_argument("--files", nargs="+", default=["rl/*", "deepnp/*"], help="patterns of source files")
+    parser.add_argument("--no-named", action="store_true", help="only the sampled mutants")
+    parser.add_argument("--limit", type=float, default=1800, help="seconds that one file's tests may take, compiling included")
+    parser.add_argument("--table", type=Path, default=Path("mutants.csv"), help="where the table is written")
+    options = parser.parse_args()
+
+    chosen = set(modules(tuple(options.files)))
+    named = [] if options.no_named else [m for m in (entry.mutant() for entry in NAMED) if m.path in chosen]
+    sampled = sample(tuple(options.files), options.sample, options.seed)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        trial = Trial([*named, *sampled], Path(folder), options.limit)
+        trial.run(options.jobs)
+    write_table(trial.results, options.table)
+    for text in trial.broken:
+        print(f"\n{text}")
+    is_named = set(map(id, named))
+    shares = {
+        "named": summarize("Named mutants", [r for r in trial.results if id(r[0]) in is_named]),
+        "sampled": summarize("Sampled mutants", [r for r in trial.results if id(r[0]) not in is_named]),
+    }
+    print(f"\n{len(trial.results)} mutants in {(time.monotonic() - start) / 60:.0f} minutes; the table is in {options.table}")
+    return 0 if not trial.broken and shares["named"] == 1 and shares["sampled"] >= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Scratch copies of the tree in which mutants live, one at a time, while the tests run."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.mutants.sources import ROOT, Mutant
+
+SECOND = 1_000_000_000
+PASSED, NOTHING_TO_DO = 0, 5  # pytest's exit codes
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of the tests ended: "survived" (they pass), "killed" (they fail) or "timeout"."""
+
+    verdict: str
+    seconds: float
+    output: str
+
+    @property
+    def killer(self) -> str:
+        """The test that failed, or the file that could not be collected; "" if none did."""
+        lines = [line for line in self.output.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        return lines[0].split(" ", 2)[1] if lines else ""
+
+
+class Scratch:
+    """A copy of the working tree, with caches of its own.
+
+    Numba's cache is filled by the tests of the unchanged source. Each mutant works on a copy of it (hard links: Numba replaces
+    files and never writes into them), so what it compiles is thrown away with it, and the next one finds the cache as it was.
+    Python and Numba both know a file by its time and size. A mutant's time is one that no other text of the file ever had.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; it must not exist.
+    """
+
+    def __init__(self, folder: Path):
+        self.tree, self.warm, self.working = folder / "tree", folder / "numba", folder / "numba-of-mutant"
+        listed = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True)
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (ROOT / name).is_file():
+                (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.tree / name)
+        self.warm.mkdir()
+        self.mutants = 0
+
+    def baseline(self, steps: tuple[str, ...], limit: float) -> Outcome:
+        """Run tests on the unchanged source, and keep what Numba compiles for them."""
+        return self._run(steps, self.warm, limit)
+
+    def try_out(self, mutant: Mutant, steps: tuple[str, ...], limit: float) -> Outcome:
+        """Run tests on a mutant until one fails, for `limit` seconds at most."""
+        path = self.tree / mutant.path
+        original, stat = path.read_bytes(), path.stat()
+        self.mutants += 1
+        shutil.copytree(self.warm, self.working, copy_function=os.link)
+        try:
+            path.write_text(mutant.source)
+            stamp = stat.st_mtime_ns + 10 * self.mutants * SECOND
+            os.utime(path, ns=(stamp, stamp))
+            return self._run(steps, self.working, limit)
+        finally:
+            path.write_bytes(original)
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            shutil.rmtree(self.working)
+
+    def _run(self, steps, cache, limit):
+        start = time.monotonic()
+        for step in steps:
+            verdict, output = self._pytest(shlex.split(step), cache, limit - (time.monotonic() - start))
+            if verdict != "survived":
+                break
+        return Outcome(verdict, time.monotonic() - start, output)
+
+    def _pytest(self, arguments, cache, limit):
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", "-rfE", *arguments]
+        process = subprocess.Popen(
+            command,
+            cwd=self.tree,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(self.tree)},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=max(limit, 1))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # and what the tests started
+            return "timeout", process.communicate()[0]
+        return "survived" if process.returncode in (PASSED, NOTHING_TO_DO) else "killed", output

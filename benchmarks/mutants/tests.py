@@ -1,0 +1,75 @@
+"""Which tests are tried on a mutant of a file: those that mirror it first, then what else works with it.
+
+A step is one run of pytest: files or patterns of files, and options. `{stem}` is the source file's name, `{folder}` its folder's.
+The steps of the first pattern that matches a path are run in their order, until a test fails.
+"""
+
+import fnmatch
+import shlex
+from pathlib import PurePosixPath
+
+from benchmarks.mutants.sources import ROOT
+
+OPS = "tests/deepnp/test_ops.py -k {folder}.{stem}-"
+MODULES = "tests/deepnp/test_module*.py tests/deepnp/test_structure.py tests/deepnp/test_models.py"
+WHOLE_UPDATES = "tests/rl/test_updates.py"
+LEARNERS = "tests/rl/test_*.py"
+TESTS: dict[str, tuple[str, ...]] = {
+    "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_activations.py", MODULES),
+    "deepnp/ops/normalization/*": (OPS, "tests/deepnp/test_normalization.py", MODULES),
+    "deepnp/ops/convolution/*": (OPS, "tests/deepnp/test_convolution.py", MODULES),
+    "deepnp/ops/recurrent/*": (OPS, "tests/deepnp/test_recurrent.py", MODULES),
+    "deepnp/ops/attention/*": (OPS, "tests/deepnp/test_attention*.py", MODULES),
+    "deepnp/ops/embedding/*": (OPS, "tests/deepnp/test_embedding.py", MODULES),
+    "deepnp/ops/regularization/*": (OPS, "tests/deepnp/test_regularization.py", MODULES),
+    "deepnp/ops/*": ("tests/deepnp/test_ops.py -k {stem}-", MODULES),
+    "deepnp/layers/activation.py": ("tests/deepnp/test_activations.py", MODULES),
+    "deepnp/layers/attention.py": ("tests/deepnp/test_attention.py", MODULES),
+    "deepnp/layers/*normalization.py": ("tests/deepnp/test_normalization.py", MODULES),
+    "deepnp/layers/*convolution*.py": ("tests/deepnp/test_convolution.py", MODULES),
+    "deepnp/layers/pooling.py": ("tests/deepnp/test_convolution.py", MODULES),
+    "deepnp/layers/*recurrent*.py": ("tests/deepnp/test_recurrent.py", MODULES),
+    "deepnp/layers/embedding.py": ("tests/deepnp/test_embedding.py", MODULES),
+    "deepnp/layers/regularization.py": ("tests/deepnp/test_regularization.py", MODULES),
+    "deepnp/layers/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
+    "deepnp/losses/*": ("tests/deepnp/test_losses.py tests/deepnp/test_torch_losses.py", "tests/deepnp/test_ops.py -k losses"),
+    "deepnp/optim/schedules.py": ("tests/deepnp/test_schedules.py",),
+    "deepnp/optim/*": ("tests/deepnp/test_optim*.py tests/deepnp/test_decay.py tests/deepnp/test_torch_optim.py", WHOLE_UPDATES),
+    "deepnp/models/*": ("tests/deepnp/test_models.py tests/deepnp/test_fixtures.py", MODULES),
+    "deepnp/metrics.py": ("tests/deepnp/test_metrics.py",),
+    "deepnp/data.py": ("tests/deepnp/test_data.py",),
+    "deepnp/storage.py": ("tests/deepnp/test_storage.py",),
+    "deepnp/threads.py": ("tests/deepnp/test_threads.py", LEARNERS),
+    "deepnp/erf.py": ("tests/deepnp/test_ops.py -k gelu-", "tests/deepnp/test_kernels.py"),
+    "deepnp/elementary.py": ("tests/deepnp/test_kernels.py", "tests/deepnp/test_ops.py -k activation"),
+    "deepnp/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
+    "rl/training/*": ("tests/rl/test_training.py tests/rl/test_interrupt.py",),
+    "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_losses.py", WHOLE_UPDATES),
+    "rl/*": (WHOLE_UPDATES, LEARNERS),
+}
+
+
+def tests_of(path: str) -> tuple[str, ...]:
+    """The steps for a source file: pytest's arguments, one string each.
+
+    Raises
+    ------
+    LookupError
+        If there are none, or a file that they name is not there.
+    """
+    place = PurePosixPath(path)
+    for pattern, steps in TESTS.items():
+        if fnmatch.fnmatch(path, pattern):
+            return tuple(expand(step.format(stem=place.stem, folder=place.parent.name)) for step in steps)
+    raise LookupError(f"no tests are listed for {path}: add it to benchmarks/mutants/tests.py")
+
+
+def expand(step: str) -> str:
+    """A step with the files that its patterns mean."""
+    words: list[str] = []
+    for word in step.split():
+        found = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(word)) if word.endswith(".py") else [word]
+        words += found
+        if not found:
+            raise LookupError(f"{word} is listed in benchmarks/mutants/tests.py but is not there")
+    return shlex.join(words)
