@@ -49,6 +49,7 @@ class Module(ABC):
     """
 
     transient = ("_cache",)  # attributes that a copy starts without
+    _cache = None
 
     @abstractmethod
     def forward(self, x):

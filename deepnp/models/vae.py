@@ -9,6 +9,7 @@ The loss is −ELBO: reconstruction error **plus** KL. (It is also found printed
 
 Sample     z = μ + σε    σ = e^(s/2)    ε ~ N(0, 1)           the noise is an input, so z has a derivative: reparametrisation
            dμ = dz       ds = ½ σε dz                         ∂σ/∂s = ½ σ
+           vz = vμ + ½ σε vs                                  the tangent: the same derivatives, forwards
 KL         K = (1/B) ½ Σ (μ² + e^s − s − 1)
            dμ = μ/B      ds = ½ (e^s − 1)/B                   pulls μ to 0 and σ to 1
 Loss       L = (1/B) Σ BCE(logits, x) + K                     summed over an image's pixels: ln p(x|z) is that of the whole image
@@ -19,6 +20,8 @@ import math
 import numpy as np
 
 from deepnp.backend import array_module
+from deepnp.checks import check_upstream
+from deepnp.layers.containers import check_modules
 from deepnp.losses import bce_with_logits
 from deepnp.module import Module
 
@@ -32,6 +35,11 @@ def reparametrise(mean, log_variance, noise):
 def reparametrise_backward(dz, cache):
     """dz (B, D) -> dmean, dlog_variance (B, D)."""
     return dz, 0.5 * cache * dz
+
+
+def reparametrise_jvp(vmean, vlog_variance, cache):
+    """Tangents vmean, vlog_variance (B, D) -> tangent of z (B, D)."""
+    return vmean + 0.5 * cache * vlog_variance
 
 
 def gaussian_kl(mean, log_variance):
@@ -90,7 +98,7 @@ class VAE(Module):
     def __init__(self, encoder: Module, decoder: Module, rng: np.random.Generator | None = None):
         self.encoder, self.decoder = encoder, decoder
         self.rng = rng or np.random.default_rng()
-        self._cache = None
+        check_modules({"encoder": encoder, "decoder": decoder})
 
     def forward(self, x, noise=None):
         """x (B, …), noise (B, D) or None, which draws it -> logits (B, …), mean, log_variance (B, D)."""
@@ -102,8 +110,12 @@ class VAE(Module):
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
         """dy = (dlogits, dmean, dlog_variance): the two last come on top of what flows back through the sample."""
+        if not isinstance(dy, tuple) or len(dy) != 3:
+            raise ValueError(f"expected dy as a tuple (dlogits, dmean, dlog_variance), given {type(dy).__name__}")
         dlogits, dmean, dlog_variance = dy
-        through_mean, through_variance = reparametrise_backward(self.decoder.backward(dlogits, params), self._cache)
+        for gradient in (dmean, dlog_variance):
+            check_upstream(gradient, self.cache.shape)
+        through_mean, through_variance = reparametrise_backward(self.decoder.backward(dlogits, params), self.cache)
         latent = array_module(dlogits).concatenate((dmean + through_mean, dlog_variance + through_variance), axis=1)
         return self.encoder.backward(latent, params, inputs)
 
@@ -111,6 +123,13 @@ class VAE(Module):
         """As `forward`, with each image at its mean: no noise."""
         mean, log_variance = _halves(self.encoder.predict(x))
         return _checked(self.decoder.predict(mean), x), mean, log_variance
+
+    def _tangent(self, v, vx):
+        vlatent = self.encoder.tangent(v, vx)
+        if vlatent is None:  # only the decoder moves
+            return self.decoder.tangent(v, None), None, None
+        vmean, vlog_variance = _halves(vlatent)
+        return self.decoder.tangent(v, reparametrise_jvp(vmean, vlog_variance, self.cache)), vmean, vlog_variance
 
     def __repr__(self) -> str:
         return f"VAE({self.encoder!r}, {self.decoder!r})"
