@@ -10,6 +10,7 @@ from deepnp.layers import (
     embedding,
     linear,
     normalization,
+    padding,
     pooling,
     recurrent,
     regularization,
@@ -23,6 +24,7 @@ from deepnp.layers.convolution import *
 from deepnp.layers.embedding import *
 from deepnp.layers.linear import *
 from deepnp.layers.normalization import *
+from deepnp.layers.padding import *
 from deepnp.layers.pooling import *
 from deepnp.layers.recurrent import *
 from deepnp.layers.regularization import *
@@ -37,6 +39,7 @@ __all__ += convolution.__all__
 __all__ += embedding.__all__
 __all__ += linear.__all__
 __all__ += normalization.__all__
+__all__ += padding.__all__
 __all__ += pooling.__all__
 __all__ += recurrent.__all__
 __all__ += regularization.__all__

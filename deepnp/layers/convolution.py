@@ -1,28 +1,53 @@
 """Convolution layers."""
 
 import math
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp.initializers import Initializer, kaiming_uniform, zeros
-from deepnp.layers.shape import Positional, check_image, sizes
-from deepnp.module import Module
-from deepnp.ops.convolution import Sizes, Window, conv, conv_transpose, fft_conv, reflection_pad, zero_pad
+from deepnp.layers.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ZeroPad1d,
+    ZeroPad2d,
+    check_image,
+    sizes,
+)
+from deepnp.module import Module, zeros_if_none
+from deepnp.ops.convolution import Sizes, Window, conv, conv_transpose, fft_conv
 from deepnp.parameters import Parameter
 
-__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+__all__ = ["Conv", "Conv1d", "Conv2d", "ConvTranspose", "ConvTranspose1d", "ConvTranspose2d"]
 
-FFT_TAPS = 32  # for each axis of positions: see Convolution.choose
+PADS = {  # for sequences, for images
+    "zeros": (ZeroPad1d, ZeroPad2d),
+    "reflect": (ReflectionPad1d, ReflectionPad2d),
+    "replicate": (ReplicationPad1d, ReplicationPad2d),
+    "circular": (CircularPad1d, CircularPad2d),
+}
+FFT_TAPS = 32  # for each axis of positions: see Conv.choose
 FFT_CELLS = 2**24  # of a kernel's spectrum, which is as large as the image: 64 MiB in float32
 
 
-class Convolution(Module):
-    """Convolution over one axis of positions or two; `Conv1d` and `Conv2d` build it.
+class Kept(NamedTuple):
+    """What `Conv.forward` keeps."""
+
+    op: ModuleType
+    cache: tuple  # the operation's
+    x: object  # its input, with its padding where that is a layer's
+
+
+class Conv(Module):
+    """Base of `Conv1d` and `Conv2d`: convolution over one axis of positions or two.
 
     Parameters
     ----------
-    axes : int
-        1 for sequences (B, C, L), 2 for images (B, C, H, W).
     in_channels, out_channels : int
         Channels of x and of y.
     kernel_size, stride, dilation : int or tuple of int
@@ -33,7 +58,7 @@ class Convolution(Module):
         Divides both channel counts; each group of outputs sees its group of inputs. `in_channels` of them: depthwise.
     bias : bool
         Whether to add β, at first zeros.
-    padding_mode : {"zeros", "reflect"}
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
         What stands in the padding.
     weight : Initializer
         Called as `initializer(shape, rng)`; Kaiming-uniform for ReLU by default.
@@ -51,11 +76,14 @@ class Convolution(Module):
     ------
     ValueError
         For arguments that do not fit one another, and for an input with other channels or smaller than the window.
+    TypeError
+        For an input that holds no floating-point numbers.
     """
+
+    axes: int  # of positions: 1 for sequences, 2 for images
 
     def __init__(
         self,
-        axes: int,
         in_channels: int,
         out_channels: int,
         kernel_size: int | Sizes,
@@ -65,36 +93,39 @@ class Convolution(Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
+        *,
         weight: Initializer = kaiming_uniform,
         rng: np.random.Generator | None = None,
         dtype=np.float32,
     ):
         check_channels(in_channels, out_channels, groups)
-        if padding_mode not in ("zeros", "reflect"):
-            raise ValueError(f'expected padding_mode "zeros" or "reflect", given {padding_mode!r}')
-        kernel, steps = sizes("kernel_size", kernel_size, axes), sizes("stride", stride, axes)
-        window = Window(kernel, steps, 0, sizes("dilation", dilation, axes))
+        if padding_mode not in PADS:
+            raise ValueError(f"expected padding_mode to be one of {sorted(PADS)}, given {padding_mode!r}")
+        kernel, steps = sizes("kernel_size", kernel_size, self.axes), sizes("stride", stride, self.axes)
+        window = Window(kernel, steps, 0, sizes("dilation", dilation, self.axes))
         pairs = padding_pairs(padding, window)
-        least = tuple(max(1, r - a - b) for r, (a, b) in zip(window.reach, pairs))
-        if padding_mode == "reflect":
-            least = tuple(max(m, a + 1, b + 1) for m, (a, b) in zip(least, pairs))
-        self.in_channels, self.groups, self.least, self.pairs, self.padding_mode = in_channels, groups, least, pairs, padding_mode
+        self.in_channels, self.groups, self.pairs, self.padding_mode = in_channels, groups, pairs, padding_mode
         self.window, self._pad = window, None
+        self.least = tuple(max(1, r - a - b) for r, (a, b) in zip(window.reach, pairs))
         if padding_mode == "zeros" and all(a == b for a, b in pairs):
             self.window = Window(kernel, steps, tuple(a for a, _ in pairs), window.dilation)
         else:
-            self._pad = Positional(zero_pad if padding_mode == "zeros" else reflection_pad, pairs, least, "padding")
+            self._pad = PADS[padding_mode][self.axes - 1](tuple(n for pair in reversed(pairs) for n in pair))
+            self.least = tuple(map(max, self.least, self._pad.least))
         self.weight = new_weight((out_channels, in_channels // groups, *kernel), weight, rng, dtype)
         self.bias = Parameter(zeros((out_channels,)).astype(dtype)) if bias else None
         self._cache = None
 
     def forward(self, x):
         check_image(x, self.least, self.in_channels)
-        y, self._cache = self._run(self._pad.forward(x) if self._pad else x)
+        x = self._pad.forward(x) if self._pad else x
+        op = self.choose(x.shape[2:])
+        y, cache = self._run(op, x)
+        self._cache = Kept(op, cache, x)
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        op, cache = self._cache
+        op, cache, _ = self.cache
         if params:
             add_gradients(self, *op.backward_parameters(dy, cache))
         if not inputs:
@@ -102,11 +133,17 @@ class Convolution(Module):
         dx = op.backward_input(dy, cache)
         return self._pad.backward(dx) if self._pad else dx
 
+    def _tangent(self, v, vx):
+        op, cache, x = self.cache
+        vx = self._pad.tangent(v, vx) if self._pad else vx
+        return op.jvp(zeros_if_none(vx, x), *(v[p] for p in self.parameters()), cache)
+
     def predict(self, x):
         check_image(x, self.least, self.in_channels)
-        return self._run(self._pad.predict(x) if self._pad else x)[0]
+        x = self._pad.predict(x) if self._pad else x
+        return self._run(self.choose(x.shape[2:]), x)[0]
 
-    def choose(self, size: Sizes):
+    def choose(self, size: Sizes) -> ModuleType:
         """The operation for images of this size: `fft_conv` where it is the faster of the two, else `conv`.
 
         Forward + backward, float32, one thread, time of `conv` over that of `fft_conv`: 28 × 28 images with 4, 16, 64
@@ -118,25 +155,36 @@ class Convolution(Module):
         large = taps >= FFT_TAPS * len(size) * math.prod(self.window.stride)
         return fft_conv if large and spectrum <= FFT_CELLS else conv
 
-    def _run(self, x):
-        op = self.choose(x.shape[2:])
-        y, cache = op.forward(x, self.weight.data, self.bias and self.bias.data, self.window, self.groups)
-        return y, (op, cache)
+    def _run(self, op, x):
+        return op.forward(x, self.weight.data, self.bias and self.bias.data, self.window, self.groups)
 
     def __repr__(self) -> str:
-        w, name = self.window, f"Conv{len(self.window.kernel)}d"
-        return f"{name}({self.in_channels}, {self.weight.shape[0]}, {w.kernel}, stride={w.stride}, padding={self.pairs})"
+        w = self.window
+        channels = f"{self.in_channels}, {self.weight.shape[0]}"
+        return f"{type(self).__name__}({channels}, {w.kernel}, stride={w.stride}, padding={self.pairs})"
 
 
-class TransposedConvolution(Module):
-    """Transposed convolution over one axis of positions or two; `ConvTranspose1d` and `ConvTranspose2d` build it.
+class Conv1d(Conv):
+    """Convolution of sequences (B, C, L). The arguments are those of `Conv`."""
+
+    axes = 1
+
+
+class Conv2d(Conv):
+    """Convolution of images (B, C, H, W). The arguments are those of `Conv`."""
+
+    axes = 2
+
+
+class ConvTranspose(Module):
+    """Base of `ConvTranspose1d` and `ConvTranspose2d`: transposed convolution over one axis of positions or two.
 
     Parameters
     ----------
     output_padding : int or tuple of int
         Cells more at the end of y, fewer than the stride or the dilation.
-    axes, in_channels, out_channels, kernel_size, stride, padding, groups, bias, dilation, weight, rng, dtype
-        As for `Convolution`; `padding` takes cells away from both ends of y.
+    in_channels, out_channels, kernel_size, stride, padding, groups, bias, dilation, weight, rng, dtype
+        As for `Conv`; `padding` takes cells away from both ends of y.
 
     Attributes
     ----------
@@ -147,11 +195,14 @@ class TransposedConvolution(Module):
     ------
     ValueError
         For arguments that do not fit one another, and for an input with other channels or of which nothing would be left.
+    TypeError
+        For an input that holds no floating-point numbers.
     """
+
+    axes: int  # of positions: 1 for sequences, 2 for images
 
     def __init__(
         self,
-        axes: int,
         in_channels: int,
         out_channels: int,
         kernel_size: int | Sizes,
@@ -161,18 +212,21 @@ class TransposedConvolution(Module):
         groups: int = 1,
         bias: bool = True,
         dilation: int | Sizes = 1,
+        *,
         weight: Initializer = kaiming_uniform,
         rng: np.random.Generator | None = None,
         dtype=np.float32,
     ):
         check_channels(in_channels, out_channels, groups)
-        kernel, padding = sizes("kernel_size", kernel_size, axes), sizes("padding", padding, axes, least=0)
-        window = Window(kernel, sizes("stride", stride, axes), padding, sizes("dilation", dilation, axes))
-        extra = sizes("output_padding", output_padding, axes, least=0)
+        kernel, padding = sizes("kernel_size", kernel_size, self.axes), sizes("padding", padding, self.axes, least=0)
+        window = Window(kernel, sizes("stride", stride, self.axes), padding, sizes("dilation", dilation, self.axes))
+        extra = sizes("output_padding", output_padding, self.axes, least=0)
         if any(e >= max(s, d) for e, s, d in zip(extra, window.stride, window.dilation)):
             raise ValueError(f"expected output_padding below stride {window.stride} or dilation {window.dilation}, given {extra}")
         self.in_channels, self.groups, self.window, self.output_padding = in_channels, groups, window, list(extra)
-        fixed = conv_transpose.out_size((1,) * axes, window, self.output_padding)  # y of one cell; each cell more adds a stride
+        fixed = conv_transpose.out_size(
+            (1,) * self.axes, window, self.output_padding
+        )  # y of one cell; each cell more adds a stride
         self.least = tuple(1 + max(0, -((n - 1) // s)) for n, s in zip(fixed, window.stride))
         self.weight = new_weight((in_channels, out_channels // groups, *kernel), weight, rng, dtype)
         self.bias = Parameter(zeros((out_channels,)).astype(dtype)) if bias else None
@@ -184,8 +238,11 @@ class TransposedConvolution(Module):
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
         if params:
-            add_gradients(self, *conv_transpose.backward_parameters(dy, self._cache))
-        return conv_transpose.backward_input(dy, self._cache) if inputs else None
+            add_gradients(self, *conv_transpose.backward_parameters(dy, self.cache))
+        return conv_transpose.backward_input(dy, self.cache) if inputs else None
+
+    def _tangent(self, v, vx):
+        return conv_transpose.jvp(zeros_if_none(vx, self.cache.x), *(v[p] for p in self.parameters()), self.cache)
 
     def predict(self, x):
         return self._run(x)[0]
@@ -196,85 +253,20 @@ class TransposedConvolution(Module):
         return conv_transpose.forward(x, self.weight.data, bias, self.window, self.groups, self.output_padding)
 
     def __repr__(self) -> str:
-        w, name = self.window, f"ConvTranspose{len(self.window.kernel)}d"
-        outputs = self.weight.shape[1] * self.groups
-        return f"{name}({self.in_channels}, {outputs}, {w.kernel}, stride={w.stride}, padding={w.padding})"
+        w, outputs = self.window, self.weight.shape[1] * self.groups
+        return f"{type(self).__name__}({self.in_channels}, {outputs}, {w.kernel}, stride={w.stride}, padding={w.padding})"
 
 
-def Conv1d(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int,
-    stride: int = 1,
-    padding: int | str = 0,
-    dilation: int = 1,
-    groups: int = 1,
-    bias: bool = True,
-    padding_mode: str = "zeros",
-    weight: Initializer = kaiming_uniform,
-    rng: np.random.Generator | None = None,
-    dtype=np.float32,
-) -> Convolution:
-    """`Convolution` of sequences (B, C, L)."""
-    window = (kernel_size, stride, padding, dilation)
-    return Convolution(1, in_channels, out_channels, *window, groups, bias, padding_mode, weight, rng, dtype)
+class ConvTranspose1d(ConvTranspose):
+    """Transposed convolution of sequences (B, C, L). The arguments are those of `ConvTranspose`."""
+
+    axes = 1
 
 
-def Conv2d(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int | Sizes,
-    stride: int | Sizes = 1,
-    padding: int | Sizes | str = 0,
-    dilation: int | Sizes = 1,
-    groups: int = 1,
-    bias: bool = True,
-    padding_mode: str = "zeros",
-    weight: Initializer = kaiming_uniform,
-    rng: np.random.Generator | None = None,
-    dtype=np.float32,
-) -> Convolution:
-    """`Convolution` of images (B, C, H, W)."""
-    window = (kernel_size, stride, padding, dilation)
-    return Convolution(2, in_channels, out_channels, *window, groups, bias, padding_mode, weight, rng, dtype)
+class ConvTranspose2d(ConvTranspose):
+    """Transposed convolution of images (B, C, H, W). The arguments are those of `ConvTranspose`."""
 
-
-def ConvTranspose1d(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int,
-    stride: int = 1,
-    padding: int = 0,
-    output_padding: int = 0,
-    groups: int = 1,
-    bias: bool = True,
-    dilation: int = 1,
-    weight: Initializer = kaiming_uniform,
-    rng: np.random.Generator | None = None,
-    dtype=np.float32,
-) -> TransposedConvolution:
-    """`TransposedConvolution` of sequences (B, C, L)."""
-    window = (kernel_size, stride, padding, output_padding)
-    return TransposedConvolution(1, in_channels, out_channels, *window, groups, bias, dilation, weight, rng, dtype)
-
-
-def ConvTranspose2d(
-    in_channels: int,
-    out_channels: int,
-    kernel_size: int | Sizes,
-    stride: int | Sizes = 1,
-    padding: int | Sizes = 0,
-    output_padding: int | Sizes = 0,
-    groups: int = 1,
-    bias: bool = True,
-    dilation: int | Sizes = 1,
-    weight: Initializer = kaiming_uniform,
-    rng: np.random.Generator | None = None,
-    dtype=np.float32,
-) -> TransposedConvolution:
-    """`TransposedConvolution` of images (B, C, H, W)."""
-    window = (kernel_size, stride, padding, output_padding)
-    return TransposedConvolution(2, in_channels, out_channels, *window, groups, bias, dilation, weight, rng, dtype)
+    axes = 2
 
 
 def check_channels(in_channels: int, out_channels: int, groups: int) -> None:

@@ -9,10 +9,29 @@ import deepnp
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.layers import Sequential
 from deepnp.layers.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from deepnp.layers.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
-from deepnp.layers.shape import Flatten, ReflectionPad1d, ReflectionPad2d, Reshape, ZeroPad1d, ZeroPad2d
+from deepnp.layers.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ZeroPad1d,
+    ZeroPad2d,
+)
+from deepnp.layers.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
+from deepnp.layers.shape import Flatten, Reshape
 from deepnp.ops import convolution as ops
-from deepnp.ops.convolution import Window, conv, conv_transpose, fft_conv, max_pool
+from deepnp.ops.convolution import Window, conv, conv_transpose, fft_conv
 from tests.deepnp.references.convolution import REFERENCES
 
 IMAGE, SEQUENCE = (2, 4, 7, 6), (2, 4, 9)
@@ -23,6 +42,15 @@ LAYERS = [
     pytest.param(lambda rng: Conv2d(4, 3, (2, 3), padding="same", rng=rng), IMAGE, (2, 3, 7, 6), id="conv2d-same"),
     pytest.param(lambda rng: Conv2d(4, 3, 3, 2, (2, 1), padding_mode="reflect", rng=rng), IMAGE, (2, 3, 5, 3), id="conv2d-reflect"),
     pytest.param(lambda rng: Conv2d(4, 2, (9, 8), padding=4, rng=rng), IMAGE, (2, 2, 7, 7), id="conv2d-fft"),
+    pytest.param(
+        lambda rng: Conv2d(4, 3, 3, padding=(1, 2), padding_mode="replicate", rng=rng), IMAGE, (2, 3, 7, 8), id="conv2d-replicate"
+    ),
+    pytest.param(
+        lambda rng: Conv2d(4, 3, (2, 3), padding="same", padding_mode="circular", rng=rng),
+        IMAGE,
+        (2, 3, 7, 6),
+        id="conv2d-ring",
+    ),
     pytest.param(lambda rng: Conv1d(4, 3, 3, bias=False, rng=rng), SEQUENCE, (2, 3, 7), id="conv1d"),
     pytest.param(
         lambda rng: Conv1d(4, 3, 4, padding="same", padding_mode="reflect", rng=rng), SEQUENCE, (2, 3, 9), id="conv1d-same"
@@ -33,12 +61,21 @@ LAYERS = [
     pytest.param(lambda rng: MaxPool1d(3, 2, 1), SEQUENCE, (2, 4, 5), id="maxpool1d"),
     pytest.param(lambda rng: AvgPool2d((3, 2), 1, 1), IMAGE, (2, 4, 7, 7), id="avgpool2d"),
     pytest.param(lambda rng: AvgPool1d(3), SEQUENCE, (2, 4, 3), id="avgpool1d"),
+    pytest.param(lambda rng: MaxPool2d(2, ceil_mode=True), (2, 4, 7, 5), (2, 4, 4, 3), id="maxpool2d-ceil"),
+    pytest.param(lambda rng: AvgPool2d((3, 2), 2, 1, True), IMAGE, (2, 4, 4, 4), id="avgpool2d-ceil"),
+    pytest.param(lambda rng: AvgPool1d(3, 2, 1, count_include_pad=False), SEQUENCE, (2, 4, 5), id="avgpool1d-exclude"),
+    pytest.param(lambda rng: AdaptiveMaxPool2d((3, 4)), IMAGE, (2, 4, 3, 4), id="adaptivemax2d"),
+    pytest.param(lambda rng: AdaptiveMaxPool1d(4), SEQUENCE, (2, 4, 4), id="adaptivemax1d"),
     pytest.param(lambda rng: AdaptiveAvgPool2d(1), IMAGE, (2, 4, 1, 1), id="adaptive2d"),
     pytest.param(lambda rng: AdaptiveAvgPool1d(4), SEQUENCE, (2, 4, 4), id="adaptive1d"),
     pytest.param(lambda rng: ZeroPad2d((1, 2, 0, 3)), IMAGE, (2, 4, 10, 9), id="zeropad2d"),
     pytest.param(lambda rng: ZeroPad1d(2), SEQUENCE, (2, 4, 13), id="zeropad1d"),
     pytest.param(lambda rng: ReflectionPad2d((1, 2, 0, 3)), IMAGE, (2, 4, 10, 9), id="reflect2d"),
     pytest.param(lambda rng: ReflectionPad1d((0, 8)), SEQUENCE, (2, 4, 17), id="reflect1d"),
+    pytest.param(lambda rng: ReplicationPad2d((1, 2, 0, 9)), IMAGE, (2, 4, 16, 9), id="replicate2d"),
+    pytest.param(lambda rng: ReplicationPad1d(2), SEQUENCE, (2, 4, 13), id="replicate1d"),
+    pytest.param(lambda rng: CircularPad2d((1, 2, 0, 7)), IMAGE, (2, 4, 14, 9), id="circular2d"),
+    pytest.param(lambda rng: CircularPad1d(9), SEQUENCE, (2, 4, 27), id="circular1d"),
     pytest.param(lambda rng: Flatten(), IMAGE, (2, 168), id="flatten"),
     pytest.param(lambda rng: Reshape((6, 28)), IMAGE, (2, 6, 28), id="reshape"),
 ]
@@ -106,7 +143,42 @@ class TestEveryLayer:
         layer = build(rng)
         x = rng.normal(size=shape).astype(np.float32)
         np.testing.assert_array_equal(copy.deepcopy(layer).predict(x), layer.predict(x))
-        assert repr(layer).startswith(("Conv", "Max", "Avg", "Adaptive", "Zero", "Reflection", "Flatten", "Reshape"))
+        assert repr(layer).startswith(("Conv", "Max", "Avg", "Adaptive", "Zero", "Refl", "Repl", "Circ", "Flatten", "Reshape"))
+
+    def test_forward_mode_is_the_transpose_of_backward(self, build, shape, out, rng, kernels):
+        layer = build(rng).to(np.float64)
+        layer(rng.normal(size=shape))
+        dy, vx = rng.normal(size=out), rng.normal(size=shape)
+        v = rng.normal(size=len(layer.flat))
+        dx = layer.backward(dy)
+        expected = float((dx * vx).sum() + (layer.flat.grad * v).sum())
+        assert abs(float((layer.jvp(v, vx) * dy).sum()) - expected) < 1e-10 * max(1, abs(expected))
+
+    def test_other_shapes_of_the_upstream_gradient_are_refused(self, build, shape, out, rng, kernels):
+        layer = build(rng)
+        layer(np.zeros(shape, np.float32))
+        first, *rest = out
+        wrong = [rest, (first // 2, *rest), (2 * first, *rest), (1, *out), (*out[:-1], out[-1] + 1), (*out[:-1], 0), (1, *rest)]
+        for given in map(tuple, wrong):
+            with pytest.raises(ValueError, match=r"expected.*given"):
+                layer.backward(np.zeros(given, np.float32))
+
+    @pytest.mark.parametrize("dtype", ["<f2", ">f4", ">f8", "longdouble"])
+    def test_types_that_no_kernel_takes_go_the_plain_way(self, build, shape, out, rng, dtype):
+        layer = build(rng)
+        x, dy = rng.normal(size=shape).astype(dtype), rng.normal(size=out).astype(dtype)
+        y, dx = layer(x), layer.backward(dy)
+        exact = build(np.random.default_rng(0)).to(np.float64)
+        np.testing.assert_allclose(y.astype(float), exact(x.astype(float)), rtol=2e-2, atol=2e-2)
+        np.testing.assert_allclose(dx.astype(float), exact.backward(dy.astype(float)), rtol=3e-2, atol=3e-2)
+
+    @pytest.mark.parametrize("dtype", [np.int32, np.uint8, bool])
+    def test_integers_are_refused_and_never_truncated(self, build, shape, out, rng, dtype):
+        layer = build(rng)
+        if not isinstance(layer, Flatten | Reshape):
+            for run in (layer.forward, layer.predict):
+                with pytest.raises(TypeError, match=f"floating-point numbers, given {np.dtype(dtype)}"):
+                    run(np.ones(shape, dtype))
 
 
 class TestConvolutionLayers:
@@ -146,7 +218,7 @@ class TestConvolutionLayers:
         for size, op in ((7, conv), (8, fft_conv)):
             layer = Conv2d(1, 1, size, rng=rng)
             layer(np.zeros((1, 1, 9, 9), np.float32))
-            assert layer._cache[0] is op
+            assert layer.cache.op is op
 
     def test_both_forms_are_one_operation(self, rng):
         x, weight, bias = rng.normal(size=(3, 4, 20, 17)), rng.normal(size=(6, 2, 9, 8)), rng.normal(size=6)
@@ -184,43 +256,6 @@ class TestConvolutionLayers:
             np.testing.assert_allclose(fast, plain, rtol=1e-11, atol=1e-11)
 
 
-class TestMaxPool:
-    def test_the_first_of_equals_gets_the_gradient(self, kernels):
-        pool = MaxPool2d(2)
-        assert pool(np.ones((1, 1, 2, 4))).tolist() == [[[[1, 1]]]]
-        assert pool.backward(np.array([[[[3.0, 5.0]]]])).tolist() == [[[[3, 0, 5, 0], [0, 0, 0, 0]]]]
-
-    def test_overlapping_windows_add(self, kernels):
-        pool = MaxPool1d(3, 1)
-        pool(np.array([[[0.0, 9, 1, 2, 0]]]))
-        assert pool.backward(np.array([[[1.0, 10, 100]]])).tolist() == [[[0, 11, 0, 100, 0]]]
-
-    def test_padding_never_wins(self, kernels):
-        pool = MaxPool2d(3, 2, 1)
-        x = -np.arange(1.0, 17).reshape(1, 1, 4, 4)
-        assert pool(x).tolist() == [[[[-1, -2], [-5, -6]]]]
-
-    def test_minus_infinity_everywhere(self, kernels):
-        pool = MaxPool1d(2)
-        assert pool(np.full((1, 1, 4), -np.inf)).tolist() == [[[-np.inf, -np.inf]]]
-        assert pool.backward(np.array([[[1.0, 2.0]]])).tolist() == [[[1, 0, 2, 0]]]
-
-    def test_nan_is_not_lost(self, kernels):
-        for place in range(4):
-            x = np.arange(4.0)
-            x[place] = np.nan
-            assert np.isnan(MaxPool2d(2)(x.reshape(1, 1, 2, 2))).all()
-
-    def test_kernel_and_plain_form_understand_each_other(self, rng):
-        x, window = rng.normal(size=(2, 3, 7, 6)), Window((3, 2), (2, 1), 1)
-        y, cache = max_pool.forward(x, window)
-        dy = rng.normal(size=y.shape)
-        fast = max_pool.backward(dy, cache)
-        np.testing.assert_allclose(max_pool.backward(np.asfortranarray(dy), cache), fast, rtol=1e-14)
-        _, cache = max_pool.forward(np.asfortranarray(x), window)
-        np.testing.assert_allclose(max_pool.backward(dy, cache), fast, rtol=1e-14)
-
-
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -236,7 +271,7 @@ class TestMaxPool:
         (lambda: Conv2d(4, 6, 3, padding=-1), "expected padding to be a whole number >= 0"),
         (lambda: Conv2d(4, 6, 3, padding="full"), 'expected padding to be numbers, "same" or "valid", given \'full\''),
         (lambda: Conv2d(4, 6, 3, padding="same", stride=2), 'expected stride 1 with padding "same"'),
-        (lambda: Conv2d(4, 6, 3, padding_mode="circular"), "given 'circular'"),
+        (lambda: Conv2d(4, 6, 3, padding_mode="wrap"), "'circular', 'reflect', 'replicate', 'zeros'.*given 'wrap'"),
         (lambda: ConvTranspose1d(4, 6, 3, groups=3), "expected groups that divide"),
         (lambda: ConvTranspose2d(4, 6, 3, 2, output_padding=2), "expected output_padding below stride"),
         (lambda: MaxPool2d(2, padding=2), "expected padding of at most half the kernel_size"),

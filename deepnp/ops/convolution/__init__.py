@@ -12,7 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from deepnp.backend import array_module, get_num_threads, kernel, kernel_runs
+from deepnp.backend import array_module, get_num_threads, kernel
+from deepnp.checks import check_floats, check_shape
+from deepnp.dispatch import accelerated
 from deepnp.threads import side_by_side
 
 BLOCK_BYTES = 400_000  # of patches at once: they stay in a core's second-level cache
@@ -35,12 +37,15 @@ class Window:
         Cells added at either end.
     dilation : int or tuple of int
         Cells from one tap to the next.
+    ceil : bool
+        Whether a last position counts that begins inside and reaches beyond the far end; pooling only.
     """
 
     kernel: Sizes
     stride: int | Sizes = 1
     padding: int | Sizes = 0
     dilation: int | Sizes = 1
+    ceil: bool = False
 
     def __post_init__(self):
         for name in ("stride", "padding", "dilation"):
@@ -54,17 +59,31 @@ class Window:
 
     def out(self, size: Sizes) -> Sizes:
         """How many positions it takes on an image of this size."""
-        return tuple((n + 2 * p - r) // s + 1 for n, p, r, s in zip(size, self.padding, self.reach, self.stride))
+        return tuple(map(self._positions, size, self.padding, self.reach, self.stride))
+
+    def _positions(self, n: int, padding: int, reach: int, stride: int) -> int:
+        room = n + 2 * padding - reach
+        positions = -(-room // stride) + 1 if self.ceil else room // stride + 1
+        return positions - (self.ceil and (positions - 1) * stride >= n + padding)
 
     def wide(self, size: Sizes) -> Sizes:
-        """`size` with the padding at both ends."""
-        return tuple(n + 2 * p for n, p in zip(size, self.padding))
+        """`size` with the padding at both ends, and with what the last position sees beyond that."""
+        ends = (s * (n - 1) + r for n, s, r in zip(self.out(size), self.stride, self.reach))
+        return tuple(max(n + 2 * p, end) for n, p, end in zip(size, self.padding, ends))
+
+    def check_positions(self, size: Sizes, out: Sizes) -> None:
+        """Raise ValueError unless an image of this size, padded, has room for so many positions."""
+        if not len(size) == len(out) == len(self.kernel) or any(
+            s * (n - 1) + r > m + 2 * p for n, s, r, m, p in zip(out, self.stride, self.reach, size, self.padding)
+        ):
+            raise ValueError(f"expected an image with room for {out} positions of {self}, given size {size}")
 
     def padded(self, x, fill=0.0):
         """x (B, C, *size) -> (B, C, *wide): x with `fill` around it; x itself where there is no padding."""
-        if not any(self.padding):
+        size = self.wide(x.shape[2:])
+        if size == x.shape[2:]:
             return x
-        wide = array_module(x).full((*x.shape[:2], *self.wide(x.shape[2:])), fill, x.dtype)
+        wide = array_module(x).full((*x.shape[:2], *size), fill, x.dtype)
         wide[:, :, *self.inner(x.shape[2:])] = x
         return wide
 
@@ -84,26 +103,52 @@ def gather(x, window: Window, out: Sizes):
 
     The positions of all samples lie in one row, so that a convolution of them all is one matrix product.
     """
-    patches = array_module(x).empty((x.shape[1], *window.kernel, x.shape[0], *out), x.dtype)
-    if kernel_runs(x):
-        _gather(as_image(x), patches.reshape(-1), *as_plane(out, window))
-        return patches
-    wide = window.padded(x)
+    patches, wide = _empty_patches(x, window, out), window.padded(x)
     for tap, cells in window.taps(out):
         patches[:, *tap] = wide[:, :, *cells].swapaxes(0, 1)
     return patches
 
 
-def scatter(patches, window: Window, x) -> None:
-    """Add patches (C, *kernel, B, *out) to x (B, C, *size), each value to the cell that `gather` reads it from."""
-    out = patches.shape[1 + len(window.kernel) + 1 :]
-    if kernel_runs(x, patches):
-        _scatter(as_image(x), patches.reshape(-1), *as_plane(out, window))
-        return
+def scatter(patches, window: Window, x):
+    """Add patches (C, *kernel, B, *out) to x (B, C, *size), in place, each value to the cell that `gather` reads it from; x."""
     wide = array_module(x).zeros((*x.shape[:2], *window.wide(x.shape[2:])), x.dtype)
-    for tap, cells in window.taps(out):
+    for tap, cells in window.taps(_positions(patches, window)):
         wide[:, :, *cells] += patches[:, *tap].swapaxes(0, 1)
     x += wide[:, :, *window.inner(x.shape[2:])]
+    return x
+
+
+def _empty_patches(x, window: Window, out: Sizes):
+    return array_module(x).empty((x.shape[1], *window.kernel, x.shape[0], *out), x.dtype)
+
+
+def _positions(patches, window: Window) -> Sizes:
+    """*out of patches (C, *kernel, B, *out)."""
+    return patches.shape[len(window.kernel) + 2 :]
+
+
+def check_kernel(x, weight, bias, window: Window, groups: int, transposed: bool = False) -> None:
+    """Raise ValueError unless a convolution's weight fits x, the window and the groups, and the bias fits the weight."""
+    if x.ndim != 2 + len(window.kernel) or weight.ndim != x.ndim:
+        raise ValueError(f"expected x and weight of {2 + len(window.kernel)} axes, given shapes {x.shape} and {weight.shape}")
+    rows, columns = weight.shape[0], weight.shape[1] * groups
+    inputs, outputs = (rows, columns) if transposed else (columns, rows)
+    if x.shape[1] != inputs or weight.shape[2:] != window.kernel or rows % groups:
+        raise ValueError(f"expected a weight for x {x.shape}, {window} and {groups} groups, given shape {weight.shape}")
+    if bias is not None:
+        check_shape("bias", bias, (outputs,))
+
+
+def check_image(x, window: Window) -> None:
+    """Raise TypeError unless x holds floating-point numbers, ValueError unless it is (B, C, *size) and the window fits on it."""
+    check_floats(x)
+    if x.ndim != 2 + len(window.kernel) or min(window.out(x.shape[2:])) < 1:
+        raise ValueError(f"expected x (B, C, *size) on which {window} fits, given shape {x.shape}")
+
+
+def across(bias, window: Window):
+    """bias (O,) -> (O, 1, …), to be added to every cell."""
+    return bias.reshape(-1, *[1] * len(window.kernel))
 
 
 def over_threads(work: Callable[[slice], object], x, multiplications: int) -> list:
@@ -125,6 +170,11 @@ def blocks(samples: slice, x, taps: int) -> Iterator[slice]:
         yield slice(start, min(start + max(1, length), samples.stop))
 
 
+def bins(cells: int, count: int) -> list[tuple[int, int]]:
+    """(first, end) of each of `count` bins over an axis, which may overlap by a cell."""
+    return [(p * cells // count, -(-(p + 1) * cells // count)) for p in range(count)]
+
+
 def as_image(x):
     """x (B, C, *size) as an image: a sequence gets height 1."""
     return x if x.ndim == 4 else x[:, :, None]
@@ -134,6 +184,27 @@ def as_plane(out: Sizes, window: Window) -> tuple[int, ...]:
     """Positions, taps, stride, padding and dilation, each along the height and the width of an image: what kernels take."""
     settings = ((out, 1), (window.kernel, 1), (window.stride, 1), (window.padding, 0), (window.dilation, 1))
     return tuple(n for sizes, neutral in settings for n in ((neutral, *sizes) if len(sizes) == 1 else sizes))
+
+
+def _check_gather(x, window: Window, out: Sizes) -> None:
+    window.check_positions(x.shape[2:], out)
+
+
+def _check_scatter(patches, window: Window, x) -> None:
+    out = _positions(patches, window)
+    window.check_positions(x.shape[2:], out)
+    check_shape("patches", patches, (x.shape[1], *window.kernel, x.shape[0], *out))
+
+
+def _gather_fast(x, window: Window, out: Sizes):
+    patches = _empty_patches(x, window, out)
+    _gather(as_image(x), patches.reshape(-1), *as_plane(out, window))
+    return patches
+
+
+def _scatter_fast(patches, window: Window, x):
+    _scatter(as_image(x), patches.reshape(-1), *as_plane(_positions(patches, window), window))
+    return x
 
 
 @kernel
@@ -193,3 +264,7 @@ def _scatter(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
                     source, target = wide[(h + ph) * across + pw :], plane[h * width :]
                     for n in range(width):
                         target[n] += source[n]
+
+
+gather = accelerated(gather, cpu=_gather_fast, check=_check_gather)
+scatter = accelerated(scatter, cpu=_scatter_fast, check=_check_scatter)

@@ -5,26 +5,42 @@ x̄ is x with its padding of zeros.
 
 Forward    y_bon = β_o + Σ_ct W_oct x̄_bc(n·stride + t·dilation)       c over the channels of o's group
            y = β + W P              P (I/G·taps, B·N), the patches: column n is what the window sees at n
-Backward   dP = Wᵀ dy               and dx is the sum of dP over all places where P was read from one cell of x: position n sees
-                                    the cell through tap t, a later n through an earlier t. So dx is the full correlation
-                                    of dy with the flipped kernel
-           dW = dy Pᵀ               one kernel serves every sample and position
+Backward   y is linear in W and in P, as in ops.linear:
+           dW = dy Pᵀ               one kernel serves every sample and position: a sum over all columns
+           dP = Wᵀ dy               each patch value reaches all outputs of its column
+           dx_bcm = Σ dP            over the entries of P that were read from the cell m: position n sees it
+                                    through tap t, a later n through an earlier t; what P read in the padding is dropped
            dβ_o = Σ_bn dy_bon       no scale anywhere: the mean belongs to the loss (thesis Alg. 6 divides all three)
+Tangent    vy = vβ + vW P + W vP    the product rule; vP are the patches of vx
 
 `gather` makes P and `scatter` takes dP back. On the CPU that is done for a few samples at a time, whose patches stay in the
 cache, and P is made anew in backward: that costs less than writing all of it to memory and reading it again.
 """
 
 import math
+from typing import NamedTuple
 
 from deepnp.backend import array_module
-from deepnp.ops.convolution import Window, blocks, gather, over_threads, scatter
+from deepnp.checks import check_tangent, check_upstream
+from deepnp.ops.convolution import Sizes, Window, across, blocks, check_kernel, gather, over_threads, scatter
+
+
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    x: object  # (B, I, *size)
+    weight: object  # (O, I/G, *kernel)
+    has_bias: bool
+    window: Window
+    groups: int
+    shape: Sizes  # of y
 
 
 def forward(x, weight, bias, window, groups=1):
     """x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> y (B, O, *out)."""
+    check_kernel(x, weight, bias, window, groups)
     y = correlate(x, weight, bias, window, groups, window.out(x.shape[2:]))
-    return y, (x, weight, bias is not None, window, groups)
+    return y, Cache(x, weight, bias is not None, window, groups, y.shape)
 
 
 def backward(dy, cache):
@@ -34,23 +50,36 @@ def backward(dy, cache):
 
 def backward_input(dy, cache):
     """dy (B, O, *out) -> dx (B, I, *size), where the parameters' gradients are not wanted."""
-    x, weight, _, window, groups = cache
-    return correlate_transposed(dy, weight, window, groups, x.shape[2:])
+    check_upstream(dy, cache.shape)
+    return correlate_transposed(dy, cache.weight, cache.window, cache.groups, cache.x.shape[2:])
 
 
 def backward_parameters(dy, cache):
     """dy (B, O, *out) -> dweight (O, I/G, *kernel) and dbias (O,) if there is a bias, where dx is not wanted."""
-    x, weight, has_bias, window, groups = cache
-    dweight = correlate_weight(x, dy, weight.shape, window, groups)
-    return (dweight, bias_gradient(dy)) if has_bias else (dweight,)
+    check_upstream(dy, cache.shape)
+    dweight = correlate_weight(cache.x, dy, cache.weight.shape, cache.window, cache.groups)
+    return (dweight, bias_gradient(dy)) if cache.has_bias else (dweight,)
+
+
+def jvp(vx, vweight, *rest):
+    """Tangents vx (B, I, *size), vweight (O, I/G, *kernel), vbias (O,) if there is a bias, cache -> tangent of y."""
+    *vbias, cache = rest
+    check_tangent(vx, cache.x.shape)
+    check_tangent(vweight, cache.weight.shape)
+    settings = cache.window, cache.groups, cache.shape[2:]
+    vy = correlate(vx, cache.weight, None, *settings) + correlate(cache.x, vweight, None, *settings)
+    for v in vbias:
+        check_tangent(v, cache.shape[1:2])
+        vy += across(v, cache.window)
+    return vy
 
 
 def correlate(x, weight, bias, window, groups, out):
     """y = W P + β: x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> (B, O, *out)."""
     xp, (outputs, taps, positions) = array_module(x), _sizes(weight, out)
-    y = xp.empty((x.shape[0], outputs, *out), x.dtype)
+    y = xp.empty((x.shape[0], outputs, *out), xp.result_type(x, weight))
     matrix = weight.reshape(groups, outputs // groups, taps)
-    shift = 0 if bias is None else bias.reshape(-1, *[1] * len(out))
+    shift = 0 if bias is None else across(bias, window)
 
     def work(samples):
         for block in blocks(samples, x, groups * taps * positions):
@@ -65,7 +94,7 @@ def correlate(x, weight, bias, window, groups, out):
 def correlate_transposed(dy, weight, window, groups, size):
     """dx = the scattered Wᵀ dy: dy (B, O, *out), weight (O, I/G, *kernel) -> (B, I, *size)."""
     xp, (outputs, taps, positions) = array_module(dy), _sizes(weight, dy.shape[2:])
-    dx = xp.zeros((dy.shape[0], groups * weight.shape[1], *size), dy.dtype)
+    dx = xp.zeros((dy.shape[0], groups * weight.shape[1], *size), xp.result_type(dy, weight))
     transposed = weight.reshape(groups, outputs // groups, taps).swapaxes(1, 2)
 
     def work(samples):
@@ -84,7 +113,7 @@ def correlate_weight(x, dy, shape, window, groups):
     taps, positions = math.prod(shape[1:]), math.prod(out)
 
     def work(samples):
-        dmatrix = xp.zeros((groups, shape[0] // groups, taps), dy.dtype)
+        dmatrix = xp.zeros((groups, shape[0] // groups, taps), xp.result_type(x, dy))
         for block in blocks(samples, x, groups * taps * positions):
             patches = gather(x[block], window, out).reshape(groups, taps, -1)
             dmatrix += xp.matmul(_rows(dy[block], groups), patches.swapaxes(1, 2))

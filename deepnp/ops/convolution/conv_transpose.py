@@ -5,24 +5,41 @@ onto a larger image; stamps lie `stride` apart and are summed where they overlap
 
 Forward    y = Cᵀ x + β             C the convolution (ops.convolution.conv) with this window that maps y's shape to x's
                                     size = (n − 1)·stride − 2·padding + dilation·(kernel − 1) + 1 + output_padding
-Backward   dx = C dy                the transpose of a transpose
-           ⟨dy, Cᵀx⟩ = ⟨C dy, x⟩    read from the right, it is a convolution of dy with upstream gradient x:
-           dW = dy's patches times x, as in conv, with the two roles exchanged
-           dβ_o = Σ_bn dy_bon
+Backward   ⟨dy, Cᵀx⟩ = ⟨C dy, x⟩    what the gradients are the derivatives of, read two ways
+           dx = C dy                by x: the transpose of a transpose
+           dW = x Pᵀ                by W: on the right stands a convolution of dy with upstream gradient x, so conv's
+                                    formula holds with the roles exchanged, P the patches of dy
+           dβ_o = Σ_bn dy_bon       β_o is added to every cell of its channel
+Tangent    vy = Cᵀ vx + vCᵀ x + vβ  the product rule; vC is the convolution with vW for its kernel
 
 Several sizes of y give one size of x where the stride is above 1; output_padding, below stride or dilation, chooses among them.
 """
 
-from deepnp.ops.convolution import Window
+from typing import NamedTuple
+
+from deepnp.checks import check_tangent, check_upstream
+from deepnp.ops.convolution import Sizes, Window, across, check_kernel
 from deepnp.ops.convolution.conv import bias_gradient, correlate, correlate_transposed, correlate_weight
+
+
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    x: object  # (B, I, *size)
+    weight: object  # (I, O/G, *kernel)
+    has_bias: bool
+    window: Window
+    groups: int
+    shape: Sizes  # of y
 
 
 def forward(x, weight, bias, window, groups=1, output_padding=0):
     """x (B, I, *size), weight (I, O/G, *kernel), bias (O,) or None -> y (B, O, *out)."""
+    check_kernel(x, weight, bias, window, groups, transposed=True)
     y = correlate_transposed(x, weight, window, groups, out_size(x.shape[2:], window, output_padding))
     if bias is not None:
-        y += bias.reshape(-1, *[1] * len(window.kernel))
-    return y, (x, weight, bias is not None, window, groups)
+        y += across(bias, window)
+    return y, Cache(x, weight, bias is not None, window, groups, y.shape)
 
 
 def backward(dy, cache):
@@ -32,15 +49,28 @@ def backward(dy, cache):
 
 def backward_input(dy, cache):
     """dy (B, O, *out) -> dx (B, I, *size), where the parameters' gradients are not wanted."""
-    x, weight, _, window, groups = cache
-    return correlate(dy, weight, None, window, groups, x.shape[2:])
+    check_upstream(dy, cache.shape)
+    return correlate(dy, cache.weight, None, cache.window, cache.groups, cache.x.shape[2:])
 
 
 def backward_parameters(dy, cache):
     """dy (B, O, *out) -> dweight (I, O/G, *kernel) and dbias (O,) if there is a bias, where dx is not wanted."""
-    x, weight, has_bias, window, groups = cache
-    dweight = correlate_weight(dy, x, weight.shape, window, groups)
-    return (dweight, bias_gradient(dy)) if has_bias else (dweight,)
+    check_upstream(dy, cache.shape)
+    dweight = correlate_weight(dy, cache.x, cache.weight.shape, cache.window, cache.groups)
+    return (dweight, bias_gradient(dy)) if cache.has_bias else (dweight,)
+
+
+def jvp(vx, vweight, *rest):
+    """Tangents vx (B, I, *size), vweight (I, O/G, *kernel), vbias (O,) if there is a bias, cache -> tangent of y."""
+    *vbias, cache = rest
+    check_tangent(vx, cache.x.shape)
+    check_tangent(vweight, cache.weight.shape)
+    settings = cache.window, cache.groups, cache.shape[2:]
+    vy = correlate_transposed(vx, cache.weight, *settings) + correlate_transposed(cache.x, vweight, *settings)
+    for v in vbias:
+        check_tangent(v, cache.shape[1:2])
+        vy += across(v, cache.window)
+    return vy
 
 
 def out_size(size, window, output_padding=0):

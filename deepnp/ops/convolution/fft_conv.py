@@ -5,32 +5,48 @@ w is the kernel with zeros between its taps where it is dilated, u is dy with ze
 above 1. Capitals are their transforms, all at one length that is no shorter than x̄: then nothing wraps around.
 
 Forward    y_n = β + Σ_t w_t x̄_(n+t)     Y = X W*ᵀ       at each f; a sum of indices is a conjugate (*); every stride-th y is kept
-Backward   dx̄_m = Σ_t w_t u_(m−t)        dX = U W        a difference of indices: here the kernel has turned round
-           dw_t = Σ_n u_n x̄_(n+t)        dW = U*ᵀ X      as in forward, with u for the kernel
+Backward   dx̄_m = Σ_n u_n ∂y_n/∂x̄_m      w_(m−n) is that derivative; with t = m − n
+                = Σ_t w_t u_(m−t)        dX = U W        a difference of indices: here the kernel has turned round
+           dw_t = Σ_n u_n ∂y_n/∂w_t      x̄_(n+t) is that derivative
+                = Σ_n u_n x̄_(n+t)        dW = U*ᵀ X      as in forward, with u for the kernel
            dβ_o = Σ_bn dy_bon
+Tangent    vY = vX W*ᵀ + X vW*ᵀ          and vβ: the product rule at each f
 
 X (F, G, B, I/G), W (F, G, O/G, I/G), U (F, G, B, O/G): a matrix product for each of F frequencies and G groups.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp.backend import array_module
-from deepnp.ops.convolution import Window
+from deepnp.checks import check_tangent, check_upstream
+from deepnp.ops.convolution import Sizes, Window, across, check_kernel
 from deepnp.ops.convolution.conv import bias_gradient
+
+
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    x_f: object  # X
+    w_f: object  # W
+    has_bias: bool
+    window: Window
+    lengths: Sizes  # of the transforms
+    x_shape: Sizes
+    weight_shape: Sizes
+    shape: Sizes  # of y
 
 
 def forward(x, weight, bias, window, groups=1):
     """x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> y (B, O, *out)."""
-    size = x.shape[2:]
-    lengths = tuple(fast_length(n) for n in window.wide(size))
-    x_f = transform(grouped(window.padded(x), groups), lengths)
-    w_f = transform(spaced(weight.reshape(groups, -1, *weight.shape[1:]), window.dilation), lengths)
-    y = ungrouped(restore(x_f @ w_f.conj().swapaxes(-1, -2), lengths))
-    y = y[:, :, *every(window.stride, window.out(size))]
-    y = y.copy() if bias is None else y + bias.reshape(-1, *[1] * len(size))
-    return y, (x_f, w_f, bias is not None, window, size, lengths)
+    check_kernel(x, weight, bias, window, groups)
+    lengths = tuple(fast_length(n) for n in window.wide(x.shape[2:]))
+    x_f, w_f = image_spectrum(x, window, groups, lengths), kernel_spectrum(weight, window, groups, lengths)
+    y = product(x_f, w_f, window, lengths, x.shape[2:])
+    y = y.copy() if bias is None else y + across(bias, window)
+    return y, Cache(x_f, w_f, bias is not None, window, lengths, x.shape, weight.shape, y.shape)
 
 
 def backward(dy, cache):
@@ -40,18 +56,52 @@ def backward(dy, cache):
 
 def backward_input(dy, cache):
     """dy (B, O, *out) -> dx (B, I, *size), where the parameters' gradients are not wanted."""
-    _, w_f, _, window, size, lengths = cache
-    u_f = transform(grouped(spaced(dy, window.stride), w_f.shape[1]), lengths)
-    return ungrouped(restore(u_f @ w_f, lengths))[:, :, *window.inner(size)].copy()
+    dx = ungrouped(restore(_upstream_spectrum(dy, cache) @ cache.w_f, cache.lengths))
+    return dx[:, :, *cache.window.inner(cache.x_shape[2:])].copy()
 
 
 def backward_parameters(dy, cache):
     """dy (B, O, *out) -> dweight (O, I/G, *kernel) and dbias (O,) if there is a bias, where dx is not wanted."""
-    x_f, w_f, has_bias, window, _, lengths = cache
-    u_f = transform(grouped(spaced(dy, window.stride), w_f.shape[1]), lengths)
-    dweight = restore(u_f.conj().swapaxes(-1, -2) @ x_f, lengths)[:, :, :, *every(window.dilation, window.kernel)]
-    dweight = dweight.reshape(dy.shape[1], -1, *window.kernel)
-    return (dweight, bias_gradient(dy)) if has_bias else (dweight,)
+    dw_f = _upstream_spectrum(dy, cache).conj().swapaxes(-1, -2) @ cache.x_f
+    taps = every(cache.window.dilation, cache.window.kernel)
+    dweight = restore(dw_f, cache.lengths)[:, :, :, *taps].reshape(cache.weight_shape)
+    return (dweight, bias_gradient(dy)) if cache.has_bias else (dweight,)
+
+
+def jvp(vx, vweight, *rest):
+    """Tangents vx (B, I, *size), vweight (O, I/G, *kernel), vbias (O,) if there is a bias, cache -> tangent of y."""
+    *vbias, cache = rest
+    check_tangent(vx, cache.x_shape)
+    check_tangent(vweight, cache.weight_shape)
+    window, lengths, groups, size = cache.window, cache.lengths, cache.w_f.shape[1], cache.x_shape[2:]
+    vy = product(image_spectrum(vx, window, groups, lengths), cache.w_f, window, lengths, size)
+    vy = vy + product(cache.x_f, kernel_spectrum(vweight, window, groups, lengths), window, lengths, size)
+    for v in vbias:
+        check_tangent(v, cache.shape[1:2])
+        vy += across(v, window)
+    return vy
+
+
+def image_spectrum(x, window, groups, lengths):
+    """X of x (B, I, *size)."""
+    return transform(grouped(window.padded(x), groups), lengths)
+
+
+def kernel_spectrum(weight, window, groups, lengths):
+    """W of weight (O, I/G, *kernel)."""
+    return transform(spaced(weight.reshape(groups, -1, *weight.shape[1:]), window.dilation), lengths)
+
+
+def product(x_f, w_f, window, lengths, size):
+    """X W*ᵀ taken back, every stride-th position of it: a view (B, O, *out)."""
+    y = ungrouped(restore(x_f @ w_f.conj().swapaxes(-1, -2), lengths))
+    return y[:, :, *every(window.stride, window.out(size))]
+
+
+def _upstream_spectrum(dy, cache):
+    """U of dy (B, O, *out)."""
+    check_upstream(dy, cache.shape)
+    return transform(grouped(spaced(dy, cache.window.stride), cache.w_f.shape[1]), cache.lengths)
 
 
 def transform(x, lengths):

@@ -1,50 +1,65 @@
 """Max pooling.                             B samples, C channels; t a tap of the window, n an output position
 
-Forward    y_bcn = max_t x̄_bc(n·stride + t·dilation)        x̄ is x with −∞ around it: padding never wins
-Backward   dx[the cell that gave y_bcn] += dy_bcn            a small move of any other cell leaves y as it is; "+=" because
-                                                             windows overlap, and one cell may win in several
+Forward    y_bcn = max_t x_bc(n·stride + t·dilation)         over the taps that read a cell of x: the padding never wins
+Backward   y_bcn equals one cell of x, the winner of n, and stays equal to it under any small move: ∂y_n/∂x_m is 1 for the
+           winner m of n and 0 for all others, so
+           dx_m = Σ_n dy_n over the positions n that m wins       windows overlap, and one cell may win in several
+Tangent    vy_n = vx at the winner of n                           the same Jacobian, from the right
 
-Of equal cells the first in row order wins, and a NaN wins over all numbers, as in PyTorch. (Thesis Alg. 7 takes the maximum of the
-whole map, and assigns where it should add.)
+Of equal cells the first in row order wins, −∞ included, and a NaN wins over all numbers, as in PyTorch. (Thesis Alg. 7 takes the
+maximum of the whole map, and assigns where it should add.)
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
-from deepnp.ops.convolution import Window, as_image, as_plane
+from deepnp.backend import array_module, kernel, ordered_kernel
+from deepnp.checks import check_tangent
+from deepnp.dispatch import accelerated
+from deepnp.ops.convolution import Sizes, Window, as_image, as_plane, check_image
+
+
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    winner: object  # (B, C, *out), int32: the number of the winning cell, in row order, in the padded image
+    window: Window
+    x_shape: Sizes
+    shape: Sizes  # of y
 
 
 def forward(x, window):
     """x (B, C, *size) -> y (B, C, *out)."""
     xp, out = array_module(x), window.out(x.shape[2:])
-    y, winner = xp.full((*x.shape[:2], *out), -np.inf, x.dtype), xp.empty((*x.shape[:2], *out), np.int32)
-    if kernel_runs(x):
-        _forward(as_image(x), as_image(y), as_image(winner), *as_plane(out, window))
-        return y, (winner, window, x.shape)
+    y, winner = _start(x, window, out)
     wide, number = window.padded(x, -np.inf), _numbers(xp, window.wide(x.shape[2:]))
-    winner[...] = number[next(window.taps(out))[1]]  # where all are −∞, the first
     for _, cells in window.taps(out):
-        seen = wide[:, :, *cells]
-        better = (seen > y) | (seen != seen)
-        xp.copyto(y, seen, where=better)
+        value = wide[:, :, *cells]
+        better = (value > y) | (value != value)  # the padding is never above −∞, where y begins
+        xp.copyto(y, value, where=better)
         xp.copyto(winner, number[cells], where=better)
-    return y, (winner, window, x.shape)
+    return y, Cache(winner, window, x.shape, y.shape)
 
 
 def backward(dy, cache):
     """dy (B, C, *out) -> dx (B, C, *size)."""
-    winner, window, shape = cache
-    xp, out = array_module(dy), dy.shape[2:]
-    if kernel_runs(dy):
-        dx = np.empty(shape, dy.dtype)
-        _backward(as_image(dy), as_image(winner), as_image(dx), *as_plane(out, window))
-        return dx
-    wide, number = xp.zeros((*shape[:2], *window.wide(shape[2:])), dy.dtype), _numbers(xp, window.wide(shape[2:]))
-    for _, cells in window.taps(out):
-        wide[:, :, *cells] += xp.where(winner == number[cells], dy, dy.dtype.type(0))
-    return wide[:, :, *window.inner(shape[2:])]
+    xp, size = array_module(dy), cache.x_shape[2:]
+    wide = xp.zeros((*cache.x_shape[:2], *cache.window.wide(size)), dy.dtype)
+    number = _numbers(xp, cache.window.wide(size))
+    for _, cells in cache.window.taps(dy.shape[2:]):
+        wide[:, :, *cells] += xp.where(cache.winner == number[cells], dy, dy.dtype.type(0))
+    return wide[:, :, *cache.window.inner(size)]
+
+
+def jvp(vx, cache):
+    """Tangent vx (B, C, *size) -> tangent of y."""
+    check_tangent(vx, cache.x_shape)
+    wide = cache.window.padded(vx)
+    wide = wide.reshape(*vx.shape[:2], math.prod(wide.shape[2:]))
+    winner = cache.winner.reshape(*vx.shape[:2], math.prod(cache.shape[2:]))
+    return array_module(vx).take_along_axis(wide, winner, axis=2).reshape(cache.shape)
 
 
 def _numbers(xp, size):
@@ -52,12 +67,51 @@ def _numbers(xp, size):
     return xp.arange(math.prod(size), dtype=np.int32).reshape(size)
 
 
+def _start(x, window, out):
+    """y (B, C, *out) of −∞, and as winner the first cell of x that each position reads: where all are −∞, that one wins."""
+    xp, first = array_module(x), array_module(x).zeros((), np.int64)
+    settings = zip(out, x.shape[2:], window.wide(x.shape[2:]), window.kernel, window.padding, window.stride, window.dilation)
+    for positions, n, wide, taps, p, stride, d in settings:
+        begin = xp.arange(positions) * stride
+        tap = xp.maximum(0, -((begin - p) // d))  # the first that is beyond the padding
+        inside = (tap < taps) & (begin + tap * d < p + n)
+        first = first[..., None] * wide + xp.where(inside, begin + tap * d, begin)
+    y, winner = xp.full((*x.shape[:2], *out), -np.inf, x.dtype), xp.empty((*x.shape[:2], *out), np.int32)
+    winner[...] = first
+    return y, winner
+
+
+def _forward_fast(x, window):
+    out = window.out(x.shape[2:])
+    y, winner = _start(x, window, out)
+    wide = np.full(math.prod(window.wide(x.shape[2:])), -np.inf, x.dtype)
+    _forward(as_image(x), as_image(y), as_image(winner), wide, _across(window, x.shape), *as_plane(out, window))
+    return y, Cache(winner, window, x.shape, y.shape)
+
+
+def _backward_fast(dy, cache):
+    dx, window = np.empty(cache.x_shape, dy.dtype), cache.window
+    wide = np.empty(math.prod(window.wide(cache.x_shape[2:])), dy.dtype)
+    _backward(
+        dy.reshape(-1),
+        cache.winner.reshape(-1),
+        as_image(dx),
+        wide,
+        _across(window, cache.x_shape),
+        *as_plane(cache.shape[2:], window)[6:8],
+    )
+    return dx
+
+
+def _across(window, shape):
+    """Cells in one row of the padded image."""
+    return window.wide(shape[2:])[-1]
+
+
 @ordered_kernel
-def _forward(x, y, winner, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
+def _forward(x, y, winner, wide, across, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
     samples, channels, height, width = x.shape
-    across = width + 2 * pw
     image, flat_y, flat_winner = x.reshape(-1), y.reshape(-1), winner.reshape(-1)
-    wide = np.full((height + 2 * ph) * across, -np.inf, x.dtype)
     for plane in range(samples * channels):
         for h in range(height):
             source = image[(plane * height + h) * width :]
@@ -66,9 +120,6 @@ def _forward(x, y, winner, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
                 target[n] = source[n]
         for m in range(oh):
             best, place = flat_y[(plane * oh + m) * ow :], flat_winner[(plane * oh + m) * ow :]
-            first = m * sh * across
-            for n in range(ow):
-                best[n], place[n] = wide[first + n * sw], first + n * sw
             for i in range(kh):
                 for j in range(kw):
                     first = (m * sh + i * dh) * across + j * dw
@@ -81,19 +132,21 @@ def _forward(x, y, winner, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
 
 
 @kernel
-def _backward(dy, winner, dx, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
+def _backward(dy, winner, dx, wide, across, ph, pw):
     samples, channels, height, width = dx.shape
-    across = width + 2 * pw
-    image, flat_dy, flat_winner = dx.reshape(-1), dy.reshape(-1), winner.reshape(-1)
-    wide = np.empty((height + 2 * ph) * across, dx.dtype)
-    for plane in range(samples * channels):
+    image, planes = dx.reshape(-1), samples * channels
+    positions = len(dy) // planes
+    for plane in range(planes):
         wide[:] = 0
-        for n in range(plane * oh * ow, (plane + 1) * oh * ow):
-            wide[flat_winner[n]] += flat_dy[n]
+        for n in range(plane * positions, (plane + 1) * positions):
+            wide[winner[n]] += dy[n]
         for h in range(height):
             for n in range(width):
                 image[(plane * height + h) * width + n] = wide[(h + ph) * across + pw + n]
 
+
+forward = accelerated(forward, cpu=_forward_fast, check=check_image)
+backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.shape)
 
 CASES = [
     dict(x=(2, 3, 4, 6), window=Window((2, 2), stride=2)),
@@ -101,5 +154,6 @@ CASES = [
     dict(x=(1, 2, 7, 8), window=Window((2, 3), padding=1, dilation=(3, 2))),
     dict(x=(3, 2, 9), window=Window((3,), stride=2, padding=1)),
     dict(x=(2, 1, 5), window=Window((3,))),
+    dict(x=(2, 2, 6, 5), window=Window((3, 2), 2, 1, ceil=True)),
     dict(x=(0, 2, 4, 4), window=Window((2, 2), stride=2)),
 ]

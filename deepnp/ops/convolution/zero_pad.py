@@ -1,23 +1,46 @@
 """Zeros around an image or a sequence.     B samples, C channels
 
 Forward    y is x, with `padding` cells of zero before and after it on each axis
-Backward   dx is dy without its border: nothing of x went there
+Backward   dx is dy without its border: each cell of x went to one place, and the zeros do not depend on x
+Tangent    vy is vx with zeros around it: the map is linear
 """
 
+from typing import NamedTuple
+
 from deepnp.backend import array_module
+from deepnp.checks import check_tangent, check_upstream
+from deepnp.ops.convolution import Sizes
+
+
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    inside: tuple[slice, ...]
+    x_shape: Sizes
+    shape: Sizes  # of y
 
 
 def forward(x, padding):
     """x (B, C, *size), padding a (before, after) for each axis of `size` -> y (B, C, *larger)."""
-    y = array_module(x).zeros((*x.shape[:2], *(a + n + b for n, (a, b) in zip(x.shape[2:], padding))), x.dtype)
-    inside = (slice(None), slice(None), *(slice(a, a + n) for n, (a, _) in zip(x.shape[2:], padding)))
-    y[inside] = x
-    return y, inside
+    if x.ndim != 2 + len(padding):
+        raise ValueError(f"expected x of {2 + len(padding)} axes for padding {padding}, given {x.shape}")
+    shape = (*x.shape[:2], *(a + n + b for n, (a, b) in zip(x.shape[2:], padding)))
+    cache = Cache((slice(None), slice(None), *(slice(a, a + n) for n, (a, _) in zip(x.shape[2:], padding))), x.shape, shape)
+    return jvp(x, cache), cache
 
 
 def backward(dy, cache):
     """dy (B, C, *larger) -> dx (B, C, *size)."""
-    return dy[cache].copy()
+    check_upstream(dy, cache.shape)
+    return dy[cache.inside].copy()
+
+
+def jvp(vx, cache):
+    """Tangent vx (B, C, *size) -> tangent of y."""
+    check_tangent(vx, cache.x_shape)
+    vy = array_module(vx).zeros(cache.shape, vx.dtype)
+    vy[cache.inside] = vx
+    return vy
 
 
 CASES = [

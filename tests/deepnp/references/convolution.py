@@ -19,10 +19,12 @@ def seen(x, b, c, position, window):
 
 
 def out_size(size, window):
-    """How often the window fits, by trying."""
+    """How often the window fits, by trying; with ceil, also where it begins on or before the last cell and hangs over once."""
     fits = []
     for n, k, s, p, d in zip(size, window.kernel, window.stride, window.padding, window.dilation, strict=True):
-        fits.append(sum(start + d * (k - 1) < n + 2 * p for start in range(0, n + 2 * p, s)))
+        whole = [start for start in range(0, n + 2 * p, s) if start + d * (k - 1) < n + 2 * p]
+        over = window.ceil and whole[-1] + d * (k - 1) < n + 2 * p - 1 and whole[-1] + s < n + p
+        fits.append(len(whole) + over)
     return fits
 
 
@@ -72,21 +74,26 @@ def max_pool(x, window):
     return everywhere(x, x.shape[1], out_size(x.shape[2:], window), one)
 
 
-def avg_pool(x, window):
+def avg_pool(x, window, count_padding=True):
     def one(b, c, position):
-        return sum(value or 0.0 for _, value in seen(x, b, c, position, window)) / math.prod(window.kernel)
+        values = [value for _, value in seen(x, b, c, position, window) if value is not None]
+        if not count_padding:
+            return sum(values) / len(values)
+        taps = 1
+        for q, n, k, s, p in zip(position, x.shape[2:], window.kernel, window.stride, window.padding, strict=True):
+            taps *= sum(q * s + t < n + 2 * p for t in range(k))
+        return sum(values) / taps
 
     return everywhere(x, x.shape[1], out_size(x.shape[2:], window), one)
 
 
-def adaptive_avg_pool(x, size):
+def adaptive(x, size, reduce):
     def one(b, c, position):
         bins = [
             range(math.floor(p * n / bins), math.ceil((p + 1) * n / bins))
             for p, n, bins in zip(position, x.shape[2:], size, strict=True)
         ]
-        values = [float(x[b, c, *place]) for place in itertools.product(*bins)]
-        return sum(values) / len(values)
+        return reduce([float(x[b, c, *place]) for place in itertools.product(*bins)])
 
     return everywhere(x, x.shape[1], size, one)
 
@@ -102,8 +109,19 @@ def padded(x, padding, source):
     return everywhere(x, x.shape[1], size, one)
 
 
-def reflected(m, n):
-    return -m if m < 0 else 2 * (n - 1) - m if m >= n else m
+def border_pad(x, padding, source):
+    """By the sequence that goes on beyond both ends, counted out cell by cell."""
+
+    def read(m, n):
+        cells = list(range(n))
+        endless = {
+            "reflected": lambda: (cells + cells[-2:0:-1]) * 9 if n > 1 else cells * 9,
+            "replicated": lambda: [0] * 9 * n + cells + [n - 1] * 9 * n,
+            "circular": lambda: cells * 9,
+        }[source.__name__]()
+        return endless[m + 9 * n] if source.__name__ == "replicated" else endless[m % (len(endless) // 9)]
+
+    return padded(x, padding, read)
 
 
 REFERENCES = {
@@ -112,7 +130,8 @@ REFERENCES = {
     "convolution.conv_transpose": conv_transpose,
     "convolution.max_pool": max_pool,
     "convolution.avg_pool": avg_pool,
-    "convolution.adaptive_avg_pool": adaptive_avg_pool,
+    "convolution.adaptive_avg_pool": lambda x, size: adaptive(x, size, lambda values: sum(values) / len(values)),
+    "convolution.adaptive_max_pool": lambda x, size: adaptive(x, size, max),
     "convolution.zero_pad": lambda x, padding: padded(x, padding, lambda m, n: m),
-    "convolution.reflection_pad": lambda x, padding: padded(x, padding, reflected),
+    "convolution.border_pad": border_pad,
 }

@@ -15,16 +15,23 @@ def conv_transpose(x, weight, bias, window, groups=1, output_padding=0):
 
 def max_pool(x, window):
     f = F.max_pool1d if x.ndim == 3 else F.max_pool2d
-    return f(x, window.kernel, window.stride, window.padding, window.dilation)
+    return f(x, window.kernel, window.stride, window.padding, window.dilation, ceil_mode=window.ceil)
 
 
-def avg_pool(x, window):
+def avg_pool(x, window, count_padding=True):
     f = F.avg_pool1d if x.ndim == 3 else F.avg_pool2d
-    return f(x, window.kernel, window.stride, window.padding)
+    return f(x, window.kernel, window.stride, window.padding, window.ceil, count_padding)
 
 
 def adaptive_avg_pool(x, size):
     return (F.adaptive_avg_pool1d if x.ndim == 3 else F.adaptive_avg_pool2d)(x, size)
+
+
+def adaptive_max_pool(x, size):
+    return (F.adaptive_max_pool1d if x.ndim == 3 else F.adaptive_max_pool2d)(x, size)
+
+
+MODES = {"reflected": "reflect", "replicated": "replicate", "circular": "circular"}
 
 
 def pad(x, padding, mode):
@@ -39,6 +46,7 @@ TORCH = {
     "convolution.avg_pool": avg_pool,
     "convolution.adaptive_avg_pool": adaptive_avg_pool,
     "convolution.zero_pad": lambda x, padding: pad(x, padding, "constant"),
-    "convolution.reflection_pad": lambda x, padding: pad(x, padding, "reflect"),
+    "convolution.adaptive_max_pool": adaptive_max_pool,
+    "convolution.border_pad": lambda x, padding, source: pad(x, padding, MODES[source.__name__]),
 }
 ABSENT = {}
