@@ -18,7 +18,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from envs import V5_LIMITS
+import envs
 
 ROUNDS = 5
 PREPARED = 64  # actions drawn before the clock starts
@@ -27,21 +27,20 @@ PREPARED = 64  # actions drawn before the clock starts
 def game_kernels(env, actions):
     """A game's two kernels, moving and looking, and nothing else."""
     core = env.core
-    rewards, terminated, seen = np.zeros(core.num_envs), np.zeros(core.num_envs, bool), env.core.observe()
+    rewards, terminated, observations = np.zeros(core.num_envs), np.zeros(core.num_envs, bool), env.core.observe()
     everyone = np.arange(core.num_envs)
 
     def step(t):
         core.advance(actions[t % PREPARED], rewards, terminated)
-        core.look(everyone, seen)
+        core.look(everyone, observations)
         if t % 100 == 99:  # a car that drives on through walls would see nothing any more
             env.reset()
 
     return step
 
 
-GAMES = [f"deepnp/{name}-v0" for name in ("Driver", "Sorter", "Dodger", "Survivor", "Navigation")]
-BODIES = [f"deepnp/{name}-v0" for name in ("Walker", "Crawler", "ArmReach", "ArmPush")]
-BODIES += [f"deepnp/{name}-v5" for name in V5_LIMITS]
+GAMES = [f"deepnp/{name}" for name in envs.GAMES]
+BODIES = [f"deepnp/{name}" for name in envs.BODIES]
 
 
 def steps_a_second(step: Callable[[int], object], copies: int, seconds: float, clock: Callable[[], float]) -> float:

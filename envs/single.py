@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
-from envs.core import Core, check_actions
+from envs.checks import check_actions
+from envs.core import RENDER_MODES, Core, OverCore
 
 
-class SingleEnv(gymnasium.Env):
+class SingleEnv(OverCore, gymnasium.Env):
     """A `gymnasium.Env` over a core with one copy; the time limit is Gymnasium's own wrapper.
 
     Parameters
@@ -19,14 +20,11 @@ class SingleEnv(gymnasium.Env):
         What `render()` returns.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES)}
 
     def __init__(self, core: Core, render_mode: str | None = None):
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"expected render_mode None or one of {self.metadata['render_modes']}, given {render_mode!r}")
-        self.core = core
+        super().__init__(core, render_mode)
         self.metadata = {**self.metadata, "render_fps": core.render_fps}
-        self.render_mode = render_mode
         self.observation_space = core.observation_space
         self.action_space = core.action_space
 
@@ -36,8 +34,9 @@ class SingleEnv(gymnasium.Env):
         return self._observation(), self._info()
 
     def step(self, action):
-        action = np.asarray(action)
-        actions = check_actions(action[None], self.action_space, (1, *self.action_space.shape))
+        if self._np_random is None:
+            raise RuntimeError("expected reset() before the first step()")
+        actions = check_actions(np.asarray(action)[None], self.action_space, (1, *self.action_space.shape))
         rewards, terminated = self.core.step(actions)
         return self._observation(), float(rewards[0]), bool(terminated[0]), False, self._info()
 
@@ -45,11 +44,11 @@ class SingleEnv(gymnasium.Env):
         return self.core.render(0) if self.render_mode == "rgb_array" else None
 
     def close(self):
-        self.core.close()
+        self._core.close()
 
     def _observation(self):
-        observations = self.core.observe()
+        observations = self._core.observe()
         return {name: part[0] for name, part in observations.items()} if isinstance(observations, dict) else observations[0]
 
     def _info(self) -> dict:
-        return {name: values[0].item() for name, values in self.core.info().items()}
+        return {name: values[0].item() for name, values in self._core.info().items()}

@@ -3,7 +3,7 @@
 The result equals a `SyncVectorEnv` over N single environments, step for step.
 """
 
-import json
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,10 +11,12 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.core import Core, check_actions
+from envs.checks import check_actions, check_state, nest, nested
+from envs.core import RENDER_MODES, Core, OverCore
+from envs.streams import pack_rngs, unpack_rngs
 
 
-class CoreVectorEnv(VectorEnv):
+class CoreVectorEnv(OverCore, VectorEnv):
     """A `VectorEnv` over a core.
 
     Parameters
@@ -29,7 +31,7 @@ class CoreVectorEnv(VectorEnv):
         With "rgb_array", `render()` returns one picture a copy.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES)}
 
     def __init__(
         self,
@@ -40,13 +42,10 @@ class CoreVectorEnv(VectorEnv):
     ):
         if max_episode_steps is not None and max_episode_steps < 1:
             raise ValueError(f"expected max_episode_steps >= 1 or None, given {max_episode_steps}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"expected render_mode None or one of {self.metadata['render_modes']}, given {render_mode!r}")
-        self.core = core
+        super().__init__(core, render_mode)
         self.num_envs = core.num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "render_fps": core.render_fps, "autoreset_mode": self.autoreset_mode}
-        self.render_mode = render_mode
         self.max_episode_steps = max_episode_steps
         self.single_observation_space = core.observation_space
         self.single_action_space = core.action_space
@@ -81,7 +80,8 @@ class CoreVectorEnv(VectorEnv):
         resetting = self._ended if self.autoreset_mode is AutoresetMode.NEXT_STEP else np.zeros(self.num_envs, bool)
         if self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any():
             raise RuntimeError(f"copies {np.flatnonzero(self._ended)} have ended: reset them with options={{'reset_mask': …}}")
-        rewards, terminated = self.core.step(actions)
+        core = self.core
+        rewards, terminated = core.step(actions)
         self._elapsed += 1
         limit = np.inf if self.max_episode_steps is None else self.max_episode_steps
         truncated = self._elapsed >= limit
@@ -91,11 +91,12 @@ class CoreVectorEnv(VectorEnv):
         ended = terminated | truncated
         infos = {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
-            infos = {"final_obs": self.core.observe(), "_final_obs": ended, "final_info": self._infos(ended), "_final_info": ended}
+            infos = {"final_obs": core.observe(), "final_info": self._infos(ended)}
+            infos |= {"_final_obs": ended, "_final_info": ended.copy()}
             self._begin(np.flatnonzero(ended))
-        self._ended = ended if self.autoreset_mode is not AutoresetMode.SAME_STEP else np.zeros(self.num_envs, bool)
+        self._ended = np.zeros(self.num_envs, bool) if self.autoreset_mode is AutoresetMode.SAME_STEP else ended
         infos.update(self._infos(np.ones(self.num_envs, bool)))
-        return self.core.observe(), rewards, terminated, truncated, infos
+        return core.observe(), rewards, terminated, truncated, infos
 
     def render(self):
         if self.render_mode is None:
@@ -103,25 +104,25 @@ class CoreVectorEnv(VectorEnv):
         return tuple(self.core.render(i) for i in range(self.num_envs))
 
     def close_extras(self, **kwargs):
-        self.core.close()
+        self._core.close()
 
     def state(self) -> dict[str, np.ndarray]:
         """Every copy's situation, random generator included, as arrays: with `set_state`, a run goes on bit for bit."""
-        rngs = json.dumps([rng.bit_generator.state for rng in self._rngs])
-        own = {"elapsed": self._elapsed.copy(), "ended": self._ended.copy(), "rngs": np.frombuffer(rngs.encode(), np.uint8)}
-        return {**own, **{f"core.{name}": array for name, array in self.core.state().items()}}
+        own = {"elapsed": self._elapsed.copy(), "ended": self._ended.copy(), "rngs": pack_rngs(self._rngs, self.num_envs)}
+        return {**own, **nest("core", self.core.state())}
 
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from a `state()` of an environment with as many copies."""
-        if state["elapsed"].shape != (self.num_envs,):
-            raise ValueError(f"expected the state of {self.num_envs} copies, given {len(state['elapsed'])}")
-        self._elapsed[:], self._ended = state["elapsed"], state["ended"].astype(bool)
-        self._rngs = []
-        for saved in json.loads(state["rngs"].tobytes()):
-            rng = np_random(0)[0]
-            rng.bit_generator.state = saved
-            self._rngs.append(rng)
-        self.core.set_state({name[5:]: array for name, array in state.items() if name.startswith("core.")})
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from a `state()` of an environment with as many copies.
+
+        Raises
+        ------
+        ValueError
+            If names, shapes, dtypes or values are not those of this environment; then nothing has changed.
+        """
+        check_state(state, self.state(), {"elapsed": (0, np.inf), **nest("core", self.core.state_bounds())})
+        rngs = unpack_rngs(state["rngs"])
+        self._elapsed[:], self._ended[:], self._rngs = state["elapsed"], state["ended"], rngs
+        self.core.restore(nested("core", state))
 
     def _begin(self, ids: np.ndarray) -> None:
         self._elapsed[ids] = 0
@@ -131,7 +132,7 @@ class CoreVectorEnv(VectorEnv):
 
     def _infos(self, mask: np.ndarray) -> dict:
         infos = {}
-        for name, values in self.core.info().items():
+        for name, values in self._core.info().items():
             infos[name] = np.where(mask, values, np.zeros((), values.dtype))
             infos[f"_{name}"] = mask.copy()
         return infos

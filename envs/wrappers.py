@@ -12,6 +12,7 @@ Shapes: N copies, O observations.
 import numpy as np
 from gymnasium import spaces
 
+from envs.checks import check_whole, nest, nested
 from envs.core import Core
 
 
@@ -44,10 +45,17 @@ class CoreWrapper(Core):
         return self.core.render(copy)
 
     def state(self):
-        return self.core.state()
+        return {**nest("core", self.core.state()), **self.own_state()}
 
-    def set_state(self, state):
-        self.core.set_state(state)
+    def own_state(self) -> dict[str, np.ndarray]:
+        """What the wrapper remembers, in new arrays."""
+        return {}
+
+    def state_bounds(self):
+        return nest("core", self.core.state_bounds())
+
+    def restore(self, state):
+        self.core.restore(nested("core", state))
 
     def close(self):
         self.core.close()
@@ -69,15 +77,15 @@ class DecisionPeriod(CoreWrapper):
     Raises
     ------
     ValueError
-        If `steps` is no whole number >= 1.
+        If `steps` is no integer >= 1.
     """
 
     def __init__(self, core: Core, steps: int, repeat: bool = True):
         super().__init__(core)
-        self.steps, self.repeat = _whole("steps", steps), repeat
+        self.steps, self.repeat = check_whole("steps", steps, 1), repeat
         self.render_fps = core.render_fps / self.steps
         self._early = np.zeros(self.num_envs, bool)  # ended before the period did
-        self._shown, self._told = self._look()
+        self._final_observations, self._final_infos = self._now()
 
     def reset(self, ids, rngs):
         self.core.reset(ids, rngs)
@@ -87,48 +95,46 @@ class DecisionPeriod(CoreWrapper):
         total, ended = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
         self._early[:] = False
         for k in range(self.steps):
-            rewards, terminated = self.core.step(actions if k == 0 or self.repeat else self._still(actions))
+            rewards, terminated = self.core.step(actions if k == 0 or self.repeat else self._neutral(actions))
             total += np.where(ended, 0.0, rewards)
             fresh = terminated & ~ended
             ended |= fresh
             if fresh.any() and k < self.steps - 1:
                 self._early |= fresh
-                for mine, now in zip((self._shown, self._told), self._look(), strict=True):
+                for final, now in zip((self._final_observations, self._final_infos), self._now(), strict=True):
                     for name, values in now.items():
-                        mine[name][fresh] = values[fresh]
+                        final[name][fresh] = values[fresh]
         return total, ended
 
     def observe(self):
-        shown = self._overlay(_named(self.core.observe()), self._shown)
-        return shown if isinstance(self.observation_space, spaces.Dict) else shown[""]
+        observations = self._overlay(_named(self.core.observe()), self._final_observations)
+        return observations if isinstance(self.observation_space, spaces.Dict) else observations[""]
 
     def info(self):
-        return self._overlay(self.core.info(), self._told)
+        return self._overlay(self.core.info(), self._final_infos)
 
-    def state(self):
-        own = {"period.early": self._early.copy()}
-        own |= {f"period.shown.{name}": values.copy() for name, values in self._shown.items()}
-        own |= {f"period.told.{name}": values.copy() for name, values in self._told.items()}
-        return {**self.core.state(), **own}
+    def own_state(self):
+        final = {**nest("observation", self._final_observations), **nest("info", self._final_infos)}
+        return {"early": self._early.copy(), **{name: values.copy() for name, values in final.items()}}
 
-    def set_state(self, state):
-        self.core.set_state({name: values for name, values in state.items() if not name.startswith("period.")})
-        self._early[:] = state["period.early"]
-        for kind, arrays in (("shown", self._shown), ("told", self._told)):
+    def restore(self, state):
+        super().restore(state)
+        self._early[:] = state["early"]
+        for kind, arrays in (("observation", self._final_observations), ("info", self._final_infos)):
             for name, values in arrays.items():
-                values[:] = state[f"period.{kind}.{name}"]
+                values[:] = state[f"{kind}.{name}"]
 
-    def _look(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def _now(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         return _named(self.core.observe()), self.core.info()
 
-    def _overlay(self, now, early):
+    def _overlay(self, now, final):
         if not self._early.any():
             return now
         for name, values in now.items():
-            values[self._early] = early[name][self._early]
+            values[self._early] = final[name][self._early]
         return now
 
-    def _still(self, actions: np.ndarray) -> np.ndarray:
+    def _neutral(self, actions: np.ndarray) -> np.ndarray:
         first = self.action_space.start if isinstance(self.action_space, spaces.Discrete) else 0
         return np.full_like(actions, first)
 
@@ -145,14 +151,14 @@ class StackedInputs(CoreWrapper):
     Raises
     ------
     ValueError
-        If `frames` is no whole number >= 1, or observations are dictionaries.
+        If `frames` is no integer >= 1, or observations are dictionaries.
     """
 
     def __init__(self, core: Core, frames: int):
         super().__init__(core)
         if not isinstance(core.observation_space, spaces.Box):
             raise ValueError(f"expected observations in a Box, given {core.observation_space}")
-        box, frames = core.observation_space, _whole("frames", frames)
+        box, frames = core.observation_space, check_whole("frames", frames, 1)
         low, high = (np.repeat(bound[None], frames, axis=0) for bound in (np.minimum(box.low, 0), np.maximum(box.high, 0)))
         self.observation_space = spaces.Box(low, high, dtype=box.dtype)
         self._frames = np.zeros((self.num_envs, *low.shape), box.dtype)  # (N, frames, O)
@@ -171,11 +177,11 @@ class StackedInputs(CoreWrapper):
     def observe(self):
         return self._frames.copy()
 
-    def state(self):
-        return {**self.core.state(), "frames": self._frames.copy()}
+    def own_state(self):
+        return {"frames": self._frames.copy()}
 
-    def set_state(self, state):
-        self.core.set_state({name: values for name, values in state.items() if name != "frames"})
+    def restore(self, state):
+        super().restore(state)
         self._frames[:] = state["frames"]
 
 
@@ -214,9 +220,3 @@ class GeometricReward(CoreWrapper):
 
 def _named(observations) -> dict[str, np.ndarray]:
     return observations if isinstance(observations, dict) else {"": observations}
-
-
-def _whole(name: str, value: int) -> int:
-    if value != int(value) or value < 1:
-        raise ValueError(f"expected a whole number of {name} >= 1, given {value}")
-    return int(value)

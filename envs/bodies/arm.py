@@ -16,17 +16,19 @@ place is the one of a substep before, see body.py; x forward, y left, z up, in m
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from gymnasium import spaces
 
-from envs.bodies.body import Body, View
+from envs.bodies.body import Body
 from envs.bodies.drive import JointDrive
+from envs.bodies.rendering import View
+from envs.checks import Bounds
 from envs.core import Core
-from envs.single import SingleEnv
-from envs.vector import CoreVectorEnv
+from envs.pair import environments
 
 TOLERANCE = 0.05  # metres
 RATE = 0.1  # of half a joint's range, that its target moves in a decision at most
@@ -53,6 +55,7 @@ class Arm(Core):
         Half-width of the uniform noise on the joints' initial angles, where 1 is half a joint's range.
     """
 
+    offers = ("compute_reward",)
     model: ClassVar[str]
     sensed: ClassVar[int]  # observations beyond the arm's own
     ready: ClassVar[tuple[float, ...]] = (0, 0, 0, 0, 0, 0)  # targets at the start, before the noise
@@ -119,9 +122,9 @@ class Arm(Core):
         return np.where(self.body.diverged, 0.0, rewards), self.body.diverged.copy()
 
     def observe(self) -> dict[str, np.ndarray]:
-        drive, shown = self.drive, slice(None, self.joints)
+        drive, moved = self.drive, slice(None, self.joints)
         angles = 2 * (self.body.qpos[:, drive.qpos_address] - drive.low) / (drive.high - drive.low) - 1
-        own = [angles[:, shown], self.body.qvel[:, drive.qvel_address][:, shown], drive.targets[:, shown], self._hand[:, 0]]
+        own = [angles[:, moved], self.body.qvel[:, drive.qvel_address][:, moved], drive.targets[:, moved], self._hand[:, 0]]
         achieved, desired = self._goals()
         observation = np.concatenate([*own, *self._sense()], axis=1, dtype=np.float32)
         return {"observation": observation, "achieved_goal": achieved, "desired_goal": desired}
@@ -145,8 +148,11 @@ class Arm(Core):
     def state(self) -> dict[str, np.ndarray]:
         return {**self.body.state(), "targets": self.drive.targets.copy()}
 
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.body.set_state(state)
+    def state_bounds(self) -> Bounds:
+        return {"targets": (-1, 1)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self.body.restore(state)
         self.drive.targets[:] = state["targets"]
 
     def close(self) -> None:
@@ -204,70 +210,5 @@ def _ground(rng: np.random.Generator) -> np.ndarray:
     return np.array([distance * np.cos(angle), distance * np.sin(angle), 0.05])
 
 
-class ArmEnv(SingleEnv):
-    """One arm; keyword arguments are `Arm`'s."""
-
-    arm: ClassVar[type[Arm]]
-
-    def __init__(
-        self,
-        render_mode: str | None = None,
-        frame_skip: int = 8,
-        claws: bool = True,
-        shaped: bool = False,
-        noise: float = 0.1,
-    ):
-        super().__init__(self.arm(1, frame_skip, 1, claws, shaped, noise), render_mode)
-
-    def compute_reward(self, achieved_goal, desired_goal, info):
-        """See `Arm.compute_reward`."""
-        return self.core.compute_reward(achieved_goal, desired_goal, info)
-
-
-class ArmVectorEnv(CoreVectorEnv):
-    """Many arms; keyword arguments are `Arm`'s and `CoreVectorEnv`'s."""
-
-    arm: ClassVar[type[Arm]]
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        autoreset_mode="NextStep",
-        render_mode: str | None = None,
-        frame_skip: int = 8,
-        num_threads: int = 0,
-        claws: bool = True,
-        shaped: bool = False,
-        noise: float = 0.1,
-    ):
-        core = self.arm(num_envs, frame_skip, num_threads, claws, shaped, noise)
-        super().__init__(core, max_episode_steps, autoreset_mode, render_mode)
-
-    def compute_reward(self, achieved_goal, desired_goal, info):
-        """See `Arm.compute_reward`."""
-        return self.core.compute_reward(achieved_goal, desired_goal, info)
-
-
-class ArmReachEnv(ArmEnv):
-    """deepnp/ArmReach-v0."""
-
-    arm = ArmReach
-
-
-class ArmReachVectorEnv(ArmVectorEnv):
-    """Many of deepnp/ArmReach-v0."""
-
-    arm = ArmReach
-
-
-class ArmPushEnv(ArmEnv):
-    """deepnp/ArmPush-v0."""
-
-    arm = ArmPush
-
-
-class ArmPushVectorEnv(ArmVectorEnv):
-    """Many of deepnp/ArmPush-v0."""
-
-    arm = ArmPush
+ArmReachEnv, ArmReachVectorEnv = environments(ArmReach)
+ArmPushEnv, ArmPushVectorEnv = environments(ArmPush)

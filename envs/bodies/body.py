@@ -6,32 +6,21 @@ Derived fields (positions, velocities of bodies) lag the state by one substep, a
 Shapes: N copies, G geoms, J joints with a drive.
 """
 
+import ctypes
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from weakref import WeakSet
 
 import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 from numba import njit
 
+from envs.bodies.rendering import View, make_renderer
+from envs.checks import check_whole
+
 UNSTABLE = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")]
-
-
-@dataclass(frozen=True)
-class View:
-    """A camera that stands still: the point it looks at (m), from how far (m), from which side and how high (degrees)."""
-
-    lookat: tuple[float, float, float]
-    distance: float
-    azimuth: float = 90.0
-    elevation: float = -30.0
-
-    def camera(self) -> mujoco.MjvCamera:
-        camera = mujoco.MjvCamera()
-        camera.lookat[:] = self.lookat
-        camera.distance, camera.azimuth, camera.elevation = self.distance, self.azimuth, self.elevation
-        return camera
 
 
 class Body:
@@ -73,8 +62,7 @@ class Body:
         persistent: bool = False,
     ):
         for name, value, least in (("num_envs", num_envs, 1), ("frame_skip", frame_skip, 1), ("num_threads", num_threads, 0)):
-            if value != int(value) or value < least:
-                raise ValueError(f"expected an integer {name} >= {least}, given {value}")
+            check_whole(name, value, least)
         self.model = mujoco.MjModel.from_xml_path(str(xml))
         self.frame_skip = frame_skip
         self.batch = Batch(self.model, num_envs, nthread=min(num_threads or processors(), num_envs), persistent=persistent)
@@ -84,9 +72,12 @@ class Body:
         self.derived = ("xquat", "xipos", "cvel", "subtree_com", "geom_xpos", "geom_xmat")
         self._camera = camera.camera() if isinstance(camera, View) else camera
         self._renderer: mujoco.Renderer | None = None
+        self._process = os.getpid()
+        _BODIES.add(self)
 
     def reset(self, ids: np.ndarray, qpos: np.ndarray, qvel: np.ndarray, ctrl: np.ndarray) -> None:
         """Put the copies `ids` at the given states and compute where their bodies are."""
+        self._check_process()
         self.batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
         self.qpos[ids], self.qvel[ids], self.ctrl[ids] = qpos, qvel, ctrl
         self.batch.forward(ids)
@@ -97,7 +88,8 @@ class Body:
         self.batch.forward(ids)
 
     def step(self) -> None:
-        """One decision: `frame_skip` substeps. `diverged` tells the copies that MuJoCo had to give up."""
+        """One decision: `frame_skip` substeps. `diverged` marks the copies that MuJoCo had to give up."""
+        self._check_process()
         before, failed = self.batch.warning.copy(), []
         try:
             self.batch.step(nstep=self.frame_skip)
@@ -117,22 +109,26 @@ class Body:
     def render(self, copy: int, width: int = 640, height: int = 480) -> np.ndarray:
         """A copy as the camera sees it: (height, width, 3) uint8."""
         if self._renderer is None:
-            self._renderer = mujoco.Renderer(self.model, height, width)
-            self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+            self._renderer = make_renderer(self.model, height, width)
         data = self.batch.get_data(copy)
         mujoco.mj_forward(self.model, data)
         self._renderer.update_scene(data, self._camera)
         return self._renderer.render().copy()
+
+    @property
+    def has_renderer(self) -> bool:
+        """Whether graphics are held, to be given back by `close`."""
+        return self._renderer is not None
 
     def state(self) -> dict[str, np.ndarray]:
         """The integrator's state rows, warm start included, and what is known of the bodies a substep before."""
         derived = {f"derived.{name}": self.batch.bind(name).copy() for name in self.derived}
         return {"physics": self.batch.state.copy(), "diverged": self.diverged.copy(), **derived}
 
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Continue from a `state()`, observations included."""
         self.batch.state[:] = state["physics"]
-        self.diverged = state["diverged"].astype(bool)
+        self.diverged = state["diverged"].copy()
         for name in self.derived:
             bound = self.batch.bind(name)
             bound.flags.writeable = True
@@ -143,6 +139,28 @@ class Body:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def _check_process(self) -> None:
+        """The batch's threads do not follow into a forked process: to wait for them would never end."""
+        if self._process != os.getpid() and self.batch.nthread > 1:
+            raise RuntimeError(
+                "expected a body of this process, given one of its parent's, whose native threads were lost in the fork: "
+                "step it through its vector environment, which makes its own, or construct the core after the fork"
+            )
+
+
+_BODIES: WeakSet[Body] = WeakSet()
+
+
+def _keep_after_fork() -> None:
+    """In a forked process: what has native threads or graphics in the parent is never freed, for that would wait for ever."""
+    for body in _BODIES:
+        for owner in (body.batch, body._renderer):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_after_fork)
 
 
 def processors() -> int:

@@ -19,8 +19,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.bodies.limbed import ABSENT, ZERO, Limbed, Senses
-from envs.single import SingleEnv
-from envs.vector import CoreVectorEnv
+from envs.pair import environments
 
 LEGS = ["front_left", "front_right", "back_left", "back_right"]
 LIMBS = [f"{leg}_{part}" for part in ("thigh", "shin") for leg in LEGS]
@@ -73,24 +72,4 @@ class Crawler(Limbed):
         return out
 
 
-class CrawlerEnv(SingleEnv):
-    """One crawler; keyword arguments are `Crawler`'s."""
-
-    def __init__(self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.1):
-        super().__init__(Crawler(1, frame_skip, 1, noise), render_mode)
-
-
-class CrawlerVectorEnv(CoreVectorEnv):
-    """Many crawlers; keyword arguments are `Crawler`'s and `CoreVectorEnv`'s."""
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        autoreset_mode="NextStep",
-        render_mode: str | None = None,
-        frame_skip: int = 8,
-        num_threads: int = 0,
-        noise: float = 0.1,
-    ):
-        super().__init__(Crawler(num_envs, frame_skip, num_threads, noise), max_episode_steps, autoreset_mode, render_mode)
+CrawlerEnv, CrawlerVectorEnv = environments(Crawler)

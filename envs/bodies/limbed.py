@@ -9,6 +9,7 @@ its held strength if it is a limb, and 1 if it is a foot that touches the ground
 Shapes: N copies, K sensed parts, L limbs.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from numba import njit
 
 from envs.bodies.body import Body
 from envs.bodies.drive import JointDrive
+from envs.checks import Bounds
 from envs.core import Core
 
 REWARD_PER_METRE = 0.1
@@ -32,13 +34,13 @@ class Senses:
     body : Body
     drive : JointDrive
     trunk : str
-        The part whose orientation is told.
+        The part whose orientation is observed.
     parts : list of str
         The sensed parts, in order.
     slots : array of int, (K, 3)
         Of each part's joint targets the actuator, or `ABSENT`, or `ZERO`.
     limbs : array of int, (K,)
-        Of each part the limb whose strength is told, or `ABSENT`.
+        Of each part the limb whose strength is observed, or `ABSENT`.
     feet : array of int, (K,)
         Of each part the foot that it is, or `ABSENT`.
     """
@@ -119,8 +121,11 @@ class Limbed(Core):
     def state(self) -> dict[str, np.ndarray]:
         return {**self.body.state(), "targets": self.drive.targets.copy(), "strengths": self.drive.strengths.copy()}
 
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.body.set_state(state)
+    def state_bounds(self) -> Bounds:
+        return {"targets": (-1, 1), "strengths": (-1, 1)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self.body.restore(state)
         self.drive.targets[:], self.drive.strengths[:] = state["targets"], state["strengths"]
 
     def close(self) -> None:

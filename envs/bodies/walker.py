@@ -18,8 +18,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.bodies.limbed import ABSENT, Limbed, Senses
-from envs.single import SingleEnv
-from envs.vector import CoreVectorEnv
+from envs.pair import environments
 
 LIMBS = ["head", "hips", "left_arm", "left_forearm", "right_arm", "right_forearm"]
 LIMBS += ["left_leg", "left_shin", "left_foot", "right_leg", "right_shin", "right_foot"]
@@ -47,6 +46,8 @@ class Walker(Limbed):
     push : float
         The chest's initial speed forward, up to this many m/s, in proportion to the step.
     """
+
+    offers = ("mirror",)
 
     def __init__(
         self,
@@ -139,34 +140,4 @@ def _other_side(name: str) -> str:
     return name.replace("left", "*").replace("right", "left").replace("*", "right")
 
 
-class WalkerEnv(SingleEnv):
-    """One walker; keyword arguments are `Walker`'s."""
-
-    def __init__(
-        self, render_mode: str | None = None, frame_skip: int = 8, noise: float = 0.05, stride: float = 0.45, push: float = 1.2
-    ):
-        super().__init__(Walker(1, frame_skip, 1, noise, stride, push), render_mode)
-
-
-class WalkerVectorEnv(CoreVectorEnv):
-    """Many walkers; keyword arguments are `Walker`'s and `CoreVectorEnv`'s."""
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        autoreset_mode="NextStep",
-        render_mode: str | None = None,
-        frame_skip: int = 8,
-        num_threads: int = 0,
-        noise: float = 0.05,
-        stride: float = 0.45,
-        push: float = 1.2,
-    ):
-        super().__init__(
-            Walker(num_envs, frame_skip, num_threads, noise, stride, push), max_episode_steps, autoreset_mode, render_mode
-        )
-
-    def mirror(self) -> dict[str, np.ndarray]:
-        """See `Walker.mirror`."""
-        return self.core.mirror()
+WalkerEnv, WalkerVectorEnv = environments(Walker)

@@ -104,8 +104,8 @@ def is_clear(x, y, to_x, to_y):
 @kernel
 def keep_out(x, y, radius):
     """The nearest place for a disc that is inside the walls and outside the obstacles."""
-    room, zero = HALF_ARENA - radius, np.float32(0)
-    x, y = min(max(x, -room), room), min(max(y, -room), room)
+    edge, zero = HALF_ARENA - radius, np.float32(0)
+    x, y = min(max(x, -edge), edge), min(max(y, -edge), edge)
     for b in range(len(BOXES)):
         dx = x - min(max(x, BOXES[b, 0]), BOXES[b, 2])
         dy = y - min(max(y, BOXES[b, 1]), BOXES[b, 3])

@@ -1,4 +1,4 @@
-"""Closed circuits for the Driver, drawn by chance.
+"""Closed circuits for the Driver, drawn at random.
 
 A circuit is a polygon whose corners lie about its middle at jittered angles and distances, each corner rounded by an arc: so it
 has straights, and bends of many radii to both sides. It is resampled at M points, evenly along its length; the two walls lie
@@ -22,19 +22,19 @@ TRIES = 200
 
 
 @kernel
-def draw_circuit(chance, i, x, y, tx, ty):
+def draw_circuit(rng_state, i, x, y, tx, ty):
     """Fill x, y (M,), the middle of the road, and tx, ty (M,), its direction; returns the spacing of the points."""
     corner_x, corner_y = np.empty(CORNERS_MAX, np.float32), np.empty(CORNERS_MAX, np.float32)
     radius, cut = np.empty(CORNERS_MAX, np.float32), np.empty(CORNERS_MAX, np.float32)
     for _ in range(TRIES):
-        count = CORNERS_MIN + int(uniform(chance, i) * (CORNERS_MAX + 1 - CORNERS_MIN))
-        turn = uniform(chance, i)
+        count = CORNERS_MIN + int(uniform(rng_state, i) * (CORNERS_MAX + 1 - CORNERS_MIN))
+        turn = uniform(rng_state, i)
         for c in range(count):
-            angle = 2 * np.pi * (c + turn + 0.6 * (uniform(chance, i) - 0.5)) / count
-            distance = NEAREST + (FARTHEST - NEAREST) * uniform(chance, i)
+            angle = 2 * np.pi * (c + turn + 0.6 * (uniform(rng_state, i) - 0.5)) / count
+            distance = NEAREST + (FARTHEST - NEAREST) * uniform(rng_state, i)
             corner_x[c], corner_y[c] = distance * np.cos(angle), distance * np.sin(angle)
-        start, mirrored = uniform(chance, i), uniform(chance, i) < 0.5
-        if _round_corners(chance, i, count, corner_x, corner_y, radius, cut):
+        start, mirrored = uniform(rng_state, i), uniform(rng_state, i) < 0.5
+        if _round_corners(rng_state, i, count, corner_x, corner_y, radius, cut):
             spacing = _resample(count, corner_x, corner_y, radius, cut, start, x, y, tx, ty)
             if _keeps_apart(x, y, spacing):
                 break
@@ -50,7 +50,7 @@ def draw_circuit(chance, i, x, y, tx, ty):
 
 
 @kernel
-def _round_corners(chance, i, count, corner_x, corner_y, radius, cut):
+def _round_corners(rng_state, i, count, corner_x, corner_y, radius, cut):
     """Draw a radius for each corner, as wide as its edges allow; False if one would be too tight.
 
     An arc of radius r that turns by φ begins and ends r·tan(φ/2) from the corner: that much of each edge is cut off.
@@ -61,7 +61,7 @@ def _round_corners(chance, i, count, corner_x, corner_y, radius, cut):
         bx, by = corner_x[after] - corner_x[c], corner_y[after] - corner_y[c]
         shorter = min(np.sqrt(ax * ax + ay * ay), np.sqrt(bx * bx + by * by))
         half = np.tan(abs(np.arctan2(ax * by - ay * bx, ax * bx + ay * by)) / 2)
-        wanted = TIGHTEST + (WIDEST - TIGHTEST) * uniform(chance, i)
+        wanted = TIGHTEST + (WIDEST - TIGHTEST) * uniform(rng_state, i)
         radius[c] = min(wanted, 0.48 * shorter / max(half, 1e-3))
         cut[c] = radius[c] * half
         if radius[c] < TIGHTEST:

@@ -18,14 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from envs.checks import Bounds, check_whole
 from envs.kernels import kernel, uniform
+from envs.pair import environments
 from envs.planar import canvas
 from envs.planar.canvas import Canvas
-from envs.planar.game import Game, check_copies
+from envs.planar.game import Game
 from envs.planar.moves import MOVES, moved
 from envs.sensors import UNTAGGED, GridSensor, clear_grid, mark_ball, mark_beyond
-from envs.single import SingleEnv
-from envs.vector import CoreVectorEnv
 
 GROUND, BALL = 0, 1
 SENSOR = GridSensor(shape=(6, 3, 6), cell=0.5, tags=2)
@@ -40,12 +40,13 @@ SLOWEST, FASTEST = np.float32(5.0), np.float32(8.0)
 GRAVITY, BOUNCE, GRAZE, ROLL = np.float32(9.81), np.float32(0.7), np.float32(0.9), np.float32(0.4)
 REST = np.float32(0.5)  # m/s: slower than this, a ball that lands stays on the ground
 IN_ZONE, HIT = 0.0025, -1.0
+LONGEST = 2**30  # steps of an episode
 
 
 class World(NamedTuple):
     """B = 10 balls."""
 
-    chance: np.ndarray  # (N,) uint64
+    rng_state: np.ndarray  # (N,) uint64
     x: np.ndarray  # (N,)
     y: np.ndarray
     heading: np.ndarray  # (N,) radians
@@ -70,13 +71,16 @@ class Dodger(Game):
     """
 
     def __init__(self, num_envs: int = 1, show_sensors: bool = False):
-        n = check_copies(num_envs)
+        n = check_whole("num_envs", num_envs, 1)
         place, balls = (np.zeros(n, np.float32) for _ in range(3)), (np.zeros((n, BALLS), np.float32) for _ in range(6))
         world = World(np.zeros(n, np.uint64), *place, np.zeros(n, np.int32), *balls)
         high = np.ones(SENSOR_SIZE + 3, np.float32)
         high[SENSOR_SIZE:] = 1.5  # a corner of the arena is √2 away
         low = np.where(high > 1, -high, np.float32(0))
         super().__init__(world, spaces.Box(low, high), spaces.Discrete(MOVES), float(SECONDS), show_sensors)
+
+    def state_bounds(self) -> Bounds:
+        return {"clock": (0, LONGEST)}
 
     def begin(self, ids):
         _begin(self.world, ids)
@@ -116,7 +120,7 @@ class Dodger(Game):
 
     def _draw_grid(self, view: Canvas, i: int) -> None:
         w = self.world
-        cells = self._seen[i, :SENSOR_SIZE].reshape(SHAPE)
+        cells = self._observations[i, :SENSOR_SIZE].reshape(SHAPE)
         c, s = np.cos(w.heading[i]), np.sin(w.heading[i])
         for a in range(SHAPE[0]):
             for b in range(SHAPE[2]):
@@ -130,7 +134,7 @@ class Dodger(Game):
 def _begin(w, ids):
     for i in ids:
         w.x[i], w.y[i], w.clock[i] = 0, 0, 0
-        w.heading[i] = np.float32(2 * np.pi) * (uniform(w.chance, i) - np.float32(0.5))
+        w.heading[i] = np.float32(2 * np.pi) * (uniform(w.rng_state, i) - np.float32(0.5))
         for k in range(BALLS):
             w.ball_x[i, k], w.ball_y[i, k], w.ball_z[i, k] = 0, 0, 0
             w.ball_vx[i, k], w.ball_vy[i, k], w.ball_vz[i, k] = 0, 0, 0
@@ -138,11 +142,11 @@ def _begin(w, ids):
 
 @kernel
 def _advance(w, actions, rewards, terminated):
-    room = HALF_ARENA - AGENT_RADIUS
+    edge = HALF_ARENA - AGENT_RADIUS
     for i in range(len(w.x)):
         dx, dy, w.heading[i] = moved(actions[i], w.heading[i], STRIDE, TURN)
-        w.x[i] = min(max(w.x[i] + dx, -room), room)
-        w.y[i] = min(max(w.y[i] + dy, -room), room)
+        w.x[i] = min(max(w.x[i] + dx, -edge), edge)
+        w.y[i] = min(max(w.y[i] + dy, -edge), edge)
         hit = False
         for k in range(min(w.clock[i] // EVERY, BALLS)):
             _fly(w, i, k)
@@ -201,13 +205,13 @@ def _throw(w, i, k):
     """Ball k leaves a point inside the arena so that, over ground at a drawn speed, it comes down where the agent is."""
     edge, x, y = HALF_ARENA - RADIUS, np.float32(0), np.float32(0)
     for _ in range(64):
-        angle = np.float32(2 * np.pi) * uniform(w.chance, i)
+        angle = np.float32(2 * np.pi) * uniform(w.rng_state, i)
         x, y = w.x[i] + AWAY * np.cos(angle), w.y[i] + AWAY * np.sin(angle)
         if abs(x) < edge and abs(y) < edge:
             break
     x, y = min(max(x, -edge), edge), min(max(y, -edge), edge)
     dx, dy = w.x[i] - x, w.y[i] - y
-    speed = SLOWEST + (FASTEST - SLOWEST) * uniform(w.chance, i)
+    speed = SLOWEST + (FASTEST - SLOWEST) * uniform(w.rng_state, i)
     seconds = np.sqrt(dx * dx + dy * dy) / speed
     w.ball_x[i, k], w.ball_y[i, k], w.ball_z[i, k] = x, y, UP
     w.ball_vx[i, k], w.ball_vy[i, k] = dx / seconds, dy / seconds
@@ -235,22 +239,4 @@ def _look(w, ids, out):
         out[i, SENSOR_SIZE + 2] = (c * w.y[i] - s * w.x[i]) / HALF_ARENA
 
 
-class DodgerEnv(SingleEnv):
-    """One agent; keyword arguments are `Dodger`'s."""
-
-    def __init__(self, render_mode: str | None = None, show_sensors: bool = False):
-        super().__init__(Dodger(1, show_sensors), render_mode)
-
-
-class DodgerVectorEnv(CoreVectorEnv):
-    """Many agents; keyword arguments are `Dodger`'s and `CoreVectorEnv`'s."""
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        autoreset_mode="NextStep",
-        render_mode: str | None = None,
-        show_sensors: bool = False,
-    ):
-        super().__init__(Dodger(num_envs, show_sensors), max_episode_steps, autoreset_mode, render_mode)
+DodgerEnv, DodgerVectorEnv = environments(Dodger)

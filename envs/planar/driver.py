@@ -22,14 +22,14 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from envs.checks import Bounds, check_whole
 from envs.kernels import kernel, uniform
+from envs.pair import environments
 from envs.planar import canvas
 from envs.planar.canvas import Canvas
 from envs.planar.circuits import HALF_WIDTH, POINTS, draw_circuit
-from envs.planar.game import Game, check_copies
+from envs.planar.game import Game
 from envs.sensors import RaySensor, clear_rays, report_rays, sweep_chain, sweep_disc, turn_rays
-from envs.single import SingleEnv
-from envs.vector import CoreVectorEnv
 
 SENSOR = RaySensor(rays=18, fov=2 * np.pi, length=30.0, tags=2)
 WALL, CAR = 0, 1
@@ -44,12 +44,13 @@ GATES = 16
 GATE = POINTS // GATES
 STEP, CHECKPOINT, FINISH, CRASH = -0.001, 0.5, 1.0, -1.0
 MAX_TRAFFIC = 8
+MOST_PASSED = 2**30
 
 
 class World(NamedTuple):
     """K other cars; M points of the road."""
 
-    chance: np.ndarray  # (N,) uint64
+    rng_state: np.ndarray  # (N,) uint64
     x: np.ndarray  # (N,) of the car's middle
     y: np.ndarray
     heading: np.ndarray  # (N,) radians
@@ -81,7 +82,7 @@ class Driver(Game):
     """
 
     def __init__(self, num_envs: int = 1, traffic: int = 0, show_sensors: bool = False):
-        n = check_copies(num_envs)
+        n = check_whole("num_envs", num_envs, 1)
         if traffic != int(traffic) or not 0 <= traffic <= MAX_TRAFFIC:
             raise ValueError(f"expected an integer traffic in [0, {MAX_TRAFFIC}], given {traffic}")
         f32, k = np.float32, int(traffic)
@@ -95,15 +96,20 @@ class Driver(Game):
             np.zeros((n, k), f32),
             np.zeros(n, f32),
         )
-        seen = spaces.Box(-1, 1, (SENSOR.size,), np.float32)
-        super().__init__(world, seen, spaces.Box(-1, 1, (3,), np.float32), float(SECONDS), show_sensors)
+        observations = spaces.Box(-1, 1, (SENSOR.size,), np.float32)
+        super().__init__(world, observations, spaces.Box(-1, 1, (3,), np.float32), float(SECONDS), show_sensors)
         self._directions = SENSOR.directions()
+
+    def state_bounds(self) -> Bounds:
+        counts = {"at": (-MOST_PASSED, MOST_PASSED), "paid": (0, MOST_PASSED)}
+        traffic = {"traffic_at": (0, POINTS), "traffic_lane": (-HALF_WIDTH, HALF_WIDTH), "traffic_speed": (0, 100)}
+        return {**counts, **traffic, "spacing": (0.1, 100)}
 
     def begin(self, ids):
         _begin(self.world, ids)
 
     def advance(self, actions, rewards, terminated):
-        _advance(self.world, actions.astype(np.float32), rewards, terminated)
+        _advance(self.world, actions, rewards, terminated)
 
     def look(self, ids, out):
         _look(self.world, ids, self._directions, out)
@@ -156,18 +162,18 @@ def _draw_car(view, x, y, heading, steering, colour):
 @kernel
 def _begin(w, ids):
     for i in ids:
-        w.spacing[i] = draw_circuit(w.chance, i, w.road_x[i], w.road_y[i], w.along_x[i], w.along_y[i])
-        aside = np.float32(2) * (uniform(w.chance, i) - np.float32(0.5))
+        w.spacing[i] = draw_circuit(w.rng_state, i, w.road_x[i], w.road_y[i], w.along_x[i], w.along_y[i])
+        aside = np.float32(2) * (uniform(w.rng_state, i) - np.float32(0.5))
         w.x[i], w.y[i] = w.road_x[i, 0] - w.along_y[i, 0] * aside, w.road_y[i, 0] + w.along_x[i, 0] * aside
-        turned = np.float32(0.3) * (uniform(w.chance, i) - np.float32(0.5))
+        turned = np.float32(0.3) * (uniform(w.rng_state, i) - np.float32(0.5))
         w.heading[i] = np.arctan2(w.along_y[i, 0], w.along_x[i, 0]) + turned
-        w.speed[i] = np.float32(10) * uniform(w.chance, i)
+        w.speed[i] = np.float32(10) * uniform(w.rng_state, i)
         w.steering[i], w.at[i], w.paid[i] = 0, 0, 0
         others = w.traffic_at.shape[1]
-        w.traffic_speed[i] = np.float32(4) + np.float32(3) * uniform(w.chance, i)
+        w.traffic_speed[i] = np.float32(4) + np.float32(3) * uniform(w.rng_state, i)
         for k in range(others):
-            w.traffic_at[i, k] = POINTS * (k + np.float32(0.4) + np.float32(0.4) * uniform(w.chance, i)) / others
-            w.traffic_lane[i, k] = TRAFFIC_LANE if uniform(w.chance, i) < 0.5 else -TRAFFIC_LANE
+            w.traffic_at[i, k] = POINTS * (k + np.float32(0.4) + np.float32(0.4) * uniform(w.rng_state, i)) / others
+            w.traffic_lane[i, k] = TRAFFIC_LANE if uniform(w.rng_state, i) < 0.5 else -TRAFFIC_LANE
 
 
 @kernel
@@ -279,8 +285,8 @@ def _cast(w, i, directions, near, met, dx, dy):
             m = (w.at[i] - reach + j) % POINTS
             wall_x[j] = w.road_x[i, m] - side * w.along_y[i, m]
             wall_y[j] = w.road_y[i, m] + side * w.along_x[i, m]
-        seen_x, seen_y = wall_x[: 2 * reach + 2], wall_y[: 2 * reach + 2]
-        sweep_chain(near, met, w.x[i], w.y[i], dx, dy, seen_x, seen_y, thin, WALL)
+        near_x, near_y = wall_x[: 2 * reach + 2], wall_y[: 2 * reach + 2]
+        sweep_chain(near, met, w.x[i], w.y[i], dx, dy, near_x, near_y, thin, WALL)
     for k in range(w.traffic_at.shape[1]):
         x, y, _ = _traffic(w, i, k)
         sweep_disc(near, met, w.x[i], w.y[i], dx, dy, x, y, TRAFFIC_RADIUS, thin, CAR)
@@ -306,23 +312,4 @@ def _rays(w, i, directions):
     return near, met, dx, dy
 
 
-class DriverEnv(SingleEnv):
-    """One car; keyword arguments are `Driver`'s."""
-
-    def __init__(self, render_mode: str | None = None, traffic: int = 0, show_sensors: bool = False):
-        super().__init__(Driver(1, traffic, show_sensors), render_mode)
-
-
-class DriverVectorEnv(CoreVectorEnv):
-    """Many cars; keyword arguments are `Driver`'s and `CoreVectorEnv`'s."""
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        autoreset_mode="NextStep",
-        render_mode: str | None = None,
-        traffic: int = 0,
-        show_sensors: bool = False,
-    ):
-        super().__init__(Driver(num_envs, traffic, show_sensors), max_episode_steps, autoreset_mode, render_mode)
+DriverEnv, DriverVectorEnv = environments(Driver)

@@ -1,4 +1,4 @@
-"""What the planar games share: N copies as arrays, chance inside the kernels, observations, states.
+"""What the planar games share: N copies as arrays, random numbers inside the kernels, observations, states.
 
 A game's `World` is a NamedTuple of arrays, a row for each copy: kernels read and write it by name, and saving it is saving the
 game. Observations are a function of the world, made by one kernel of its own, so a world that is put back looks the same.
@@ -7,6 +7,7 @@ Shapes: N copies, O observations.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 from gymnasium import spaces
@@ -22,7 +23,7 @@ class Game(Core):
     Parameters
     ----------
     world : NamedTuple of arrays (N, …)
-        With a field `chance` (N,) uint64, each copy's stream of random numbers.
+        With a field `rng_state` (N,) uint64, each copy's stream of random numbers.
     observation_space, action_space : gymnasium.spaces.Space
         Of a single copy.
     seconds : float
@@ -32,27 +33,27 @@ class Game(Core):
     """
 
     def __init__(self, world, observation_space: spaces.Box, action_space: spaces.Space, seconds: float, show_sensors: bool):
-        self.num_envs = len(world.chance)
+        self.num_envs = len(world.rng_state)
         self.observation_space, self.action_space = observation_space, action_space
         self.render_fps = 1 / seconds
         self.show_sensors = show_sensors
         self.world = world
-        self._seen = np.zeros((self.num_envs, *observation_space.shape), np.float32)
+        self._observations = np.zeros((self.num_envs, *observation_space.shape), np.float32)
         self._all = np.arange(self.num_envs)
 
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
-        self.world.chance[ids] = seeds([rngs[i] for i in ids])
+        self.world.rng_state[ids] = seeds([rngs[i] for i in ids])
         self.begin(ids)
-        self.look(ids, self._seen)
+        self.look(ids, self._observations)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rewards, terminated = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
         self.advance(actions, rewards, terminated)
-        self.look(self._all, self._seen)
+        self.look(self._all, self._observations)
         return rewards, terminated
 
     def observe(self) -> np.ndarray:
-        return self._seen.copy()
+        return self._observations.copy()
 
     def render(self, copy: int) -> np.ndarray:
         return self.draw(copy).picture()
@@ -60,17 +61,17 @@ class Game(Core):
     def state(self) -> dict[str, np.ndarray]:
         return {name: array.copy() for name, array in self.world._asdict().items()}
 
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
         for name, array in self.world._asdict().items():
             array[:] = state[name]
-        self.look(self._all, self._seen)
+        self.look(self._all, self._observations)
 
     def close(self) -> None:
         pass
 
     @abstractmethod
     def begin(self, ids: np.ndarray) -> None:
-        """New episodes in the copies `ids`, whose chance is fresh."""
+        """New episodes in the copies `ids`, whose random streams are fresh."""
 
     @abstractmethod
     def advance(self, actions: np.ndarray, rewards: np.ndarray, terminated: np.ndarray) -> None:
@@ -83,10 +84,3 @@ class Game(Core):
     @abstractmethod
     def draw(self, copy: int) -> Canvas:
         """One copy from above."""
-
-
-def check_copies(num_envs) -> int:
-    """`num_envs`, or a ValueError."""
-    if num_envs != int(num_envs) or num_envs < 1:
-        raise ValueError(f"expected an integer num_envs >= 1, given {num_envs}")
-    return int(num_envs)

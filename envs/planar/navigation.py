@@ -13,19 +13,19 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from envs.checks import check_whole
 from envs.kernels import kernel
+from envs.pair import environments
 from envs.planar import canvas
 from envs.planar.canvas import Canvas
-from envs.planar.game import Game, check_copies
-from envs.single import SingleEnv
-from envs.vector import CoreVectorEnv
+from envs.planar.game import Game
 
 SECONDS = 0.1
-BARS = 50  # coordinates that a picture has room for
+BARS = 50  # coordinates that fit into a picture
 
 
 class World(NamedTuple):
-    chance: np.ndarray  # (N,) uint64; not used
+    rng_state: np.ndarray  # (N,) uint64; not used
     x: np.ndarray  # (N, n)
 
 
@@ -41,23 +41,21 @@ class Navigation(Game):
     """
 
     def __init__(self, num_envs: int = 1, n: int = 2):
-        copies = check_copies(num_envs)
-        if n != int(n) or n < 1:
-            raise ValueError(f"expected an integer n >= 1, given {n}")
-        world = World(np.zeros(copies, np.uint64), np.zeros((copies, int(n)), np.float32))
-        seen, actions = spaces.Box(-np.inf, np.inf, (int(n),), np.float32), spaces.Box(-1, 1, (int(n),), np.float32)
-        super().__init__(world, seen, actions, SECONDS, show_sensors=False)
+        copies, n = check_whole("num_envs", num_envs, 1), check_whole("n", n, 1)
+        world = World(np.zeros(copies, np.uint64), np.zeros((copies, n), np.float32))
+        observations, actions = spaces.Box(-np.inf, np.inf, (n,), np.float32), spaces.Box(-1, 1, (n,), np.float32)
+        super().__init__(world, observations, actions, SECONDS, show_sensors=False)
 
     def reset(self, ids, rngs):
         for i in ids:
             self.world.x[i] = rngs[i].standard_normal(self.world.x.shape[1], np.float32)
-        self.look(ids, self._seen)
+        self.look(ids, self._observations)
 
     def begin(self, ids):
         pass
 
     def advance(self, actions, rewards, terminated):
-        _advance(self.world.x, actions.astype(np.float32), rewards)
+        _advance(self.world.x, actions, rewards)
 
     def look(self, ids, out):
         out[ids] = self.world.x[ids]
@@ -113,22 +111,4 @@ def _distances(x):
     return out
 
 
-class NavigationEnv(SingleEnv):
-    """One point; keyword arguments are `Navigation`'s."""
-
-    def __init__(self, render_mode: str | None = None, n: int = 2):
-        super().__init__(Navigation(1, n), render_mode)
-
-
-class NavigationVectorEnv(CoreVectorEnv):
-    """Many points; keyword arguments are `Navigation`'s and `CoreVectorEnv`'s."""
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        autoreset_mode="NextStep",
-        render_mode: str | None = None,
-        n: int = 2,
-    ):
-        super().__init__(Navigation(num_envs, n), max_episode_steps, autoreset_mode, render_mode)
+NavigationEnv, NavigationVectorEnv = environments(Navigation)

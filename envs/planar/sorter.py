@@ -16,14 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from envs.checks import Bounds, check_whole
 from envs.kernels import kernel, uniform
+from envs.pair import environments
 from envs.planar import canvas
 from envs.planar.canvas import Canvas
-from envs.planar.game import Game, check_copies
+from envs.planar.game import Game
 from envs.planar.moves import MOVES, moved
 from envs.sensors import NOTHING, UNTAGGED, RaySensor, clear_rays, report_rays, sweep_disc, sweep_room, turn_rays
-from envs.single import SingleEnv
-from envs.vector import CoreVectorEnv
 
 TILES = 10
 SENSOR = RaySensor(rays=5, fov=np.radians(45), length=10.0, tags=TILES)
@@ -37,7 +37,7 @@ STEP, RIGHT_TILE, WRONG = -0.0025, 1.0, -1.0
 class World(NamedTuple):
     """T = 10 tiles."""
 
-    chance: np.ndarray  # (N,) uint64
+    rng_state: np.ndarray  # (N,) uint64
     x: np.ndarray  # (N,)
     y: np.ndarray
     heading: np.ndarray  # (N,) radians
@@ -58,12 +58,15 @@ class Sorter(Game):
     """
 
     def __init__(self, num_envs: int = 1, show_sensors: bool = False):
-        n = check_copies(num_envs)
+        n = check_whole("num_envs", num_envs, 1)
         place, tiles = (np.zeros(n, np.float32) for _ in range(3)), (np.zeros((n, TILES), np.float32) for _ in range(2))
         world = World(np.zeros(n, np.uint64), *place, *tiles, np.zeros(n, np.int32))
-        seen = spaces.Box(-1, 1, (SENSOR_SIZE + TILES,), np.float32)
-        super().__init__(world, seen, spaces.Discrete(MOVES), float(SECONDS), show_sensors)
+        observations = spaces.Box(-1, 1, (SENSOR_SIZE + TILES,), np.float32)
+        super().__init__(world, observations, spaces.Discrete(MOVES), float(SECONDS), show_sensors)
         self._directions = SENSOR.directions()
+
+    def state_bounds(self) -> Bounds:
+        return {"found": (0, TILES)}
 
     def begin(self, ids):
         _begin(self.world, ids)
@@ -104,18 +107,18 @@ class Sorter(Game):
 def _begin(w, ids):
     for i in ids:
         w.x[i], w.y[i], w.found[i] = 0, 0, 0
-        w.heading[i] = np.float32(2 * np.pi) * (uniform(w.chance, i) - np.float32(0.5))
+        w.heading[i] = np.float32(2 * np.pi) * (uniform(w.rng_state, i) - np.float32(0.5))
         for k in range(TILES):
             w.tile_x[i, k], w.tile_y[i, k] = CIRCLE * np.cos(2 * np.pi * k / TILES), CIRCLE * np.sin(2 * np.pi * k / TILES)
         for k in range(TILES - 1, 0, -1):
-            j = int(uniform(w.chance, i) * (k + 1))
+            j = int(uniform(w.rng_state, i) * (k + 1))
             w.tile_x[i, k], w.tile_x[i, j] = w.tile_x[i, j], w.tile_x[i, k]
             w.tile_y[i, k], w.tile_y[i, j] = w.tile_y[i, j], w.tile_y[i, k]
 
 
 @kernel
 def _advance(w, actions, rewards, terminated):
-    touch, room = TILE_RADIUS + AGENT_RADIUS, HALF_ARENA - AGENT_RADIUS
+    touch, edge = TILE_RADIUS + AGENT_RADIUS, HALF_ARENA - AGENT_RADIUS
     for i in range(len(w.x)):
         dx, dy, w.heading[i] = moved(actions[i], w.heading[i], STRIDE, TURN)
         w.x[i] += dx
@@ -129,7 +132,7 @@ def _advance(w, actions, rewards, terminated):
                 w.found[i] += right
                 terminated[i] = not right or w.found[i] == TILES
                 break  # tiles are too far apart to touch two
-        if abs(w.x[i]) > room or abs(w.y[i]) > room:
+        if abs(w.x[i]) > edge or abs(w.y[i]) > edge:
             reward += WRONG
             terminated[i] = True
         rewards[i] = reward
@@ -167,22 +170,4 @@ def _rays(w, i, directions):
     return near, met, dx, dy
 
 
-class SorterEnv(SingleEnv):
-    """One agent; keyword arguments are `Sorter`'s."""
-
-    def __init__(self, render_mode: str | None = None, show_sensors: bool = False):
-        super().__init__(Sorter(1, show_sensors), render_mode)
-
-
-class SorterVectorEnv(CoreVectorEnv):
-    """Many agents; keyword arguments are `Sorter`'s and `CoreVectorEnv`'s."""
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        autoreset_mode="NextStep",
-        render_mode: str | None = None,
-        show_sensors: bool = False,
-    ):
-        super().__init__(Sorter(num_envs, show_sensors), max_episode_steps, autoreset_mode, render_mode)
+SorterEnv, SorterVectorEnv = environments(Sorter)

@@ -19,15 +19,15 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from envs.checks import Bounds, check_whole
 from envs.kernels import kernel, uniform
+from envs.pair import environments
 from envs.planar import canvas
 from envs.planar.arena import BOXES, ENEMY_RADIUS, HALF_ARENA, SPAWNERS, cell_of, is_clear, keep_out, middle_of, routes
 from envs.planar.canvas import Canvas
-from envs.planar.game import Game, check_copies
+from envs.planar.game import Game
 from envs.planar.moves import MOVES, moved
 from envs.sensors import NOTHING, UNTAGGED, RaySensor, clear_rays, report_rays, sweep_box, sweep_disc, sweep_room, turn_rays
-from envs.single import SingleEnv
-from envs.vector import CoreVectorEnv
 
 ENEMY = 0
 SENSOR = RaySensor(rays=50, fov=2 * np.pi, length=20.0, tags=1)
@@ -41,12 +41,13 @@ AGENT_RADIUS = np.float32(0.4)
 ROUNDS, COOLING_STEPS, RELOADING_STEPS, SPAWN_STEPS = 12, 4, 100, 125
 ENEMIES = 16
 ALIVE, SHOT, KILL = 0.0025, -0.0025, 0.25
+LONGEST = 2**30  # steps of an episode
 
 
 class World(NamedTuple):
     """E = 16 enemies."""
 
-    chance: np.ndarray  # (N,) uint64
+    rng_state: np.ndarray  # (N,) uint64
     x: np.ndarray  # (N,)
     y: np.ndarray
     heading: np.ndarray  # (N,) radians
@@ -73,13 +74,17 @@ class Survivor(Game):
     """
 
     def __init__(self, num_envs: int = 1, show_sensors: bool = False):
-        n = check_copies(num_envs)
+        n = check_whole("num_envs", num_envs, 1)
         floats, counts = (np.zeros(n, np.float32) for _ in range(4)), (np.zeros(n, np.int32) for _ in range(5))
         enemies = (np.zeros((n, ENEMIES), dtype) for dtype in (np.float32, np.float32, bool))
         world = World(np.zeros(n, np.uint64), *floats, *counts, *enemies)
-        seen = spaces.Box(-1, 1, (4 + SENSOR_SIZE + BARREL.size,), np.float32)
-        super().__init__(world, seen, spaces.Discrete(MOVES + 2), float(SECONDS), show_sensors)
+        observations = spaces.Box(-1, 1, (4 + SENSOR_SIZE + BARREL.size,), np.float32)
+        super().__init__(world, observations, spaces.Discrete(MOVES + 2), float(SECONDS), show_sensors)
         self._directions, self._barrel, self._routes = SENSOR.directions(), BARREL.directions(), routes()
+
+    def state_bounds(self) -> Bounds:
+        gun = {"rounds": (0, ROUNDS), "gun": (READY, RELOADING), "wait": (0, RELOADING_STEPS)}
+        return {**gun, "clock": (0, LONGEST), "kills": (0, LONGEST)}
 
     def begin(self, ids):
         _begin(self.world, ids)
@@ -128,7 +133,7 @@ class Survivor(Game):
 def _begin(w, ids):
     for i in ids:
         w.x[i], w.y[i], w.shot[i] = 0, 0, 0
-        w.heading[i] = np.float32(2 * np.pi) * (uniform(w.chance, i) - np.float32(0.5))
+        w.heading[i] = np.float32(2 * np.pi) * (uniform(w.rng_state, i) - np.float32(0.5))
         w.rounds[i], w.gun[i], w.wait[i], w.clock[i], w.kills[i] = ROUNDS, READY, 0, 0, 0
         w.enemy_lives[i] = False
         w.enemy_x[i] = np.float32(0)
@@ -207,7 +212,7 @@ def _spawn(w, i):
         distance = (SPAWNERS[p, 0] - w.x[i]) ** 2 + (SPAWNERS[p, 1] - w.y[i]) ** 2
         if distance < closest:
             nearest, closest = p, distance
-    p = int(uniform(w.chance, i) * (len(SPAWNERS) - 1))
+    p = int(uniform(w.rng_state, i) * (len(SPAWNERS) - 1))
     p += p >= nearest
     for k in range(ENEMIES):
         if not w.enemy_lives[i, k]:
@@ -258,22 +263,4 @@ def _rays(w, i, directions):
     return near, met, dx, dy
 
 
-class SurvivorEnv(SingleEnv):
-    """One agent; keyword arguments are `Survivor`'s."""
-
-    def __init__(self, render_mode: str | None = None, show_sensors: bool = False):
-        super().__init__(Survivor(1, show_sensors), render_mode)
-
-
-class SurvivorVectorEnv(CoreVectorEnv):
-    """Many agents; keyword arguments are `Survivor`'s and `CoreVectorEnv`'s."""
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        autoreset_mode="NextStep",
-        render_mode: str | None = None,
-        show_sensors: bool = False,
-    ):
-        super().__init__(Survivor(num_envs, show_sensors), max_episode_steps, autoreset_mode, render_mode)
+SurvivorEnv, SurvivorVectorEnv = environments(Survivor)

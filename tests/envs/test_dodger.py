@@ -28,7 +28,7 @@ def with_ball(core, x, y, z, clock=150):
 
 
 def cells(core):
-    core.look(np.zeros(1, int), core._seen)
+    core.look(np.zeros(1, int), core._observations)
     return core.observe()[0, :SENSOR_SIZE].reshape(SHAPE)
 
 
@@ -183,10 +183,10 @@ class TestObservation:
     def test_the_position_turns_with_the_agent(self):
         core = dodger()
         core.world.x[0], core.world.y[0], core.world.heading[0] = 1.46, 0.73, 0
-        core.look(np.zeros(1, int), core._seen)
+        core.look(np.zeros(1, int), core._observations)
         np.testing.assert_allclose(core.observe()[0, SENSOR_SIZE:], [0.2, 0, 0.1], atol=1e-6)
         core.world.heading[0] = np.pi / 2
-        core.look(np.zeros(1, int), core._seen)
+        core.look(np.zeros(1, int), core._observations)
         np.testing.assert_allclose(core.observe()[0, SENSOR_SIZE:], [0.1, 0, -0.2], atol=1e-6)
 
     def test_a_turn_is_two_and_a_half_degrees(self):

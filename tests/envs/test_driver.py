@@ -235,7 +235,7 @@ def test_the_observation_of_a_car_ahead():
     core = driver(traffic=1)
     put(core, 3, aside=float(core.world.traffic_lane[0, 0]))
     core.world.traffic_at[0, 0] = 3 + 10 / core.world.spacing[0]
-    core.look(np.zeros(1, int), core._seen)
+    core.look(np.zeros(1, int), core._observations)
     rays = core.observe().reshape(18, 4)
     assert rays[0, 1:].tolist() == [0, 0, 1]
     assert rays[0, 0] == pytest.approx((10 - 1.2) / 30, abs=0.02)

@@ -65,7 +65,7 @@ def test_state_continues_bit_for_bit(name, settings):
 
 
 @pytest.mark.parametrize("name", ["Dodger", "Survivor"])
-def test_a_state_holds_the_chance_of_what_is_still_to_come(name):
+def test_a_state_holds_the_random_numbers_still_to_come(name):
     """The next ball and the next enemies come from where they would have come from."""
     env, other = vector(name, 20, AutoresetMode.DISABLED), vector(name, 20, AutoresetMode.DISABLED)
     env.reset(seed=0), other.reset(seed=99)
@@ -129,9 +129,9 @@ def test_rays_are_drawn_only_on_request():
         assert (pictures[0] != pictures[1]).any()
 
 
-def test_chance_is_even_and_each_copys_own():
-    chance = np.arange(4, dtype=np.uint64)
-    draws = np.array([[uniform(chance, i) for _ in range(5000)] for i in range(4)])
+def test_random_numbers_are_even_and_each_copys_own():
+    rng_state = np.arange(4, dtype=np.uint64)
+    draws = np.array([[uniform(rng_state, i) for _ in range(5000)] for i in range(4)])
     assert draws.min() >= 0
     assert draws.max() < 1
     assert np.abs(np.histogram(draws, 10, (0, 1))[0] / draws.size - 0.1).max() < 0.01

@@ -108,14 +108,14 @@ def test_the_wall_ends_it(heading):
 def test_what_the_rays_see():
     core = sorter()
     beside(core, 7, 1.0)
-    core.look(np.zeros(1, int), core._seen)
+    core.look(np.zeros(1, int), core._observations)
     rays = core.observe()[0, :60].reshape(5, 12)
     assert rays[2, 0] == pytest.approx((1.0 + 0.25) / 10, abs=1e-5)
     assert rays[2, 1:].tolist() == [0] * 8 + [1, 0, 0]
     assert rays[0, 1:].sum() == 1
     core.world.tile_x[:], core.world.tile_y[:] = 50, 50
     core.world.x[0], core.world.y[0], core.world.heading[0] = 0, 0, 0
-    core.look(np.zeros(1, int), core._seen)
+    core.look(np.zeros(1, int), core._observations)
     rays = core.observe()[0, :60].reshape(5, 12)
     angles = np.radians([-22.5, -11.25, 0, 11.25, 22.5])
     np.testing.assert_allclose(rays[:, 0], 0.5 / np.cos(angles), atol=1e-5)

@@ -25,7 +25,7 @@ def enemy(core, x, y, k=0):
 
 
 def look(core):
-    core.look(np.zeros(1, int), core._seen)
+    core.look(np.zeros(1, int), core._observations)
     return core.observe()[0]
 
 

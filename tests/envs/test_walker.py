@@ -210,7 +210,7 @@ def test_state_continues_bit_for_bit():
         np.testing.assert_array_equal(result[0], observations)
         np.testing.assert_array_equal(result[1], rewards)
         np.testing.assert_array_equal(result[2] | result[3], terminated | truncated)
-    with pytest.raises(ValueError, match="state of 4 copies, given 3"):
+    with pytest.raises(ValueError, match=r"'elapsed' of the state in shape \(4,\), given \(3,\)"):
         vector(4).set_state(state)
 
 

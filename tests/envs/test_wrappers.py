@@ -54,7 +54,7 @@ class Counter(Core):
     def state(self):
         return {"count": self.count.copy()}
 
-    def set_state(self, state):
+    def restore(self, state):
         self.count[:] = state["count"]
 
     def close(self):

@@ -10,6 +10,7 @@ import numpy as np
 
 from envs.bodies.v5.forces import ExternalForces
 from envs.bodies.v5.task import Setup, Task, squares
+from envs.pair import environments
 
 INFOS = "x_velocity", "y_velocity", "reward_forward", "reward_ctrl", "reward_contact", "reward_survive"
 
@@ -28,23 +29,23 @@ class Free(Task):
     def state(self):
         return {**super().state(), "forces": self.forces.values.copy()}
 
-    def set_state(self, state):
-        super().set_state(state)
+    def restore(self, state):
+        super().restore(state)
         self.forces.values[:] = state["forces"]
 
     def _places(self):
         return {"x_position": self.body.qpos[:, 0].copy(), "y_position": self.body.qpos[:, 1].copy()}
 
     def _travel(self, place) -> np.ndarray:
-        """Step, and the velocity (N, 2) of the point that place() tells."""
+        """Step, and the velocity (N, 2) of the point that place() returns."""
         before = place()
         self.body.step()
         self.forces.update()
         return (place() - before) / self.dt
 
     def _account(self, velocity, forward, survive, control_cost, contact_cost):
-        told = (velocity[:, 0], velocity[:, 1], forward, -control_cost, -contact_cost, survive)
-        return (forward + survive) - (control_cost + contact_cost), dict(zip(INFOS, told, strict=True))
+        values = (velocity[:, 0], velocity[:, 1], forward, -control_cost, -contact_cost, survive)
+        return (forward + survive) - (control_cost + contact_cost), dict(zip(INFOS, values, strict=True))
 
 
 class Ant(Free):
@@ -57,8 +58,8 @@ class Ant(Free):
         height = self.body.qpos[:, 2]
         healthy = (height >= 0.2) & (height <= 1.0)
         contact_cost = 5e-4 * squares(np.clip(self.forces.values, -1, 1))
-        rewards, told = self._account(velocity, velocity[:, 0], healthy.astype(float), 0.5 * squares(actions), contact_cost)
-        return rewards, ~healthy, told
+        rewards, infos = self._account(velocity, velocity[:, 0], healthy.astype(float), 0.5 * squares(actions), contact_cost)
+        return rewards, ~healthy, infos
 
     def observe(self):
         forces = np.clip(self.forces.values[:, 1:], -1, 1).reshape(self.num_envs, -1)
@@ -84,8 +85,8 @@ class Humanoid(Free):
         healthy = (height > 1.0) & (height < 2.0)
         control_cost = 0.1 * squares(self.body.ctrl)
         contact_cost = np.minimum(5e-7 * squares(self.forces.values), 10.0)
-        rewards, told = self._account(velocity, 1.25 * velocity[:, 0], 5.0 * healthy, control_cost, contact_cost)
-        return rewards, ~healthy, told
+        rewards, infos = self._account(velocity, 1.25 * velocity[:, 0], 5.0 * healthy, control_cost, contact_cost)
+        return rewards, ~healthy, infos
 
     def observe(self):
         parts = [self.body.qpos[:, 2:], self.body.qvel, self.fields["cinert"][:, 1:], self.fields["cvel"][:, 1:]]
@@ -95,3 +96,7 @@ class Humanoid(Free):
     def _mass_center(self) -> np.ndarray:
         masses = self.body.model.body_mass
         return (np.einsum("b,nbj->nj", masses, self.fields["xipos"]) / masses.sum())[:, :2]
+
+
+AntEnv, AntVectorEnv = environments(Ant)
+HumanoidEnv, HumanoidVectorEnv = environments(Humanoid)

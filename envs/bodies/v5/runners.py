@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from envs.bodies.v5.task import Setup, Task, squares
+from envs.pair import environments
 
 SPEED = "x_velocity", "reward_forward", "reward_ctrl"
 INFINITE = (-np.inf, np.inf)
@@ -48,13 +49,13 @@ class Runner(Task):
         body.step()
         velocity = (body.qpos[:, :2] - before) / self.dt
         cost = self.control_cost * squares(actions)
-        told = {"x_velocity": velocity[:, 0], "reward_forward": velocity[:, 0], "reward_ctrl": -cost}
+        infos = {"x_velocity": velocity[:, 0], "reward_forward": velocity[:, 0], "reward_ctrl": -cost}
         if "y_velocity" in self.setup.infos:
-            told["y_velocity"] = velocity[:, 1]
+            infos["y_velocity"] = velocity[:, 1]
         if self.limits is None:
-            return velocity[:, 0] - cost, np.zeros(self.num_envs, bool), told
+            return velocity[:, 0] - cost, np.zeros(self.num_envs, bool), infos
         healthy = self.limits.healthy(body.qpos, body.qvel)
-        return velocity[:, 0] + healthy - cost, ~healthy, {**told, "reward_survive": healthy.astype(float)}
+        return velocity[:, 0] + healthy - cost, ~healthy, {**infos, "reward_survive": healthy.astype(float)}
 
     def _places(self):
         return {"x_position": self.body.qpos[:, 0].copy()}
@@ -92,3 +93,9 @@ class Hopper(Runner):
     setup = Setup("hopper.xml", 11, frame_skip=4, noise=5e-3, infos=(*SPEED, "reward_survive"))
     fastest, control_cost = 10.0, 1e-3
     limits = Limits(height=(0.7, np.inf), pitch=(-0.2, 0.2), rest=(-100.0, 100.0))
+
+
+HalfCheetahEnv, HalfCheetahVectorEnv = environments(HalfCheetah)
+SwimmerEnv, SwimmerVectorEnv = environments(Swimmer)
+Walker2dEnv, Walker2dVectorEnv = environments(Walker2d)
+HopperEnv, HopperVectorEnv = environments(Hopper)

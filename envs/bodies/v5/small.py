@@ -6,8 +6,9 @@ reacher     r = −‖fingertip − target‖ − Σ a²
 
 import numpy as np
 
-from envs.bodies.body import View
+from envs.bodies.rendering import View
 from envs.bodies.v5.task import Setup, Task, squares
+from envs.pair import environments
 
 
 class InvertedPendulum(Task):
@@ -58,3 +59,7 @@ class Reacher(Task):
 
     def _offset(self) -> np.ndarray:
         return self.fields["xpos"][:, self._fingertip] - self.fields["xpos"][:, self._target]
+
+
+InvertedPendulumEnv, InvertedPendulumVectorEnv = environments(InvertedPendulum)
+ReacherEnv, ReacherVectorEnv = environments(Reacher)

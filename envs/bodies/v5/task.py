@@ -8,6 +8,7 @@ Shapes: N copies, O observations.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +17,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from envs.bodies.body import Body, View
+from envs.bodies.body import Body
+from envs.bodies.rendering import View
+from envs.checks import nest
 from envs.core import Core
 
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
@@ -39,7 +42,7 @@ class Setup:
     normal_velocities : bool
         Initial velocities are normal instead, with `noise` as their deviation.
     infos : tuple of str
-        What each step tells, beyond where the body is.
+        Infos of each step, beyond where the body is.
     derived : tuple of str
         MuJoCo's fields beyond the state that a task reads. They lag by a substep, in Gymnasium too.
     persistent : bool
@@ -61,6 +64,8 @@ class Setup:
 
 class Task(Core):
     """N copies of a task, with Gymnasium's default arguments.
+
+    Actions beyond the space are taken as they are, as in Gymnasium: MuJoCo clips what it applies, the reward's costs do not.
 
     Parameters
     ----------
@@ -84,7 +89,7 @@ class Task(Core):
         low, high = model.actuator_ctrlrange.astype(np.float32).T
         self.action_space = spaces.Box(low, high, dtype=np.float32)
         self.observation_space = spaces.Box(-np.inf, np.inf, (setup.observations,), np.float32)
-        self._told = {name: np.zeros(num_envs) for name in setup.infos}
+        self._infos = {name: np.zeros(num_envs) for name in setup.infos}
 
     @abstractmethod
     def _move(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
@@ -105,27 +110,29 @@ class Task(Core):
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
         qpos, qvel = (np.array(rows) for rows in zip(*(self._start(rngs[i]) for i in ids), strict=True))
         self.body.reset(ids, qpos, qvel, np.zeros((len(ids), self.body.model.nu)))
-        for values in self._told.values():
+        for values in self._infos.values():
             values[ids] = 0
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.body.ctrl[:] = actions
-        rewards, terminated, self._told = self._move(actions)
+        rewards, terminated, self._infos = self._move(actions)
         diverged = self.body.diverged
         return np.where(diverged, 0.0, rewards), terminated | diverged
 
     def info(self) -> dict[str, np.ndarray]:
         """Gymnasium's infos, and `diverged` where the physics gave up."""
-        return {**self._places(), **self._told, "diverged": self.body.diverged.copy()}
+        own = {name: values.copy() for name, values in self._infos.items()}
+        return {**self._places(), **own, "diverged": self.body.diverged.copy()}
 
     def render(self, copy: int) -> np.ndarray:
         return self.body.render(copy)
 
     def state(self) -> dict[str, np.ndarray]:
-        return self.body.state()
+        return {**self.body.state(), **nest("info", {name: values.copy() for name, values in self._infos.items()})}
 
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        self.body.set_state(state)
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self.body.restore(state)
+        self._infos = {name: state[f"info.{name}"].copy() for name in self._infos}
 
     def close(self) -> None:
         self.body.close()

@@ -1,0 +1,76 @@
+"""Pictures of MuJoCo bodies: cameras, and the way of drawing that this machine has.
+
+MuJoCo takes its OpenGL library from `MUJOCO_GL`, once, when it is imported; without that variable it takes GLFW, which needs a
+display. Here the library is chosen when the first picture is asked for, so that a machine that cannot draw can still train.
+"""
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+
+import mujoco
+from mujoco.rendering.classic import gl_context
+
+_DREW: dict[str, int] = {}  # the process that made the first renderer
+OFF_SCREEN = {"egl": ("libEGL.so.1", "libEGL.so"), "osmesa": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")}
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera that stands still: the point it looks at (m), from how far (m), from which side and how high (degrees)."""
+
+    lookat: tuple[float, float, float]
+    distance: float
+    azimuth: float = 90.0
+    elevation: float = -30.0
+
+    def camera(self) -> mujoco.MjvCamera:
+        camera = mujoco.MjvCamera()
+        camera.lookat[:] = self.lookat
+        camera.distance, camera.azimuth, camera.elevation = self.distance, self.azimuth, self.elevation
+        return camera
+
+
+def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
+    """A renderer without reflections, on the first library that works here: GLFW with a display, else EGL, else OSMesa.
+
+    `MUJOCO_GL`, where it is set, decides instead; so does MuJoCo itself on systems other than Linux.
+
+    Raises
+    ------
+    RuntimeError
+        If no library works, or in a fork of a process that drew: graphics drivers do not survive one.
+    """
+    if _DREW.setdefault("process", os.getpid()) != os.getpid():
+        raise RuntimeError("expected to draw in a process of its own, given a fork of one that drew: start it by 'spawn'")
+    if not sys.platform.startswith("linux") or os.environ.get("MUJOCO_GL"):
+        return _without_reflections(mujoco.Renderer(model, height, width))
+    failures = []
+    for library in _candidates():
+        try:
+            gl_context.GLContext = import_module(f"mujoco.{library}").GLContext
+            return _without_reflections(mujoco.Renderer(model, height, width))
+        except Exception as error:  # drivers fail in many ways; the next library may not
+            failures.append(f"{library}: {error}")
+    reasons = "; ".join(failures) or "there is no display, no libEGL and no libOSMesa"
+    raise RuntimeError(f"expected a way to draw, found none ({reasons}); without pictures everything else works")
+
+
+def _candidates() -> list[str]:
+    display = ["glfw"] if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else []
+    return display + [library for library, files in OFF_SCREEN.items() if any(map(_loads, files))]
+
+
+def _loads(file: str) -> bool:
+    try:
+        ctypes.CDLL(file)
+    except OSError:
+        return False
+    return True
+
+
+def _without_reflections(renderer: mujoco.Renderer) -> mujoco.Renderer:
+    renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+    return renderer
