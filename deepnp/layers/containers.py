@@ -26,6 +26,11 @@ class Sequential(Module):
     *modules : Module
         Named "0", "1", … in `state_dict`, as in PyTorch.
 
+    Attributes
+    ----------
+    steps : list of Module
+        What runs: the modules, with a `DenseStack` in the place of those that it fuses.
+
     Raises
     ------
     ValueError
@@ -40,7 +45,7 @@ class Sequential(Module):
             raise ValueError("expected at least one module, given none")
         for i, module in enumerate(modules):
             setattr(self, str(i), module)
-        self._steps = fuse(modules)
+        self.steps = fuse(modules)
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())
@@ -49,22 +54,22 @@ class Sequential(Module):
         return dict(self.children())[str(range(len(self))[i])]
 
     def forward(self, x):
-        for step in self._steps:
+        for step in self.steps:
             x = step.forward(x)
         return x
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        for step in reversed(self._steps[1:]):
+        for step in reversed(self.steps[1:]):
             dy = step.backward(dy, params)
-        return self._steps[0].backward(dy, params, inputs)
+        return self.steps[0].backward(dy, params, inputs)
 
     def predict(self, x):
-        for step in self._steps:
+        for step in self.steps:
             x = step.predict(x)
         return x
 
     def _tangent(self, v, vx):
-        for step in self._steps:
+        for step in self.steps:
             vx = step.tangent(v, vx)
         return vx
 

@@ -82,7 +82,7 @@ def one_by_one(net, x, dy):
 
 def test_a_stack_is_one_step_and_equals_its_layers(rng, kernels):
     net, x, dy = tower(rng), rng.normal(size=(6, 2, 4)).astype("f"), rng.normal(size=(6, 2, 3)).astype("f")
-    assert len(net._steps) == 1
+    assert len(net.steps) == 1
     y, dx, gradient = one_by_one(net, x, dy)
     close = dict(rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(net.forward(x), y, **close)
@@ -118,7 +118,7 @@ def test_a_shadow_shares_running_statistics(rng):
 
 def test_the_stack_s_kernel_runs_where_numpy_s_blas_is_found(rng):
     assert find_sgemm()[0] != 0, "NumPy's wheels bring OpenBLAS: its sgemm should be found"
-    stack = tower(rng)._steps[0]
+    stack = tower(rng).steps[0]
     stack.forward(rng.normal(size=(2, 4)).astype("f"))
     assert stack._cache.values is not None  # the kernel keeps one workspace, the plain form a list of caches
 

@@ -1,0 +1,169 @@
+"""Gradients row by row, and the tangent kernel.             B rows, I inputs, O outputs, C channels, P parameters
+
+`backward` sums over rows. Where each row's own gradient is wanted, it need not be written out, B · P numbers: a linear layer's is
+an outer product, and two of these have an inner product that is cheap.
+
+Linear     z_b = W x_b + bias        dW_b = dz_b x_bᵀ        dbias_b = dz_b
+           ⟨dW_b, dW_c⟩ = Σ_oi dz_bo x_bi dz_co x_ci = ⟨dz_b, dz_c⟩·⟨x_b, x_c⟩        the sum of products is a product of sums
+           K = (dZ dZᵀ) ∘ (X Xᵀ + 1)                                                   + 1: the bias, an input that is always 1
+Scale      y_b = γ·x̂_b + β           dγ_b = dy_b·x̂_b         dβ_b = dy_b
+           K = dΓ dΓᵀ + dB dBᵀ
+
+The tangent kernel K_bc = ⟨∇θ f(x_b), ∇θ f(x_c)⟩ of a network is the sum over its layers (Jacot et al. 2018, arXiv:1806.07572).
+"""
+
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from deepnp.backend import array_module
+from deepnp.layers.batch_normalization import BatchNorm
+from deepnp.layers.containers import Heads, Residual, Sequential
+from deepnp.layers.fusion import DenseStack
+from deepnp.layers.linear import Linear
+from deepnp.layers.normalization import GroupNorm, LayerNorm
+from deepnp.module import Module
+from deepnp.ops import dense, linear, mlp
+from deepnp.parameters import Tangents
+
+
+class LinearRows(NamedTuple):
+    """A linear layer's gradients, row by row."""
+
+    x: Any  # (B, I), its input
+    dz: Any  # (B, O), the gradient before its bias
+    bias: bool  # whether it has one
+
+    def gradients(self):
+        """Each row's gradient of weight and bias: (B, O·I + O), or (B, O·I)."""
+        dweight = (self.dz[:, :, None] * self.x[:, None, :]).reshape(len(self.x), self.dz.shape[1] * self.x.shape[1])
+        return array_module(self.x).concatenate([dweight, self.dz], axis=1) if self.bias else dweight
+
+    def inner(self, other: "LinearRows"):
+        """Inner products of the gradients of our rows with those of other rows: (B, B'), in float64."""
+        x, dz, other_x, other_dz = (array.astype(np.float64) for array in (self.x, self.dz, other.x, other.dz))
+        return (dz @ other_dz.T) * (x @ other_x.T + (1 if self.bias else 0))
+
+
+class ScaleRows(NamedTuple):
+    """The gradients of a normalisation's scale and shift, row by row."""
+
+    dgamma: Any  # (B, C)
+    dbeta: Any  # (B, C)
+
+    def gradients(self):
+        """(B, 2C): each row's gradient of γ, then of β."""
+        return array_module(self.dgamma).concatenate([self.dgamma, self.dbeta], axis=1)
+
+    def inner(self, other: "ScaleRows"):
+        """Inner products of the gradients of our rows with those of other rows: (B, B'), in float64."""
+        ours, theirs = self.gradients().astype(np.float64), other.gradients().astype(np.float64)
+        return ours @ theirs.T
+
+
+def pairs(module: Module, dy) -> list[LinearRows | ScaleRows]:
+    """Row by row, what the gradients of the last `forward` are made of; `Parameter.grad` is left alone.
+
+    Parameters
+    ----------
+    module : Module
+        Linear layers, normalisations of rows, and modules without parameters, in any of the containers.
+    dy : array like the last y
+
+    Returns
+    -------
+    list
+        For each layer with parameters, in their order: a `LinearRows` (x, dz) or a `ScaleRows` (dgamma, dbeta).
+
+    Raises
+    ------
+    TypeError
+        For a layer with other parameters, and for BatchNorm: there, rows meet, and no gradient is one row's.
+    ValueError
+        If dy does not have the shape of y, or a linear layer was given more than one vector a row.
+    """
+    return rows_of(module, dy, False)[1]
+
+
+def row_gradients(rows: list[LinearRows | ScaleRows]):
+    """What `pairs` gave -> each row's gradient (B, P), its columns in the order of `module.flat`."""
+    return array_module(rows[0][0]).concatenate([layer.gradients() for layer in rows], axis=1)
+
+
+def tangent_kernel(rows: list[LinearRows | ScaleRows], others: list[LinearRows | ScaleRows] | None = None):
+    """What `pairs` gave for some rows, and for others of the same module (None: the same) -> K (B, B'), in float64."""
+    return sum(a.inner(b) for a, b in zip(rows, rows if others is None else others, strict=True))
+
+
+@singledispatch
+def rows_of(module: Module, dy, inputs: bool):
+    """dx (None unless `inputs`) and the list that `pairs` returns. `rows_of.register` teaches it another kind of module."""
+    if next(module.named_parameters(), None) is not None:
+        raise TypeError(f"expected layers whose gradients are known row by row, given {module!r}")
+    return module.backward(dy, params=False, inputs=inputs), []
+
+
+@rows_of.register
+def _(module: Linear, dy, inputs: bool):
+    linear.check_output(dy, module.cache)
+    return module.backward(dy, False, inputs), [_linear_rows(module.cache.x, dy, module.bias is not None)]
+
+
+@rows_of.register
+def _(module: DenseStack, dy, inputs: bool):
+    found = []
+    for layer in reversed(mlp.by_layer(module.cache)):
+        if isinstance(layer, dense.Cache):
+            x, dz = layer.rows.reshape(layer.shape), dense.backward_activation(dy, layer)[0].reshape(dy.shape)
+        else:
+            linear.check_output(dy, layer)
+            x, dz = layer.x, dy
+        found.insert(0, _linear_rows(x, dz, True))
+        dy = dz @ layer.weight
+    return dy if inputs else None, found
+
+
+@rows_of.register
+def _(module: Sequential, dy, inputs: bool):
+    found = []
+    for i, step in reversed(list(enumerate(module.steps))):
+        dy, rows = rows_of(step, dy, inputs or i > 0)
+        found = rows + found
+    return dy, found
+
+
+@rows_of.register
+def _(module: Heads, dy, inputs: bool):
+    found = [rows_of(head, d, inputs) for (_, head), d in zip(module.children(), dy, strict=True)]
+    return sum(dx for dx, _ in found) if inputs else None, [rows for _, of_head in found for rows in of_head]
+
+
+@rows_of.register
+def _(module: Residual, dy, inputs: bool):
+    (dbody, body), (dskip, skip) = rows_of(module.body, dy, inputs), rows_of(module.skip, dy, inputs)
+    return dbody + dskip if inputs else None, body + skip
+
+
+@rows_of.register(LayerNorm)
+@rows_of.register(GroupNorm)
+def _(module, dy, inputs: bool):
+    dx = module.backward(dy, False, inputs)
+    if module.weight is None:
+        return dx, []
+    ones = array_module(dy).ones_like(module.weight.data)
+    normal = module.tangent(Tangents({module.weight: ones}), None)  # y = γ·x̂ + β: along γ's ones it moves by x̂
+    channel = 1 if isinstance(module, GroupNorm) else dy.ndim - 1
+    places = tuple(axis for axis in range(1, dy.ndim) if axis != channel)
+    return dx, [ScaleRows((dy * normal).sum(axis=places), dy.sum(axis=places))]
+
+
+@rows_of.register
+def _(module: BatchNorm, dy, inputs: bool):
+    raise TypeError(f"expected layers that keep rows apart, given {module!r}: each row's output depends on all rows")
+
+
+def _linear_rows(x, dz, bias: bool) -> LinearRows:
+    if x.ndim != 2:
+        raise ValueError(f"expected one vector a row, (B, I), given a linear layer's input of shape {x.shape}")
+    return LinearRows(x, dz, bias)
