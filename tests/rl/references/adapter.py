@@ -1,0 +1,159 @@
+"""The learners of `rl` as the references see them: named float64 arrays, given noise, one update. All that knows rl's interface."""
+
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+
+import rl
+from deepnp import Module, Parameter, ParameterVector
+from deepnp.optim import Adam
+from rl.experience.replay import Batch
+from rl.experience.rollout import Rollout
+from rl.networks import encoders
+from tests.rl.references import off_policy, ppo
+from tests.rl.references.networks import split
+
+
+class Recorder:
+    """A random generator that remembers what it drew, and gives it out in float64."""
+
+    def __init__(self, generator: np.random.Generator):
+        self.generator, self.drawn = generator, []
+
+    def __getattr__(self, name):
+        method = getattr(self.generator, name)
+
+        def draw(*arguments, **settings):
+            drawn = np.asarray(method(*arguments, **settings))
+            self.drawn.append(drawn.astype(np.float64) if drawn.dtype == np.float32 else drawn)
+            return self.drawn[-1]
+
+        return draw
+
+
+@contextmanager
+def double_precision():
+    """Networks that are made here are float64."""
+
+    def make(*arguments, mlp=encoders.mlp, **settings):
+        return mlp(*arguments, **settings, dtype=np.float64).to(np.float64)
+
+    with mock.patch.object(encoders, "mlp", make):
+        yield
+
+
+def learner(name: str, env, **settings):
+    """An untrained float64 agent, with weights far from where they start, and with recorders for random generators."""
+    algorithm = getattr(rl, name)
+    with double_precision():
+        agent = algorithm(env, algorithm.Config(**settings), seed=3)
+    rng = np.random.default_rng(4)
+    for module in modules(agent):
+        module.flat.data[...] += 0.2 * rng.normal(size=len(module.flat))
+    if hasattr(agent, "temperature"):
+        temperature = agent.temperature
+        temperature.log_alpha = Parameter(temperature.log_alpha.data.astype(np.float64))
+        temperature.optimizer = Adam(ParameterVector({"log_alpha": temperature.log_alpha}), agent.config.lr)
+    observe = agent.observe
+    agent.observe = lambda observations: observe(observations).astype(np.float64)
+    agent.rngs = {name: Recorder(generator) for name, generator in agent.rngs.items()}
+    return agent
+
+
+def modules(agent) -> list[Module]:
+    """All networks, targets included."""
+    found = [getattr(agent, name) for name in ("policy", "target_policy") if hasattr(agent, name)]
+    for values in critics_of(agent):
+        found += [*values.networks, *values.targets]
+    return [*found, agent.value] if isinstance(agent, rl.PPO) else found
+
+
+def critics_of(agent) -> list:
+    """Groups of critics: of state and action, and of the state alone."""
+    return [getattr(agent, name) for name in ("critics", "value") if hasattr(getattr(agent, name, None), "networks")]
+
+
+def parameters(module: Module) -> dict[str, np.ndarray]:
+    """Copies, by PyTorch's names."""
+    return {name: np.array(p.data, np.float64) for name, p in module.named_parameters()}
+
+
+def running(module: Module) -> dict[str, np.ndarray]:
+    """Copies of running means and variances."""
+    return {name: np.array(b.data, np.float64) for name, b in module.named_buffers() if b.data.dtype.kind == "f"}
+
+
+def reference(agent):
+    """The reference of an agent, as it is now."""
+    c, name = agent.config, type(agent).__name__
+    if name == "PPO":
+        mirror = agent.mirror
+        reflection = None
+        if mirror is not None:
+            reflection = mirror.observation_index, mirror.observation_sign, mirror.action_index, mirror.action_sign
+        fields = {field: getattr(c, field) for field in ppo.Settings.__dataclass_fields__ if hasattr(c, field)}
+        fields |= {"horizon": c.gae_horizon, "mirror": reflection, "discrete": agent.space.action.kind == "Discrete"}
+        return ppo.PPO(ppo.Settings(**fields), parameters(agent.policy), parameters(agent.value))
+    fields = {field: getattr(c, field) for field in off_policy.Settings.__dataclass_fields__ if hasattr(c, field)}
+    if name.startswith("SAC"):
+        fields["target_entropy"] = -2.0 if c.target_entropy is None else c.target_entropy
+    settings = off_policy.Settings(**fields, normalization=c.critic_normalization, bounds=c.value_bounds)
+    critics = [critic(agent.critics, i, settings) for i in range(len(agent.critics.networks))]
+    if not name.startswith("SAC"):
+        kind = off_policy.TD3 if name == "TD3" else off_policy.DDPG
+        return kind(settings, parameters(agent.policy), parameters(agent.target_policy), critics)
+    arguments = settings, parameters(agent.policy), critics, np.array(agent.temperature.log_alpha.data, np.float64)
+    if name == "SACValue":
+        return off_policy.SACValue(*arguments, critic(agent.value, 0, off_policy.Settings(**fields)))
+    return getattr(off_policy, name)(*arguments)
+
+
+def critic(values, i: int, settings: off_policy.Settings) -> off_policy.Critic:
+    network, target = values.networks[i], values.targets[i]
+    return off_policy.Critic(parameters(network), parameters(target), settings, running(network), running(target))
+
+
+def update(agent, ref, data: off_policy.Data) -> tuple[np.ndarray, np.ndarray]:
+    """One off-policy update of both, with the same noise; both absolute errors (B,)."""
+    noise = agent.rngs["noise"]
+    noise.drawn.clear()
+    columns = data.observations, data.actions, data.rewards, data.next_observations, data.discounts, data.weights
+    _, errors = agent.update(Batch(*columns, np.arange(len(data.rewards))))
+    return errors, ref.update(data, *noise.drawn)
+
+
+def update_from_rollout(agent, ref, data: ppo.Trajectories, progress: float) -> tuple[dict, dict]:
+    """One update of PPO of both, with the same minibatches; both metrics."""
+    for name in ("policy", "value"):
+        agent.rngs[name].drawn.clear()
+    columns = data.observations, data.actions, data.rewards, data.terminated, data.truncated, data.valid, data.last
+    metrics = agent.update(Rollout(*columns, {place: x[None] for place, x in data.final.items()}), progress)
+    return metrics, ref.update(data, progress, iter(agent.rngs["policy"].drawn), iter(agent.rngs["value"].drawn))
+
+
+def compared(agent, ref) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """All that training changed: name -> the agent's array and the reference's."""
+    pairs = {"policy": (parameters(agent.policy), ref.policy)}
+    optimizers = {"policy": (agent.policy_optimizer, ref.policy_adam)}
+    if isinstance(agent, rl.PPO):
+        pairs["value"], optimizers["value"] = (parameters(agent.value), ref.value), (agent.value_optimizer, ref.value_adam)
+    if hasattr(agent, "target_policy"):
+        pairs["target policy"] = parameters(agent.target_policy), ref.target_policy
+    if hasattr(agent, "temperature"):
+        pairs["temperature"] = {"log_alpha": np.array(agent.temperature.log_alpha.data)}, ref.log_alpha
+    for values, references in zip(critics_of(agent), ([*ref.critics], [getattr(ref, "value", None)]) if critics_of(agent) else ()):
+        for i, expected in enumerate(references):
+            network, target = values.networks[i], values.targets[i]
+            name = f"{'critic' if values is agent.critics else 'value'} {i}"
+            pairs[name] = parameters(network), expected.network
+            if values is not agent.critics or not hasattr(agent, "value"):  # the first SAC has no target of Q
+                pairs[f"target of {name}"] = parameters(target), expected.target
+                pairs[f"running target of {name}"] = running(target), expected.target_running
+            pairs[f"running {name}"] = running(network), expected.running
+            optimizers[name] = values.optimizers[i], expected.adam
+    for name, (given, expected) in optimizers.items():
+        for moment in ("m", "v"):
+            named = getattr(expected, moment)
+            pairs[f"{moment} of {name}"] = split(given.state[moment], named), named
+    return {f"{name}: {key}": (given[key], expected[key]) for name, (given, expected) in pairs.items() for key in expected}

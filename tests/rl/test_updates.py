@@ -1,0 +1,142 @@
+"""Whole updates equal their references: parameters, moments, targets and errors, after one update and after ten."""
+
+import numpy as np
+import pytest
+
+from deepnp.gradcheck import numerical_gradient
+from tests.rl.references import adapter, networks
+from tests.rl.references.networks import gradient_of_array, mlp
+from tests.rl.references.off_policy import Data
+from tests.rl.references.ppo import Trajectories
+from tests.rl.references.worlds import Choices, Worlds
+
+SMALL = dict(hidden=(8, 6), lr=3e-3, tau=0.1, batch_size=16, memory=100, activation="tanh")
+BOUNDED = dict(clip_targets=True, gamma=0.8)
+OFF_POLICY = {
+    "DDPG": ("DDPG", {}),
+    "DDPG of ReLU": ("DDPG", dict(activation="relu")),
+    "DDPG, targets clipped": ("DDPG", BOUNDED),
+    "DDPG, layer normalisation": ("DDPG", dict(critic_normalization="layer")),
+    "DDPG, group normalisation": ("DDPG", dict(critic_normalization="group", hidden=(64,))),
+    "DDPG, batch normalisation": ("DDPG", dict(critic_normalization="batch")),
+    "TD2": ("TD2", {}),
+    "TD3": ("TD3", dict(smoothing=0.6, smoothing_clip=0.3)),
+    "TD3, every third": ("TD3", dict(smoothing=0.2, delay=3, critic_normalization="layer")),
+    "TD3, targets clipped": ("TD3", dict(smoothing=0.3, **BOUNDED)),
+    "SAC": ("SAC", dict(initial_temperature=0.5)),
+    "SAC, two networks": ("SAC", dict(shared=False, target_entropy=0.3)),
+    "SAC, fixed temperature": ("SAC", dict(temperature=0.25)),
+    "SAC, batch normalisation": ("SAC", dict(critic_normalization="batch")),
+    "SACLite": ("SACLite", dict(initial_temperature=0.5)),
+    "SACLite, targets clipped": ("SACLite", BOUNDED),
+    "SACValue": ("SACValue", dict(initial_temperature=0.5)),
+    "SACValue, fixed temperature": ("SACValue", dict(temperature=0.25, critic_normalization="layer")),
+}
+LEARNED = dict(lr=1e-2, adam_eps=1e-2, hidden=(8, 6), batch_size=16, epochs=3, steps=12)
+EVERY_TERM = dict(
+    entropy_coef=0.05, value_clip=0.3, gae_horizon=3, max_grad_norm=0.4, clip=0.1, anneal_clip=True, anneal_entropy=True
+)
+PPO = {
+    "as it is": {},
+    "every term": EVERY_TERM,
+    "σ a network": dict(sigma="network", **EVERY_TERM),
+    "σ fixed": dict(sigma="fixed", initial_sigma=0.75, **EVERY_TERM),
+    "raw advantages": dict(normalize_advantages=False, value_coef=0.2, activation="relu", anneal_lr=False),
+    "stopped by KL": dict(target_kl=1e-3, **EVERY_TERM),
+    "rolled back": dict(target_kl=2e-2, rollback=True, **{**EVERY_TERM, "clip": 0.3}),
+    "mirrored": dict(mirror=True, **EVERY_TERM),
+    "choices": dict(**EVERY_TERM),
+}
+
+
+def batch(rng, rows: int = 16) -> Data:
+    """Transitions of which some terminated, some were cut, some look two and three steps ahead; all of float32's numbers."""
+
+    def draw(*shape):
+        return rng.normal(size=shape).astype(np.float32).astype(np.float64)
+
+    discounts = rng.choice([0, 0.8, 0.8**2, 0.8**3], rows)
+    weights = rng.uniform(0.2, 1, rows)
+    return Data(draw(rows, 3), np.tanh(draw(rows, 2)), draw(rows) - 1, draw(rows, 3), discounts, weights)
+
+
+def trajectories(rng, choices: bool, steps: int = 12, copies: int = 4) -> Trajectories:
+    """Episodes that terminate and are truncated, with observations that resets replaced, and steps that never happened."""
+    valid = rng.random((steps, copies)) < 0.9
+    ended = valid & (rng.random((steps, copies)) < 0.3)
+    terminated = ended & (rng.random((steps, copies)) < 0.5)
+    truncated = ended & ~terminated
+    actions = rng.integers(3, size=(steps, copies)) if choices else rng.normal(size=(steps, copies, 2))
+    final = {(int(t), int(n)): rng.normal(size=3) for t, n in np.argwhere(truncated)}
+    seen, rewards, last = rng.normal(size=(steps, copies, 3)), rng.normal(size=(steps, copies)), rng.normal(size=(copies, 3))
+    return Trajectories(seen, actions, rewards, terminated, truncated, valid, last, final)
+
+
+def assert_equal(agent, reference):
+    for name, (given, expected) in adapter.compared(agent, reference).items():
+        np.testing.assert_allclose(given, expected, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("case", OFF_POLICY)
+def test_off_policy_update_equals_the_reference(rng, case):
+    name, settings = OFF_POLICY[case]
+    agent = adapter.learner(name, Worlds(), **{**SMALL, **settings})
+    reference = adapter.reference(agent)
+    for _ in range(10):
+        given, expected = adapter.update(agent, reference, batch(rng))
+        np.testing.assert_allclose(given, expected, rtol=1e-7)
+        assert_equal(agent, reference)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_sac_where_sigma_is_held(rng, shared):
+    """Some ln σ are beyond 2: no gradient flows through them."""
+    agent = adapter.learner("SAC", Worlds(), **SMALL, shared=shared)
+    last = (agent.policy.body if shared else agent.policy.log_sigma)[4].bias.data
+    last[-2:] += 2.0
+    reference, data = adapter.reference(agent), batch(rng)
+    policy = reference.policy
+    log_sigma = mlp(
+        {k.partition(".")[2]: p for k, p in policy.items() if shared or k.startswith("log_sigma")}, data.observations, "tanh"
+    )
+    assert 0 < (log_sigma[:, -2:] > 2).mean() < 1
+    for _ in range(3):
+        adapter.update(agent, reference, data)
+        assert_equal(agent, reference)
+
+
+@pytest.mark.parametrize("case", PPO)
+def test_ppo_update_equals_the_reference(rng, case):
+    env = Choices() if case == "choices" else Worlds(4)
+    agent = adapter.learner("PPO", env, **{**LEARNED, **PPO[case]})
+    reference, epochs = adapter.reference(agent), set()
+    for i in range(10):
+        given, expected = adapter.update_from_rollout(agent, reference, trajectories(rng, case == "choices"), i / 12)
+        assert given["epochs"] == expected["epochs"]
+        assert given["kl"] == pytest.approx(expected["kl"], rel=1e-6)
+        assert_equal(agent, reference)
+        epochs.add(given["epochs"])
+    if PPO[case].get("target_kl"):
+        assert min(epochs) < 3  # stopped at least once
+
+
+class TestReferences:
+    """The references' own tools."""
+
+    def test_gradient_is_the_central_difference(self, rng):
+        p = {"0.weight": rng.normal(size=(5, 3)), "0.bias": rng.normal(size=5)}
+        p |= {"1.weight": np.ones(5), "1.bias": np.zeros(5), "3.weight": rng.normal(size=(2, 5)), "3.bias": rng.normal(size=2)}
+        x, target = rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
+        for normalization in ("layer", "batch"):
+
+            def loss(named, normalization=normalization):
+                error = networks.smaller(mlp(named, x, "relu", normalization), target + 0.3) - target
+                return (np.tanh(error) ** 2).sum(axis=(-1, -2))
+
+            for name, gradient in networks.gradient(loss, p).items():
+                numerical = numerical_gradient(lambda v, name=name, loss=loss: float(loss({**p, name: v}).real), p[name])
+                np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-8)
+
+    def test_gradient_of_an_array(self, rng):
+        x = rng.normal(size=(4, 2))
+        np.testing.assert_allclose(gradient_of_array(lambda v: (v**3).sum(axis=(-1, -2)), x), 3 * x**2, rtol=1e-12)
