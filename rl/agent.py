@@ -1,34 +1,51 @@
-"""What all algorithms share: acting, the training loop, saving and loading.
+"""What all algorithms share: acting, learning, and one list of what training changes.
 
-An algorithm subclasses `Agent` once, sets `Config`, and implements `_build`, `act`, `iterate`, `state_dict` and
-`load_state_dict`.
+An algorithm subclasses `Agent` once. It sets `Config`, `takes` and `iterate`, and implements `build`, `parts`, `act` and
+`update`. Saving, loading, resuming and copying follow from `parts()`; see checkpoint.py.
 """
 
 import os
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from gymnasium import Space
 from gymnasium.vector import VectorEnv
 
 from deepnp import NonFiniteError
 from deepnp.backend import one_blas_thread
-from deepnp.storage import load_tensors, save_tensors
-from rl.experience import goals
-from rl.experience.environments import EnvLike, Resumable, make_vector, space_of
+from rl import checkpoint
+from rl.config import whole_number
+from rl.experience import trees
+from rl.experience.collector import Collector
+from rl.experience.environments import EnvLike, Resumable, is_made_here, make_vector, name_of, space_of
 from rl.experience.normalize import ObservationNormalizer
-from rl.experience.rollout import Collector
 from rl.experience.spaces import SpaceInfo
-from rl.state import join, part
+from rl.experience.trees import Observations
+from rl.interruption import SafePoint
+from rl.state import EpisodeAware, Part
+from rl.takes import Takes
 
-FORMAT = "deepnp agent 1"
-Callback = Callable[["Agent", dict[str, float]], bool | None]
+Callback = Callable[[Any, dict[str, float]], bool | None]
 
 
 class Agent(ABC):
-    """A learner in an environment.
+    """A learner.
+
+    Parameters
+    ----------
+    env
+        Where it learns: an id (made into `config.num_envs` copies), an Env, a VectorEnv, a factory or a list of these; see
+        `rl.experience.environments.make_vector`.
+    config : dataclass, optional
+        The algorithm's settings.
+    seed : int
+        Decides everything: weights, actions, batches, the environment.
+    env_settings : mapping, optional
+        Keyword arguments of an id's environment.
 
     Attributes
     ----------
@@ -40,79 +57,125 @@ class Agent(ABC):
         Environment steps and training iterations so far, over the agent's whole life.
     normalizer : ObservationNormalizer or None
         Frozen while predicting, saved with the agent.
+    env : VectorEnv or None
+    env_name : str or None
+        What the environment is called; saved with the agent.
+
+    Raises
+    ------
+    ValueError
+        For an unknown id, or a space that the algorithm does not take.
+    TypeError
+        If the config is another algorithm's.
     """
 
     Config: ClassVar[type]
+    takes: ClassVar[Takes]
 
-    def __init__(self, env: EnvLike, config: Any = None, seed: int = 0):
-        """An untrained agent for an environment: an id (made into `config.num_envs` copies), an Env or a VectorEnv (as it is).
+    def __init__(self, env: EnvLike, config: Any = None, seed: int = 0, *, env_settings: Mapping[str, Any] | None = None):
+        config = self._checked(config)
+        vector = make_vector(env, config.num_envs, env_settings)
+        owned = is_made_here(env)
+        try:
+            self._begin(space_of(vector), replace(config, num_envs=vector.num_envs), seed)
+        except BaseException:
+            if owned:
+                vector.close()
+            raise
+        self._use(vector, (env, env_settings) if owned else None)
 
-        `seed` decides everything: weights, actions, batches, the environment.
+    @classmethod
+    def of_spaces(cls, observation_space: Space, action_space: Space, config: Any = None, seed: int = 0) -> Self:
+        """An agent for two Gymnasium spaces, without an environment: to predict, or to be given one by `set_env`."""
+        agent = cls.__new__(cls)
+        agent._begin(SpaceInfo.of(observation_space, action_space), cls._checked(config), seed)
+        return agent
 
-        Raises
-        ------
-        ValueError
-            For an unknown id, or a space that cannot be handled.
-        TypeError
-            If the config is another algorithm's.
-        """
-        config = self.Config() if config is None else config
-        if type(config) is not self.Config:
-            raise TypeError(f"expected a {self.Config.__name__}, given {type(config).__name__}")
-        vector = make_vector(env, config.num_envs)
-        config = replace(config, num_envs=vector.num_envs)  # a VectorEnv brings its own number
-        self._begin(space_of(vector), config, seed)
-        self.set_env(vector)
+    @classmethod
+    def _checked(cls, config):
+        config = cls.Config() if config is None else config
+        if type(config) is not cls.Config:
+            raise TypeError(f"expected a {cls.Config.__name__}, given {type(config).__name__}")
+        return config
 
     def _begin(self, space, config, seed):
+        self.takes.check(type(self).__name__, space)
         self.space, self.config, self.seed = space, config, whole_number("seed", seed, 0)
         self.steps, self.iterations = 0, 0
         self.normalizer = ObservationNormalizer(space.observations) if config.normalize_observations else None
         self.rngs: dict[str, np.random.Generator] = {}
         self.env: VectorEnv | None = None
+        self.env_name: str | None = None
+        self.source: tuple | None = None  # what `env` was made from, where it was made for this agent
         self.collector: Collector | None = None
-        self._build()
+        self.safe_point = SafePoint()
+        self._close: Callable[[], Any] | None = None
+        self._left: dict | None = None  # the environment's state as the last `learn` left it
+        self.build()
+        self._built = frozenset(map(id, self.parts().values()))
 
     @abstractmethod
-    def _build(self) -> None:
+    def build(self) -> None:
         """Make generators, networks and optimizers from `space`, `config` and `seed`."""
 
     @abstractmethod
-    def iterate(self, progress: float) -> dict[str, float]:
-        """Collect and learn once; `progress` in [0, 1] of the training drives schedules. Returns metrics."""
+    def parts(self) -> dict[str, Part]:
+        """What training changes, by name."""
 
     @abstractmethod
-    def act(self, observations: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        """The policy's actions for normalised observations (B, O): drawn with `rng`, or the most probable ones without."""
+    def iterate(self, total_steps: int) -> dict[str, float]:
+        """Collect and learn for a while, to `total_steps` at most: one of rl/loops. Returns metrics."""
 
     @abstractmethod
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Every array that training changes."""
+    def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
+        """The policy's actions for normalised observations (B, …): drawn with `rng`, or the most probable ones without."""
 
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Restore a `state_dict()`."""
+    def __setattr__(self, name: str, value: Any) -> None:
+        if id(self.__dict__.get(name)) in self.__dict__.get("_built", ()):
+            given = f"write into it (`load_state_dict`): a new object in the place of {name} would not be trained"
+            raise AttributeError(f"expected {type(self).__name__}.{name} to stay what it is; {given}")
+        super().__setattr__(name, value)
 
-    def set_env(self, env: EnvLike) -> None:
-        """Train in this environment from now on.
+    def set_env(self, env: EnvLike, *, env_settings: Mapping[str, Any] | None = None) -> None:
+        """Train in this environment from now on; one that was made for the agent before is closed.
 
         Raises
         ------
         ValueError
             If its spaces are not the agent's.
         """
-        vector = make_vector(env, self.config.num_envs)
-        self.space.check(space_of(vector))
-        self.env, self.collector = vector, None
+        copies = self.config.num_envs if is_made_here(env) else 1
+        vector = make_vector(env, copies, env_settings)
+        try:
+            self.space.check(space_of(vector))
+        except ValueError:
+            if is_made_here(env):
+                vector.close()
+            raise
+        self._use(vector, (env, env_settings) if is_made_here(env) else None)
 
-    def observe(self, observations: np.ndarray) -> np.ndarray:
-        """Observations (B, *shape) as the networks see them: flat, float32, normalised."""
-        flat = self.space.flatten(observations)
-        return self.normalizer(flat) if self.normalizer else np.array(flat, np.float32)  # a copy: environments reuse theirs
+    def _use(self, vector, source):
+        self.close()
+        self.env, self.env_name, self.source = vector, name_of(vector), source
+        if source is not None:
+            self._close = weakref.finalize(self, vector.close)
+            self._close.atexit = False
+
+    def close(self) -> None:
+        """Close the environment, if it was made for this agent. It can be given another."""
+        if self._close is not None:
+            self._close()
+        self.env = self.collector = self.source = self._close = self._left = None
+
+    def observe(self, observations: Observations) -> Observations:
+        """Observations (B, …), as the space lays them out, as the networks see them: float32, normalised."""
+        vector = trees.vector(observations)
+        seen = self.normalizer(vector) if self.normalizer else np.asarray(vector, np.float32)
+        return trees.with_vector(observations, seen)
 
     def predict(
         self,
-        observation: np.ndarray | Mapping[str, np.ndarray],
+        observation: Any,
         deterministic: bool = True,
         rng: np.random.Generator | None = None,
     ) -> np.ndarray:
@@ -121,7 +184,7 @@ class Agent(ABC):
         Parameters
         ----------
         observation : array, the space's shape or (B, that shape)
-            Or, of a goal environment, a Dict of such arrays.
+            Or a Dict or Tuple of such arrays.
         deterministic : bool
             The most probable action; otherwise a draw.
         rng : numpy.random.Generator, optional
@@ -132,78 +195,90 @@ class Agent(ABC):
         ValueError
             If the shape is wrong or a value is not finite.
         """
-        observation = goals.flat(observation) if self.space.goal and isinstance(observation, Mapping) else np.asarray(observation)
-        shape = self.space.observation_shape
-        single = observation.shape == shape
-        batch = observation[None] if single else observation
-        if batch.shape[1:] != shape:
-            raise ValueError(f"expected an observation of shape {shape} or (B, {str(shape)[1:]}, given {observation.shape}")
-        if not np.isfinite(batch).all():
-            raise ValueError("expected a finite observation, given NaN or infinity")
-        actions = self.space.to_environment(
-            self.act(self.observe(batch), None if deterministic else rng or np.random.default_rng())
-        )
+        batch, single = self.space.batched(observation)
+        observations = self.space.observation.split(batch, self.space.vector_dtype(self.normalizer is not None))
+        drawn = self.act(self.observe(observations), None if deterministic else rng or np.random.default_rng())
+        actions = self.space.action.to_environment(drawn)
         return actions[0] if single else actions
 
-    def learn(self, total_steps: int, callback: Callback | None = None) -> "Agent":
+    def learn(self, total_steps: int, callback: Callback | None = None) -> Self:
         """Train until `steps` reaches `total_steps`, counted over the agent's whole life.
 
         So a loaded agent goes on where it was: `agent.learn(1_000_000)` after a checkpoint at 600,000 does the rest,
-        schedules included.
+        schedules included. An environment that was handed in begins new episodes at each call, as others may have stepped it;
+        one that can tell its state goes on if nobody did. Ctrl-C waits until the present step is whole; a second one does not.
 
         Parameters
         ----------
         total_steps : int
-            Environment steps; the last iteration may go beyond.
+            Environment steps; exceeded by less than one step of all copies.
         callback : callable, optional
             `callback(agent, metrics)` after each iteration; returning something false (but None) stops.
 
         Raises
         ------
         NonFiniteError
-            If a loss, gradient, observation or reward is NaN or infinite; the message names it and the step.
+            If a loss, gradient, observation, action or reward is NaN or infinite; the message names it and the step.
         """
-        whole_number("total_steps", total_steps, 1)
+        total_steps = whole_number("total_steps", total_steps, 1)
         if self.env is None:
-            raise RuntimeError("this agent was loaded without an environment: call set_env(env) before learn")
-        with one_blas_thread():  # environment threads and our own side-by-side work beat a threaded BLAS
+            raise RuntimeError("this agent has no environment: call set_env(env) before learn")
+        if self.collector is not None and not self._untouched():
+            self.collector = None
+        with one_blas_thread(), self.safe_point:  # environment threads and our own work side by side beat a threaded BLAS
             while self.steps < total_steps:
                 if self.collector is None:  # at first, and after a callback played in the very environment that we learn in
-                    self.collector = Collector(self.env, seed=int(self.rngs["environment"].integers(2**31)))
-                try:
-                    metrics = self.iterate(self.steps / total_steps)
-                except NonFiniteError as error:
-                    raise NonFiniteError(f"at step {self.steps}: {error}") from error
+                    self._begin_episodes()
+                metrics = self._iterate(total_steps)
                 go_on = callback(self, metrics) if callback is not None else None
                 if go_on is not None and not go_on:
                     break
+        self._left = self.env.state() if self.collector is not None and isinstance(self.env, Resumable) else None
         return self
+
+    def _iterate(self, total_steps):
+        try:
+            return self.iterate(total_steps)
+        except NonFiniteError as error:
+            self.forget_episodes()
+            raise NonFiniteError(f"at step {self.steps}: {error}") from error
+        except BaseException:  # a step may be half done: the memory must not join what does not belong together
+            self.forget_episodes()
+            raise
+
+    def _untouched(self):
+        """Whether nobody stepped the environment since the last `learn`: certain where we made it, or where it tells its state."""
+        if self._close is not None or not isinstance(self.env, Resumable):
+            return self._close is not None
+        return self._left is not None and same_state(self.env.state(), self._left)
+
+    def _begin_episodes(self):
+        """The one place where new episodes begin: whatever remembers old ones hears of it."""
+        dtype, seed = self.space.vector_dtype(self.normalizer is not None), int(self.rngs["environment"].integers(2**31))
+        self.collector = Collector(self.env, self.space.observation, dtype, seed)
+        for part in self.parts().values():
+            if isinstance(part, EpisodeAware):
+                part.begin(self.env.num_envs)
+
+    def forget_episodes(self) -> None:
+        """Begin new episodes when learning goes on: somebody else stepped the environment."""
+        self.collector = None
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything that training needs to go on exactly to one safetensors file, atomically.
 
         Where the environment offers `state()`, as the vector environments of `envs` do, its situation is included; any
         other begins new episodes after loading.
+
+        Raises
+        ------
+        NonFiniteError
+            If a parameter is NaN or infinite: such a file would be of no use, and might replace one that is.
         """
-        parts = {"agent": self.state_dict()}
-        if self.normalizer:
-            parts["normalizer"] = self.normalizer.state_dict()
-        if self.collector is not None and isinstance(self.env, Resumable):
-            parts |= {"env": self.env.state(), "collector": self.collector.state()}
-        metadata = {
-            "format": FORMAT,
-            "algorithm": type(self).__name__,
-            "config": asdict(self.config),
-            "space": self.space.to_json(),
-            "seed": self.seed,
-            "steps": self.steps,
-            "iterations": self.iterations,
-            "rngs": {name: rng.bit_generator.state for name, rng in self.rngs.items()},
-        }
-        save_tensors(path, join(parts), metadata)
+        checkpoint.save(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, env: EnvLike | None = None) -> "Agent":
+    def load(cls, path: str | os.PathLike, env: EnvLike | None = None, *, env_settings: Mapping[str, Any] | None = None) -> Self:
         """The agent of a file written by `save`.
 
         Parameters
@@ -211,64 +286,36 @@ class Agent(ABC):
         path
             The file.
         env : optional
-            An environment to go on learning in; without one the agent can only predict.
+            The environment to go on learning in; without one the agent can only predict. To learn in another environment
+            than the file's, load without one and call `set_env`.
+        env_settings : mapping, optional
+            Keyword arguments of an id's environment.
 
         Raises
         ------
         ValueError
-            If the file is truncated, or not a checkpoint of this algorithm, or does not fit the environment.
+            If the file is damaged, or not a checkpoint of this algorithm, or does not fit the environment.
         """
-        tensors, metadata = load_tensors(path)
-        given = metadata.get("format") if isinstance(metadata, dict) else None
-        if given != FORMAT:
-            raise ValueError(f'{path} is no agent: expected format "{FORMAT}", given {given!r}')
-        lacking = sorted({"algorithm", "config", "space", "seed", "steps", "iterations", "rngs"} - metadata.keys())
-        if lacking:
-            raise ValueError(f"{path} is not a whole agent: its metadata lacks {lacking}")
-        if metadata["algorithm"] != cls.__name__:
-            raise ValueError(f"{path} holds a {metadata['algorithm']} agent, not {cls.__name__}")
-        known = {f.name for f in fields(cls.Config)}
-        unknown = sorted(set(metadata["config"]) - known)
-        if unknown:
-            raise ValueError(f"{path} has settings that {cls.Config.__name__} does not know: {unknown}")
-        config = cls.Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in metadata["config"].items()})
-        agent = cls.__new__(cls)
-        try:
-            agent._begin(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"])
-            agent._restore(tensors, metadata)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f"{path} is not a whole agent: {type(error).__name__} {error}") from error
+        agent, environment = checkpoint.load(cls, path)
         if env is not None:
-            agent.set_env(env)
-            agent._restore_env(part(tensors, "env"), part(tensors, "collector"))
+            name = agent.env_name
+            agent.set_env(env, env_settings=env_settings)
+            checkpoint.restore_environment(agent, name, environment)
         return agent
 
-    def _restore(self, tensors, metadata):
-        self.load_state_dict(part(tensors, "agent"))
-        if self.normalizer:
-            self.normalizer.load_state_dict(part(tensors, "normalizer"))
-        self.steps = whole_number("steps", metadata["steps"], 0)
-        self.iterations = whole_number("iterations", metadata["iterations"], 0)
-        if metadata["rngs"].keys() != self.rngs.keys():
-            raise ValueError(f"expected random generators {sorted(self.rngs)}, given {sorted(metadata['rngs'])}")
-        for name, state in metadata["rngs"].items():
-            self.rngs[name].bit_generator.state = state
+    def __deepcopy__(self, memo: dict) -> Self:
+        return checkpoint.copy_of(self)
 
-    def _restore_env(self, env_state, collector_state):
-        if isinstance(self.env, Resumable) and env_state and len(collector_state["ended"]) == self.env.num_envs:
-            self.collector = Collector(self.env, seed=0)
-            self.env.set_state(env_state)
-            self.collector.set_state(collector_state)
+    def __reduce__(self) -> tuple:
+        return checkpoint.rebuild, (type(self), *checkpoint.snapshot(self))
+
+
+def same_state(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two states of an environment are equal."""
+    return a.keys() == b.keys() and all(np.array_equal(np.asarray(a[name]), np.asarray(b[name])) for name in a)
 
 
 def spawn_rngs(seed: int, *names: str) -> dict[str, np.random.Generator]:
     """Independent generators from one seed, by name."""
     sequences = np.random.SeedSequence(seed).spawn(len(names))
     return {name: np.random.default_rng(s) for name, s in zip(names, sequences, strict=True)}
-
-
-def whole_number(name: str, value: Any, low: int) -> int:
-    """`value` as an int, or a ValueError that names it unless it is a whole number >= low."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise ValueError(f"expected {name} as an integer >= {low}, given {value!r}")
-    return int(value)

@@ -1,6 +1,41 @@
-"""Checkpoints are flat: "part.name" -> array. Taking parts together and apart."""
+"""Parts: the named things that training changes, and how they become a file.
+
+A checkpoint is flat: "part.name" -> array.
+"""
+
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+
+
+class Part(Protocol):
+    """Something that training changes: a network, an optimizer, a memory, a counter."""
+
+    def state_dict(self) -> dict[str, np.ndarray]: ...
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None: ...
+
+
+@runtime_checkable
+class EpisodeAware(Protocol):
+    """A part that remembers something of the episodes under way."""
+
+    def begin(self, num_envs: int) -> None:
+        """New episodes begin in all `num_envs` environments."""
+        ...
+
+
+class Counter:
+    """A number that training counts up: a part of its own, so that it is saved."""
+
+    def __init__(self):
+        self.count = 0
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return {"count": np.array(self.count)}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        self.count = int(state["count"])
 
 
 def join(parts: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -12,3 +47,22 @@ def part(state: dict, name: str) -> dict:
     """The entries of one part, under their own names."""
     prefix = f"{name}."
     return {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
+
+
+def snapshot(thing: Part) -> dict[str, np.ndarray]:
+    """The state of a part as it is now: copies, which training leaves alone."""
+    return {name: np.array(array) for name, array in thing.state_dict().items()}
+
+
+def state_of(parts: dict[str, Part]) -> dict[str, np.ndarray]:
+    """The state of several parts, as one dictionary."""
+    return join({name: thing.state_dict() for name, thing in parts.items()})
+
+
+def restore(parts: dict[str, Part], state: dict[str, np.ndarray]) -> None:
+    """Write `state_of` back into the same parts; ValueError for entries that belong to none of them."""
+    unknown = sorted({key.partition(".")[0] for key in state} - parts.keys())
+    if unknown:
+        raise ValueError(f"expected the parts {sorted(parts)}, given {unknown} besides")
+    for name, thing in parts.items():
+        thing.load_state_dict(part(state, name))

@@ -1,0 +1,61 @@
+"""The algorithms, one page each, and the list of them: a new one is a file and a line here."""
+
+import os
+from typing import Any
+
+from deepnp.storage import load_tensors
+from rl.agent import Agent
+from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
+from rl.algorithms.actor_critic.sac import SAC, SACConfig
+from rl.algorithms.actor_critic.sac_lite import SACLite, SACLiteConfig
+from rl.algorithms.actor_critic.sac_value import SACValue, SACValueConfig
+from rl.algorithms.actor_critic.td2 import TD2, TD2Config
+from rl.algorithms.actor_critic.td3 import TD3, TD3Config
+from rl.algorithms.policy_gradient.ppo import PPO, PPOConfig
+from rl.algorithms.registry import Algorithm
+
+_LIST = (
+    Algorithm(PPO, "policy_gradient", "Schulman et al. 2017"),
+    Algorithm(DDPG, "actor_critic", "Lillicrap et al. 2016"),
+    Algorithm(TD3, "actor_critic", "Fujimoto et al. 2018"),
+    Algorithm(TD2, "actor_critic", "the thesis on maximum entropy, ch. 3"),
+    Algorithm(SAC, "actor_critic", "Haarnoja et al. 2018b"),
+    Algorithm(SACLite, "actor_critic", "Yu, Zhang & Xu 2022"),
+    Algorithm(SACValue, "actor_critic", "Haarnoja et al. 2018a"),
+)
+ALGORITHMS = {algorithm.name: algorithm for algorithm in _LIST}
+
+__all__ = [
+    "ALGORITHMS",
+    "DDPG",
+    "PPO",
+    "SAC",
+    "TD2",
+    "TD3",
+    "Algorithm",
+    "DDPGConfig",
+    "PPOConfig",
+    "SACConfig",
+    "SACLite",
+    "SACLiteConfig",
+    "SACValue",
+    "SACValueConfig",
+    "TD2Config",
+    "TD3Config",
+    "load",
+]
+
+
+def load(path: str | os.PathLike, env: Any = None) -> Agent:
+    """The agent of a file, whatever its algorithm; see `Agent.load`.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no agent, or one of an algorithm that is not in the list.
+    """
+    _, metadata = load_tensors(path)
+    name = metadata.get("algorithm") if isinstance(metadata, dict) else None
+    if name not in ALGORITHMS:
+        raise ValueError(f"{path} holds no agent of {sorted(ALGORITHMS)}, given {name!r}")
+    return ALGORITHMS[name].cls.load(path, env)

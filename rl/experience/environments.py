@@ -1,16 +1,27 @@
-"""Environments as learners take them: an id, an `Env` or a `VectorEnv`, always stepped as a `VectorEnv` with flat observations."""
+"""Environments as learners take them: whatever `gymnasium.make` takes, an `Env`, a `VectorEnv`, a factory or a list of these.
 
+All of them are stepped as a `VectorEnv`. Environments that are made here get SAME_STEP autoreset, and every observation is a
+copy: an environment may hand out one array again and again, and with SAME_STEP the last observation of an episode would
+become the first of the next.
+"""
+
+import copy
+import importlib
 import inspect
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
-from gymnasium.envs.registration import load_env_creator
+import numpy as np
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from rl.experience.goals import GoalVector, ResumableGoalVector, has_goals
 from rl.experience.spaces import SpaceInfo
+from rl.experience.symmetry import Mirror
 
-EnvLike = str | gymnasium.Env | VectorEnv
+Single = str | EnvSpec | gymnasium.Env | Callable[[], gymnasium.Env]
+EnvLike = Single | VectorEnv | Sequence[Single]
 
 
 @runtime_checkable
@@ -22,56 +33,54 @@ class Resumable(Protocol):
     def set_state(self, state: dict) -> None: ...
 
 
-def make_vector(env: EnvLike, num_envs: int = 1) -> VectorEnv:
-    """A vector environment from an id (`num_envs` copies), an Env (one copy) or a VectorEnv (as it is).
+def make_vector(env: EnvLike, num_envs: int = 1, settings: Mapping[str, Any] | None = None) -> VectorEnv:
+    """A vector environment of whatever stands for one.
 
-    An id with a native vector form gets that; any other is stepped copy by copy. Autoreset is SAME_STEP where we choose.
-    The Dict observations of a goal environment become flat, see `GoalVector`.
+    Parameters
+    ----------
+    env
+        An id (also "module:Name-v0") or an `EnvSpec`: made into `num_envs` copies, natively where it has a vector form.
+        A callable that makes an Env: called `num_envs` times. An Env: one copy. A list of any of these: one copy each.
+        A VectorEnv: as it is.
+    num_envs : int
+    settings : mapping, optional
+        Keyword arguments of an id's environment.
 
     Raises
     ------
     ValueError
-        For an unknown id, or something that is no environment.
+        For an unknown id, something that is no environment, or settings where nothing is made.
     """
-    vector = _make_vector(env, num_envs)
+    vector = _make_vector(env, num_envs, dict(settings or {}))
     if not has_goals(vector.single_observation_space):
         return vector
     return ResumableGoalVector(vector) if isinstance(vector, Resumable) else GoalVector(vector)
 
 
+def is_made_here(env: EnvLike) -> bool:
+    """Whether `make_vector` makes the environments itself, so that whoever asked for them has to close them."""
+    return isinstance(env, str | EnvSpec) or (callable(env) and not isinstance(env, gymnasium.Env | VectorEnv))
+
+
 def space_of(env: VectorEnv) -> SpaceInfo:
-    """What an agent needs to know of the spaces of a `make_vector`.
-
-    Raises
-    ------
-    ValueError
-        For spaces that no agent here can handle.
-    """
+    """What an agent needs to know of the spaces of a `make_vector`; ValueError for spaces that no agent here can handle."""
     goal = env.goal if isinstance(env, GoalVector) else 0
-    return SpaceInfo.of(env.single_observation_space, env.single_action_space, goal)
+    return SpaceInfo.of(env.single_observation_space, env.single_action_space, goal, Mirror.of(env))
 
 
-def _make_vector(env, num_envs):
-    if isinstance(env, VectorEnv):
-        if autoreset_mode(env) is AutoresetMode.DISABLED:
-            raise ValueError("expected a vector environment with autoreset mode NEXT_STEP or SAME_STEP in its metadata")
-        return env
-    if isinstance(env, gymnasium.Env):
-        return SyncVectorEnv([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP)
-    if not isinstance(env, str):
-        raise ValueError(f"expected an environment's id, an Env or a VectorEnv, given {type(env).__name__}")
-    if num_envs != int(num_envs) or num_envs < 1:
-        raise ValueError(f"expected num_envs >= 1, given {num_envs}")
-    try:
-        spec = gymnasium.spec(env)
-    except (gymnasium.error.Error, ModuleNotFoundError) as error:
-        raise ValueError(f'unknown environment "{env}" (deepnp/… needs "import envs" first): {error}') from error
-    if spec.vector_entry_point is not None:
-        creator = spec.vector_entry_point
-        creator = creator if callable(creator) else load_env_creator(creator)
-        if "autoreset_mode" in inspect.signature(creator).parameters:
-            return gymnasium.make_vec(env, num_envs, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP)
-    return gymnasium.make_vec(env, num_envs, "sync", vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP})
+def name_of(env: VectorEnv) -> str:
+    """The environment's id, or its class where it has none."""
+    if env.spec is not None:
+        return env.spec.id
+    inner = env.unwrapped
+    single = inner.envs[0] if isinstance(inner, SyncVectorEnv) else inner
+    return single.spec.id if single.spec is not None else type(single.unwrapped).__name__
+
+
+def members(env: VectorEnv) -> set[int]:
+    """Identities of the environments that a vector environment steps, itself included."""
+    copies = env.unwrapped.envs if isinstance(env.unwrapped, SyncVectorEnv) else ()
+    return {id(env.unwrapped), *(id(copy.unwrapped) for copy in copies)}
 
 
 def same_step(env: VectorEnv) -> bool:
@@ -82,3 +91,85 @@ def same_step(env: VectorEnv) -> bool:
 def autoreset_mode(env: VectorEnv) -> AutoresetMode:
     """How the environment begins new episodes; DISABLED where it does not say."""
     return AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.DISABLED))
+
+
+class CopiedObservations(gymnasium.Wrapper):
+    """An environment whose observations are the caller's own."""
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = self.env.reset(seed=seed, options=options)
+        return copied(observation), info
+
+    def step(self, action):
+        observation, *rest = self.env.step(action)
+        return copied(observation), *rest
+
+
+def copied(observation):
+    """A copy of an observation: an array, or a Dict or a Tuple of them."""
+    return observation.copy() if isinstance(observation, np.ndarray) else copy.deepcopy(observation)
+
+
+def _make_vector(env, num_envs, settings):
+    if num_envs != int(num_envs) or num_envs < 1:
+        raise ValueError(f"expected num_envs >= 1, given {num_envs}")
+    if isinstance(env, str | EnvSpec):
+        return _from_spec(env, num_envs, settings)
+    if settings:
+        raise ValueError(f"expected settings only for an environment's id, given {sorted(settings)} for {type(env).__name__}")
+    if isinstance(env, VectorEnv):
+        if autoreset_mode(env) is AutoresetMode.DISABLED:
+            raise ValueError("expected a vector environment with autoreset mode NEXT_STEP or SAME_STEP in its metadata")
+        return env
+    if isinstance(env, gymnasium.Env):
+        if num_envs > 1:
+            raise ValueError(f"expected an id or a factory for {num_envs} copies, given one {type(env).__name__}")
+        return _side_by_side([lambda: env])
+    if isinstance(env, list | tuple) and env:
+        return _side_by_side([_maker(item) for item in env])
+    if callable(env):
+        return _side_by_side([env] * num_envs)
+    raise ValueError(f"expected an environment's id, an Env, a VectorEnv, a factory or a list, given {type(env).__name__}")
+
+
+def _maker(item) -> Callable[[], gymnasium.Env]:
+    if isinstance(item, gymnasium.Env):
+        return lambda: item
+    if isinstance(item, str | EnvSpec):
+        return lambda: gymnasium.make(item)
+    if callable(item):
+        return item
+    raise ValueError(f"expected a list of ids, factories or Envs, given {type(item).__name__} in it")
+
+
+def _side_by_side(makers):
+    def make(maker):
+        env = maker()
+        if not isinstance(env, gymnasium.Env):
+            raise ValueError(f"expected a factory that returns a gymnasium.Env, given {type(env).__name__}")
+        return CopiedObservations(env)
+
+    return SyncVectorEnv([lambda m=m: make(m) for m in makers], autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def _from_spec(env, num_envs, settings):
+    spec = _spec(env)
+    if spec.vector_entry_point is not None:
+        creator = spec.vector_entry_point
+        creator = creator if callable(creator) else load_env_creator(creator)
+        if "autoreset_mode" in inspect.signature(creator).parameters:
+            return gymnasium.make_vec(spec, num_envs, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP, **settings)
+    mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    return gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(CopiedObservations,), **settings)
+
+
+def _spec(env) -> EnvSpec:
+    if isinstance(env, EnvSpec):
+        return env
+    module, colon, name = env.rpartition(":")
+    try:
+        if colon:
+            importlib.import_module(module)
+        return gymnasium.spec(name)
+    except (gymnasium.error.Error, ImportError, ValueError) as error:
+        raise ValueError(f'unknown environment "{env}" (deepnp/… needs "import envs" first): {error}') from error

@@ -23,7 +23,7 @@ class Episodes:
         self.lengths = np.zeros(copies, np.int64)  # steps of the episode that each copy is in
 
     def add(self, rows: np.ndarray, ended: np.ndarray) -> None:
-        """Rows (n,) that were just written, one of a copy; `ended` (n,) tells which are the last of their episode."""
+        """Rows (n,) that were just written, one of a copy; `ended` (n,) says which are the last of their episode."""
         copies = rows // self.slots
         self.position[rows], self.remaining[rows] = self.lengths[copies], -1
         self.lengths[copies] += 1
@@ -52,10 +52,10 @@ class Episodes:
         copies = rows // self.slots
         return copies * self.slots + (heads[copies] - 1 - ages) % self.slots
 
-    def state_dict(self, filled: np.ndarray) -> dict[str, np.ndarray]:
-        """Of the rows that the mask `filled` (N·L,) tells."""
+    def state_dict(self, filled: slice | np.ndarray) -> dict[str, np.ndarray]:
+        """Of the rows `filled`: a mask (N·L,) or a slice."""
         return {"position": self.position[filled], "remaining": self.remaining[filled], "lengths": self.lengths}
 
-    def load_state_dict(self, state: dict[str, np.ndarray], filled: np.ndarray) -> None:
+    def load_state_dict(self, state: dict[str, np.ndarray], filled: slice | np.ndarray) -> None:
         self.position[filled], self.remaining[filled] = state["position"], state["remaining"]
         self.lengths[:] = state["lengths"]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from gymnasium import spaces
+from gymnasium import Wrapper, spaces
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
@@ -71,11 +71,11 @@ class GoalVector(VectorWrapper):
         low, high = (np.concatenate([getattr(part, bound) for part in parts]).astype(np.float32) for bound in ("low", "high"))
         self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
-        inner = env.unwrapped
-        self._single = inner.envs[0].unwrapped if isinstance(inner, SyncVectorEnv) else inner
-        if not isinstance(self._single, Rewarding):
+        self._rewarding = _outermost(env, Rewarding)
+        self._terminating = _outermost(env, Terminating)
+        if self._rewarding is None:
             what = "compute_reward(achieved_goal, desired_goal, info)"
-            raise ValueError(f"expected {what} of a goal environment, but {self._single} has none")
+            raise ValueError(f"expected {what} of a goal environment, but {env} has none")
 
     def reset(self, *, seed=None, options=None):
         observations, infos = self.env.reset(seed=seed, options=options)
@@ -97,7 +97,7 @@ class GoalVector(VectorWrapper):
         """The environment's rewards (B,) for goals (B, G). Its `info` is empty."""
         if not len(achieved):
             return np.zeros(0)
-        rewards = np.asarray(self._single.compute_reward(achieved, desired, {}))
+        rewards = np.asarray(self._rewarding.compute_reward(achieved, desired, {}))
         if rewards.shape != (len(achieved),):
             raise ValueError(f"expected compute_reward to return shape ({len(achieved)},) for as many goals, given {rewards.shape}")
         return rewards
@@ -105,12 +105,25 @@ class GoalVector(VectorWrapper):
     @property
     def goals_terminate(self) -> bool:
         """Whether termination depends on the goal; otherwise what happened counts for every goal."""
-        return isinstance(self._single, Terminating)
+        return self._terminating is not None
 
     def terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """Whether these goals (B, G) end an episode: (B,). Asked pair by pair, for the convention knows no rows here."""
-        told = (self._single.compute_terminated(*pair, {}) for pair in zip(achieved, desired, strict=True))
-        return np.fromiter(told, bool, len(achieved))
+        if self._terminating is None:
+            raise ValueError("expected compute_terminated(achieved_goal, desired_goal, info) of this environment, but it has none")
+        ends = (self._terminating.compute_terminated(*pair, {}) for pair in zip(achieved, desired, strict=True))
+        return np.fromiter(ends, bool, len(achieved))
+
+
+def _outermost(env: VectorEnv, protocol: type):
+    """The first, from the outside, of an environment's wrappers and itself that offers a protocol; None where none does.
+
+    A wrapper may change what is rewarded: then its own answer counts.
+    """
+    layers: list = [env]
+    while isinstance(layers[-1], VectorWrapper | Wrapper | SyncVectorEnv):
+        layers.append(layers[-1].envs[0] if isinstance(layers[-1], SyncVectorEnv) else layers[-1].env)
+    return next((layer for layer in layers if isinstance(layer, protocol)), None)
 
 
 class ResumableGoalVector(GoalVector):

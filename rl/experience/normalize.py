@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from deepnp import NonFiniteError
 from deepnp.backend import kernel_runs, ordered_kernel
 
 
@@ -48,15 +49,16 @@ class RunningMoments:
 
     @property
     def sigma(self) -> np.ndarray:
-        """Standard deviation (size,); 1 before two values were seen."""
+        """Standard deviation (size,); 1 before two values have come."""
         return np.sqrt(self.squares / (self.count - 1)) if self.count > 1 else np.ones_like(self.mean)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return {"count": np.array(self.count), "mean": self.mean, "squares": self.squares}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        if state["mean"].shape != self.mean.shape:
-            raise ValueError(f"expected moments of {len(self.mean)} features, given {len(state['mean'])}")
+        for name, own in (("mean", self.mean), ("squares", self.squares)):
+            if state[name].shape != own.shape or not np.isfinite(state[name]).all():
+                raise ValueError(f"expected finite moments of {len(own)} features, given {name} of shape {state[name].shape}")
         self.count = float(state["count"])
         self.mean[:], self.squares[:] = state["mean"], state["squares"]
 
@@ -108,8 +110,6 @@ class RewardScaler:
 
     Parameters
     ----------
-    num_envs : int
-        N.
     gamma : float
         γ.
     clip : float
@@ -118,32 +118,40 @@ class RewardScaler:
 
     EPSILON = 1e-8
 
-    def __init__(self, num_envs: int, gamma: float, clip: float = 10.0):
+    def __init__(self, gamma: float, clip: float = 10.0):
         self.moments = RunningMoments(1)
         self.gamma, self.clip = gamma, clip
+        self.returns = np.zeros(0)
+
+    def begin(self, num_envs: int) -> None:
+        """New episodes in `num_envs` environments: the scale stays, the returns start at zero."""
         self.returns = np.zeros(num_envs)
 
-    def __call__(self, rewards: np.ndarray, ended: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    def __call__(self, rewards: np.ndarray, ended: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Take in and scale the rewards (N,) of one step.
 
-        `ended` (N,) tells whose episode it closed, `alive` (N,) whose step happened at all.
+        `ended` (N,) says whose episode it closed, `valid` (N,) whose step happened at all.
+
+        Raises
+        ------
+        NonFiniteError
+            If the rewards are so large that their variance is infinite.
         """
         self.returns = self.gamma * self.returns + rewards
-        self.moments.update(self.returns[alive, None])
+        self.moments.update(self.returns[valid, None])
         self.returns[ended] = 0
+        if not math.isfinite(self.moments.squares[0]):
+            raise NonFiniteError(f"the scale of the rewards is infinite after a reward of {rewards[np.argmax(np.abs(rewards))]}")
         return np.minimum(np.maximum(rewards / (self.moments.sigma[0] + self.EPSILON), -self.clip), self.clip)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return {**self.moments.state_dict(), "returns": self.returns}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        if state["returns"].ndim != 1:
+            raise ValueError(f"expected discounted returns (N,), given shape {state['returns'].shape}")
         self.moments.load_state_dict(state)
-        if state["returns"].shape == self.returns.shape:  # another number of environments starts its returns anew
-            self.returns = state["returns"].copy()
-
-    def begin(self, num_envs: int) -> None:
-        """New episodes in `num_envs` environments: the scale stays, the returns start at zero."""
-        self.returns = np.zeros(num_envs)
+        self.returns = np.array(state["returns"], np.float64)
 
 
 @ordered_kernel

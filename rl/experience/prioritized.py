@@ -94,9 +94,9 @@ class Priorities:
         self.exponent, self.offset = exponent, offset
         self.largest = 1.0  # p, without the exponent
 
-    def prepare(self, rows: int) -> None:
-        """Take the memory for R rows, none of which can be drawn yet."""
-        self.tree = SumTree(rows)
+    def prepare(self, copies: int, slots: int) -> None:
+        """Take the memory for R = copies × slots rows, none of which can be drawn yet."""
+        self.tree = SumTree(copies * slots)
 
     def insert(self, rows: np.ndarray) -> None:
         """Rows that are new: they get the largest priority so far, so that each is soon learned from."""
@@ -117,11 +117,11 @@ class Priorities:
         powers = self.tree[rows]  # p^α
         return ((powers.min() / powers) ** beta).astype(np.float32)
 
-    def state_dict(self, filled: np.ndarray) -> dict[str, np.ndarray]:
-        """Of the rows that the mask `filled` (R,) tells."""
+    def state_dict(self, filled: slice | np.ndarray) -> dict[str, np.ndarray]:
+        """Of the rows `filled`: a mask (R,) or a slice."""
         return {"powers": self.tree.nodes[self.tree.leaves :][filled], "largest": np.array(self.largest)}
 
-    def load_state_dict(self, state: dict[str, np.ndarray], filled: np.ndarray) -> None:
+    def load_state_dict(self, state: dict[str, np.ndarray], filled: slice | np.ndarray) -> None:
         powers = np.zeros(self.tree.leaves)
         powers[filled] = state["powers"]
         self.tree.fill(powers)

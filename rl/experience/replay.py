@@ -1,20 +1,25 @@
 """Replay memory: a ring of transitions for each environment copy, sampled by index.
 
-Everything is float32 in arrays that are taken once. A row is number n·L + slot, n the copy and slot its place in that copy's ring
-of L slots; the successor of a row is the next slot of the same ring, which is all that n-step returns need.
+Arrays are taken once: observations in their own types (images stay uint8), choices as integers, everything else float32.
+A row is number n·L + slot, n the copy and slot its place in that copy's ring of L slots; the successor of a row is the next
+slot of the same ring, which is all that n-step returns need.
 
 Shapes: N copies, L slots each, B rows of a batch, O observation, A action dimensions.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from rl.experience import trees
 from rl.experience.episodes import Episodes
+from rl.experience.memory_limit import check_memory
 from rl.experience.prioritized import Priorities
-from rl.state import join, part
+from rl.experience.spaces import SpaceInfo
+from rl.experience.trees import Observations
+from rl.state import restore, state_of
 
 
 @dataclass
@@ -23,10 +28,10 @@ class Batch:
 
     Attributes
     ----------
-    observations, next_observations : arrays (B, O)
-        As they were seen, not normalised.
-    actions : array (B, A)
-        In [−1, 1].
+    observations, next_observations : (B, …)
+        As the environment gave them, not normalised.
+    actions : array (B, A), (B,) or (B, K)
+        In [−1, 1], or choices.
     rewards : array (B,)
         Σ_{k<h} γᵏ r_{t+k}, h steps ahead: as many as asked for, fewer where the episode ended or the memory stops.
     discounts : array (B,)
@@ -35,18 +40,15 @@ class Batch:
         Importance of each row in the loss; ones without priorities.
     rows : array (B,) of int
         Where they lie in the memory.
-    errors : array (B,), optional
-        How far each row's value was off, |δ|: filled in by the update that learned from it.
     """
 
-    observations: np.ndarray
+    observations: Observations
     actions: np.ndarray
     rewards: np.ndarray
-    next_observations: np.ndarray
+    next_observations: Observations
     discounts: np.ndarray
     weights: np.ndarray
     rows: np.ndarray
-    errors: np.ndarray | None = None
 
 
 class ReplayMemory:
@@ -56,25 +58,27 @@ class ReplayMemory:
     ----------
     capacity : int
         Transitions in all; every copy gets the same share, rounded up.
-    observations, actions : int
-        O and A.
+    space : SpaceInfo
+        What observations and actions look like.
+    dtype
+        Of the vector part of observations.
     priorities : Priorities, optional
         Kept for each row, for draws that are not uniform.
     episodes : Episodes, optional
         Kept for each row, for hindsight.
     """
 
-    FIELDS = ("observations", "next_observations", "actions", "rewards", "terminated", "truncated")
+    FIELDS = ("actions", "rewards", "terminated", "truncated")
 
     def __init__(
         self,
         capacity: int,
-        observations: int,
-        actions: int,
+        space: SpaceInfo,
+        dtype: Any = np.float32,
         priorities: Priorities | None = None,
         episodes: Episodes | None = None,
     ):
-        self.capacity, self.sizes_of_rows = capacity, (observations, actions)
+        self.capacity, self.space, self.dtype = capacity, space, np.dtype(dtype)
         self.priorities, self.episodes = priorities, episodes
         self.copies = self.slots = 0
         self._loaded: dict[str, np.ndarray] = {}  # a state that waits for `prepare`
@@ -93,40 +97,47 @@ class ReplayMemory:
             raise ValueError(f"expected {self.copies} environment copies, as the replay memory was made for, given {copies}")
         if self.copies:
             return
-        self.slots = -(-self.capacity // copies)
-        rows, (observations, actions) = copies * self.slots, self.sizes_of_rows
-        extras = sum(extra.BYTES_PER_ROW for _, extra in self._extras())
-        needed = self.bytes_needed(self.capacity, *self.sizes_of_rows, copies) + rows * extras
-        check_memory(needed, f"a replay memory of {self.capacity:,}")
-        self.copies = copies
-        if self.priorities is not None:
-            self.priorities.prepare(rows)
-        if self.episodes is not None:
-            self.episodes.prepare(copies, self.slots)
-        self.observations = np.zeros((rows, observations), np.float32)
-        self.next_observations = np.zeros((rows, observations), np.float32)
-        self.actions = np.zeros((rows, actions), np.float32)
-        self.rewards = np.zeros(rows, np.float32)
-        self.terminated, self.truncated = np.zeros(rows, bool), np.zeros(rows, bool)
-        self.heads, self.sizes = np.zeros(copies, np.int64), np.zeros(copies, np.int64)  # next slot, filled slots
+        slots = -(-self.capacity // copies)
+        check_memory(copies * slots * self.bytes_per_row, f"a replay memory of {self.capacity:,}")
+        if self._loaded:
+            self._check(self._loaded, copies, slots)
+        self._take(copies, slots)
         if self._loaded:
             self._fill(self._loaded)
             self._loaded = {}
 
-    @staticmethod
-    def bytes_needed(capacity: int, observations: int, actions: int, copies: int = 1) -> int:
-        """What `capacity` transitions take: two observations, an action, a reward, two flags each."""
-        return copies * -(-capacity // copies) * (4 * (2 * observations + actions + 1) + 2)
+    def _take(self, copies, slots):
+        self.copies, self.slots, rows = copies, slots, copies * slots
+        for extra in self._extras().values():
+            extra.prepare(copies, slots)
+        self.observations, self.next_observations = self._empty(rows), self._empty(rows)
+        shape, dtype = self.space.action.stored
+        self.actions, self.rewards = np.zeros((rows, *shape), dtype), np.zeros(rows, np.float32)
+        self.terminated, self.truncated = np.zeros(rows, bool), np.zeros(rows, bool)
+        self.heads, self.sizes = np.zeros(copies, np.int64), np.zeros(copies, np.int64)  # next slot, filled slots
+
+    def _empty(self, rows) -> Observations:
+        vector = np.zeros((rows, self.space.observations), self.dtype)
+        images = self.space.observation.images
+        return (vector, *(np.zeros((rows, *leaf.image_shape), leaf.dtype) for leaf in images)) if images else vector
+
+    @property
+    def bytes_per_row(self) -> int:
+        """What a transition takes: two observations, an action, a reward, two flags, and what priorities and episodes keep."""
+        shape, dtype = self.space.action.stored
+        observation = sum(part[:1].nbytes for part in trees.parts(self._empty(1)))
+        return 2 * observation + np.zeros(shape, dtype).nbytes + 4 + 2 + sum(x.BYTES_PER_ROW for x in self._extras().values())
 
     def __len__(self) -> int:
         return int(self.sizes.sum()) if self.copies else 0
 
-    def add(self, observations, actions, rewards, next_observations, terminated, truncated, alive) -> np.ndarray:
-        """Take in one step of every copy that is `alive` (N,); a full ring forgets its oldest. Returns the rows written."""
-        copies = np.flatnonzero(alive)
+    def add(self, observations, actions, rewards, next_observations, terminated, truncated, valid) -> np.ndarray:
+        """Take in one step of every copy that is `valid` (N,); a full ring forgets its oldest. Returns the rows written."""
+        copies = np.flatnonzero(valid)
         rows = copies * self.slots + self.heads[copies]
-        columns = observations, next_observations, actions, rewards, terminated, truncated
-        for name, values in zip(self.FIELDS, columns, strict=True):
+        trees.write(self.observations, rows, trees.at(observations, copies))
+        trees.write(self.next_observations, rows, trees.at(next_observations, copies))
+        for name, values in zip(self.FIELDS, (actions, rewards, terminated, truncated), strict=True):
             getattr(self, name)[rows] = values[copies]
         self.heads[copies] = (self.heads[copies] + 1) % self.slots
         self.sizes[copies] = np.minimum(self.sizes[copies] + 1, self.slots)
@@ -136,12 +147,13 @@ class ReplayMemory:
             self.episodes.add(rows, self.terminated[rows] | self.truncated[rows])
         return rows
 
-    def cut(self, copies: np.ndarray) -> None:
-        """The next step of these copies, a mask (N,), begins an episode: whatever went on is truncated.
+    def begin(self, num_envs: int) -> None:
+        """The next step of every copy begins an episode: whatever went on is truncated.
 
         An environment that was exchanged, or whose situation was not saved, never says that its episode ended.
         """
-        copies = np.flatnonzero(copies & (self.sizes > 0))
+        self.prepare(num_envs)
+        copies = np.flatnonzero(self.sizes > 0)
         newest = copies * self.slots + (self.heads[copies] - 1) % self.slots
         newest = newest[~(self.terminated[newest] | self.truncated[newest])]
         self.truncated[newest] = True
@@ -175,8 +187,8 @@ class ReplayMemory:
     ) -> Batch:
         """The transitions of some rows (B,), with returns over `n_step` steps.
 
-        `step_rewards` tells the rewards (B,) of the steps in B rows, `step_ends` whether they terminated (B,), where what was
-        remembered is not what counts.
+        `step_rewards` gives the rewards (B,) of the steps in B rows, `step_ends` whether they terminated (B,), where what was
+        stored is not what counts.
         """
         step_rewards = step_rewards or self.rewards.take
         last, rewards, discounts = rows, step_rewards(rows), np.full(len(rows), gamma, np.float32)
@@ -189,10 +201,9 @@ class ReplayMemory:
             last = np.where(go_on, following, last)
         terminated = (step_ends or self.terminated.take)(last)
         discounts = np.where(terminated, np.float32(0), discounts)
-        next_observations = self.next_observations.take(last, axis=0)
         weights = np.ones(len(rows), np.float32) if weights is None else weights
-        start = self.observations.take(rows, axis=0), self.actions.take(rows, axis=0)
-        return Batch(*start, rewards, next_observations, discounts, weights, rows)
+        start = trees.take(self.observations, rows), self.actions.take(rows, axis=0)
+        return Batch(*start, rewards, trees.take(self.next_observations, last), discounts, weights, rows)
 
     def _successors(self, rows):
         """The row after each, and whether it belongs to the same episode and was written."""
@@ -207,51 +218,73 @@ class ReplayMemory:
         if not self.copies:
             return self._loaded
         filled = self._filled()
-        own = {name: getattr(self, name)[filled] for name in self.FIELDS} | {"heads": self.heads, "sizes": self.sizes}
-        return own | join({name: extra.state_dict(filled) for name, extra in self._extras()})
+        own = {name: array[filled] for name, array in self._columns().items()} | {"heads": self.heads, "sizes": self.sizes}
+        return own | state_of({name: _Rows(extra, filled) for name, extra in self._extras().items()})
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Restore a `state_dict()` of a memory of the same capacity; before `prepare`, it is kept until then."""
+        """Restore a `state_dict()` of a memory of the same capacity; before `prepare`, it is kept until then.
+
+        Raises
+        ------
+        ValueError
+            If a shape or a number does not fit; nothing is changed then.
+        """
+        if not state:
+            return
+        copies = len(state["heads"])
+        self._check(state, self.copies or copies, self.slots or -(-self.capacity // max(copies, 1)))
         if self.copies:
             self._fill(state)
         else:
             self._loaded = state
 
+    def _check(self, state, copies, slots):
+        heads, sizes = state["heads"], state["sizes"]
+        fits = heads.shape == sizes.shape == (copies,) and ((sizes >= 0) & (sizes <= slots)).all()
+        if not fits or not ((heads >= 0) & (heads < slots) & ((sizes == slots) | (heads == sizes))).all():
+            given = f"{len(sizes)} copies with up to {sizes.max(initial=0)}"
+            raise ValueError(f"expected a replay memory of {copies} copies with up to {slots} transitions, given {given}")
+        filled, (shape, _) = int(sizes.sum()), self.space.action.stored
+        shapes = {"actions": shape, "rewards": (), "terminated": (), "truncated": ()}
+        for name in ("observations", "next_observations"):
+            shapes |= {f"{name}{i}": part.shape[1:] for i, part in enumerate(trees.parts(self._empty(0)))}
+        for name, expected in shapes.items():
+            if state[name].shape != (filled, *expected):
+                raise ValueError(f"expected {name} of shape {(filled, *expected)}, given {state[name].shape}")
+
     def _fill(self, state):
-        if state["heads"].shape != self.heads.shape or (state["sizes"] > self.slots).any():
-            given = f"{len(state['sizes'])} copies with {state['sizes'].max()} each"
-            raise ValueError(f"expected a replay memory of {self.copies} copies with up to {self.slots} transitions, given {given}")
         self.heads[:], self.sizes[:] = state["heads"], state["sizes"]
         filled = self._filled()
-        for name in self.FIELDS:
-            getattr(self, name)[filled] = state[name]
-        for name, extra in self._extras():
-            extra.load_state_dict(part(state, name), filled)
+        for name, array in self._columns().items():
+            array[filled] = state[name]
+        restore(
+            {name: _Rows(extra, filled) for name, extra in self._extras().items()}, {k: v for k, v in state.items() if "." in k}
+        )
+
+    def _columns(self):
+        both = {"observations": self.observations, "next_observations": self.next_observations}
+        columns = {f"{name}{i}": part for name, tree in both.items() for i, part in enumerate(trees.parts(tree))}
+        return columns | {name: getattr(self, name) for name in self.FIELDS}
 
     def _extras(self):
         extras = {"priorities": self.priorities, "episodes": self.episodes}
-        return [(name, extra) for name, extra in extras.items() if extra is not None]
+        return {name: extra for name, extra in extras.items() if extra is not None}
 
-    def _filled(self):
+    def _filled(self) -> slice | np.ndarray:
+        """The filled rows: a slice, which copies nothing, where they lie together."""
+        if self.copies == 1 or (self.sizes == self.slots).all():
+            return slice(0, int(self.sizes.sum()))
         return (np.arange(self.slots) < self.sizes[:, None]).ravel()
 
 
-def check_memory(needed: int, what: str) -> None:
-    """Raise MemoryError if `needed` bytes are more than are free; where the system does not tell, nothing is checked."""
-    free = free_memory()
-    if free is not None and needed > free:
-        raise MemoryError(f"{what} needs {needed / 2**30:.2f} GiB, but only {free / 2**30:.2f} GiB are free")
+class _Rows:
+    """What priorities or episodes keep of the filled rows, as a part."""
 
+    def __init__(self, extra: Priorities | Episodes, filled: slice | np.ndarray):
+        self.extra, self.filled = extra, filled
 
-def free_memory() -> int | None:
-    """Bytes that can be taken without swapping; None where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as file:
-            lines = dict(line.split(":") for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return self.extra.state_dict(self.filled)
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        self.extra.load_state_dict(state, self.filled)

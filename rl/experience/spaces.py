@@ -1,116 +1,282 @@
 """What an agent needs to know of an environment's spaces, and nothing more: it can be written to a file as JSON.
 
-Shapes: N environments, O observation, A action dimensions.
+Observations are laid out as a vector and images (see trees.py). Every part of a Dict or a Tuple adds to them:
+
+    Box                 its values; an image where it has three axes, two of them at least 8 long
+    Discrete(n)         n values, one of them 1 and the others 0
+    MultiDiscrete       the same for each of its numbers
+    MultiBinary         its values
+
+Actions are a Box, Discrete, MultiDiscrete (a choice in each branch) or MultiBinary.
+
+Shapes: N environments, B rows, O observation, A action dimensions.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
+from rl.experience.actions import ActionLayout
+from rl.experience.symmetry import Mirror
+from rl.experience.trees import Observations
+
+SMALLEST_IMAGE = 8  # pixels along a side
+MOST_CHANNELS = 4  # of an image whose channels come last
+MOST_CHOICES = 100_000  # beyond, one value for each choice is no representation
+
 
 @dataclass(frozen=True)
-class SpaceInfo:
-    """Sizes and bounds.
+class Leaf:
+    """One array of an observation.
 
     Attributes
     ----------
-    observation_shape : tuple of int
-        Of one observation; agents see it flattened.
-    actions : int
-        Action dimensions A, or number of choices C.
-    discrete : bool
-        Whether actions are choices.
-    start : int
-        First choice's number.
-    low, high : tuple of float or None
-        Bounds of each action dimension; None where the space is unbounded.
-    action_shape : tuple of int
-        Of one action as the environment wants it.
-    goal : int
-        Size G of a goal: observations end in the desired and the achieved one. 0 without goals.
+    path : tuple
+        Keys and positions that lead to it through Dicts and Tuples.
+    kind : {"vector", "choices", "image"}
+    shape : tuple of int
+        As the environment gives it.
+    dtype : str
+    choices, start : tuple of int
+        Of "choices": how many in each number, and the first one's number.
+    channels_last : bool
+        Of "image".
     """
 
-    observation_shape: tuple[int, ...]
-    actions: int
-    discrete: bool
-    start: int = 0
-    low: tuple[float, ...] | None = None
-    high: tuple[float, ...] | None = None
-    action_shape: tuple[int, ...] = ()
-    goal: int = 0
+    path: tuple[str | int, ...]
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    choices: tuple[int, ...] = ()
+    start: tuple[int, ...] = ()
+    channels_last: bool = False
+
+    @property
+    def width(self) -> int:
+        """Values that it adds to the vector."""
+        return 0 if self.kind == "image" else sum(self.choices) if self.choices else math.prod(self.shape)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        a, b, c = self.shape
+        return (c, a, b) if self.channels_last else (a, b, c)
+
+    def find(self, observation: Any) -> np.ndarray:
+        """This leaf of a (batch of) observation(s)."""
+        for key in self.path:
+            observation = observation[key]
+        return np.asarray(observation)
+
+    def encode(self, batch: np.ndarray) -> np.ndarray:
+        """A batch (N, *shape) as part of the vector (N, width)."""
+        rows = batch.reshape(len(batch), -1)
+        if not self.choices:
+            return rows
+        numbers = rows - np.array(self.start)
+        offsets = np.cumsum((0, *self.choices[:-1]))
+        if ((numbers < 0) | (numbers >= np.array(self.choices))).any():
+            raise ValueError(f"expected choices in {[(s, s + n - 1) for s, n in zip(self.start, self.choices)]}, given {rows}")
+        encoded = np.zeros((len(rows), self.width), np.float32)
+        encoded[np.arange(len(rows))[:, None], numbers + offsets] = 1
+        return encoded
+
+
+@dataclass(frozen=True)
+class ObservationLayout:
+    """The leaves of an observation, in the order in which they are laid side by side."""
+
+    leaves: tuple[Leaf, ...]
 
     @classmethod
-    def of(cls, observation_space: spaces.Space, action_space: spaces.Space, goal: int = 0) -> "SpaceInfo":
-        """Read a single environment's spaces; `goal` is the size of its goals.
+    def of(cls, space: spaces.Space) -> "ObservationLayout":
+        """Read a single environment's observation space.
 
         Raises
         ------
         ValueError
-            For spaces that no agent here can handle.
+            For a space that is none of those above.
         """
-        if not isinstance(observation_space, spaces.Box):
-            raise ValueError(f"expected a Box of observations (flatten others with a Gymnasium wrapper), given {observation_space}")
-        shape = tuple(observation_space.shape)
-        if isinstance(action_space, spaces.Discrete):
-            return cls(shape, int(action_space.n), True, int(action_space.start), goal=goal)
-        if not isinstance(action_space, spaces.Box) or action_space.dtype.kind != "f":
-            raise ValueError(f"expected actions in a Box of floats or a Discrete space, given {action_space}")
-        finite = np.isfinite([action_space.low, action_space.high])
-        size = math.prod(action_space.shape)
-        if finite.all():
-            low, high = (tuple(map(float, bound.ravel())) for bound in (action_space.low, action_space.high))
-            return cls(shape, size, False, 0, low, high, tuple(action_space.shape), goal)
-        if finite.any():
-            raise ValueError(f"expected action bounds that are all finite or all infinite, given {action_space}")
-        return cls(shape, size, False, action_shape=tuple(action_space.shape), goal=goal)
+        return cls(tuple(_leaves(space, ())))
+
+    @cached_property
+    def width(self) -> int:
+        """O: values in the vector."""
+        return sum(leaf.width for leaf in self.leaves)
+
+    @cached_property
+    def images(self) -> tuple[Leaf, ...]:
+        """The leaves that are images."""
+        return tuple(leaf for leaf in self.leaves if leaf.kind == "image")
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether float32 may not hold the vector's values: float64 and long integers."""
+        vectors = [np.dtype(leaf.dtype) for leaf in self.leaves if leaf.kind == "vector"]
+        return any(dtype.itemsize > 4 or (dtype.kind in "iu" and dtype.itemsize == 4) for dtype in vectors)
+
+    def split(self, observations: Any, dtype: Any = np.float32) -> Observations:
+        """A batch of observations as new arrays: the vector (N, O) in `dtype`, and each image (N, C, H, W) as it is."""
+        if len(self.leaves) == 1 and not self.images:
+            return np.array(self.leaves[0].encode(self.leaves[0].find(observations)), dtype)
+        columns = [leaf.encode(leaf.find(observations)) for leaf in self.leaves if leaf.kind != "image"]
+        rows = len(self.leaves[0].find(observations))
+        vector = np.concatenate(columns, axis=1, dtype=dtype) if columns else np.empty((rows, 0), dtype)
+        if not self.images:
+            return vector
+        return vector, *(_channels_first(leaf, leaf.find(observations)) for leaf in self.images)
+
+    def batched(self, observation: Any) -> tuple[Any, bool]:
+        """One observation as a batch of one; a batch as it is. And whether it was one.
+
+        Raises
+        ------
+        ValueError
+            If a shape is wrong, or a value is NaN or infinite.
+        """
+        try:
+            arrays = [leaf.find(observation) for leaf in self.leaves]
+        except (KeyError, IndexError, TypeError) as error:
+            names = ["/".join(map(str, leaf.path)) for leaf in self.leaves]
+            raise ValueError(f"expected an observation with {names}, given {_describe(observation)}") from error
+        single = arrays[0].shape == self.leaves[0].shape
+        for leaf, array in zip(self.leaves, arrays, strict=True):
+            if array.shape[0 if single else 1 :] != leaf.shape or (not single and array.ndim == 0):
+                name = f"{'/'.join(map(str, leaf.path))} " if leaf.path else ""
+                inner = "".join(f", {n}" for n in leaf.shape)
+                raise ValueError(f"expected an observation {name}of shape {leaf.shape} or (B{inner}), given {array.shape}")
+            if array.dtype.kind not in "fiub":
+                raise ValueError(f"expected an observation of numbers, given {array.dtype}")
+            if not np.isfinite(array).all():
+                raise ValueError("expected a finite observation, given NaN or infinity")
+        return (_batch(observation) if single else observation), single
+
+
+@dataclass(frozen=True)
+class SpaceInfo:
+    """An environment's spaces.
+
+    Attributes
+    ----------
+    observation : ObservationLayout
+    action : ActionLayout
+    goal : int
+        Size G of a goal: the vector ends in the desired and the achieved one. 0 without goals.
+    mirror : Mirror or None
+        The environment's reflection, where it knows one.
+    """
+
+    observation: ObservationLayout
+    action: ActionLayout
+    goal: int = 0
+    mirror: Mirror | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(
+        cls, observation_space: spaces.Space, action_space: spaces.Space, goal: int = 0, mirror: Mirror | None = None
+    ) -> "SpaceInfo":
+        """Read a single environment's spaces; ValueError for spaces that no agent here can handle."""
+        return cls(ObservationLayout.of(observation_space), ActionLayout.of(action_space), goal, mirror)
 
     @property
     def observations(self) -> int:
-        """O: values in one flattened observation."""
-        return math.prod(self.observation_shape)
+        """O: values in the vector of an observation."""
+        return self.observation.width
 
-    def require_bounded(self) -> None:
-        """Raise ValueError unless actions are continuous and bounded, as learners with squashed actions need them."""
-        if self.discrete:
-            raise ValueError(f"expected continuous actions (a Box), given Discrete({self.actions})")
-        if self.low is None:
-            raise ValueError("expected bounded actions (a Box with finite low and high), given an unbounded Box")
+    @property
+    def actions(self) -> int:
+        """Action dimensions A, or choices in all."""
+        return self.action.outputs
 
-    def flatten(self, observations: np.ndarray) -> np.ndarray:
-        """Observations (N, *observation_shape) as (N, O)."""
-        return observations.reshape(len(observations), self.observations)
-
-    def to_environment(self, actions: np.ndarray) -> np.ndarray:
-        """The agent's actions (N, A) or choices (N,) as the environment wants them.
-
-        The agent acts in [−1, 1]: its actions are clipped to that and stretched onto the space's bounds.
-        """
-        if self.discrete:
-            return actions + self.start
-        if self.low is not None:
-            low, high, half = self._bounds
-            inside = np.minimum(np.maximum(actions, -1), 1)
-            actions = np.minimum(np.maximum(low + (inside + 1) * half, low), high)  # against rounding
-        return actions.reshape(len(actions), *self.action_shape)
-
-    @cached_property
-    def _bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        low, high = np.float32(self.low), np.float32(self.high)
-        return low, high, 0.5 * (high - low)
+    def vector_dtype(self, normalized: bool) -> type:
+        """Of the vector as it is collected and stored: float64 where a normaliser would lose what float32 cannot hold."""
+        return np.float64 if normalized and self.observation.wide else np.float32
 
     def check(self, other: "SpaceInfo") -> None:
-        """Raise ValueError unless `other` is the same."""
-        for name, expected in asdict(self).items():
-            given = getattr(other, name)
-            if given != expected:
-                raise ValueError(f"environment does not fit the agent: expected {name} {expected}, given {given}")
+        """Raise ValueError unless `other` has the same spaces."""
+        for what in ("observation", "action", "goal"):
+            expected, given = getattr(self, what), getattr(other, what)
+            if expected != given:
+                raise ValueError(f"environment does not fit the agent: {_difference(what, expected, given)}")
 
     def to_json(self) -> dict:
-        return asdict(self)
+        return asdict(self) | {"mirror": self.mirror and self.mirror.to_json()}
 
     @classmethod
     def from_json(cls, content: dict) -> "SpaceInfo":
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+        """Read what `to_json` wrote; KeyError or TypeError where something is missing."""
+        leaves = tuple(Leaf(**_tuples(leaf)) for leaf in content["observation"]["leaves"])
+        mirror = content["mirror"] and Mirror.from_json(content["mirror"])
+        return cls(ObservationLayout(leaves), ActionLayout(**_tuples(content["action"])), content["goal"], mirror)
+
+
+def _leaves(space, path):
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        children = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+        for key, child in children:
+            yield from _leaves(child, (*path, key))
+    elif isinstance(space, spaces.Box):
+        yield _box(space, path)
+    elif isinstance(space, spaces.Discrete):
+        yield _choices(path, (), space, (int(space.n),), (int(space.start),))
+    elif isinstance(space, spaces.MultiDiscrete):
+        sizes, starts = (tuple(map(int, x.ravel())) for x in (space.nvec, space.start))
+        yield _choices(path, tuple(space.shape), space, sizes, starts)
+    elif isinstance(space, spaces.MultiBinary):
+        yield Leaf(path, "vector", tuple(space.shape), str(space.dtype))
+    else:
+        known = "Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple"
+        raise ValueError(f"expected observations in a {known}, given {space}")
+
+
+def _box(space, path):
+    shape, dtype = tuple(map(int, space.shape)), str(space.dtype)
+    if len(shape) == 3:
+        last = shape[2] <= MOST_CHANNELS < shape[0]
+        sides = shape[:2] if last else shape[1:]
+        if min(sides) >= SMALLEST_IMAGE:
+            return Leaf(path, "image", shape, dtype, channels_last=last)
+    return Leaf(path, "vector", shape, dtype)
+
+
+def _choices(path, shape, space, sizes, starts):
+    if sum(sizes) > MOST_CHOICES:
+        raise ValueError(f"expected at most {MOST_CHOICES:,} choices in an observation, given {space}")
+    return Leaf(path, "choices", shape, str(space.dtype), sizes, starts)
+
+
+def _channels_first(leaf, batch):
+    return np.array(batch.transpose(0, 3, 1, 2) if leaf.channels_last else batch, order="C")
+
+
+def _batch(observation):
+    if isinstance(observation, Mapping):
+        return {key: _batch(value) for key, value in observation.items()}
+    if isinstance(observation, tuple):
+        return tuple(map(_batch, observation))
+    return np.asarray(observation)[None]
+
+
+def _describe(observation) -> str:
+    return str(sorted(observation)) if isinstance(observation, Mapping) else type(observation).__name__
+
+
+def _difference(what, expected, given) -> str:
+    if isinstance(expected, ObservationLayout):
+        if len(expected.leaves) != len(given.leaves):
+            return f"expected observations of {len(expected.leaves)} parts, given {len(given.leaves)}"
+        pair = next((a, b) for a, b in zip(expected.leaves, given.leaves, strict=True) if a != b)
+        expected, given = pair
+    if isinstance(expected, int):
+        return f"expected {what} {expected}, given {given}"
+    name = next(name for name, value in vars(expected).items() if value != getattr(given, name))
+    return f"expected {what} {name} {getattr(expected, name)}, given {getattr(given, name)}"
+
+
+def _tuples(content: dict) -> dict:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}

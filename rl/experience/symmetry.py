@@ -34,17 +34,9 @@ class Mirror:
     action_sign: np.ndarray
 
     @classmethod
-    def of(cls, env: VectorEnv) -> "Mirror":
-        """The environment's own.
-
-        Raises
-        ------
-        ValueError
-            If it does not offer one.
-        """
-        if not isinstance(env.unwrapped, Mirrored):
-            raise ValueError(f"expected an environment with mirror(), given {env}")
-        return cls(**env.unwrapped.mirror())
+    def of(cls, env: VectorEnv) -> "Mirror | None":
+        """The environment's own; None where it does not offer one, or a wrapper changes what it would reflect."""
+        return cls(**env.mirror()) if isinstance(env, Mirrored) else None
 
     def observations(self, observations: np.ndarray) -> np.ndarray:
         """Mirror (…, O)."""
@@ -53,3 +45,11 @@ class Mirror:
     def actions(self, actions: np.ndarray) -> np.ndarray:
         """Mirror (…, A)."""
         return self.action_sign * actions[..., self.action_index]
+
+    def to_json(self) -> dict[str, list]:
+        return {name: array.tolist() for name, array in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, list]) -> "Mirror":
+        kinds = {"index": np.int64, "sign": np.float32}
+        return cls(**{name: np.array(values, kinds[name.rpartition("_")[2]]) for name, values in content.items()})

@@ -1,7 +1,7 @@
-"""Twin critics: two networks Q(s, a) that know nothing of each other.
+"""Critics: networks Q(s, a), or V(s), with targets that follow them.
 
-The smaller of the two is a cautious estimate (Fujimoto et al. 2018). Each reads [s, a] side by side in one array; with two
-cores the two learn on a thread each.
+The smaller of two critics that know nothing of each other is a cautious estimate (Fujimoto et al. 2018). Each reads [s, a]
+side by side in one array; the two learn at the same time.
 
 Normalisation between a hidden layer and its activation bounds the features, and with them how far the values can run away
 ("Algorithms for model-free reinforcement learning", §3: layer or group normalisation, 16 groups). With batch normalisation only
@@ -17,12 +17,14 @@ import numpy as np
 
 from deepnp import BatchNorm1d, GroupNorm, LayerNorm, NonFiniteError
 from deepnp.layers.batch_normalization import BatchNorm
-from deepnp.models import mlp
 from deepnp.module import Module
-from deepnp.optim import Adam, polyak
-from deepnp.threads import side_by_side
-from rl.networks.halves import WORTHWHILE
-from rl.state import join, part
+from deepnp.optim import Adam
+from rl.experience import trees
+from rl.experience.trees import Observations
+from rl.losses.td import squared_td_error
+from rl.networks.parallel import independently
+from rl.networks.targets import target_of
+from rl.state import restore, state_of
 
 GROUPS = 16
 NORMALIZATIONS: dict[str, Callable[[int], Module]] = {
@@ -32,118 +34,110 @@ NORMALIZATIONS: dict[str, Callable[[int], Module]] = {
 }
 
 
-class Critics:
-    """Several critics Q_1, Q_2, … with their targets and optimizers.
+class Values:
+    """Several networks x -> (B, 1) that estimate the same value, with their targets and optimizers.
 
     Parameters
     ----------
-    count : int
-        2 for twins, 1 for DDPG.
-    sizes : sequence of int
-        O + A, hidden widths…, 1.
-    activation : callable returning a Module
+    networks : sequence of Module
+        Two for twins, one alone for DDPG or for V(s).
     lr : float
         Of Adam.
-    rng : numpy.random.Generator
-        Source of the initial weights.
     bounds : (float, float), optional
         What values can be; the targets are held there.
-    normalization : {None, "layer", "group", "batch"}
-        Between each hidden layer and its activation.
     """
 
-    def __init__(
-        self,
-        count: int,
-        sizes: Sequence[int],
-        activation: Callable[[], Module],
-        lr: float,
-        rng: np.random.Generator,
-        bounds: tuple[float, float] | None = None,
-        normalization: str | None = None,
-    ):
-        self.bounds = bounds
-        between = NORMALIZATIONS[normalization] if normalization else None
-        self.networks = [mlp(sizes, activation, rng=rng, normalization=between) for _ in range(count)]
-        self.optimizers = [Adam(q.flat, lr) for q in self.networks]
-        self.targets = copy.deepcopy(self.networks)
-        self.followers = [Follower(target, q) for target, q in zip(self.targets, self.networks, strict=True)]
+    def __init__(self, networks: Sequence[Module], lr: float, bounds: tuple[float, float] | None = None):
+        self.networks, self.bounds = list(networks), bounds
+        self.optimizers = [Adam(network.flat, lr) for network in networks]
+        pairs = [target_of(network) for network in networks]
+        self.targets, self._updaters = [target for target, _ in pairs], [updater for _, updater in pairs]
 
-    def target(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """The smallest target value min_i Q̄_i(s, a): (B,)."""
-        x = np.concatenate([observations, actions], axis=1)
-        values = np.minimum.reduce([q.predict(x)[:, 0] for q in self.targets])
-        return values if self.bounds is None else np.clip(values, *map(np.float32, self.bounds))
+    def target(self, x: Observations) -> np.ndarray:
+        """The smallest target value min_i V̄_i(x): (B,)."""
+        values = np.minimum.reduce([network.predict(x)[:, 0] for network in self.targets])
+        return values if self.bounds is None else np.clip(values, *map(values.dtype.type, self.bounds))
 
-    def descend(self, observations, actions, targets, weights, tau: float = 0.0) -> tuple[float, np.ndarray]:
-        """One step of each critic on (1/B) Σ w (Q_i(s, a) − y)²; dQ_i = (2/B) w (Q_i − y). Then its target follows, where τ > 0.
+    def fit(self, x: Observations, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        """One step of each network on (1/B) Σ w (V_i(x) − y)².
 
-        Returns the mean loss, and the critics' mean absolute error |Q − y| of each row (B,), by which rows may be chosen again.
+        Returns the mean loss, and the networks' mean absolute error |V − y| of each row (B,), by which rows may be chosen again.
+
+        Raises
+        ------
+        NonFiniteError
+            If a loss or a gradient is NaN or infinite: that network stays as it is.
         """
-        x = np.concatenate([observations, actions], axis=1)
-        scale = weights * np.float32(2 / len(x))
 
-        def one(q, optimizer, follow):
-            error = q.forward(x)[:, 0] - targets
+        def step(network, optimizer):
+            loss, dvalues, errors = squared_td_error(network.forward(x)[:, 0], targets, weights)
+            if not np.isfinite(loss):
+                raise NonFiniteError(f"the critic loss is {loss}")
             optimizer.vector.zero_grad()
-            q.backward((scale * error)[:, None], inputs=False)
+            network.backward(dvalues[:, None], inputs=False)
             optimizer.step()
-            if tau:
-                follow(tau)
-            return error
+            return loss, errors
 
-        trios = zip(self.networks, self.optimizers, self.followers, strict=True)
-        errors = side_by_side(*(lambda trio=trio: one(*trio) for trio in trios), worthwhile=len(x) >= WORTHWHILE)
-        loss = sum(float((weights * error * error).mean()) for error in errors) / len(errors)
-        if not np.isfinite(loss):
-            raise NonFiniteError(f"the critic loss is {loss}")
-        return loss, sum(np.abs(error) for error in errors) / np.float32(len(errors))
+        pairs = zip(self.networks, self.optimizers, strict=True)
+        results = independently(*(lambda pair=pair: step(*pair) for pair in pairs), rows=len(targets))
+        losses, errors = zip(*results, strict=True)
+        return sum(losses) / len(losses), sum(np.abs(e) for e in errors) / errors[0].dtype.type(len(errors))
 
-    def climb(self, observations, actions, dvalue: float = 1.0, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def follow(self, tau: float) -> None:
+        """V̄_i ← (1 − τ)V̄_i + τV_i."""
+        for update in self._updaters:
+            update(tau)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return state_of(self._parts())
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        restore(self._parts(), state)
+
+    def _parts(self):
+        kinds = {"network": self.networks, "target": self.targets, "optimizer": self.optimizers}
+        return {f"{kind}{i}": thing for kind, things in kinds.items() for i, thing in enumerate(things, 1)}
+
+
+class Critics(Values):
+    """Several critics Q_1, Q_2, … that read [s, a]; see `Values`."""
+
+    def target(self, observations: Observations, actions: np.ndarray) -> np.ndarray:
+        """The smallest target value min_i Q̄_i(s, a): (B,)."""
+        return super().target(trees.with_actions(observations, actions))
+
+    def fit(self, observations, actions, targets, weights) -> tuple[float, np.ndarray]:
+        """One step of each critic on (1/B) Σ w (Q_i(s, a) − y)²; see `Values.fit`."""
+        return super().fit(trees.with_actions(observations, actions), targets, weights)
+
+    def action_gradient(
+        self, observations: Observations, actions: np.ndarray, dvalue: float = 1.0, count: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """min_i Q_i(s, a) (B,) over the first `count` critics or all, and its gradient with respect to the actions times `dvalue`.
 
         The gradient (B, A) flows through the smaller critic of each row, through the first where they are equal; the critics'
         parameters stay out of it.
         """
-        x = np.concatenate([observations, actions], axis=1)
+        x, width = trees.with_actions(observations, actions), trees.vector(observations).shape[1]
         values = [q.forward(x)[:, 0] for q in self.networks[:count]]
-        smallest, gradient = np.argmin(values, axis=0), np.float32(0)
+        smallest, gradient, kind = np.argmin(values, axis=0), 0, values[0].dtype.type
         for i, q in enumerate(self.networks[:count]):
-            dq = np.where(smallest == i, np.float32(dvalue), np.float32(0))[:, None]
-            gradient = gradient + q.backward(dq, params=False)[:, observations.shape[1] :]
+            dq = np.where(smallest == i, kind(dvalue), kind(0))[:, None]
+            gradient = gradient + q.backward(dq, params=False)[:, width:]
         return np.minimum.reduce(values), gradient
 
     def shadow(self) -> "Critics":
-        """The same critics for another thread, to read and to climb: see `Module.shadow`."""
-        shadow = copy.copy(self)
-        shadow.networks, shadow.targets = ([q.shadow() for q in networks] for networks in (self.networks, self.targets))
-        for q in shadow.networks:
-            for _, layer in q.children():
-                if isinstance(layer, BatchNorm):
-                    layer.frozen = True
-        return shadow
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        return join({name: thing.state_dict() for name, thing in self._named()})
-
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        for name, thing in self._named():
-            thing.load_state_dict(part(state, name))
-
-    def _named(self):
-        for kind, things in (("network", self.networks), ("target", self.targets), ("optimizer", self.optimizers)):
-            yield from ((f"{kind}{i}", thing) for i, thing in enumerate(things, 1))
+        """The same critics for another thread, to read and to take action gradients from: see `Module.shadow`."""
+        twin = copy.copy(self)
+        twin.networks, twin.targets = ([q.shadow() for q in networks] for networks in (self.networks, self.targets))
+        for q in twin.networks:
+            _freeze(q)
+        return twin
 
 
-class Follower:
-    """Moves a target towards its network: θ̄ ← (1 − τ)θ̄ + τθ, running statistics included."""
-
-    def __init__(self, target: Module, network: Module):
-        self._pairs = [(target.flat.data, network.flat.data)]
-        for (_, slow), (_, fast) in zip(target.named_buffers(), network.named_buffers(), strict=True):
-            if slow.data.dtype.kind == "f":
-                self._pairs.append((slow.data, fast.data))
-
-    def __call__(self, tau: float) -> None:
-        for slow, fast in self._pairs:
-            polyak(slow, fast, tau)
+def _freeze(module: Module) -> None:
+    """Let every batch normalisation in it use its running statistics."""
+    if isinstance(module, BatchNorm):
+        module.frozen = True
+    for _, child in module.children():
+        _freeze(child)

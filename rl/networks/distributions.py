@@ -105,7 +105,7 @@ class Categorical:
     H       = −Σ_i p_i ln p_i                     ∂H/∂z_i = −p_i (ln p_i + H)
     KL(p‖q) = Σ_i p_i (ln p_i − ln q_i)           ∂/∂z_i^p = p_i (ln p_i − ln q_i − KL),  ∂/∂z_i^q = q_i − p_i
 
-    Working with logits keeps 0·ln 0 and division by p out of sight.
+    A logit of −∞ excludes a choice: p = 0, and 0·ln 0 is 0. Working with logits keeps division by p out of sight.
 
     Attributes
     ----------
@@ -136,24 +136,23 @@ class Categorical:
 
     def entropy(self) -> np.ndarray:
         """H: (B,)."""
-        log_p = self._log_p()
-        return -(np.exp(log_p) * log_p).sum(axis=-1)
+        p, log_p = self._p_and_log_p()
+        return -(p * log_p).sum(axis=-1)
 
     def entropy_backward(self, dentropy: np.ndarray) -> tuple[np.ndarray]:
         """dL/dH (B,) -> dlogits (B, C)."""
-        log_p = self._log_p()
-        return (-dentropy[:, None] * np.exp(log_p) * (log_p + self.entropy()[:, None]),)
+        p, log_p = self._p_and_log_p()
+        return (-dentropy[:, None] * p * (log_p + self.entropy()[:, None]),)
 
     def kl(self, other: "Categorical") -> np.ndarray:
-        """KL(self‖other): (B,)."""
-        log_p = self._log_p()
-        return (np.exp(log_p) * (log_p - other._log_p())).sum(axis=-1)
+        """KL(self‖other): (B,); infinite where the other excludes a choice that this one does not."""
+        p, gap = self._gap(other)
+        return (p * gap).sum(axis=-1)
 
     def kl_backward(self, other: "Categorical", dkl: np.ndarray) -> tuple[np.ndarray, ...]:
         """dL/dKL (B,) -> dlogits of self, dlogits of other."""
-        log_p, log_q, w = self._log_p(), other._log_p(), dkl[:, None]
-        p = np.exp(log_p)
-        return w * p * (log_p - log_q - self.kl(other)[:, None]), w * (np.exp(log_q) - p)
+        (p, gap), w = self._gap(other), dkl[:, None]
+        return w * p * (gap - self.kl(other)[:, None]), w * (np.exp(other._log_p()) - p)
 
     def take(self, rows: np.ndarray) -> "Categorical":
         """The distribution of some rows."""
@@ -163,8 +162,17 @@ class Categorical:
         z = self.logits - self.logits.max(axis=-1, keepdims=True)
         return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
+    def _p_and_log_p(self):
+        """p and ln p, the latter 0 where p is: there p·ln p and its gradient are 0, not 0·(−∞)."""
+        log_p = self._log_p()
+        p = np.exp(log_p)
+        return p, np.where(p > 0, log_p, log_p.dtype.type(0))
 
-Distribution = DiagonalGaussian | Categorical
+    def _gap(self, other):
+        """p and ln p − ln q, the latter 0 where p is."""
+        log_p = self._log_p()
+        p = np.exp(log_p)
+        return p, np.subtract(log_p, other._log_p(), out=np.zeros_like(p), where=p > 0)
 
 
 @kernel

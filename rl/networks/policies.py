@@ -8,8 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import Linear, Module, Parameter, Sequential, Softplus
-from deepnp.models import mlp
+from rl.experience.actions import ActionLayout
+from rl.experience.spaces import SpaceInfo
+from rl.experience.trees import Observations
+from rl.networks.branches import Bernoulli, Distribution, MultiCategorical
 from rl.networks.distributions import Categorical, DiagonalGaussian
+from rl.networks.encoders import network
+
+Activation = Callable[[], Module]
 
 
 class GaussianPolicy(Module):
@@ -17,8 +23,8 @@ class GaussianPolicy(Module):
 
     Parameters
     ----------
-    sizes : sequence of int
-        O, hidden widths…, A.
+    space : SpaceInfo
+    hidden : sequence of int
     activation : callable returning a Module
         Between the layers.
     sigma : {"vector", "fixed", "network"}
@@ -29,42 +35,51 @@ class GaussianPolicy(Module):
         Source of the initial weights.
     """
 
-    def __init__(self, sizes: Sequence[int], activation: Callable, sigma: str, initial_sigma: float, rng: np.random.Generator):
-        self.mean = mlp(sizes, activation, output_gain=0.01, rng=rng)
+    def __init__(
+        self,
+        space: SpaceInfo,
+        hidden: Sequence[int],
+        activation: Activation,
+        sigma: str,
+        initial_sigma: float,
+        rng: np.random.Generator,
+    ):
+        def make():
+            return network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01)
+
+        self.mean = make()
         self.kind = sigma
-        actions = sizes[-1]
         if sigma == "vector":
-            self.log_sigma = Parameter(np.full(actions, np.log(initial_sigma), np.float32))
+            self.log_sigma = Parameter(np.full(space.actions, np.log(initial_sigma), np.float32))
         elif sigma == "fixed":
-            self._constant = np.full(actions, initial_sigma, np.float32)
+            self._constant = np.full(space.actions, initial_sigma, np.float32)
         elif sigma == "network":
-            body = mlp(sizes, activation, output_gain=0.01, rng=rng)
-            last = body[len(body) - 1]
-            assert isinstance(last, Linear)
-            last.bias.data[...] = initial_sigma + np.log(-np.expm1(-initial_sigma))  # softplus⁻¹
+            body = make()
+            _last(body).bias.data[...] = initial_sigma + np.log(-np.expm1(-initial_sigma))  # softplus⁻¹
             self.sigma = Sequential(body, Softplus())
         else:
             raise ValueError(f'expected sigma "vector", "fixed" or "network", given {sigma!r}')
-        self._last_sigma: np.ndarray | None = None
+        self._cache: np.ndarray | None = None  # σ of the last forward pass
 
-    def forward(self, x) -> DiagonalGaussian:
-        """x (B, O) -> distribution over (B, A)."""
+    def forward(self, x: Observations) -> DiagonalGaussian:
+        """x (B, …) -> distribution over (B, A)."""
         mean = self.mean.forward(x)
-        self._last_sigma = self.sigma.forward(x) if self.kind == "network" else self._state_free_sigma()
-        return DiagonalGaussian(mean, self._last_sigma)
+        self._cache = self.sigma.forward(x) if self.kind == "network" else self._state_free_sigma()
+        return DiagonalGaussian(mean, self._cache)
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
         """dy = (dmean (B, A), dsigma like sigma)."""
         dmean, dsigma = dy
         dx = self.mean.backward(dmean, params, inputs)
         if self.kind == "vector" and params:
-            self.log_sigma.grad += dsigma * self._last_sigma  # σ = e^{ln σ}: dlnσ = σ dσ
+            self.log_sigma.grad += dsigma * self._cache  # σ = e^{ln σ}: dlnσ = σ dσ
         elif self.kind == "network":
             dx_sigma = self.sigma.backward(dsigma, params, inputs)
             dx = dx + dx_sigma if inputs else None
         return dx
 
-    def predict(self, x) -> DiagonalGaussian:
+    def predict(self, x: Observations) -> DiagonalGaussian:
+        """Like `forward`, remembering nothing."""
         mean = self.mean.predict(x)
         return DiagonalGaussian(mean, self.sigma.predict(x) if self.kind == "network" else self._state_free_sigma())
 
@@ -72,32 +87,48 @@ class GaussianPolicy(Module):
         return np.exp(self.log_sigma.data) if self.kind == "vector" else self._constant
 
 
-class CategoricalPolicy(Module):
-    """π(a|s) = softmax(z(s))_a over C choices.
+class ChoicePolicy(Module):
+    """π(a|s) from logits z(s): softmax over the choices of each branch, or a switch for each.
 
     Parameters
     ----------
-    sizes : sequence of int
-        O, hidden widths…, C.
+    space : SpaceInfo
+        With Discrete, MultiDiscrete or MultiBinary actions.
+    hidden : sequence of int
     activation : callable returning a Module
         Between the layers.
     rng : numpy.random.Generator
         Source of the initial weights.
     """
 
-    def __init__(self, sizes: Sequence[int], activation: Callable, rng: np.random.Generator):
-        self.logits = mlp(sizes, activation, output_gain=0.01, rng=rng)
+    def __init__(self, space: SpaceInfo, hidden: Sequence[int], activation: Activation, rng: np.random.Generator):
+        self.action = space.action
+        self.logits = network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01)
 
-    def forward(self, x) -> Categorical:
-        """x (B, O) -> distribution over C choices."""
-        return Categorical(self.logits.forward(x))
+    def forward(self, x: Observations) -> Distribution:
+        """x (B, …) -> distribution over the choices."""
+        return choices(self.action, self.logits.forward(x))
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
         """dy = (dlogits (B, C),)."""
         return self.logits.backward(dy[0], params, inputs)
 
-    def predict(self, x) -> Categorical:
-        return Categorical(self.logits.predict(x))
+    def predict(self, x: Observations) -> Distribution:
+        """Like `forward`, remembering nothing."""
+        return choices(self.action, self.logits.predict(x))
 
 
-Policy = GaussianPolicy | CategoricalPolicy
+Policy = GaussianPolicy | ChoicePolicy
+
+
+def choices(action: ActionLayout, logits: np.ndarray) -> Distribution:
+    """The distribution over an action space of choices that logits (B, C) stand for."""
+    if action.kind == "Discrete":
+        return Categorical(logits)
+    return Bernoulli(logits) if action.kind == "MultiBinary" else MultiCategorical(logits, action.choices)
+
+
+def _last(body: Module) -> Linear:
+    """The layer that a network ends with."""
+    *_, (_, layer) = body.children()
+    return layer if isinstance(layer, Linear) else _last(layer)

@@ -1,11 +1,12 @@
 """Evaluation of a trained agent."""
 
 import numpy as np
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.vector import VectorEnv
 
-from rl.agent import Agent, whole_number
-from rl.experience.environments import EnvLike, make_vector
-from rl.experience.rollout import is_number_per_copy
+from rl.agent import Agent
+from rl.config import whole_number
+from rl.experience.collector import episode_infos
+from rl.experience.environments import EnvLike, is_made_here, make_vector, members, same_step, space_of
 
 
 def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> np.ndarray:
@@ -17,8 +18,9 @@ def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, dete
     Parameters
     ----------
     agent : Agent
-    env : str, gymnasium.Env or VectorEnv
-        An id is made into one copy per episode; an Env plays them one after the other; a VectorEnv must have that many copies.
+    env : str, EnvSpec, gymnasium.Env, VectorEnv or a factory
+        An id, a spec or a factory is made into one copy per episode, which are closed at the end; an Env plays them one after
+        the other; a VectorEnv must have that many copies.
     episodes, seed : int
     deterministic : bool
         The most probable actions instead of draws.
@@ -26,33 +28,37 @@ def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, dete
     Returns
     -------
     array (episodes,)
+
+    Raises
+    ------
+    ValueError
+        If the environment's spaces are not the agent's.
     """
     return play(agent, env, episodes, seed, deterministic)["return"]
 
 
 def play(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> dict[str, np.ndarray]:
-    """Like `evaluate`, with everything known of each episode: "return", "length" and what the environment's infos tell."""
-    whole_number("episodes", episodes, 1)
-    whole_number("seed", seed, 0)
-    vector = make_vector(env, episodes)
-    if agent.env is not None and _members(vector) & _members(agent.env):
-        agent.collector = None  # the training's own episodes are lost to this: it will begin new ones
+    """Like `evaluate`, with everything known of each episode: "return", "length" and the numbers in the environment's infos."""
+    episodes, seed = whole_number("episodes", episodes, 1), whole_number("seed", seed, 0)
+    vector = make_vector(env, episodes if is_made_here(env) else 1)
+    try:
+        agent.space.check(space_of(vector))
+        if agent.env is not None and members(vector) & members(agent.env):
+            agent.forget_episodes()
+        return _episodes(agent, vector, episodes, seed, deterministic)
+    finally:
+        if is_made_here(env):
+            vector.close()
+
+
+def _episodes(agent: Agent, vector: VectorEnv, episodes: int, seed: int, deterministic: bool) -> dict[str, np.ndarray]:
     if vector.num_envs == 1 and episodes > 1:
         single = [_play(agent, vector, seed + i, deterministic) for i in range(episodes)]
         names, unknown = {name for result in single for name in result}, np.full(1, np.nan)
         return {name: np.concatenate([result.get(name, unknown) for result in single]) for name in sorted(names)}
     if vector.num_envs != episodes:
         raise ValueError(f"expected a vector environment with {episodes} copies, given {vector.num_envs}")
-    results = _play(agent, vector, seed, deterministic)
-    if isinstance(env, str):
-        vector.close()
-    return results
-
-
-def _members(vector: VectorEnv) -> set[int]:
-    """Identities of the environments that a vector environment steps, itself included."""
-    copies = vector.unwrapped.envs if isinstance(vector.unwrapped, SyncVectorEnv) else ()
-    return {id(vector.unwrapped), *(id(env.unwrapped) for env in copies)}
+    return _play(agent, vector, seed, deterministic)
 
 
 def _play(agent, vector, seed, deterministic):
@@ -63,13 +69,11 @@ def _play(agent, vector, seed, deterministic):
     while running.any():
         actions = agent.predict(observations, deterministic, rng)
         observations, rewards, terminated, truncated, infos = vector.step(actions)
-        results["return"] += rewards * running
+        results["return"] += np.where(running, rewards, 0)  # of an ended episode's copy even NaN is nobody's
         results["length"] += running
         ending = running & (terminated | truncated)
-        told = infos.get("final_info", infos)
-        for name, values in told.items() if ending.any() else ():
-            if is_number_per_copy(name, values) and name not in ("return", "length"):
-                told_by = ending & told.get(f"_{name}", True)
-                results.setdefault(name, np.full(copies, np.nan))[told_by] = values[told_by]
+        for name, values, given in episode_infos(infos, same_step(vector), ending) if ending.any() else ():
+            if name not in ("return", "length"):
+                results.setdefault(name, np.full(copies, np.nan))[given] = values[given]
         running &= ~ending
     return results

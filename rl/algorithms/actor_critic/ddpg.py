@@ -12,21 +12,29 @@ Shapes: B rows, O observation, A action dimensions.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
+from deepnp.optim import Adam
 from rl.agent import Agent, spawn_rngs
+from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, make_memory
 from rl.config import setting
-from rl.experience.noise import OrnsteinUhlenbeck, gaussian
+from rl.experience.exploration import OrnsteinUhlenbeck, gaussian
 from rl.experience.replay import Batch
-from rl.loops.off_policy import OffPolicyConfig, gather_and_learn, make_critics, make_memory
-from rl.networks.actors import DeterministicActor, improve
-from rl.networks.halves import in_halves
-from rl.state import join, part
+from rl.loops import off_policy
+from rl.networks.actors import deterministic_policy, value_gradient
+from rl.networks.parallel import Halves
+from rl.networks.targets import target_of
+from rl.takes import Takes
 
 
 @dataclass(frozen=True)
 class DDPGConfig(OffPolicyConfig):
     """Settings of DDPG."""
+
+    algorithm: ClassVar[str] = "DDPG"
 
     noise: str = setting("gaussian", "kind of noise while exploring", choices=("gaussian", "ornstein-uhlenbeck"))
     exploration: float = setting(0.1, "σ of that noise; actions live in [−1, 1]", 0)
@@ -42,52 +50,46 @@ class DDPG(Agent):
     """
 
     Config = DDPGConfig
+    takes = Takes(bounded=True, goals=True, on_policy=False)
+    iterate = off_policy.iterate
     critic_count = 1
 
-    def _build(self):
+    def build(self):
         space, c = self.space, self.config
-        space.require_bounded()
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
-        activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
-        self.actor = DeterministicActor((space.observations, *c.hidden, space.actions), activation, c.lr, rng)
+        rng = self.rngs["weights"]
+        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng)
+        self.policy_optimizer = Adam(self.policy.flat, c.lr)
+        self.target_policy, self.follow = target_of(self.policy)
         self.critics = make_critics(space, c, self.critic_count, rng)
-        self.sides = (self.actor, self.critics.shadow()), (self.actor.shadow(), self.critics.shadow())  # for a thread each
+        self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
         self.memory = make_memory(space, c)
         self.noise = OrnsteinUhlenbeck(c.exploration)
 
+    def parts(self):
+        policies = {"policy": self.policy, "target_policy": self.target_policy, "policy_optimizer": self.policy_optimizer}
+        return {**policies, "critics": self.critics, "memory": self.memory, "noise": self.noise}
+
     def act(self, observations, rng):
-        actions = self.actor.network.predict(observations)
+        actions = self.policy.predict(observations)
         return actions if rng is None else gaussian(actions, self.config.exploration, rng)
 
     def explore(self, observations, rng):
         if self.config.noise == "gaussian":
             return self.act(observations, rng)
-        self.noise.forget(self.collector.ended)
-        return self.noise(self.actor.network.predict(observations), rng)
+        self.noise.reset(self.collector.ended)
+        return self.noise(self.policy.predict(observations), rng)
 
-    def iterate(self, progress):
-        return gather_and_learn(self, progress)
+    def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
+        """One gradient step of the critic and of the policy; the targets move. Returns metrics, and |Q − y| of each row."""
+        s, s_next, tau = self.observe(batch.observations), self.observe(batch.next_observations), self.config.tau
+        y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next)
+        critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)
+        self.critics.follow(tau)
+        q = self.halves.step(value_gradient, self.policy_optimizer, s)
+        self.follow(tau)
+        return {"critic_loss": critic_loss, "td_error": float(errors.mean()), "policy_loss": -float(q.mean())}, errors
 
-    def update(self, batch: Batch) -> dict[str, float]:
-        """One gradient step of the critic and of the policy; the targets move."""
-        s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
-
-        def value(side, s_next):
-            actor, critics = side
-            return (critics.target(s_next, actor.target.predict(s_next)),)
-
-        (next_values,) = in_halves(value, self.sides, s_next)
-        y = batch.rewards + batch.discounts * next_values
-        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights, self.config.tau)
-        policy_loss = improve(self.sides, s, self.config.tau)
-        return {"critic_loss": critic_loss, "td_error": float(batch.errors.mean()), "policy_loss": policy_loss}
-
-    def state_dict(self):
-        return join({name: thing.state_dict() for name, thing in self._parts().items()})
-
-    def load_state_dict(self, state):
-        for name, thing in self._parts().items():
-            thing.load_state_dict(part(state, name))
-
-    def _parts(self):
-        return {"actor": self.actor, "critics": self.critics, "memory": self.memory, "noise": self.noise}
+    def next_value(self, networks, s_next):
+        """Q̄(s′, μ̄(s′)), of the smaller critic where there are two: (B,)."""
+        return networks.critics.target(s_next, networks.target_policy.predict(s_next))

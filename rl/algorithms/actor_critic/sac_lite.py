@@ -6,17 +6,17 @@ The policy still descends on α ln π(ã|s) − min_i Q_i(s, ã). Everything els
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rl.algorithms.actor_critic.sac import SAC, SACConfig
-from rl.loops.off_policy import OffPolicyConfig
 
 
 @dataclass(frozen=True)
 class SACLiteConfig(SACConfig):
     """Settings of SACLite: those of SAC."""
 
-    def __post_init__(self):
-        OffPolicyConfig.__post_init__(self)  # there is no entropy in its values
+    algorithm: ClassVar[str] = "SACLite"
+    soft_values: ClassVar[bool] = False
 
 
 class SACLite(SAC):
@@ -24,7 +24,6 @@ class SACLite(SAC):
 
     Config = SACLiteConfig
 
-    def next_value(self, side, observations, noise, alpha):
+    def next_value(self, networks, s_next, noise):
         """min_i Q̄_i(s′, ã′) of drawn actions: (B,)."""
-        policy, critics = side
-        return critics.target(observations, policy.predict(observations, noise)[0])
+        return networks.critics.target(s_next, networks.policy.predict(s_next, noise)[0])

@@ -13,20 +13,23 @@ is left out, as Adam does not feel it. One draw ã, of the policy before its ste
 Shapes: B rows, O observation, A action dimensions.
 """
 
-import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.algorithms.actor_critic.sac import SAC, SACConfig, means
 from rl.experience.replay import Batch
-from rl.networks.critics import Critics
+from rl.networks.critics import Values
+from rl.networks.encoders import network
 
 
 @dataclass(frozen=True)
 class SACValueConfig(SACConfig):
     """Settings of the first SAC: those of SAC."""
+
+    algorithm: ClassVar[str] = "SACValue"
 
 
 class SACValue(SAC):
@@ -34,24 +37,23 @@ class SACValue(SAC):
 
     Config = SACValueConfig
 
-    def _build(self):
-        super()._build()
-        c, sizes = self.config, (self.space.observations, *self.config.hidden, 1)
-        self.value = Critics(1, sizes, ACTIVATIONS[c.activation], c.lr, self.rngs["weights"])  # a critic of no action at all
+    def build(self):
+        super().build()
+        c, space = self.config, self.space
+        self.value = Values([network(space.observation, c.hidden, 1, ACTIVATIONS[c.activation], self.rngs["weights"])], c.lr)
 
-    def update(self, batch: Batch) -> dict[str, float]:
-        """One gradient step of everything."""
-        s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
-        alpha, no_action = math.exp(float(self.log_alpha.data[0])), np.empty((len(s), 0), np.float32)
+    def parts(self):
+        return super().parts() | {"value": self.value}
+
+    def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
+        """One gradient step of everything. Returns metrics, and |Q − y| of each row (B,)."""
+        s, s_next, alpha = self.observe(batch.observations), self.observe(batch.next_observations), self.temperature.alpha
         noise = self.rngs["noise"].standard_normal(batch.actions.shape, np.float32)
-        y = batch.rewards + batch.discounts * self.value.target(s_next, no_action)
-        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights)
-        q, log_prob = self.improve(s, noise, alpha)
-        soft_value = q - np.float32(alpha) * log_prob
-        value_loss, _ = self.value.descend(s, no_action, soft_value, batch.weights, self.config.tau)
-        self.temper(log_prob)
-        losses = {"critic_loss": critic_loss, "value_loss": value_loss, "td_error": float(batch.errors.mean())}
-        return losses | means(q, log_prob, alpha)
-
-    def _parts(self):
-        return super()._parts() | {"value": self.value}
+        y = batch.rewards + batch.discounts * self.value.target(s_next)
+        critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)
+        q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
+        value_loss, _ = self.value.fit(s, q - np.float32(alpha) * log_prob, batch.weights)
+        self.value.follow(self.config.tau)
+        self.temperature.step(log_prob)
+        losses = {"critic_loss": critic_loss, "value_loss": value_loss, "td_error": float(errors.mean())}
+        return losses | means(q, log_prob, alpha), errors

@@ -2,10 +2,11 @@
 
     y ← r + γ(1 − terminated) min_i Q̄_i(s′, μ̄(s′))                   DDPG's target, but the smaller of two critics
 
-The policy climbs Q_1, the noise is Gaussian with σ = 0.2, the weights begin orthogonal. Everything else is ddpg.py.
+The policy ascends Q_1, the noise is Gaussian with σ = 0.2, the weights begin orthogonal. Everything else is ddpg.py.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
 from rl.config import setting
@@ -14,6 +15,8 @@ from rl.config import setting
 @dataclass(frozen=True)
 class TD2Config(DDPGConfig):
     """Settings of TD2."""
+
+    algorithm: ClassVar[str] = "TD2"
 
     exploration: float = setting(0.2, "σ of the noise while exploring; actions live in [−1, 1]", 0)
 

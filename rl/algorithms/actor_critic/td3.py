@@ -14,23 +14,30 @@ Shapes: B rows, O observation, A action dimensions.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
+from deepnp.optim import Adam
 from rl.agent import Agent, spawn_rngs
+from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, make_memory
 from rl.config import setting
-from rl.experience.noise import gaussian
+from rl.experience.exploration import gaussian
 from rl.experience.replay import Batch
-from rl.loops.off_policy import OffPolicyConfig, gather_and_learn, make_critics, make_memory
-from rl.networks.actors import DeterministicActor, improve
-from rl.networks.halves import in_halves
-from rl.state import join, part
+from rl.loops import off_policy
+from rl.networks.actors import deterministic_policy, value_gradient
+from rl.networks.parallel import Halves
+from rl.networks.targets import target_of
+from rl.state import Counter
+from rl.takes import Takes
 
 
 @dataclass(frozen=True)
 class TD3Config(OffPolicyConfig):
     """Settings of TD3."""
+
+    algorithm: ClassVar[str] = "TD3"
 
     exploration: float = setting(0.1, "σ of the noise on actions while exploring; actions live in [−1, 1]", 0)
     smoothing: float = setting(0.2, "σ of the noise on the target policy's actions", 0)
@@ -48,54 +55,51 @@ class TD3(Agent):
     """
 
     Config = TD3Config
+    takes = Takes(bounded=True, goals=True, on_policy=False)
+    iterate = off_policy.iterate
 
-    def _build(self):
+    def build(self):
         space, c = self.space, self.config
-        space.require_bounded()
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
-        activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
-        self.actor = DeterministicActor((space.observations, *c.hidden, space.actions), activation, c.lr, rng)
+        rng = self.rngs["weights"]
+        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng)
+        self.policy_optimizer = Adam(self.policy.flat, c.lr)
+        self.target_policy, self.follow = target_of(self.policy)
         self.critics = make_critics(space, c, 2, rng)
-        self.sides = (self.actor, self.critics.shadow()), (self.actor.shadow(), self.critics.shadow())  # for a thread each
+        self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
         self.memory = make_memory(space, c)
-        self.critic_updates = 0
+        self.critic_updates = Counter()
+
+    def parts(self):
+        policies = {"policy": self.policy, "target_policy": self.target_policy, "policy_optimizer": self.policy_optimizer}
+        return {**policies, "critics": self.critics, "memory": self.memory, "critic_updates": self.critic_updates}
 
     def act(self, observations, rng):
-        actions = self.actor.network.predict(observations)
+        actions = self.policy.predict(observations)
         return actions if rng is None else gaussian(actions, self.config.exploration, rng)
 
     explore = act
 
-    def iterate(self, progress):
-        return gather_and_learn(self, progress)
+    def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
+        """One gradient step of the critics; every `delay`-th time of the policy too, and the targets move.
 
-    def update(self, batch: Batch) -> dict[str, float]:
-        """One gradient step of the critics; every `delay`-th time of the policy too, and the targets move."""
-        c, rng = self.config, self.rngs["noise"]
-        s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
-        noise = np.clip(c.smoothing * rng.standard_normal(batch.actions.shape, np.float32), -c.smoothing_clip, c.smoothing_clip)
+        Returns metrics, and |Q − y| of each row (B,).
+        """
+        c, s, s_next = self.config, self.observe(batch.observations), self.observe(batch.next_observations)
+        noise = c.smoothing * self.rngs["noise"].standard_normal(batch.actions.shape, np.float32)
+        noise = np.clip(noise, -c.smoothing_clip, c.smoothing_clip).astype(np.float32)
+        y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next, noise)
+        critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)
+        metrics = {"critic_loss": critic_loss, "td_error": float(errors.mean())}
+        self.critic_updates.count += 1
+        if self.critic_updates.count % c.delay == 0:
+            self.critics.follow(c.tau)
+            q = self.halves.step(value_gradient, self.policy_optimizer, s)
+            self.follow(c.tau)
+            metrics["policy_loss"] = -float(q.mean())
+        return metrics, errors
 
-        def value(side, s_next, noise):
-            actor, critics = side
-            a_next = np.clip(actor.target.predict(s_next) + noise, np.float32(-1), np.float32(1))
-            return (critics.target(s_next, a_next),)
-
-        (next_values,) = in_halves(value, self.sides, s_next, noise.astype(np.float32))
-        y = batch.rewards + batch.discounts * next_values
-        self.critic_updates += 1
-        due = self.critic_updates % c.delay == 0
-        critic_loss, batch.errors = self.critics.descend(s, batch.actions, y, batch.weights, c.tau if due else 0)
-        metrics = {"critic_loss": critic_loss, "td_error": float(batch.errors.mean())}
-        if due:
-            metrics |= {"policy_loss": improve(self.sides, s, c.tau)}
-        return metrics
-
-    def state_dict(self):
-        parts = {"actor": self.actor, "critics": self.critics, "memory": self.memory}
-        counters = {"counters.critic_updates": np.array(self.critic_updates)}
-        return join({name: thing.state_dict() for name, thing in parts.items()}) | counters
-
-    def load_state_dict(self, state):
-        for name, thing in {"actor": self.actor, "critics": self.critics, "memory": self.memory}.items():
-            thing.load_state_dict(part(state, name))
-        self.critic_updates = int(state["counters.critic_updates"])
+    def next_value(self, networks, s_next, noise):
+        """min_i Q̄_i(s′, ã′) of smoothed actions: (B,)."""
+        a_next = np.clip(networks.target_policy.predict(s_next) + noise, np.float32(-1), np.float32(1))
+        return networks.critics.target(s_next, a_next)

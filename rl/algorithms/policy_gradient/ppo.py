@@ -9,48 +9,50 @@
             ω ← Adam descent on  c_v (V(s) − R)²
         stop the policy's epochs early if KL(π_old‖π) > d_target
 
-The policy and the value share no parameter, so the two descents are independent programs: they run side by side on two
-threads where they are large enough, and the result does not depend on the number of threads.
+The policy and the value share no parameter, so the two descents are independent programs.
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), O observation, A action dimensions.
 """
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from deepnp import NonFiniteError
-from deepnp.models.mlp import ACTIVATIONS, mlp
+from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam, clip_grad_norm, linear
-from deepnp.threads import side_by_side
 from rl.agent import Agent, spawn_rngs
 from rl.config import check_config, setting
-from rl.experience.environments import EnvLike
+from rl.experience import trees
+from rl.experience.minibatches import minibatches
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
-from rl.experience.symmetry import Mirror
+from rl.experience.trees import Observations
+from rl.loops import on_policy
+from rl.losses.checks import check_finite
 from rl.losses.returns import gae
 from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
-from rl.networks.policies import CategoricalPolicy, GaussianPolicy, Policy
-from rl.state import join, part
-
-SIDE_BY_SIDE_WORK = 4_000_000  # rows × parameters of a minibatch from which two threads are faster than one
+from rl.networks.branches import Distribution
+from rl.networks.encoders import network
+from rl.networks.parallel import independently
+from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
+from rl.state import snapshot
+from rl.takes import Takes
 
 
 @dataclass(frozen=True)
 class PPOConfig:
     """Settings of PPO. Each field: its default, its meaning with its symbol in Algorithm 12, its valid range."""
 
-    num_envs: int = setting(1, "environments stepped at once, N", 1)
-    steps: int = setting(2048, "steps of each environment in one iteration, T", 1)
-    epochs: int = setting(10, "passes over the collected data", 1)
+    algorithm: ClassVar[str] = "PPO"
+
+    num_envs: int = setting(1, "environments stepped at once, N", 1, 1_000_000)
+    steps: int = setting(2048, "steps of each environment in one iteration, T", 1, 10_000_000)
+    epochs: int = setting(10, "passes over the collected data", 1, 10_000)
     batch_size: int = setting(64, "rows of a minibatch, m", 1)
     gamma: float = setting(0.99, "discount factor, γ", 0, 1)
     lam: float = setting(0.95, "trace decay of GAE, λ", 0, 1)
-    horizon: int | None = setting(None, "TD errors in one advantage, h; None: no limit", 1)
+    gae_horizon: int | None = setting(None, "TD errors in one advantage, h; None: no limit", 1)
     clip: float = setting(0.2, "clip range of the probability ratio, ε", 1e-6)
     value_clip: float | None = setting(None, "clip range of the value's change; None: off", 1e-6)
     entropy_coef: float = setting(0.0, "weight of the entropy bonus, β", 0)
@@ -76,6 +78,16 @@ class PPOConfig:
         check_config(self)
 
 
+class Samples(NamedTuple):
+    """The rows that one update learns from: what was seen and done, A, V_old and R."""
+
+    observations: Observations
+    actions: np.ndarray
+    advantages: np.ndarray
+    values: np.ndarray
+    targets: np.ndarray
+
+
 class PPO(Agent):
     """A PPO agent: `PPO(env, config, seed)`, see `Agent`.
 
@@ -87,161 +99,129 @@ class PPO(Agent):
     """
 
     Config = PPOConfig
+    takes = Takes(actions=("Box", "Discrete", "MultiDiscrete", "MultiBinary"))
+    iterate = on_policy.iterate
 
-    def _build(self):
-        space, config = self.space, self.config
+    def build(self):
+        space, c = self.space, self.config
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
-        activation, rng = ACTIVATIONS[config.activation], self.rngs["weights"]
-        sizes = (space.observations, *config.hidden)
+        activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
         self.policy: Policy
-        if space.discrete:
-            self.policy = CategoricalPolicy((*sizes, space.actions), activation, rng)
+        if space.action.kind == "Box":
+            self.policy = GaussianPolicy(space, c.hidden, activation, c.sigma, c.initial_sigma, rng)
         else:
-            self.policy = GaussianPolicy((*sizes, space.actions), activation, config.sigma, config.initial_sigma, rng)
-        self.value = mlp((*sizes, 1), activation, rng=rng)
-        self.policy_optimizer = Adam(self.policy.flat, config.lr, eps=config.adam_eps)
-        self.value_optimizer = Adam(self.value.flat, config.lr, eps=config.adam_eps)
-        self.scaler: RewardScaler | None = None
-        self._scaler_state: dict[str, np.ndarray] = {}
+            self.policy = ChoicePolicy(space, c.hidden, activation, rng)
+        self.value = network(space.observation, c.hidden, 1, activation, rng)
+        self.policy_optimizer = Adam(self.policy.flat, c.lr, eps=c.adam_eps)
+        self.value_optimizer = Adam(self.value.flat, c.lr, eps=c.adam_eps)
+        self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None
+        self.mirror = space.mirror if c.mirror else None
+        if c.mirror and self.mirror is None:
+            raise ValueError("expected an environment with mirror(), to learn from mirror images, given one without")
 
-    def set_env(self, env: EnvLike) -> None:
-        """Train in this environment from now on; ValueError if it does not fit the agent, or has no mirror() to learn from."""
-        super().set_env(env)
-        if self.scaler is not None:
-            self.scaler.begin(self.env.num_envs)
-        self.mirror = Mirror.of(self.env) if self.config.mirror else None
+    def parts(self):
+        optimizers = {"policy_optimizer": self.policy_optimizer, "value_optimizer": self.value_optimizer}
+        scaler = {"scaler": self.scaler} if self.scaler else {}
+        return {"policy": self.policy, "value": self.value, **optimizers, **scaler}
 
     def act(self, observations, rng):
         distribution = self.policy.predict(observations)
         return distribution.mode() if rng is None else distribution.sample(rng)
 
-    def iterate(self, progress):
-        rollout, statistics = self._collect()
-        metrics = self.update(rollout, progress) if rollout.alive.any() else {}  # NEXT_STEP: all may be between episodes
-        self.iterations += 1
-        self.steps += rollout.rewards.size
-        return {"steps": self.steps, **statistics.means(), **metrics}
+    def learn_scale(self, observations):
+        """Let the normaliser take in observations (N, …), and their reflections where these are learned from."""
+        if self.normalizer:
+            seen = trees.vector(observations)
+            self.normalizer.update(np.concatenate([seen, self.mirror.observations(seen)]) if self.mirror else seen)
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Algorithm 12, lines 21–67, on one rollout; `progress` in [0, 1] of the training drives the annealing."""
         c = self.config
-        values, next_values = rollout.values(lambda x: self.value.predict(x)[:, 0])
-        advantages = gae(rollout.rewards, values, next_values, rollout.ended, c.gamma, c.lam, c.horizon)
-        columns = rollout.observations, rollout.actions, advantages, values, advantages + values
-        observations, actions, advantages, values, targets = (x[rollout.alive] for x in columns)  # (B, …)
-        if c.mirror:
-            observations = np.concatenate([observations, self.mirror.observations(observations)])
-            actions = np.concatenate([actions, self.mirror.actions(actions)])
-            advantages, values, targets = (np.concatenate([x, x]) for x in (advantages, values, targets))
-        old = self.policy.predict(observations)
+        samples = self.samples(rollout)
+        old = self.policy.predict(samples.observations)
         lr = linear(c.lr, 0.0, progress) if c.anneal_lr else c.lr
         clip = linear(c.clip, 0.0, progress) if c.anneal_clip else c.clip
         entropy_coef = linear(c.entropy_coef, 0.0, progress) if c.anneal_entropy else c.entropy_coef
         self.policy_optimizer.lr = self.value_optimizer.lr = lr
-        policy_metrics, value_metrics = side_by_side(
-            lambda: self._update_policy(observations, actions, advantages, old, clip, entropy_coef),
-            lambda: self._update_value(observations, values, targets),
-            worthwhile=c.batch_size * len(self.policy.flat) > SIDE_BY_SIDE_WORK,
+        policy_metrics, value_metrics = independently(
+            lambda: self.fit_policy(samples, old, clip, entropy_coef),
+            lambda: self.fit_value(samples),
+            rows=c.batch_size,
+            parameters=len(self.policy.flat),
         )
-        variance = float(np.var(targets))
-        explained = 1 - float(np.var(targets - values)) / variance if variance > 0 else 0.0
+        variance = float(np.var(samples.targets))
+        explained = 1 - float(np.var(samples.targets - samples.values)) / variance if variance > 0 else 0.0
         return {**policy_metrics, **value_metrics, "explained_variance": explained, "lr": lr}
 
-    def _update_policy(self, observations, actions, advantages, old, clip, entropy_coef):
-        c, policy, flat, optimizer = self.config, self.policy, self.policy.flat, self.policy_optimizer
-        columns = observations, actions, advantages, old.log_prob(actions)
-        log, epoch, kl = [], 0, 0.0
-        for epoch in range(1, c.epochs + 1):  # noqa: B007  (reported)
-            before = (flat.data.copy(), {k: v.copy() for k, v in optimizer.state_dict().items()}) if c.rollback else None
-            order, parts = minibatches(columns, c.batch_size, self.rngs["policy"])
-            for seen, chosen, advantage, old_log_prob in parts:
-                distribution = policy.forward(seen)
-                if c.normalize_advantages and len(seen) > 1:
-                    advantage = standardize(advantage)
-                log_prob = distribution.log_prob(chosen)
-                loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob, advantage, clip)
-                check_finite("policy loss", loss)
-                gradient = distribution.log_prob_backward(chosen, dlog_prob)
-                if entropy_coef:  # the loss has −β·mean H
-                    bonus = distribution.entropy_backward(np.full(len(seen), -entropy_coef / len(seen), np.float32))
-                    gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
-                flat.zero_grad()
-                policy.backward(gradient, inputs=False)
-                clip_grad_norm(flat, c.max_grad_norm)
-                optimizer.step()
-                log.append((loss, info["kl"], info["clip_fraction"]))
+    def samples(self, rollout: Rollout) -> Samples:
+        """Advantages and targets of the steps that happened, with their reflections where these are learned from."""
+        c = self.config
+        values, next_values = rollout.values(lambda x: self.value.predict(x)[:, 0])
+        advantages = gae(rollout.rewards, values, next_values, rollout.ended, c.gamma, c.lam, c.gae_horizon)
+        rows = Samples(rollout.observations, rollout.actions, advantages, values, advantages + values)
+        rows = Samples(*(trees.at(column, rollout.valid) for column in rows))  # (B, …)
+        if self.mirror is None:
+            return rows
+        seen = trees.vector(rows.observations)
+        reflected = trees.with_vector(rows.observations, self.mirror.observations(seen)), self.mirror.actions(rows.actions)
+        return Samples(*(trees.concatenate(pair) for pair in zip(rows, (*reflected, *rows[2:]), strict=True)))
+
+    def fit_policy(self, samples: Samples, old: Distribution, clip: float, entropy_coef: float) -> dict[str, float]:
+        """The policy's epochs."""
+        c, optimizer = self.config, self.policy_optimizer
+        columns = samples.observations, samples.actions, samples.advantages, old.log_prob(samples.actions)
+        log, epochs, kl, entropy = [], 0, 0.0, 0.0
+        while epochs < c.epochs:
+            epochs += 1
+            before = (snapshot(self.policy), snapshot(optimizer)) if c.rollback else None
+            order, batches = minibatches(columns, c.batch_size, self.rngs["policy"])
+            log += [self.policy_step(*batch, clip, entropy_coef) for batch in batches]
             # The algorithm's line 63: of the two distributions, on the epoch's last minibatch.
-            kl = float(old.take(order[-len(seen) :]).kl(policy.predict(seen)).mean())
+            rows = order[-len(batches[-1][1]) :]
+            new = self.policy.predict(trees.take(samples.observations, rows))
+            kl, entropy = float(old.take(rows).kl(new).mean()), float(new.entropy().mean())
             if c.target_kl is not None and kl > c.target_kl:
                 # The value goes on: its targets do not depend on the policy (line 64 halts both).
                 if before is not None:
-                    flat.data[...] = before[0]
+                    self.policy.load_state_dict(before[0])
                     optimizer.load_state_dict(before[1])
+                    entropy = float(self.policy.predict(trees.take(samples.observations, rows)).entropy().mean())
                 break
         loss, approximate_kl, clipped = np.mean(log, axis=0).tolist()
-        entropy = float(policy.predict(seen).entropy().mean())
         named = {"policy_loss": loss, "approx_kl": approximate_kl, "kl": kl, "clip_fraction": clipped}
-        return {**named, "entropy": entropy, "epochs": epoch}
+        return {**named, "entropy": entropy, "epochs": epochs}
 
-    def _update_value(self, observations, old_values, targets):
-        c, value, flat, optimizer, losses = self.config, self.value, self.value.flat, self.value_optimizer, []
+    def policy_step(self, observations, actions, advantages, old_log_prob, clip, entropy_coef) -> tuple[float, float, float]:
+        """One step of the policy on a minibatch; returns loss, estimated KL and the share of clipped ratios."""
+        distribution = self.policy.forward(observations)
+        if self.config.normalize_advantages and len(advantages) > 1:
+            advantages = standardize(advantages)
+        log_prob = distribution.log_prob(actions)
+        loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob, advantages, clip)
+        check_finite("policy loss", loss)
+        gradient = distribution.log_prob_backward(actions, dlog_prob)
+        if entropy_coef:  # the loss has −β·mean H
+            dentropy = np.full(len(actions), -entropy_coef / len(actions), np.float32)
+            bonus = distribution.entropy_backward(dentropy)
+            gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
+        self.policy.zero_grad()
+        self.policy.backward(gradient, inputs=False)
+        clip_grad_norm(self.policy.flat, self.config.max_grad_norm)
+        self.policy_optimizer.step()
+        return loss, info["kl"], info["clip_fraction"]
+
+    def fit_value(self, samples: Samples) -> dict[str, float]:
+        """The value's epochs."""
+        c, losses = self.config, []
         for _ in range(c.epochs):
-            _, parts = minibatches((observations, old_values, targets), c.batch_size, self.rngs["value"])
-            for seen, old_value, target in parts:
-                v = value.forward(seen)[:, 0]
-                loss, dv = value_loss(v, old_value, target, c.value_clip)
+            columns = samples.observations, samples.values, samples.targets
+            for observations, old_values, targets in minibatches(columns, c.batch_size, self.rngs["value"])[1]:
+                values = self.value.forward(observations)[:, 0]
+                loss, dvalues = value_loss(values, old_values, targets, c.value_clip)
                 check_finite("value loss", loss)
-                flat.zero_grad()
-                value.backward(c.value_coef * dv[:, None], inputs=False)
-                clip_grad_norm(flat, c.max_grad_norm)
-                optimizer.step()
+                self.value.zero_grad()
+                self.value.backward(c.value_coef * dvalues[:, None], inputs=False)
+                clip_grad_norm(self.value.flat, c.max_grad_norm)
+                self.value_optimizer.step()
                 losses.append(loss)
         return {"value_loss": float(np.mean(losses))}
-
-    def _collect(self):
-        c = self.config
-        if c.scale_rewards and self.scaler is None:
-            self.scaler = RewardScaler(self.env.num_envs, c.gamma)
-            if self._scaler_state:
-                self.scaler.load_state_dict(self._scaler_state)
-
-        def act(raw):
-            if self.normalizer:
-                flat = self.space.flatten(raw)
-                self.normalizer.update(np.concatenate([flat, self.mirror.observations(flat)]) if c.mirror else flat)
-            seen = self.observe(raw)
-            actions = self.act(seen, self.rngs["actions"])
-            return seen, actions, self.space.to_environment(actions)  # unclipped stored, clipped sent
-
-        scale = self.scaler if self.scaler is not None else lambda rewards, ended, alive: rewards
-        return self.collector.collect(c.steps, act, scale, self.observe)
-
-    def state_dict(self):
-        optimizers = {"policy_optimizer": self.policy_optimizer, "value_optimizer": self.value_optimizer}
-        learned = {"policy": self.policy, "value": self.value, **optimizers}
-        scaler = self.scaler.state_dict() if self.scaler else self._scaler_state
-        return join({name: thing.state_dict() for name, thing in learned.items()} | {"scaler": scaler})
-
-    def load_state_dict(self, state):
-        self.policy.load_state_dict(part(state, "policy"))
-        self.value.load_state_dict(part(state, "value"))
-        self.policy_optimizer.load_state_dict(part(state, "policy_optimizer"))
-        self.value_optimizer.load_state_dict(part(state, "value_optimizer"))
-        self._scaler_state, self.scaler = part(state, "scaler"), None
-
-
-def minibatches(columns: tuple[np.ndarray, ...], batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, Iterator]:
-    """A shuffled order of the rows (B,), and the columns in that order, in parts of about `batch_size` rows.
-
-    The parts' sizes differ by one at most. Shuffled as a whole: one long copy is faster than many short ones.
-    """
-    order = rng.permutation(len(columns[0]))
-    shuffled = [column.take(order, axis=0) for column in columns]
-    bounds = np.linspace(0, len(order), max(1, round(len(order) / batch_size)) + 1).astype(int).tolist()
-    return order, (tuple(x[start:stop] for x in shuffled) for start, stop in pairwise(bounds))
-
-
-def check_finite(what: str, value: float) -> None:
-    """Raise NonFiniteError, naming what, unless the value is finite."""
-    if not math.isfinite(value):
-        raise NonFiniteError(f"the {what} is {value}")

@@ -1,9 +1,15 @@
-"""Exploration noise for deterministic policies. Actions live in [−1, 1], so σ is a share of half their range.
+"""Exploration: noise on the actions of deterministic policies, random actions, and schedules of how many.
+
+Actions of a Box live in [−1, 1], so σ is a share of half their range.
 
 Shapes: N environments, A action dimensions.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+
+from rl.experience.actions import ActionLayout
 
 
 def gaussian(actions: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
@@ -41,13 +47,49 @@ class OrnsteinUhlenbeck:
         self.noise = self.noise * np.float32(1 - self.theta * self.dt) + np.float32(self.sigma * self.dt**0.5) * pushes
         return np.minimum(np.maximum(actions + self.noise, np.float32(-1)), np.float32(1))
 
-    def forget(self, copies: np.ndarray) -> None:
+    def reset(self, copies: np.ndarray) -> None:
         """Start anew in the environments whose episode ended: a mask (N,)."""
         if len(self.noise):
             self.noise[copies] = 0
+
+    def begin(self, num_envs: int) -> None:
+        """New episodes begin in all environments."""
+        self.noise = np.zeros((0, 0), np.float32)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return {"noise": self.noise}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         self.noise = np.array(state["noise"])
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A number that goes linearly from `start` to `end` over the first `share` of the training, and stays there.
+
+    Attributes
+    ----------
+    start, end : float
+    share : float
+        In (0, 1].
+    """
+
+    start: float
+    end: float
+    share: float = 1.0
+
+    def __post_init__(self):
+        if not 0 < self.share <= 1:
+            raise ValueError(f"expected a share of the training in (0, 1], given {self.share}")
+
+    def __call__(self, progress: float) -> float:
+        """The number at `progress` in [0, 1] of the training."""
+        return self.start + (self.end - self.start) * min(progress / self.share, 1.0)
+
+
+def replace_by_random(actions: np.ndarray, share: float, layout: ActionLayout, rng: np.random.Generator) -> np.ndarray:
+    """ε-greedy: each environment's action (N, …) is replaced by a uniform one with probability `share`; in place."""
+    if share:
+        chosen = rng.random(len(actions)) < share
+        actions[chosen] = layout.random(int(chosen.sum()), rng)
+    return actions

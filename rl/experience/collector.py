@@ -1,0 +1,192 @@
+"""Stepping any vector environment with a policy, and remembering where it stands.
+
+Shapes: N environments.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from deepnp import NonFiniteError
+from rl.experience.environments import same_step
+from rl.experience.spaces import ObservationLayout
+from rl.experience.trees import Observations, parts
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass
+class EpisodeStatistics:
+    """Episodes that ended in a stretch of training.
+
+    Attributes
+    ----------
+    returns, lengths : list
+        Undiscounted return and steps of each.
+    infos : dict of str to list
+        Numbers that the environment gave at each episode's end.
+    """
+
+    returns: list[float] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    infos: dict[str, list[float]] = field(default_factory=dict)
+
+    def means(self) -> dict[str, float]:
+        """Mean of everything, by name; empty when no episode ended."""
+        if not self.returns:
+            return {}
+        named = {**self.infos, "return": self.returns, "length": self.lengths}
+        return {f"episode_{name}": float(np.mean(values)) for name, values in named.items() if values}
+
+
+class Step(NamedTuple):
+    """One step of N environments.
+
+    Attributes
+    ----------
+    rewards : array (N,)
+    terminated, truncated : bool arrays (N,)
+        At most one of the two.
+    valid : bool array (N,)
+        False for steps that never happened: after an episode's end, a NEXT_STEP environment ignores one action.
+    final : dict of int to observation
+        By copy, wherever a reset replaced an episode's last observation: that observation, as a batch of one.
+    """
+
+    rewards: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    valid: np.ndarray
+    final: dict[int, Any]
+
+    @property
+    def ended(self) -> np.ndarray:
+        """Whose episode this step closed (N,), however it ended."""
+        return self.terminated | self.truncated
+
+
+class Collector:
+    """Steps an environment and remembers where it stands between calls.
+
+    Parameters
+    ----------
+    env : VectorEnv
+        In SAME_STEP or NEXT_STEP mode.
+    layout : ObservationLayout
+        Of its observations.
+    dtype
+        Of the vector part of `observations`.
+    seed : int or None
+        Of the environment's first reset; None resets nothing, as a `load_state_dict` follows.
+    """
+
+    def __init__(self, env: VectorEnv, layout: ObservationLayout, dtype: Any, seed: int | None):
+        self.env, self.layout, self.dtype = env, layout, dtype
+        self.same_step = same_step(env)
+        self.ended = np.zeros(env.num_envs, bool)
+        self.returns, self.lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
+        self.observations: Observations = np.empty(0)
+        if seed is not None:
+            self.observations = self._split(env.reset(seed=seed)[0], "observation")
+
+    def step(self, actions: np.ndarray, statistics: EpisodeStatistics) -> Step:
+        """One step with the environment's actions; episodes that end are entered into `statistics`.
+
+        Raises
+        ------
+        NonFiniteError
+            If an action, an observation or a reward is NaN, infinite, or too large for float32.
+        ValueError
+            If a SAME_STEP environment does not hand out the last observation of an episode.
+        """
+        if actions.dtype.kind == "f":
+            _check(actions, "the policy's action is {}")
+        valid = np.ones_like(self.ended) if self.same_step else ~self.ended
+        following, rewards, terminated, truncated, infos = self.env.step(actions)
+        rewards, terminated = np.array(rewards, np.float64), np.array(terminated)  # the environment's buffers
+        _check(rewards, "the environment returned reward {}")
+        ended, final = terminated | truncated, {}
+        self.returns += rewards * valid
+        self.lengths += valid
+        if ended.any():
+            self._close_episodes(ended, infos, statistics)
+            if self.same_step:
+                final = {int(n): self._final(infos, n) for n in np.flatnonzero(ended)}
+        self.observations, self.ended = self._split(following, "observation"), ended
+        return Step(rewards, terminated, truncated & ~terminated, valid, final)
+
+    def _split(self, observations, what):
+        tree = self.layout.split(observations, self.dtype)
+        for array in parts(tree):
+            if array.dtype.kind == "f":
+                _check(array, f"the environment returned {what} {{}}")
+        return tree
+
+    def _final(self, infos, n):
+        final = infos.get("final_obs")
+        if final is None:
+            raise ValueError(f'expected "final_obs" in the infos of a SAME_STEP environment, given {sorted(infos)}')
+        return self._split(_one(final, n), "final observation")
+
+    def _close_episodes(self, ended, infos, statistics):
+        statistics.returns += self.returns[ended].tolist()
+        statistics.lengths += self.lengths[ended].tolist()
+        for name, values, given in episode_infos(infos, self.same_step, ended):
+            statistics.infos.setdefault(name, []).extend(values[given].tolist())
+        self.returns[ended], self.lengths[ended] = 0, 0
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Where the collector stands."""
+        own = {"ended": self.ended, "returns": self.returns, "lengths": self.lengths}
+        return own | {f"observations{i}": array for i, array in enumerate(parts(self.observations))}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from a `state_dict()`; the environment must go on from its own."""
+        count = sum(name.startswith("observations") for name in state)
+        arrays = tuple(np.array(state[f"observations{i}"]) for i in range(count))
+        self.observations = arrays if self.layout.images else arrays[0]
+        self.ended, self.returns, self.lengths = (np.array(state[name]) for name in ("ended", "returns", "lengths"))
+
+
+Info = tuple[str, np.ndarray, np.ndarray]
+
+
+def episode_infos(infos: Mapping[str, Any], same_step: bool, ended: np.ndarray) -> Iterator[Info]:
+    """(name, values (N,), mask (N,)) of the numbers that a vector environment gives for the episodes that `ended` (N,).
+
+    With SAME_STEP they are in "final_info": what else is there belongs to the next episode.
+    """
+    infos = infos.get("final_info", {}) if same_step else infos
+    for name, values in infos.items():
+        if not name.startswith("_") and isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiub":
+            yield name, values, ended & infos.get(f"_{name}", True)
+
+
+def _one(final, n):
+    """Copy n of a batch of last observations: a Dict or Tuple of arrays, or an array with an observation in each place."""
+    if isinstance(final, Mapping):
+        return {key: _one(value, n) for key, value in final.items()}
+    if isinstance(final, tuple):
+        return tuple(_one(value, n) for value in final)
+    return _batch(final[n])
+
+
+def _batch(observation):
+    if isinstance(observation, Mapping):
+        return {key: _batch(value) for key, value in observation.items()}
+    if isinstance(observation, tuple):
+        return tuple(map(_batch, observation))
+    return np.asarray(observation)[None]
+
+
+def _check(array: np.ndarray, message: str) -> None:
+    """Raise NonFiniteError if a value is NaN, infinite, or beyond float32."""
+    if np.isfinite(array.sum(dtype=np.float64)) and (array.dtype != np.float64 or np.abs(array).max(initial=0) <= LARGEST):
+        return
+    bad = ~(np.abs(array) <= LARGEST)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise NonFiniteError(message.format(f"{array[where]} at index {where}"))

@@ -1,0 +1,42 @@
+"""How much memory can be taken: the machine's, or that of the container that the process lives in."""
+
+import os
+from pathlib import Path
+
+CONTAINER = Path("/sys/fs/cgroup")  # files of version 2, then of version 1
+LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+
+
+def check_memory(needed: int, what: str) -> None:
+    """Raise MemoryError if `needed` bytes are more than are free; where the system does not say, nothing is checked."""
+    free = free_memory()
+    if free is not None and needed > free:
+        raise MemoryError(f"{what} needs {needed / 2**30:.2f} GiB, but only {free / 2**30:.2f} GiB are free")
+
+
+def free_memory() -> int | None:
+    """Bytes that can be taken without swapping; None where the system does not say."""
+    known = [free for free in (_of_the_machine(), _of_the_container()) if free is not None]
+    return min(known, default=None)
+
+
+def _of_the_machine() -> int | None:
+    try:
+        with open("/proc/meminfo") as file:
+            lines = dict(line.split(":") for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _of_the_container() -> int | None:
+    for limit, used in LIMITS:
+        try:
+            return int((CONTAINER / limit).read_text()) - int((CONTAINER / used).read_text())
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return None

@@ -1,0 +1,69 @@
+"""Observations as learners hold them: one array (B, O), or a tuple of it and of images (B, C, H, W).
+
+Most environments give vectors: then an observation is one array and every function here is one NumPy call. With images
+the first part is still the vector (of width 0 where there is none), and each image follows as it was, uint8 and all.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Observations = np.ndarray | tuple[np.ndarray, ...]
+
+
+def each(function: Callable[..., np.ndarray], *trees: Observations) -> Observations:
+    """`function` of corresponding parts; a tuple where the trees are tuples."""
+    if isinstance(trees[0], tuple):
+        return tuple(function(*parts) for parts in zip(*trees, strict=True))
+    return function(*trees)
+
+
+def parts(tree: Observations) -> tuple[np.ndarray, ...]:
+    """All parts, the vector first."""
+    return tree if isinstance(tree, tuple) else (tree,)
+
+
+def vector(tree: Observations) -> np.ndarray:
+    """The vector part (B, O)."""
+    return tree[0] if isinstance(tree, tuple) else tree
+
+
+def with_vector(tree: Observations, changed: np.ndarray) -> Observations:
+    """The same observations with another vector part."""
+    return (changed, *tree[1:]) if isinstance(tree, tuple) else changed
+
+
+def with_actions(tree: Observations, actions: np.ndarray) -> Observations:
+    """What a critic reads: the actions (B, A) beside the vector part, [s, a]."""
+    return with_vector(tree, np.concatenate([vector(tree), actions], axis=1))
+
+
+def take(tree: Observations, rows: np.ndarray) -> Observations:
+    """Some rows, in their order."""
+    return each(lambda part: part.take(rows, axis=0), tree)
+
+
+def at(tree: Observations, index) -> Observations:
+    """Rows by a slice or a mask."""
+    return each(lambda part: part[index], tree)
+
+
+def concatenate(trees: Sequence[Observations]) -> Observations:
+    """The rows of several, one after the other."""
+    return each(lambda *arrays: np.concatenate(arrays), *trees)
+
+
+def stack(trees: Sequence[Observations]) -> Observations:
+    """Several of the same shape along a new first axis."""
+    return each(lambda *arrays: np.stack(arrays), *trees)
+
+
+def write(target: Observations, index, source: Observations) -> None:
+    """target[index] = source, part by part."""
+    for own, given in zip(parts(target), parts(source), strict=True):
+        own[index] = given
+
+
+def length(tree: Observations) -> int:
+    """Rows."""
+    return len(vector(tree))

@@ -1,0 +1,65 @@
+"""The loop of the on-policy algorithms: collect T steps in N environments with the policy, learn from them, forget them.
+
+Shapes: T steps, N environments.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from rl.experience import trees
+from rl.experience.collector import Collector, EpisodeStatistics
+from rl.experience.normalize import RewardScaler
+from rl.experience.rollout import Rollout
+from rl.experience.spaces import SpaceInfo
+from rl.experience.trees import Observations
+from rl.interruption import SafePoint
+
+
+class OnPolicy(Protocol):
+    """What an algorithm offers to this loop."""
+
+    config: Any
+    space: SpaceInfo
+    collector: Collector
+    scaler: RewardScaler | None
+    rngs: dict[str, np.random.Generator]
+    steps: int
+    iterations: int
+    safe_point: SafePoint
+
+    def observe(self, observations: Observations) -> Observations: ...
+
+    def learn_scale(self, observations: Observations) -> None: ...
+
+    def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray: ...
+
+    def update(self, rollout: Rollout, progress: float) -> dict[str, float]: ...
+
+
+def iterate(agent: OnPolicy, total_steps: int) -> dict[str, float]:
+    """Collect and learn once: T steps in each environment, fewer where `total_steps` in all are reached before."""
+    progress, copies = agent.steps / total_steps, len(agent.collector.ended)
+    steps = min(agent.config.steps, -(-(total_steps - agent.steps) // copies))
+    rollout, statistics = collect(agent, steps)
+    metrics = agent.update(rollout, progress) if rollout.valid.any() else {}  # NEXT_STEP: all may be between episodes
+    agent.iterations += 1
+    agent.safe_point.reached()
+    return {"steps": agent.steps, **statistics.means(), **metrics}
+
+
+def collect(agent: OnPolicy, steps: int) -> tuple[Rollout, EpisodeStatistics]:
+    """T = `steps` more steps of every environment, and the episodes that ended in them."""
+    statistics, rows, final, collector = EpisodeStatistics(), [], {}, agent.collector
+    for t in range(steps):
+        agent.learn_scale(collector.observations)
+        observations = agent.observe(collector.observations)
+        actions = agent.act(observations, agent.rngs["actions"])
+        step = collector.step(agent.space.action.to_environment(actions), statistics)  # unclipped stored, clipped sent
+        final |= {(t, n): agent.observe(x) for n, x in step.final.items() if step.truncated[n]}
+        rewards = agent.scaler(step.rewards, step.ended, step.valid) if agent.scaler else step.rewards
+        rows.append((observations, actions, rewards.astype(np.float32), step.terminated, step.truncated, step.valid))
+        agent.steps += int(step.valid.sum())
+    observations, *columns = zip(*rows, strict=True)
+    last = agent.observe(collector.observations)
+    return Rollout(trees.stack(observations), *map(np.stack, columns), last=last, final=final), statistics

@@ -1,0 +1,112 @@
+"""Work on two threads: the one place of rl that knows of them.
+
+Waking a thread takes about as long as a small network's pass. So a chain of passes, through policy and critics and back, is
+split once by rows, instead of at each network. Each half has networks of its own: twins over the same parameters. The halves
+are the same whatever the number of threads, so results are, too.
+"""
+
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import numpy as np
+
+from deepnp import Module, NonFiniteError
+from deepnp.optim import Optimizer
+from deepnp.threads import side_by_side
+from rl.experience import trees
+from rl.experience.trees import Observations
+
+ROWS = 64  # of a batch, from which two threads are faster than one
+WORK = 4_000_000  # rows × parameters of a minibatch, likewise
+
+
+class Readable(Protocol):
+    """What a half can have a twin of, over the same parameters."""
+
+    def shadow(self) -> Any: ...
+
+
+class Halves:
+    """A batch in two halves, and the networks that each half goes through.
+
+    Parameters
+    ----------
+    policy : Module
+        What `step` trains.
+    **readers
+        Whatever else a function needs to read: critics, target networks.
+
+    Examples
+    --------
+    >>> halves = Halves(policy, critics=critics)
+    >>> values = halves.map(lambda nets, s: nets.critics.target(s, nets.policy.predict(s)), observations)
+    """
+
+    def __init__(self, policy: Module, **readers: Readable):
+        policies = policy, policy.shadow()
+        self._networks = [SimpleNamespace(policy=p, **{name: r.shadow() for name, r in readers.items()}) for p in policies]
+        self._own, self._other = (p.flat for p in policies)
+
+    def map(self, function: Callable, *rows: Observations) -> Any:
+        """function(networks, *rows of a half) for both halves; the array (B, …), or the arrays, that it returns, joined."""
+        size = trees.length(rows[0])
+        halves = slice(size // 2), slice(size // 2, None)
+        results = side_by_side(
+            *(
+                lambda nets=nets, half=half: function(nets, *(trees.at(x, half) for x in rows))
+                for nets, half in zip(self._networks, halves, strict=True)
+            ),
+            worthwhile=size >= ROWS,
+        )
+        if isinstance(results[0], tuple):
+            return tuple(map(np.concatenate, zip(*results, strict=True)))
+        return np.concatenate(results)
+
+    def step(self, function: Callable, optimizer: Optimizer, *rows: Observations) -> Any:
+        """One step of the policy: its gradient is the sum of what `function` adds in both halves.
+
+        Parameters
+        ----------
+        function : callable
+            function(networks, size, *rows of a half) adds the gradient of a mean over all `size` rows to
+            `networks.policy`, and returns an array, or arrays, of its rows.
+        optimizer : Optimizer
+            Of the policy.
+        *rows : (B, …)
+
+        Returns
+        -------
+        What the function returned, for all rows.
+
+        Raises
+        ------
+        NonFiniteError
+            If a returned value or the gradient is NaN or infinite: then the policy stays as it is.
+        """
+        self._own.zero_grad()
+        self._other.zero_grad()
+        size = trees.length(rows[0])
+        results = self.map(lambda nets, *half: function(nets, size, *half), *rows)
+        total = sum(float(x.sum()) for x in (results if isinstance(results, tuple) else (results,)))
+        if not math.isfinite(total):
+            raise NonFiniteError(f"the policy loss is {total / size}")
+        self._own.grad += self._other.grad
+        optimizer.step()
+        return results
+
+
+def independently(*functions: Callable[[], Any], rows: int, parameters: int | None = None) -> list:
+    """Results of functions that share nothing they write to, side by side where that pays.
+
+    Parameters
+    ----------
+    *functions : callable
+    rows : int
+        Of a batch that each works on.
+    parameters : int, optional
+        Of each one's network, where they may be few.
+    """
+    pays = rows >= ROWS if parameters is None else rows * parameters > WORK
+    return side_by_side(*functions, worthwhile=pays)

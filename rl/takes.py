@@ -1,0 +1,54 @@
+"""What an algorithm can learn from: which spaces, and where its experience comes from."""
+
+from dataclasses import dataclass
+
+from rl.experience.spaces import SpaceInfo
+
+CONTINUOUS = ("Box",)
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What an algorithm takes.
+
+    Attributes
+    ----------
+    actions : tuple of str
+        Kinds of action spaces.
+    bounded : bool
+        Whether a Box of actions needs finite bounds.
+    images : bool
+        Whether observations may hold images.
+    goals : bool
+        Whether it can learn to reach goals, with hindsight.
+    on_policy : bool
+        Whether it learns from its present policy's experience alone.
+    environment, model, dataset : bool
+        What it needs to learn.
+    """
+
+    actions: tuple[str, ...] = CONTINUOUS
+    bounded: bool = False
+    images: bool = True
+    goals: bool = False
+    on_policy: bool = True
+    environment: bool = True
+    model: bool = False
+    dataset: bool = False
+
+    def check(self, name: str, space: SpaceInfo) -> None:
+        """Raise ValueError, naming the algorithm, for spaces that it does not take."""
+        action = space.action
+        if action.kind not in self.actions:
+            given = f"{action.kind}({', '.join(map(str, action.choices))})" if action.choices else action.kind
+            raise ValueError(f"{name} takes {self.describe_actions()}, given {given}")
+        if self.bounded and action.low is None:
+            raise ValueError(f"{name} takes bounded actions (a Box with finite low and high), given an unbounded Box")
+        if space.observation.images and not self.images:
+            raise ValueError(f"{name} takes vectors as observations, given images of {space.observation.images[0].shape}")
+
+    def describe_actions(self) -> str:
+        """In words."""
+        if self.actions == CONTINUOUS:
+            return "continuous actions (a Box)"
+        return f"actions in a {' or '.join(self.actions)} space"
