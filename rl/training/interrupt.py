@@ -1,25 +1,87 @@
-"""Ctrl-C that ends a training between two iterations instead of inside one."""
+"""Signals that end a training between two iterations, and never in the middle of a file.
 
+Ctrl-C (SIGINT), SIGTERM (`docker stop`, Slurm, `kill`) and SIGHUP (a closed terminal) are treated alike.
+"""
+
+import inspect
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
 
 
 class Interrupt:
-    """Inside a `with` block, the first Ctrl-C only sets `requested`; a second one raises KeyboardInterrupt as usual.
+    """Inside a `with` block, a signal only sets `requested`; a second Ctrl-C raises KeyboardInterrupt as usual.
 
-    An agent stopped between iterations is whole: its checkpoint resumes exactly. Use it in the main thread.
+    An agent stopped between two iterations is whole: its checkpoint resumes exactly. SIGTERM and SIGHUP may come any number of
+    times, as they do from schedulers.
+
+    Blocks may be nested: a request reaches all that are open. A signal that is ignored (`nohup`), or for which somebody else
+    installed a handler, stays as it is. Only the main thread receives signals: in any other one the block does nothing.
+
+    Attributes
+    ----------
+    requested : bool
+        Whether to end.
     """
 
     def __init__(self):
-        self.requested = False
+        self._own = False
+        self._before: dict[int, object] = {}
+        self._outer: Interrupt | None = None
+
+    @property
+    def requested(self) -> bool:
+        return self._own or (self._outer is not None and self._outer.requested)
 
     def __enter__(self) -> "Interrupt":
-        self._before = signal.signal(signal.SIGINT, self._handle)
+        if self._before:
+            raise RuntimeError("this Interrupt is in use already: expected a new one for each block")
+        for number in SIGNALS:
+            handler = signal.getsignal(number)
+            outer = handler.__self__ if inspect.ismethod(handler) else None
+            if handler in (signal.default_int_handler, signal.SIG_DFL) or isinstance(outer, Interrupt):
+                try:
+                    signal.signal(number, self._handle)
+                except ValueError:  # not the main thread
+                    return self
+                self._before[number] = handler
+                self._outer = outer if isinstance(outer, Interrupt) else self._outer
         return self
 
     def __exit__(self, *_) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        while self._before:
+            signal.signal(*self._before.popitem())
+        self._own, self._outer = self.requested, None
 
     def _handle(self, number, frame):
-        if self.requested:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = True
+        self._request()
+
+    def _request(self):
+        self._own = True
+        if self._outer is not None:
+            self._outer._request()
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """A `with` block whose signals take effect at its end, so that what it writes is written whole."""
+    before, arrived = {}, []
+    try:
+        for number in SIGNALS:
+            handler = signal.getsignal(number)
+            if handler is not None and handler is not signal.SIG_IGN:
+                signal.signal(number, lambda number, frame: arrived.append(number))
+                before[number] = handler
+    except ValueError:  # not the main thread: no signal arrives here
+        pass
+    try:
+        yield
+    finally:
+        while before:
+            signal.signal(*before.popitem())
+        for number in arrived:
+            signal.raise_signal(number)

@@ -1,15 +1,20 @@
 """A live progress line in the terminal; plain lines where there is no terminal."""
 
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from rl.agent import Agent
 
+REFRESH_SECONDS = 0.1
+
 
 class ProgressBar:
     """Shows a training: pass `bar` as a callback, inside a `with` block.
+
+    A terminal that is closed meanwhile does not stop the training: nothing more is shown.
 
     Parameters
     ----------
@@ -22,25 +27,28 @@ class ProgressBar:
     """
 
     def __init__(self, total_steps: int, shown: dict[str, str], plain_seconds: float = 10.0):
-        self.total_steps, self.shown, self._every = total_steps, shown, plain_seconds
+        self.total_steps, self.shown = total_steps, shown
         self.console = Console()
+        self._live = self.console.is_terminal
+        self._every = REFRESH_SECONDS if self._live else plain_seconds
         columns: list[ProgressColumn | str] = [
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %  {task.fields[text]}"),
             TimeRemainingColumn(),
         ]
-        self._bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal, transient=False)
+        self._bar = Progress(*columns, console=self.console, disable=not self._live, auto_refresh=False)
         self._latest: dict[str, float] = {}
+        self._closed = False
 
     def __enter__(self) -> "ProgressBar":
         self._start = self._printed = time.monotonic()
         self._first_step: int | None = None
-        self._bar.start()
         self._task = self._bar.add_task("", total=self.total_steps, text="starting")
+        self._write(self._bar.start)
         return self
 
     def __exit__(self, *_) -> None:
-        self._bar.stop()
+        self._write(self._bar.stop)
 
     def __call__(self, agent: Agent, metrics: dict[str, float]) -> None:
         """Show one iteration."""
@@ -49,11 +57,25 @@ class ProgressBar:
             self._first_step, self._start = agent.steps, now
         self._latest |= metrics
         rate = (agent.steps - self._first_step) / (now - self._start) if now > self._start else 0.0
-        parts = [f"{agent.steps:,} steps", f"{rate:,.0f} steps/s"]
-        parts += [text.format(self._latest[name]) for name, text in self.shown.items() if name in self._latest]
-        text = "  ".join(parts)
-        self._bar.update(self._task, completed=min(agent.steps, self.total_steps), text=text)
-        if not self.console.is_terminal and now - self._printed > self._every:
-            left = (self.total_steps - agent.steps) / rate if rate else 0.0
-            print(f"{100 * agent.steps / self.total_steps:3.0f} %  {text}  {left:.0f} s left", flush=True)
+        done = min(agent.steps, self.total_steps)
+        text = self._text(agent.steps, rate)
+        self._bar.update(self._task, completed=done, text=text)
+        if now - self._printed >= self._every:
             self._printed = now
+            left = (self.total_steps - done) / rate if rate else 0.0
+            line = f"{100 * done / self.total_steps:3.0f} %  {text}  {left:.0f} s left"
+            self._write(self._bar.refresh if self._live else lambda: print(line, flush=True))
+
+    def _text(self, steps, rate) -> str:
+        parts = [f"{steps:,} steps", f"{rate:,.0f} steps/s"]
+        parts += [text.format(self._latest[name]) for name, text in self.shown.items() if name in self._latest]
+        return "  ".join(parts)
+
+    def _write(self, action: Callable[[], None]) -> None:
+        """Write to the terminal, until it is gone."""
+        if self._closed:
+            return
+        try:
+            action()
+        except OSError:
+            self._closed = True

@@ -1,23 +1,32 @@
 """A run's folder: config.json, progress.csv, checkpoints.
 
-    runs/<name>/config.json             settings, seed, environment
-               /progress.csv            a row of metrics per iteration
+    runs/<name>/config.json                        algorithm, settings, seed, environment, options
+               /progress.csv                       a row of metrics per iteration
                /checkpoints/last.safetensors
+               /checkpoints/previous.safetensors   the one before, in case the last is damaged
 
-Files are written whole or not at all, rows are appended, and nothing of another run is overwritten.
+One process at a time writes to a folder. Files are written whole or not at all, rows are appended, and nothing of another run
+is overwritten. From the moment that config.json exists there is a checkpoint, so whatever stops a run, it can be resumed.
 """
 
-import csv
-import io
 import json
-import math
 import os
 import time
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from deepnp.storage import save_json, write_atomically
+from deepnp.storage import save_json
 from rl.agent import Agent
+from rl.experience.environments import EnvLike
+from rl.training.interrupt import signals_deferred
+from rl.training.lock import FolderLock
+from rl.training.table import KEY, Table
+
+CONFIG, PROGRESS = "config.json", "progress.csv"
 
 
 class Run:
@@ -26,7 +35,7 @@ class Run:
     Parameters
     ----------
     folder : path
-        Made anew.
+        Made if need be.
     agent : Agent
         What is trained.
     env : str
@@ -35,71 +44,128 @@ class Run:
         How long the training is to be: schedules depend on it, so a resumed run needs it.
     checkpoint_seconds : float
         A checkpoint is written when this much time has gone by since the last.
+    options : mapping, optional
+        What else it takes to begin this run again, as JSON knows it: the environment's own settings, the command line.
+
+    Attributes
+    ----------
+    progress : Table
+    options : dict
 
     Raises
     ------
     FileExistsError
         If the folder holds a run already.
+    BlockingIOError
+        If another process is training in it.
     """
 
-    def __init__(self, folder: str | os.PathLike, agent: Agent, env: str, total_steps: int, checkpoint_seconds: float = 60.0):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        agent: Agent,
+        env: str,
+        total_steps: int,
+        checkpoint_seconds: float = 60.0,
+        options: Mapping[str, Any] | None = None,
+    ):
+        Path(folder).mkdir(parents=True, exist_ok=True)
         self._open(folder, checkpoint_seconds)
-        if (self.folder / "config.json").exists():
+        if any((self.folder / name).exists() for name in (CONFIG, PROGRESS)):
+            self.close()
             raise FileExistsError(f"{self.folder} holds a run already: expected a new folder")
-        self.total_steps = total_steps
-        record = {"algorithm": type(agent).__name__, "env": env, "seed": agent.seed, "total_steps": total_steps}
-        record |= {"config": asdict(agent.config)}
-        save_json(self.folder / "config.json", record)
+        self._record = {
+            "algorithm": type(agent).__name__,
+            "env": env,
+            "seed": agent.seed,
+            "total_steps": total_steps,
+            "config": asdict(agent.config),
+            "options": dict(options or {}),
+        }
+        self.progress = Table(self.folder / PROGRESS)
+        agent.save(self.checkpoint)
+        save_json(self.folder / CONFIG, self._record)
 
     @classmethod
     def resume(cls, folder: str | os.PathLike, agent: Agent, checkpoint_seconds: float = 60.0) -> "Run":
-        """Go on with a run whose checkpoint `agent` was loaded from; rows beyond the checkpoint are dropped."""
+        """Go on with a run whose checkpoint `agent` was loaded from; rows beyond the checkpoint are dropped.
+
+        Rows that are not whole are left out with a warning, and so is a progress.csv that ends before the checkpoint.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no run.
+        BlockingIOError
+            If another process is training in it.
+        """
         run = cls.__new__(cls)
+        run._record = read_config(folder)
         run._open(folder, checkpoint_seconds)
-        run.total_steps = json.loads((run.folder / "config.json").read_text())["total_steps"]
-        columns = read_progress(folder)
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        kept = [row for row in rows if row["steps"] <= agent.steps]
-        run.rows = [{name: "" if value != value else value for name, value in row.items()} for row in kept]  # NaN: blank
-        run._start -= kept[-1]["seconds"] if kept else 0.0
-        write_atomically(run.folder / "progress.csv", lambda file: file.write(run._text(run.rows, header=True)))
+        run.progress = Table.read(run.folder / PROGRESS)
+        run.progress.keep_until(agent.steps)
+        last = run.progress.rows[-1] if run.progress.rows else {KEY: "0", "seconds": "0"}
+        if float(last[KEY]) < agent.steps:
+            lost = f"steps {float(last[KEY]):,.0f} to {agent.steps:,} are missing"
+            warnings.warn(f"{run.progress.path} ends before the checkpoint: {lost}", stacklevel=2)
+        run._start -= float(last.get("seconds") or 0)
         return run
 
     def _open(self, folder, checkpoint_seconds):
         self.folder = Path(folder)
         self.checkpoint = checkpoint_of(folder)
-        self.rows: list[dict] = []
-        self._every, self._saved = checkpoint_seconds, -math.inf  # the first iteration is saved at once
-        self._start = time.monotonic()
+        self._lock = FolderLock(folder)
+        self._every = checkpoint_seconds
+        self._start = self._saved = time.monotonic()
+
+    @property
+    def total_steps(self) -> int:
+        """How long the training is to be."""
+        return self._record["total_steps"]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the run was begun with, besides its algorithm's settings."""
+        return self._record.get("options", {})
+
+    def extend(self, total_steps: int) -> None:
+        """Record another length, so that the run goes on to it when it is resumed."""
+        if total_steps != self.total_steps:
+            self._record["total_steps"] = total_steps
+            save_json(self.folder / CONFIG, self._record)
 
     def __call__(self, agent: Agent, metrics: dict[str, float]) -> None:
         """Take down one iteration."""
-        row = {"seconds": round(time.monotonic() - self._start, 3), **metrics}
-        new_columns = not self.rows or row.keys() - self.rows[0].keys()
-        self.rows.append(row)
-        if new_columns:  # the first episode ends after some iterations, and brings columns with it
-            columns = list(dict.fromkeys(name for r in self.rows for name in r))
-            self.rows = [{name: r.get(name, "") for name in columns} for r in self.rows]
-            write_atomically(self.folder / "progress.csv", lambda file: file.write(self._text(self.rows, header=True)))
-        else:
-            self.rows[-1] = {name: row.get(name, "") for name in self.rows[0]}
-            with open(self.folder / "progress.csv", "ab") as file:
-                file.write(self._text(self.rows[-1:], header=False))
+        self.progress.append({"seconds": round(time.monotonic() - self._start, 3), **metrics})
         if time.monotonic() - self._saved > self._every:
             self.save(agent)
 
     def save(self, agent: Agent) -> None:
-        """Write the checkpoint now."""
-        agent.save(self.checkpoint)
+        """Write a checkpoint now, and keep the one before; signals wait until both are in their places."""
+        with signals_deferred():
+            self.progress.sync()
+            agent.save(_next_of(self.folder))
+            _keep(self.checkpoint, previous_of(self.folder))
+            os.replace(_next_of(self.folder), self.checkpoint)
         self._saved = time.monotonic()
 
-    def _text(self, rows, header) -> bytes:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]) if self.rows else [], lineterminator="\n")
-        if header and rows:
-            writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue().encode()
+    def close(self) -> None:
+        """Let another process train in the folder; the end of this one does the same."""
+        self._lock.release()
+
+
+def new_folder(base: str | os.PathLike) -> Path:
+    """Make `base`, or the first of base-2, base-3, … that does not exist yet. Two processes never get the same one."""
+    base, number = Path(base), 1
+    folder = base
+    base.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = base.with_name(f"{base.name}-{number}")
 
 
 def checkpoint_of(folder: str | os.PathLike) -> Path:
@@ -107,17 +173,90 @@ def checkpoint_of(folder: str | os.PathLike) -> Path:
     return Path(folder) / "checkpoints" / "last.safetensors"
 
 
+def previous_of(folder: str | os.PathLike) -> Path:
+    """Where a run keeps the checkpoint before the latest."""
+    return Path(folder) / "checkpoints" / "previous.safetensors"
+
+
+def _next_of(folder) -> Path:
+    return Path(folder) / "checkpoints" / "next.safetensors"
+
+
+def _keep(last: Path, previous: Path) -> None:
+    """Give the latest checkpoint its second name; where files have one name only, move it there."""
+    if not last.exists():
+        return
+    previous.unlink(missing_ok=True)
+    try:
+        os.link(last, previous)
+    except OSError:
+        os.replace(last, previous)
+
+
+def load_agent(algorithm: type[Agent], folder: str | os.PathLike, env: EnvLike | None = None) -> Agent:
+    """The agent of a run's latest checkpoint, or, with a warning, of the one before if the latest is damaged.
+
+    Parameters
+    ----------
+    algorithm : type
+        PPO, SAC, …
+    folder : path
+        Of the run.
+    env : optional
+        To go on learning in.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no checkpoint.
+    ValueError
+        If no checkpoint is whole, or they do not fit the algorithm or the environment.
+    """
+    last, previous = checkpoint_of(folder), previous_of(folder)
+    try:
+        return algorithm.load(last, env)
+    except (FileNotFoundError, ValueError) as error:
+        try:
+            agent = algorithm.load(previous, env)
+        except (FileNotFoundError, ValueError):
+            raise error from None
+        warnings.warn(f"{error}; went back to step {agent.steps:,} with {previous}", stacklevel=2)
+        if isinstance(error, ValueError):
+            with suppress(OSError):  # out of the way, or the next checkpoint would make it the previous one
+                os.replace(last, last.with_name("damaged.safetensors"))
+        return agent
+
+
+def read_config(folder: str | os.PathLike) -> dict[str, Any]:
+    """What a run was begun with: algorithm, env, seed, total_steps, config, options.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no run.
+    ValueError
+        If its config.json is damaged.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a run's folder with a {CONFIG}, found none in {folder}")
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not whole: {error}") from error
+    lacking = sorted({"algorithm", "env", "seed", "total_steps", "config"} - (record.keys() if isinstance(record, dict) else set()))
+    if lacking:
+        raise ValueError(f"{path} is not a run's: it lacks {lacking}")
+    return record
+
+
 def read_progress(folder: str | os.PathLike) -> dict[str, list[float]]:
-    """The columns of a run's progress.csv; NaN where a value is missing.
+    """The columns of a run's progress.csv; NaN where a value is missing. Warns of rows that are not whole.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no run.
     """
-    path = Path(folder) / "progress.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a run's folder with a progress.csv, found none in {folder}")
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name] or "nan") for row in rows] for name in (rows[0] if rows else {})}
+    read_config(folder)
+    return Table.read(Path(folder) / PROGRESS).columns()
