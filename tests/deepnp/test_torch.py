@@ -29,7 +29,7 @@ def test_operation_agrees_with_torch(name, index, rng, kernels):
     names = differentiable(case)
     if any(0 in arguments[n].shape for n in names):
         pytest.skip("PyTorch refuses some empty inputs; ours are checked by the harness")
-    tensors = {n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in arguments.items()}
+    tensors = {n: torch.from_numpy(v.copy()) if isinstance(v, np.ndarray) else v for n, v in arguments.items()}
     for n in names:
         tensors[n].requires_grad_(True)
     theirs = tupled(TORCH[name](**tensors))

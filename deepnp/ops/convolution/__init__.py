@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from deepnp.backend import array_module, get_num_threads, kernel
+from deepnp.backend import array_module, get_num_threads, summing_kernel
 from deepnp.checks import check_floats, check_shape
 from deepnp.dispatch import accelerated
 from deepnp.threads import side_by_side
@@ -207,7 +207,7 @@ def _scatter_fast(patches, window: Window, x):
     return x
 
 
-@kernel
+@summing_kernel
 def _gather(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
     samples, channels, height, width = x.shape
     across = width + 2 * pw
@@ -235,7 +235,7 @@ def _gather(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
                                 target[n] = source[n * sw]
 
 
-@kernel
+@summing_kernel
 def _scatter(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
     samples, channels, height, width = x.shape
     across = width + 2 * pw

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel, ordered_kernel
+from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.checks import check_tangent
 from deepnp.dispatch import accelerated
 from deepnp.ops.convolution import Sizes, Window, as_image, as_plane, check_image
@@ -131,7 +131,7 @@ def _forward(x, y, winner, wide, across, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw)
                         best[n] = value if better else best[n]
 
 
-@kernel
+@summing_kernel
 def _backward(dy, winner, dx, wide, across, ph, pw):
     samples, channels, height, width = dx.shape
     image, planes = dx.reshape(-1), samples * channels

@@ -19,7 +19,9 @@ Span       With `span=k`, backward is truncated: the state that enters step k, 2
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel_runs
+from deepnp.backend import array_module, kernels_enabled
+from deepnp.checks import check_shape, check_upstream
+from deepnp.dispatch import FLOATS
 
 
 def project(x, weight):
@@ -66,9 +68,54 @@ def backward_parameters(da, dm, x, hidden):
     return da.T @ x, dm.T @ hidden, da.sum(axis=0), dm.sum(axis=0)
 
 
-def fast(*arrays):
-    """Whether the float32 kernels may run on these arrays."""
-    return arrays[0].dtype == np.float32 and kernel_runs(*arrays)
+def tangent_inputs(vx, vweight_ih, vbias_ih, cache):
+    """The tangent of a_t + b for every step: vx (T, B, I), vweight_ih (G·H, I), vbias_ih (G·H,) -> (T, B, G·H)."""
+    return project(vx, cache.weight_ih) + project(cache.x, vweight_ih) + vbias_ih
+
+
+def tangent_states(tangents, cache, step):
+    """Tangents of y and of the last states; step(t, *states) gives those of the states after step t from those before it.
+
+    What backward truncates is constant here, too: `cut` works on tangents as on gradients.
+    """
+    xp, vy = array_module(cache.hidden), []
+    for t, live in enumerate(cache.live):
+        tangents = [v.copy() for v in tangents]
+        cut(t, cache.span, cache.live, *tangents)
+        tangents = [xp.where(live, after, v) for after, v in zip(step(t, *tangents), tangents, strict=True)]
+        vy.append(xp.where(live, tangents[0], 0))
+    return (xp.stack(vy), *tangents)
+
+
+def check_inputs(gates: int, x, states, weight_ih, weight_hh, bias_ih, bias_hh, lengths) -> None:
+    """Raise ValueError unless x (T, B, I), states (B, H), weights, biases and lengths fit one another."""
+    if x.ndim != 3 or states[0].ndim != 2:
+        raise ValueError(f"expected x (T, B, I) and states (B, H), given {x.shape} and {states[0].shape}")
+    hidden = states[0].shape[1]
+    for state in states:
+        check_shape("a state", state, (x.shape[1], hidden))
+    check_shape("weight_ih", weight_ih, (gates * hidden, x.shape[2]))
+    check_shape("weight_hh", weight_hh, (gates * hidden, hidden))
+    for bias in (bias_ih, bias_hh):
+        check_shape("a bias", bias, (gates * hidden,))
+    if lengths is not None:
+        check_shape("lengths", lengths, x.shape[1:2])
+
+
+def check_upstreams(dy: tuple, cache, states: int) -> None:
+    """Raise ValueError unless dy holds the gradient of y (T, B, H), and one (B, H) for each of so many states."""
+    if not isinstance(dy, tuple | list) or len(dy) != 1 + states:
+        raise ValueError(f"expected dy as a tuple of {1 + states}, for y and for each state, given {type(dy).__name__}")
+    check_upstream(dy[0], cache.hidden[1:].shape)
+    for d in dy[1:]:
+        check_upstream(d, cache.hidden.shape[1:])
+
+
+def fastest(plain, kernel, *arrays, types=FLOATS):
+    """One step of the loop: `kernel` where it may run on arrays like these, whose rows steps take, else `plain`."""
+    dtype = arrays[0].dtype
+    fits = dtype in types and all(type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous for x in arrays)
+    return kernel if fits and kernels_enabled() else plain
 
 
 LENGTHS = np.array([2, 5, 1])  # for CASES of five steps and three sequences

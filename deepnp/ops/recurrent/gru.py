@@ -9,33 +9,54 @@ Forward    a = x_t Wᵀ + b        m = h_{t−1} Rᵀ + s            (B, 3H) eac
            h_t = (1 − u)·n + u·h_{t−1}     y_t = h_t           u near 1 keeps the state, and its gradient
 Backward   t = T … 1, with dh the gradient of the state after step t, at first that of h_T
            dh += dy_t                                          the loss reads h_t as y_t; the rest of dh came from step t + 1
-           da^n = dh·(1 − u)·(1 − n²)
+           da^n = dh·(1 − u)·(1 − n²)                          h_t is linear in n, with factor 1 − u; tanh′ = 1 − n²
            dm^n = da^n·r        dr = da^n·m^n                  n reads the product r·m^n
-           da^r = dm^r = dr·r(1 − r)
-           da^u = dm^u = dh·(h_{t−1} − n)·u(1 − u)
+           da^r = dm^r = dr·r(1 − r)                           r reads the sum a^r + m^r; σ′ = r(1 − r)
+           da^u = dm^u = dh·(h_{t−1} − n)·u(1 − u)             u stands in h_t twice, with −n and with h_{t−1}
            dh ← dh·u + dm R                                    directly through u, and through the three gates
            dx, dW from all da, dR from all dm at once (see ops.recurrent); db = Σ_t Σ_b da_t, ds = Σ_t Σ_b dm_t
+Tangent    va = vx_t Wᵀ + x_t vWᵀ + vb        vm = vh_{t−1} Rᵀ + h_{t−1} vRᵀ + vs
+           vr = r(1 − r)·(va^r + vm^r)        vu = u(1 − u)·(va^u + vm^u)
+           vn = (1 − n²)·(va^n + vr·m^n + r·vm^n)
+           vh_t = (1 − u)·vn + u·vh_{t−1} + (h_{t−1} − n)·vu
 
 `lengths` and `span` are explained in ops.recurrent.
 """
 
+from typing import NamedTuple
+
 from deepnp import elementary
-from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
+from deepnp.backend import array_module, ordered_kernel
+from deepnp.dispatch import SINGLE
 from deepnp.ops import recurrent
 from deepnp.ops.activation.sigmoid import sigmoid
 
 GATES, STATES = 3, 1
 
 
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    x: object  # (T, B, I)
+    hidden: object  # (T + 1, B, H): the states before and after every step
+    weight_ih: object
+    weight_hh: object
+    live: object  # (T, B, 1): which sequences take step t
+    span: int | None
+    gates: object  # (T, B, 3H): r, u, n
+    share: object  # (T, B, H): m^n
+
+
 def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None):
     """x (T, B, I), h (B, H), weights (3H, I), (3H, H), biases (3H,) -> y (T, B, H), h_T (B, H)."""
+    recurrent.check_inputs(GATES, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
     gates = recurrent.project(x, weight_ih)  # (T, B, 3H), made into r, u, n step by step
     hidden, live = recurrent.room(h, len(x)), recurrent.running(lengths, x)
-    share = array_module(x).empty_like(hidden[1:])  # m^n
-    step = _step if recurrent.fast(gates, hidden, bias_ih, bias_hh) else step_plain
+    share = array_module(x).empty_like(hidden[1:])
+    step = recurrent.fastest(step_plain, _step, gates, hidden, bias_ih, bias_hh, types=SINGLE)
     for t in range(len(x)):
         step(gates[t], hidden[t] @ weight_hh.T, bias_ih, bias_hh, live[t], hidden[t], hidden[t + 1], share[t])
-    cache = (x, hidden, weight_ih, weight_hh, live, span, gates, share)
+    cache = Cache(x, hidden, weight_ih, weight_hh, live, span, gates, share)
     return (recurrent.outputs(hidden, live, lengths), hidden[-1]), cache
 
 
@@ -54,21 +75,22 @@ def step_plain(gates, m, bias_ih, bias_hh, live, h, new_h, share):
 def backward(dy, cache):
     """dy = (dy (T, B, H), dh (B, H)) -> dx, dh, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     da, dm, dh = backward_time(dy, cache)
-    x, hidden, weight_ih, *_ = cache
-    return recurrent.backward_input(da, weight_ih), dh, *recurrent.backward_parameters(da, dm, x, hidden)
+    dx = recurrent.backward_input(da, cache.weight_ih)
+    return dx, dh, *recurrent.backward_parameters(da, dm, cache.x, cache.hidden)
 
 
 def backward_time(dy, cache):
     """The reverse loop: dy as in backward -> da (input side), dm (hidden side) (T, B, 3H), dh (B, H)."""
-    _, hidden, _, weight_hh, live, span, gates, share = cache
+    recurrent.check_upstreams(dy, cache, STATES)
+    gates, hidden, share, live = cache.gates, cache.hidden, cache.share, cache.live
     xp = array_module(gates)
     dy, dh = xp.ascontiguousarray(dy[0]), dy[1].copy()
     da, dm = xp.empty_like(gates), xp.empty_like(gates)
-    step = _step_backward if kernel_runs(dy, dh, gates, hidden, share) else step_backward_plain
+    step = recurrent.fastest(step_backward_plain, _step_backward, dy, dh, gates, hidden, share)
     for t in reversed(range(len(da))):
         step(dy[t], live[t], gates[t], hidden[t], share[t], dh, da[t], dm[t])
-        dh += dm[t] @ weight_hh
-        recurrent.cut(t, span, live, dh)
+        dh += dm[t] @ cache.weight_hh
+        recurrent.cut(t, cache.span, live, dh)
     return da, dm, dh
 
 
@@ -84,6 +106,22 @@ def step_backward_plain(dy, live, gates, h, share, dh, da, dm):
     dm[...] = da
     dm_n *= r
     dh[...] = xp.where(live, d * u, dh)
+
+
+def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
+    """Tangents vx (T, B, I), vh (B, H) and of the weights and biases -> tangents of y and h_T."""
+    recurrent.check_inputs(GATES, vx, (vh,), vweight_ih, vweight_hh, vbias_ih, vbias_hh, None)
+    va = recurrent.tangent_inputs(vx, vweight_ih, vbias_ih, cache)
+
+    def step(t, vh):
+        (r, u, n), h = thirds(cache.gates[t]), cache.hidden[t]
+        (va_r, va_u, va_n), vm = thirds(va[t]), vh @ cache.weight_hh.T + h @ vweight_hh.T + vbias_hh
+        vm_r, vm_u, vm_n = thirds(vm)
+        vr, vu = r * (1 - r) * (va_r + vm_r), u * (1 - u) * (va_u + vm_u)
+        vn = (1 - n * n) * (va_n + vr * cache.share[t] + r * vm_n)
+        return ((1 - u) * vn + u * vh + (h - n) * vu,)
+
+    return recurrent.tangent_states([vh], cache, step)
 
 
 def thirds(z):
@@ -112,7 +150,7 @@ def _step(gates, m, bias_ih, bias_hh, live, h, new_h, share):
             new_h[b, j] = (one - u) * n + u * h[b, j]
 
 
-@kernel
+@ordered_kernel
 def _step_backward(dy, live, gates, h, share, dh, da, dm):
     size, one, zero = h.shape[1], da.dtype.type(1), da.dtype.type(0)
     for b in range(h.shape[0]):

@@ -8,34 +8,56 @@ Forward    z_t = x_t Wᵀ + b + h_{t−1} Rᵀ + r                   (B, 4H), in
            h_t = o·tanh c_t                        y_t = h_t
 Backward   t = T … 1, with dh, dc the gradients of the states after step t, at first those of h_T and c_T
            dh += dy_t                                          the loss reads h_t as y_t; the rest of dh came from step t + 1
-           dc += dh·o·(1 − tanh² c_t)                          c_t acts through h_t and through c_{t+1}
-           di = dc·g        df = dc·c_{t−1}        dg = dc·i        do = dh·tanh c_t
+           do = dh·tanh c_t                                    h_t is a product: each factor gets dh times the other one,
+           dc += dh·o·(1 − tanh² c_t)                          and c_t acts through h_t besides c_{t+1}
+           di = dc·g        dg = dc·i        df = dc·c_{t−1}   c_t is a sum of two products
            dz^i = di·i(1 − i)   dz^f = df·f(1 − f)   dz^g = dg·(1 − g²)   dz^o = do·o(1 − o)
            dc ← dc·f        dh ← dz_t R                        what step t passes back to step t − 1
            dx, dW, dR from all dz at once (see ops.recurrent); db = dr = Σ_t Σ_b dz_t
+Tangent    vz_t = vx_t Wᵀ + x_t vWᵀ + vb + vh_{t−1} Rᵀ + h_{t−1} vRᵀ + vr        vi = i(1 − i)·vz^i, and so on
+           vc_t = vf·c_{t−1} + f·vc_{t−1} + vi·g + i·vg        the product rule, twice
+           vh_t = vo·tanh c_t + o·(1 − tanh² c_t)·vc_t
 
 `lengths` and `span` are explained in ops.recurrent.
 """
 
+from typing import NamedTuple
+
 from deepnp import elementary
-from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
+from deepnp.backend import array_module, ordered_kernel
+from deepnp.dispatch import SINGLE
 from deepnp.ops import recurrent
 from deepnp.ops.activation.sigmoid import sigmoid
 
 GATES, STATES = 4, 2
 
 
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    x: object  # (T, B, I)
+    hidden: object  # (T + 1, B, H): h before and after every step
+    weight_ih: object
+    weight_hh: object
+    live: object  # (T, B, 1): which sequences take step t
+    span: int | None
+    gates: object  # (T, B, 4H): i, f, g, o
+    cell: object  # (T + 1, B, H): c
+    squashed: object  # (T, B, H): tanh c_t
+
+
 def forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None):
     """x (T, B, I), h, c (B, H), weights (4H, I), (4H, H), biases (4H,) -> y (T, B, H), h_T (B, H), c_T (B, H)."""
+    recurrent.check_inputs(GATES, x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
     gates = recurrent.project(x, weight_ih)  # (T, B, 4H), made into i, f, g, o step by step
     hidden, cell = recurrent.room(h, len(x)), recurrent.room(c, len(x))
-    squashed = array_module(x).empty_like(cell[1:])  # tanh c_t
+    squashed = array_module(x).empty_like(cell[1:])
     live, bias = recurrent.running(lengths, x), bias_ih + bias_hh
-    step = _step if recurrent.fast(gates, hidden, cell, bias) else step_plain
+    step = recurrent.fastest(step_plain, _step, gates, hidden, cell, bias, types=SINGLE)
     for t in range(len(x)):
         before, after = (hidden[t], cell[t]), (hidden[t + 1], cell[t + 1])
         step(gates[t], hidden[t] @ weight_hh.T, bias, live[t], *before, *after, squashed[t])
-    cache = (x, hidden, weight_ih, weight_hh, live, span, gates, cell, squashed)
+    cache = Cache(x, hidden, weight_ih, weight_hh, live, span, gates, cell, squashed)
     return (recurrent.outputs(hidden, live, lengths), hidden[-1], cell[-1]), cache
 
 
@@ -55,21 +77,22 @@ def step_plain(gates, m, bias, live, h, c, new_h, new_c, squashed):
 def backward(dy, cache):
     """dy = (dy (T, B, H), dh, dc (B, H)) -> dx, dh, dc, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     dz, _, *dstates = backward_time(dy, cache)
-    x, hidden, weight_ih, *_ = cache
-    return recurrent.backward_input(dz, weight_ih), *dstates, *recurrent.backward_parameters(dz, dz, x, hidden)
+    dx = recurrent.backward_input(dz, cache.weight_ih)
+    return dx, *dstates, *recurrent.backward_parameters(dz, dz, cache.x, cache.hidden)
 
 
 def backward_time(dy, cache):
     """The reverse loop: dy as in backward -> dz (T, B, 4H) twice (input side, hidden side), dh, dc (B, H)."""
-    _, _, _, weight_hh, live, span, gates, cell, squashed = cache
+    recurrent.check_upstreams(dy, cache, STATES)
+    gates, cell, squashed, live = cache.gates, cache.cell, cache.squashed, cache.live
     xp = array_module(gates)
     dy, dh, dc = xp.ascontiguousarray(dy[0]), dy[1].copy(), dy[2].copy()
     dz = xp.empty_like(gates)
-    step = _step_backward if kernel_runs(dy, dh, dc, gates, cell, squashed) else step_backward_plain
+    step = recurrent.fastest(step_backward_plain, _step_backward, dy, dh, dc, gates, cell, squashed)
     for t in reversed(range(len(dz))):
         step(dy[t], live[t], gates[t], cell[t], squashed[t], dh, dc, dz[t])
-        dh += dz[t] @ weight_hh
-        recurrent.cut(t, span, live, dh, dc)
+        dh += dz[t] @ cache.weight_hh
+        recurrent.cut(t, cache.span, live, dh, dc)
     return dz, dz, dh, dc
 
 
@@ -84,6 +107,21 @@ def step_backward_plain(dy, live, gates, c, squashed, dh, dc, dz):
     dg[...], do[...] = d_c * i * (1 - g * g), d_h * squashed * o * (1 - o)
     dh[...] = xp.where(live, 0, dh)
     dc[...] = xp.where(live, d_c * f, dc)
+
+
+def jvp(vx, vh, vc, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
+    """Tangents vx (T, B, I), vh, vc (B, H) and of the weights and biases -> tangents of y, h_T and c_T."""
+    recurrent.check_inputs(GATES, vx, (vh, vc), vweight_ih, vweight_hh, vbias_ih, vbias_hh, None)
+    va = recurrent.tangent_inputs(vx, vweight_ih, vbias_ih + vbias_hh, cache)
+
+    def step(t, vh, vc):
+        (i, f, g, o), squashed = quarters(cache.gates[t]), cache.squashed[t]
+        vi, vf, vg, vo = quarters(va[t] + vh @ cache.weight_hh.T + cache.hidden[t] @ vweight_hh.T)
+        vi, vf, vg, vo = vi * i * (1 - i), vf * f * (1 - f), vg * (1 - g * g), vo * o * (1 - o)
+        vc = vf * cache.cell[t] + f * vc + vi * g + i * vg
+        return vo * squashed + o * (1 - squashed * squashed) * vc, vc
+
+    return recurrent.tangent_states([vh, vc], cache, step)
 
 
 def quarters(z):
@@ -113,7 +151,7 @@ def _step(gates, m, bias, live, h, c, new_h, new_c, squashed):
             new_c[b, j], squashed[b, j], new_h[b, j] = cell, t, o * t
 
 
-@kernel
+@ordered_kernel
 def _step_backward(dy, live, gates, c, squashed, dh, dc, dz):
     size, one, zero = c.shape[1], dz.dtype.type(1), dz.dtype.type(0)
     for b in range(c.shape[0]):

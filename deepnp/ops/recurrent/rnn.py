@@ -3,14 +3,17 @@
 Forward    z_t = x_t Wᵀ + b + h_{t−1} Rᵀ + r        h_t = f(z_t),  f = tanh or ReLU        y_t = h_t
 Backward   t = T … 1, with dh the gradient of the state after step t, at first that of h_T
            dh += dy_t                               the loss reads h_t as y_t; the rest of dh came from step t + 1
-           dz_t = dh·f′                             f′ written with h_t alone, so z need not be kept
-           dh ← dz_t R                              the thesis's Alg. 8 has a W_ρ here that it never defines
+           dz_t = dh·f′(z_t)                        f′ written with h_t alone, so z need not be kept
+           dh ← dz_t R                              h_{t−1} enters z_t through R (the thesis's Alg. 8 has a W_ρ here that it
+                                                    never defines)
            dx, dW, dR from all dz at once (see ops.recurrent); db = dr = Σ_t Σ_b dz_t         sums: the mean is the loss's
+Tangent    vz_t = vx_t Wᵀ + x_t vWᵀ + vb + vh_{t−1} Rᵀ + h_{t−1} vRᵀ + vr        vh_t = f′(z_t)·vz_t
 
 `lengths` and `span` are explained in ops.recurrent.
 """
 
 from types import ModuleType
+from typing import NamedTuple
 
 from deepnp.backend import array_module
 from deepnp.ops import recurrent
@@ -19,34 +22,64 @@ from deepnp.ops.activation import relu, tanh
 GATES, STATES = 1, 1
 
 
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    x: object  # (T, B, I)
+    hidden: object  # (T + 1, B, H): the states before and after every step
+    weight_ih: object
+    weight_hh: object
+    live: object  # (T, B, 1): which sequences take step t
+    span: int | None
+    activation: ModuleType  # f
+
+
 def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, activation: ModuleType = tanh, lengths=None, span=None):
     """x (T, B, I), h (B, H), weights (H, I), (H, H), biases (H,) -> y (T, B, H), h_T (B, H)."""
+    recurrent.check_inputs(GATES, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
     xp, hidden, a = array_module(x), recurrent.room(h, len(x)), recurrent.project(x, weight_ih)
     live, bias = recurrent.running(lengths, x), bias_ih + bias_hh
     for t in range(len(x)):
         new = activation.add_bias(a[t] + hidden[t] @ weight_hh.T, bias)
         hidden[t + 1] = new if lengths is None else xp.where(live[t], new, hidden[t])
-    cache = (x, hidden, weight_ih, weight_hh, live, span, activation)
+    cache = Cache(x, hidden, weight_ih, weight_hh, live, span, activation)
     return (recurrent.outputs(hidden, live, lengths), hidden[-1]), cache
 
 
 def backward(dy, cache):
     """dy = (dy (T, B, H), dh (B, H)) -> dx, dh, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     dz, _, dh = backward_time(dy, cache)
-    x, hidden, weight_ih, *_ = cache
-    return recurrent.backward_input(dz, weight_ih), dh, *recurrent.backward_parameters(dz, dz, x, hidden)
+    dx = recurrent.backward_input(dz, cache.weight_ih)
+    return dx, dh, *recurrent.backward_parameters(dz, dz, cache.x, cache.hidden)
 
 
 def backward_time(dy, cache):
     """The reverse loop: dy as in backward -> dz (T, B, H) twice (input side, hidden side), dh (B, H)."""
-    _, hidden, _, weight_hh, live, span, activation = cache
-    (dy, dh), xp = dy, array_module(hidden)
-    dz = xp.empty_like(dy)
+    recurrent.check_upstreams(dy, cache, STATES)
+    (dy, dh), xp, hidden, live = dy, array_module(cache.hidden), cache.hidden, cache.live
+    dz = xp.empty_like(hidden[1:])
     for t in reversed(range(len(dy))):
-        dz[t] = activation.backward(xp.where(live[t], dh + dy[t], 0), hidden[t + 1])
-        dh = xp.where(live[t], 0, dh) + dz[t] @ weight_hh
-        recurrent.cut(t, span, live, dh)
+        dz[t] = slope(xp.where(live[t], dh + dy[t], 0), hidden[t + 1], cache)
+        dh = xp.where(live[t], 0, dh) + dz[t] @ cache.weight_hh
+        recurrent.cut(t, cache.span, live, dh)
     return dz, dz, dh
+
+
+def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
+    """Tangents vx (T, B, I), vh (B, H) and of the weights and biases -> tangents of y and h_T."""
+    recurrent.check_inputs(GATES, vx, (vh,), vweight_ih, vweight_hh, vbias_ih, vbias_hh, None)
+    va = recurrent.tangent_inputs(vx, vweight_ih, vbias_ih + vbias_hh, cache)
+
+    def step(t, vh):
+        vz = va[t] + vh @ cache.weight_hh.T + cache.hidden[t] @ vweight_hh.T
+        return (slope(vz, cache.hidden[t + 1], cache),)
+
+    return recurrent.tangent_states([vh], cache, step)
+
+
+def slope(d, h, cache):
+    """d·f′, with f′ written with h = f(z)."""
+    return cache.activation.backward(d, cache.activation.Cache(h))
 
 
 STATE = dict(h=(3, 5))
