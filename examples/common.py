@@ -1,6 +1,7 @@
-"""What the examples share: options, the digits, a training that Ctrl-C ends cleanly, and how pictures look."""
+"""What the examples share: options, the digits, a training that Ctrl-C ends cleanly, pictures of digits."""
 
 import argparse
+import io
 import math
 import sys
 import time
@@ -12,12 +13,10 @@ import numpy as np
 from deepnp import NonFiniteError, set_num_threads
 from deepnp.data import load_mnist
 from deepnp.storage import save_tensors
-from rl import Agent
+from rl.training.curves import TITLE_SIZE
 from rl.training.interrupt import Interrupt
-from rl.training.progress import ProgressBar
-from rl.training.run import Run
+from rl.training.run import new_folder
 
-COLOURS = ("#1f4e8c", "#d1662a", "#3b8a5a", "#8a4f9e")
 WRONG = "#b3261e"
 TEST_SHARE = 0.2
 SPLIT_SEED = 0  # the held-out digits are the same whatever --seed says
@@ -40,7 +39,6 @@ def parse(doc: str, steps: int, digits: bool = False, **switches: str) -> argpar
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=help_text)
     options = parser.parse_args()
     set_num_threads(options.threads)
-    options.out = options.out or fresh_folder(Path("runs") / Path(sys.argv[0]).stem)
     return options
 
 
@@ -56,15 +54,6 @@ def _whole(text: str, least: int) -> int:
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"expected a whole number >= {least}, given {text}")
     return int(text)
-
-
-def fresh_folder(base: Path) -> Path:
-    """`base`, or the first of base-2, base-3, … that does not exist yet."""
-    folder, number = base, 1
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder
 
 
 def scikit_learn():
@@ -147,21 +136,6 @@ class Training:
         return time.monotonic() - self._start
 
 
-def train(agent: Agent, run: Run, steps: int, shown: dict[str, str]) -> None:
-    """Learn with a live progress bar, writing the run down; returns early, between two iterations, on Ctrl-C."""
-    with Interrupt() as interrupt, ProgressBar(steps, shown) as bar:
-
-        def every_iteration(agent, metrics):
-            bar(agent, metrics)
-            run(agent, metrics)
-            return not interrupt.requested
-
-        agent.learn(steps, every_iteration)
-    if interrupt.requested:
-        print("stopped; saving what was learned so far")
-    run.save(agent)
-
-
 def in_parts(predict: Callable, x, size: int = 1000) -> np.ndarray:
     """`predict` of many rows, `size` at a time."""
     return np.concatenate([predict(x[start : start + size]) for start in range(0, len(x), size)])
@@ -183,24 +157,12 @@ def show_tiles(axis, images: np.ndarray, columns: int, title: str, captions: lis
     axis.axis("off")
 
 
-def subplots(columns: int, width: float = 4.2, height: float = 3.4, **settings):
-    """A figure, and a row of axes in the house's style."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    plt.rcParams.update({"axes.titlesize": 10, "font.size": 9})
-    figure, axes = plt.subplots(1, columns, figsize=(width * columns, height), squeeze=False, layout="constrained", **settings)
-    for axis in axes[0]:
-        axis.grid(alpha=0.3)
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes[0]
-
-
-def save(folder: Path, figure, **networks) -> None:
-    """Write picture.png, and the weights of each network beside it."""
+def save(out: Path | None, figure, **networks) -> None:
+    """Write picture.png, and the weights of each network beside it: to `out`, or to a new folder runs/<name of the example>."""
+    folder = out or new_folder(Path("runs") / Path(sys.argv[0]).stem)
     folder.mkdir(parents=True, exist_ok=True)
+    for axis in figure.axes:
+        axis.title.set_fontsize(TITLE_SIZE)
     figure.savefig(folder / "picture.png", dpi=110)
     for name, network in networks.items():
         save_tensors(folder / f"{name}.safetensors", network.state_dict())
@@ -209,7 +171,10 @@ def save(folder: Path, figure, **networks) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run an example; what goes wrong outside is told in one line."""
+    """Run an example; what goes wrong outside is told in one line. Signs that the terminal lacks are shown as "?"."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         main()
     except (NonFiniteError, ImportError, ValueError, OSError) as error:

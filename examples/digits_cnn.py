@@ -21,7 +21,8 @@ from deepnp.metrics import accuracy, confusion_matrix
 from deepnp.models import cnn
 from deepnp.module import Module
 from deepnp.optim import AdamW, clip_grad_norm, cosine
-from examples.common import COLOURS, WRONG, Training, in_parts, load_images, parse, run, save, show_tiles, subplots
+from examples.common import WRONG, Training, in_parts, load_images, parse, run, save, show_tiles
+from rl.training.curves import COLOURS, subplots
 
 BATCH, LR, DECAY = 64, 2e-3, 1e-2
 CLASSES = 10
@@ -65,7 +66,7 @@ def classify(network: Module, images: np.ndarray) -> np.ndarray:
     return in_parts(network.predict, images).argmax(axis=1)
 
 
-def picture(folder: Path, network: Module, training: Training, test_x, test_y, predicted) -> None:
+def picture(out: Path | None, network: Module, training: Training, test_x, test_y, predicted) -> None:
     """The learning curve, what is read as what, and some digits: the mistakes first."""
     figure, (curve, matrix, digits) = subplots(3)
     curve.plot(training.history["step"], 100 * np.array(training.history["accuracy"]), color=COLOURS[0], linewidth=2)
@@ -80,7 +81,7 @@ def picture(folder: Path, network: Module, training: Training, test_x, test_y, p
     shown = np.argsort(predicted == test_y, kind="stable")[:24]
     captions = [f"{a}" if a == b else f"{a}→{b}" for a, b in zip(test_y[shown], predicted[shown], strict=True)]
     show_tiles(digits, test_x[shown], 6, "test digits, mistakes first", captions)
-    save(folder, figure, network=network)
+    save(out, figure, network=network)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from deepnp import Sequential
 from deepnp.data import minibatches
 from deepnp.models import gan
 from deepnp.optim import Adam, linear
-from examples.common import COLOURS, Training, load_images, parse, run, save, show_tiles, subplots
+from examples.common import Training, load_images, parse, run, save, show_tiles
+from rl.training.curves import COLOURS, subplots
 
 BATCH, LATENT, WIDTH, DRAWN = 64, 32, 16, 1000
 LR, BETAS = 2e-3, (0.0, 0.999)  # momentum runs on after what the opponent has left behind: β₁ = 0.5 was far slower
@@ -70,7 +71,7 @@ def neighbours(images: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.sqrt(np.maximum(squares.min(axis=1), 0)), squares.argmin(axis=1)
 
 
-def picture(folder: Path, generator: Sequential, training: Training, x: np.ndarray, forgeries: np.ndarray) -> None:
+def picture(out: Path | None, generator: Sequential, training: Training, x: np.ndarray, forgeries: np.ndarray) -> None:
     """The two losses, digits, and forgeries."""
     figure, (curve, real, fake) = subplots(3)
     for name, label, colour in (("judge", "discriminator", COLOURS[0]), ("forger", "generator", COLOURS[1])):
@@ -80,7 +81,7 @@ def picture(folder: Path, generator: Sequential, training: Training, x: np.ndarr
     curve.legend(frameon=False)
     show_tiles(real, x[:80], 10, "digits")
     show_tiles(fake, forgeries[:80], 10, "forgeries, not selected")
-    save(folder, figure, generator=generator)
+    save(out, figure, generator=generator)
 
 
 if __name__ == "__main__":

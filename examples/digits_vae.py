@@ -21,7 +21,8 @@ from deepnp.data import minibatches
 from deepnp.models import VAE, mlp, negative_elbo
 from deepnp.ops.activation import sigmoid
 from deepnp.optim import Adam, clip_grad_norm, cosine
-from examples.common import COLOURS, Training, load_images, parse, run, save, show_tiles, subplots
+from examples.common import Training, load_images, parse, run, save, show_tiles
+from rl.training.curves import COLOURS, PALE, subplots
 
 BATCH, LR, LATENT, HIDDEN = 64, 2e-3, 8, (256, 256)
 
@@ -75,10 +76,10 @@ def score(network: VAE, x: np.ndarray, draws: int = 8) -> tuple[float, float, fl
     return error + kl, error, kl
 
 
-def picture(folder: Path, network: VAE, training: Training, test_x, restored, rng: np.random.Generator) -> None:
+def picture(out: Path | None, network: VAE, training: Training, test_x, restored, rng: np.random.Generator) -> None:
     """The learning curve, test digits over their reconstructions, and samples."""
     figure, (curve, pairs, samples) = subplots(3)
-    for name, label, colour in (("train", "training", "#9bb7d4"), ("test", "test", COLOURS[0])):
+    for name, label, colour in (("train", "training", PALE), ("test", "test", COLOURS[0])):
         curve.plot(training.history["step"], training.history[name], label=label, color=colour, linewidth=2)
     curve.set(xlabel="minibatches", title="−ELBO (nats an image)")
     curve.legend(frameon=False)
@@ -86,7 +87,7 @@ def picture(folder: Path, network: VAE, training: Training, test_x, restored, rn
     show_tiles(pairs, np.concatenate(rows), 8, "test digits, each row over its reconstruction")
     z = rng.standard_normal((64, LATENT), np.float32)
     show_tiles(samples, sigmoid.forward(network.decoder.predict(z))[0], 8, "samples: decoded noise")
-    save(folder, figure, vae=network)
+    save(out, figure, vae=network)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from PIL import Image
 
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
-from examples.common import fresh_folder, not_negative, positive, train
+from examples.common import not_negative, positive
 from rl.training.curves import plot_run
 from rl.training.evaluation import play
-from rl.training.run import Run, checkpoint_of
+from rl.training.run import Run, load_agent, new_folder, read_config
+from rl.training.train import train
 from rl.training.video import contact_sheet, film, save_gif
 
 EPISODES = 20
@@ -73,20 +74,23 @@ class Game:
 def learn(game: Game, doc: str, arguments: Sequence[str] | None = None) -> None:
     """Train an agent, or go on with one, or show one, as the command line says."""
     options = parse(game, doc, arguments)
+    if options.play or options.resume:  # the same environment again, whatever its options were
+        game = replace(game, options=read_config(options.play or options.resume).get("options", game.options))
     if options.play:
-        agent = game.algorithm.load(checkpoint_of(options.play))
+        agent = load_agent(game.algorithm, options.play)
         report(game, "trained", agent)
         picture(game, agent, options.play, options.seed)
         return
     env = game.vector(game.settings.num_envs)
     if options.resume:
-        agent = game.algorithm.load(checkpoint_of(options.resume), env)
+        agent = load_agent(game.algorithm, options.resume, env)
         run = Run.resume(options.resume, agent)
         steps = options.steps or run.total_steps
     else:
         steps = options.steps or game.steps
         agent = game.algorithm(env, game.settings, seed=options.seed)
-        run = Run(options.out or fresh_folder(Path("runs") / game.name.lower()), agent, game.id, steps)
+        folder = options.out or new_folder(Path("runs") / game.name.lower())
+        run = Run(folder, agent, game.id, steps, options=game.options)
         report(game, "untrained", agent)
     print(f"training to {steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)", flush=True)
     shown = {"episode_return": "return {:.2f}", f"episode_{game.figure}": f"{game.figure} {{:.2f}}"}

@@ -25,7 +25,8 @@ from deepnp.initializers import orthogonal
 from deepnp.losses import cross_entropy
 from deepnp.metrics import accuracy
 from deepnp.optim import Adam, clip_grad_norm
-from examples.common import COLOURS, Training, parse, run, save, subplots
+from examples.common import Training, parse, run, save
+from rl.training.curves import COLOURS, subplots
 
 TOKENS, OTHERS, DELAY = 8, 8, 50
 WIDTH, BATCH, LR, CLIP = 64, 64, 2e-3, 1.0

@@ -21,7 +21,8 @@ from deepnp.losses import mse
 from deepnp.metrics import r2
 from deepnp.models import mlp
 from deepnp.optim import AdamW, cosine
-from examples.common import COLOURS, Training, parse, run, save, scikit_learn, subplots
+from examples.common import Training, parse, run, save, scikit_learn
+from rl.training.curves import COLOURS, subplots
 
 SPLITS, BATCH, HIDDEN = 10, 64, (64, 64)
 # Little data that is mostly noise wants few steps and a strong pull to small weights.

@@ -20,12 +20,12 @@ import numpy as np
 from PIL import Image
 
 import envs  # noqa: F401  (registers deepnp/Walker-v0)
-from deepnp import NonFiniteError
-from examples.common import fresh_folder, positive, train
+from examples.common import not_negative, positive, run
 from rl import PPO, PPOConfig
 from rl.training.curves import plot_run
 from rl.training.evaluation import play
-from rl.training.run import Run, checkpoint_of
+from rl.training.run import Run, load_agent, new_folder
+from rl.training.train import train
 from rl.training.video import contact_sheet, film, save_gif
 
 ENV = "deepnp/Walker-v0"
@@ -41,24 +41,32 @@ WALKER = dict(steps=32, batch_size=512, epochs=5, lr=3e-4, hidden=(256, 128), in
 def main() -> None:
     options = parse()
     if options.play:
-        agent = PPO.load(checkpoint_of(options.play))
+        agent = load_agent(PPO, options.play)
         report("trained", play(agent, ENV, EPISODES))
         picture(agent, options.play, options.seed)
         return
-    if options.resume:
-        agent = PPO.load(checkpoint_of(options.resume), ENV)
-        run = Run.resume(options.resume, agent)
-        steps = options.steps or run.total_steps
-    else:
-        steps = options.steps or (250_000 if options.quick else 2_000_000)
-        agent = PPO(ENV, PPOConfig(num_envs=options.num_envs, **WALKER), seed=options.seed)
-        run = Run(options.out or fresh_folder(Path("runs") / "walker"), agent, ENV, steps)
-        report("untrained", play(agent, ENV, EPISODES))
+    agent, run, steps = resumed(options) if options.resume else begun(options)
     print(f"training to {steps:,} steps; everything goes to {run.folder}/   (Ctrl-C ends early, and cleanly)")
     train(agent, run, steps, SHOWN)
     plot_run(run.folder, CURVES, ENV)
     report("trained", play(agent, ENV, EPISODES))
     picture(agent, run.folder, options.seed)
+
+
+def begun(options: argparse.Namespace) -> tuple[PPO, Run, int]:
+    """A new agent, its run, and how many steps it is to take."""
+    steps = options.steps or (250_000 if options.quick else 2_000_000)
+    agent = PPO(ENV, PPOConfig(num_envs=options.num_envs, **WALKER), seed=options.seed)
+    run = Run(options.out or new_folder(Path("runs") / "walker"), agent, ENV, steps)
+    report("untrained", play(agent, ENV, EPISODES))
+    return agent, run, steps
+
+
+def resumed(options: argparse.Namespace) -> tuple[PPO, Run, int]:
+    """The agent of a run that was stopped, the run, and how many steps it is to take in all."""
+    agent = load_agent(PPO, options.resume, ENV)
+    run = Run.resume(options.resume, agent)
+    return agent, run, options.steps or run.total_steps
 
 
 def report(name: str, result: dict[str, np.ndarray]) -> None:
@@ -81,7 +89,7 @@ def picture(agent: PPO, folder: Path, seed: int) -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=positive, help="environment steps (default 2,000,000; 250,000 with --quick)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the agent and its world (default 0)")
     parser.add_argument("--num-envs", type=positive, default=64, help="walkers at once (default 64)")
     parser.add_argument("--quick", action="store_true", help="about a minute")
     parser.add_argument("--play", type=Path, metavar="RUN", help="film the agent of a run's folder again")
@@ -94,11 +102,4 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NonFiniteError as error:
-        sys.exit(f"training stopped: {error}. The last good checkpoint is in the run's folder.")
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+    run(main)
