@@ -99,13 +99,13 @@ class SAC(Agent):
     def next_value(self, networks, s_next, noise):
         """The soft value min_i Q̄_i(s′, ã′) − α ln π(ã′|s′) of drawn actions: (B,)."""
         actions, log_prob = networks.policy.predict(s_next, noise)
-        return networks.critics.target(s_next, actions) - np.float32(self.temperature.alpha) * log_prob
+        return networks.critics.target(s_next, actions) - self.temperature.alpha * log_prob
 
     def policy_loss_gradient(self, networks, size, s, noise):
         """Of α ln π(ã|s) − min_i Q_i(s, ã), averaged over `size` rows; returns Q and ln π of these rows: (B,) each."""
         actions, log_prob = networks.policy.forward(s, noise)
         q, dactions = networks.critics.action_gradient(s, actions, dvalue=-1 / size)
-        dlog_prob = np.full(len(log_prob), self.temperature.alpha / size, np.float32)
+        dlog_prob = np.full(len(log_prob), self.temperature.alpha / size, log_prob.dtype)
         networks.policy.backward((dactions, dlog_prob), inputs=False)
         return q, log_prob
 

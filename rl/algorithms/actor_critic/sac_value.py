@@ -52,7 +52,7 @@ class SACValue(SAC):
         y = batch.rewards + batch.discounts * self.value.target(s_next)
         critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)
         q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
-        value_loss, _ = self.value.fit(s, q - np.float32(alpha) * log_prob, batch.weights)
+        value_loss, _ = self.value.fit(s, q - alpha * log_prob, batch.weights)
         self.value.follow(self.config.tau)
         self.temperature.step(log_prob)
         losses = {"critic_loss": critic_loss, "value_loss": value_loss, "td_error": float(errors.mean())}
