@@ -103,13 +103,18 @@ class Heads(Module):
             setattr(self, name, head)
 
     def forward(self, x) -> tuple:
-        return tuple(head.forward(x) for _, head in self.children())
+        y = tuple(head.forward(x) for _, head in self.children())
+        self._cache = tuple(None if isinstance(part, tuple) else part.shape for part in y)  # a head of heads looks itself
+        return y
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
         heads = [head for _, head in self.children()]
         if not isinstance(dy, tuple | list) or len(dy) != len(heads):
             given = f"{len(dy)} of them" if isinstance(dy, tuple | list) else type(dy).__name__
             raise ValueError(f"expected dy as a tuple of {len(heads)}, a gradient for each head, given {given}")
+        for d, shape in zip(dy, self.cache, strict=True):  # all of them, before the first gradient is added to
+            if shape is not None:
+                check_upstream(d, shape)
         dx = [head.backward(d, params, inputs) for head, d in zip(heads, dy, strict=True)]
         return sum(dx) if inputs else None
 

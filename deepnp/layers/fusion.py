@@ -37,6 +37,10 @@ class DenseStack(Module):
         self._cache = None
         self._located = None
 
+    def children(self):
+        for i, layer in enumerate(self.layers):
+            yield str(i), layer
+
     def forward(self, x):
         check_features(x, self.layers[0].weight)
         y, self._cache = mlp.forward(x, self._flat()[0], self.layout)

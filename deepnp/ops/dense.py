@@ -14,7 +14,7 @@ two, and the activation's backward sums the bias gradient on its way.
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from deepnp.checks import check_shape, check_upstream
+from deepnp.checks import check_shape, check_tangent, check_upstream
 from deepnp.ops import linear
 from deepnp.ops.activation import relu, sigmoid, tanh
 
@@ -45,6 +45,7 @@ def backward(dy, cache):
 
 def jvp(vx, vweight, vbias, cache):
     """Tangents vx (…, I), vweight (O, I), vbias (O,) -> tangent of y (…, O)."""
+    check_tangent(vx, cache.shape)
     vz = linear.jvp(vx.reshape(cache.rows.shape), vweight, vbias, linear.Cache(cache.rows, cache.weight))
     vy, _ = cache.activation.backward_bias(vz, cache.y)  # the Jacobian is diagonal: f′·vz
     return vy.reshape(*cache.shape[:-1], vy.shape[-1])

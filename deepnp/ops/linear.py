@@ -10,7 +10,7 @@ Tangent    vy = vx Wᵀ + x vWᵀ + vb                           the product rul
 from typing import Any, NamedTuple
 
 from deepnp.backend import array_module
-from deepnp.checks import check_upstream
+from deepnp.checks import check_tangent, check_upstream
 
 
 class Cache(NamedTuple):
@@ -37,6 +37,8 @@ def backward(dy, cache):
 def jvp(vx, vweight, vbias, cache):
     """Tangents vx (…, I), vweight (O, I), vbias (O,) -> tangent of y (…, O)."""
     x, weight = cache
+    for tangent, argument in ((vx, x), (vweight, weight)):
+        check_tangent(tangent, argument.shape)
     return vx @ weight.T + x @ vweight.T + vbias
 
 
