@@ -44,7 +44,7 @@ def accelerated(
         The same function over Numba's and CuPy's kernels, called with all of plain's arguments by position. It may return None
         for what it cannot take after all: then the plain form runs.
     types : tuple of numpy.dtype
-        What the kernels are written for: FLOATS, or SINGLE where they know float32 only.
+        What the CPU's kernels are written for: FLOATS, or SINGLE where they know float32 only. The GPU's know both.
     check : callable or None
         Called with the arguments before any form runs; raises ValueError where their shapes do not fit one another.
     y_shape : callable or None
@@ -62,13 +62,12 @@ def accelerated(
             check_upstream(first, shape)
         if check is not None:
             check(*arguments)
-        fast = cpu if type(first) is np.ndarray else _on_gpu(first, gpu)
-        if fast is None or not kernels_enabled() or not first.size or first.dtype not in types:
-            return plain(*arguments)
-        if not _uniform(arguments, type(first), first.dtype):
-            return plain(*arguments)
-        result = fast(*arguments)
-        return plain(*arguments) if result is None else result
+        fast, known = (cpu, types) if type(first) is np.ndarray else (gpu_form(first, gpu), FLOATS)
+        if fast is not None and kernels_enabled() and first.dtype in known and first.size and _uniform(arguments, first):
+            result = fast(*arguments)
+            if result is not None:
+                return result
+        return plain(*arguments)
 
     return chosen
 
@@ -83,25 +82,26 @@ def _complete(plain: Callable, arguments: tuple, settings: dict, count: int, def
     return bound.args
 
 
-def _on_gpu(first, gpu: Callable | None) -> Callable | None:
+def gpu_form(first, gpu: Callable | None) -> Callable | None:
+    """The form over CuPy's kernels, where the first argument is an array of CuPy's."""
     if not hasattr(first, "dtype"):
         raise TypeError(f"expected an array, given {type(first).__name__}: numpy.asarray(…, numpy.float32)")
     return None if isinstance(first, np.ndarray | np.generic) else gpu
 
 
-def _uniform(arguments: tuple, kind: type, dtype: np.dtype) -> bool:
-    """Whether all arrays, those of a cache too, are of one library and in C order; all floats of this dtype, all else native."""
+def _uniform(arguments: tuple, first) -> bool:
+    """Whether all arrays, those of a cache too, are of one library and in C order; all floats of first's dtype, all else native."""
+    kind, dtype = type(first), first.dtype
     for x in arguments:
         if type(x) is kind:
             if x.dtype is not dtype and x.dtype != dtype and (x.dtype.kind not in "iub" or not x.dtype.isnative):
                 return False
             if not x.flags.c_contiguous:
                 return False
-        elif type(x) in SCALARS:
-            continue
-        elif isinstance(x, tuple):
-            if not _uniform(x, kind, dtype):
-                return False
-        elif isinstance(x, np.ndarray | np.generic) or (kind is np.ndarray and hasattr(x, "dtype")):
+        elif type(x) not in SCALARS and not (_uniform(x, first) if isinstance(x, tuple) else _no_array(x)):
             return False
     return True
+
+
+def _no_array(x) -> bool:
+    return not hasattr(x, "dtype")

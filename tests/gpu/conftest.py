@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from deepnp import gpu
+from deepnp import dispatch, gpu
 from deepnp.backend import cuda_available
 from tests.gpu.stand_in import LIBRARY
 
@@ -17,4 +17,5 @@ def card(request, monkeypatch):
     if request.param == "stand-in":
         monkeypatch.setitem(sys.modules, "cupy", LIBRARY)
         monkeypatch.setattr(gpu, "elementwise_runs", lambda *_: False)  # kernels in C need the real one
+        monkeypatch.setattr(dispatch, "gpu_form", lambda *_: None)
     return request.param

@@ -8,9 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepnp.backend import kernel_runs
-
-
 
 def elementwise(kernel: Callable, *arrays, settings: tuple[float, ...] = (), results: int = 1):
     """Run `kernel(*arrays, *settings, *results)` on the arrays as vectors, the settings in their dtype.
@@ -36,16 +33,7 @@ def check_bias(z, bias) -> None:
         raise ValueError(f"expected z of shape (B, C) and a bias of shape (C,), given {z.shape} and {bias.shape}")
 
 
-def with_bias_gradient(backward: Callable, fused: Callable, dy, y):
-    if not kernel_runs(dy, y):
-        dz = backward(dy, y)
-        return dz, dz.sum(axis=0)
-    return bias_gradient(fused, dy, y)
-
-
-def elementwise_runs(*arrays) -> bool:
-    return kernel_runs(*arrays) and all(x.shape == arrays[0].shape for x in arrays)
-
-
-def float32_runs(*arrays) -> bool:
-    return arrays[0].dtype == np.float32 and elementwise_runs(*arrays)
+def check_rows(x) -> None:
+    """Raise ValueError unless x has a last axis."""
+    if x.ndim == 0:
+        raise ValueError("expected input of shape (…, C), given a number")

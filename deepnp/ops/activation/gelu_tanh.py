@@ -1,41 +1,49 @@
 """Gaussian error linear unit, its usual approximation by tanh, element by element.
 
 Forward    y = ½x(1 + tanh u),  u = √(2/π)(x + 0.044715 x³)
-             = x·σ(2u)                                    because ½(1 + tanh u) = σ(2u)
-Backward   dx = dy·(s + x·s(1 − s)·2u′),  s = σ(2u)       the product rule, σ′ = σ(1 − σ)
+             = x·s,  s = σ(2u)                            because ½(1 + tanh u) = σ(2u)
+Backward   y′ = s + x·s′                                  the product rule
+           s′ = s(1 − s)·2u′                              the chain rule, σ′ = σ(1 − σ)
            u′ = √(2/π)(1 + 3·0.044715 x²)                 the inner derivative, which the thesis forgets
-Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+           dx = dy·s·(1 + x(1 − s)·2u′)                   each x_i reaches its own y_i only
+Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 
-At most 5e-4 from the exact form (gelu.py); GPT-2 uses this one.
+At most 5e-4 from the exact form (gelu.py); GPT-2 uses this one. Beyond |x| = 20 s is 0 or 1 and s′ is 0: x is bounded there
+before it is squared, because ∞·0 would be NaN.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary
-from deepnp.backend import ordered_kernel
-from deepnp.ops.activation import elementwise, float32_runs
+from deepnp.backend import array_module, ordered_kernel
+from deepnp.dispatch import SINGLE, accelerated
+from deepnp.ops.activation import elementwise
 from deepnp.ops.activation.sigmoid import sigmoid
 
 ROOT = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
+BOUND = 20.0
+
+
+class Cache(NamedTuple):
+    x: np.ndarray
+    s: np.ndarray  # σ(2u)
 
 
 def forward(x):
     """x (any shape) -> y of that shape."""
-    if float32_runs(x):
-        y, s = elementwise(_forward, x, results=2)
-        return y, (x, s)
-    s = sigmoid(2 * ROOT * x * (1 + CUBIC * x * x))
-    return x * s, (x, s)
+    bounded = array_module(x).clip(x, -BOUND, BOUND)
+    s = sigmoid(2 * ROOT * bounded * (1 + CUBIC * bounded * bounded))
+    return x * s, Cache(x, s)
 
 
 def backward(dy, cache):
     """dy -> dx."""
     x, s = cache
-    if float32_runs(dy, x, s):
-        return elementwise(_backward, dy, x, s)
+    x = array_module(x).clip(x, -BOUND, BOUND)
     return dy * s * (1 + x * (1 - s) * 2 * ROOT * (1 + 3 * CUBIC * x * x))
 
 
@@ -48,7 +56,8 @@ def jvp(vx, cache):
 def _forward(x, y, s):
     f = np.float32
     for i in range(len(x)):
-        s[i] = elementary.sigmoid(f(2 * ROOT) * x[i] * (f(1) + f(CUBIC) * x[i] * x[i]))
+        v = min(max(x[i], f(-BOUND)), f(BOUND))
+        s[i] = elementary.sigmoid(f(2 * ROOT) * v * (f(1) + f(CUBIC) * v * v))
         y[i] = x[i] * s[i]
 
 
@@ -56,8 +65,21 @@ def _forward(x, y, s):
 def _backward(dy, x, s, dx):
     f = np.float32
     for i in range(len(x)):
-        inner = f(2 * ROOT) * (f(1) + f(3 * CUBIC) * x[i] * x[i])
-        dx[i] = dy[i] * s[i] * (f(1) + x[i] * (f(1) - s[i]) * inner)
+        v = min(max(x[i], f(-BOUND)), f(BOUND))
+        inner = f(2 * ROOT) * (f(1) + f(3 * CUBIC) * v * v)
+        dx[i] = dy[i] * s[i] * (f(1) + v * (f(1) - s[i]) * inner)
 
+
+def _forward_fast(x):
+    y, s = elementwise(_forward, x, results=2)
+    return y, Cache(x, s)
+
+
+def _backward_fast(dy, cache):
+    return elementwise(_backward, dy, *cache)
+
+
+forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.x.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

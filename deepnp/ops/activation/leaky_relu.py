@@ -1,28 +1,34 @@
 """Leaky rectifier with slope a on the negative side, element by element.
 
 Forward    y = x for x > 0, a·x elsewhere                 a unit that is never positive still learns
-Backward   dx = dy for x > 0, a·dy elsewhere              at the kink x = 0 ours is a, as in PyTorch
-Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+Backward   y′ = 1 for x > 0, a for x < 0                  each piece by itself
+           dx = dy for x > 0, a·dy elsewhere              at the kink x = 0 ours is a, as in PyTorch
+Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 """
+
+from typing import NamedTuple
+
+import numpy as np
 
 from deepnp.backend import array_module, ordered_kernel
 from deepnp.cases import Kinked
-from deepnp.ops.activation import elementwise, elementwise_runs
+from deepnp.dispatch import accelerated
+from deepnp.ops.activation import elementwise
+
+
+class Cache(NamedTuple):
+    x: np.ndarray
+    slope: float
 
 
 def forward(x, slope=0.01):
     """x (any shape), slope a number -> y of that shape."""
-    if elementwise_runs(x):
-        return elementwise(_forward, x, settings=(slope,)), (x, slope)
-    return array_module(x).where(x > 0, x, slope * x), (x, slope)
+    return array_module(x).where(x > 0, x, slope * x), Cache(x, slope)
 
 
 def backward(dy, cache):
     """dy -> dx."""
-    x, slope = cache
-    if elementwise_runs(dy, x):
-        return elementwise(_backward, dy, x, settings=(slope,))
-    return array_module(dy).where(x > 0, dy, slope * dy)
+    return array_module(dy).where(cache.x > 0, dy, cache.slope * dy)
 
 
 def jvp(vx, cache):
@@ -41,6 +47,17 @@ def _backward(dy, x, slope, dx):
     for i in range(len(x)):
         dx[i] = dy[i] if x[i] > 0 else slope * dy[i]
 
+
+def _forward_fast(x, slope):
+    return elementwise(_forward, x, settings=(slope,)), Cache(x, slope)
+
+
+def _backward_fast(dy, cache):
+    return elementwise(_backward, dy, cache.x, settings=(cache.slope,))
+
+
+forward = accelerated(forward, cpu=_forward_fast)
+backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.x.shape)
 
 CASES = [
     dict(x=Kinked((5, 7), (0.0,))),

@@ -1,44 +1,48 @@
 """Logarithm of softmax over the last axis.               B rows, C classes
 
 Forward    y_i = x_i − ln Σ_j e^{x_j}                     the largest x is subtracted first: same y, no overflow, and no log of 0
-Backward   ∂y_i/∂x_j = δ_ij − S_j,  S = e^y               every input is in the sum that all outputs share
-           dx = dy − S·Σ_i dy_i
-Tangent    vy = vx − Σ_j S_j vx_j                         the Jacobian is not symmetric: backward sums dy, forward mode averages vx
+Backward   ∂y_i/∂x_j = δ_ij − e^{x_j}/Σ_k e^{x_k}         x_i itself, and every x_j through the sum that all outputs share
+                     = δ_ij − S_j,  S = e^y
+           dx_j = Σ_i dy_i(δ_ij − S_j)                    summed over all outputs that x_j reaches
+                = dy_j − S_j·Σ_i dy_i
+Tangent    vy_i = Σ_j (δ_ij − S_j) vx_j                   summed over all inputs: the Jacobian is not symmetric
+                = vx_i − Σ_j S_j vx_j                     backward sums dy, forward mode averages vx
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary
 from deepnp.backend import array_module, ordered_kernel, summing_kernel
-from deepnp.ops.activation import float32_runs
+from deepnp.checks import check_tangent
+from deepnp.dispatch import SINGLE, accelerated
+from deepnp.ops.activation import check_rows
+
+
+class Cache(NamedTuple):
+    y: np.ndarray
 
 
 def forward(x):
     """x (…, C) -> y (…, C), all ≤ 0, whose exponentials sum to 1."""
     xp = array_module(x)
     if x.size == 0:
-        y = xp.zeros_like(x)
-    elif float32_runs(x):
-        y, shape = np.empty_like(x), (-1, x.shape[-1])
-        _forward(x.reshape(shape), x.max(axis=-1).reshape(-1), y.reshape(shape))
-    else:
-        shifted = x - x.max(axis=-1, keepdims=True)
-        y = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
-    return y, y
+        return xp.zeros_like(x), Cache(xp.zeros_like(x))
+    shifted = x - x.max(axis=-1, keepdims=True)
+    y = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
+    return y, Cache(y)
 
 
 def backward(dy, cache):
     """dy (…, C) -> dx (…, C)."""
-    if cache.size and float32_runs(dy, cache):
-        dx, shape = np.empty_like(dy), (-1, dy.shape[-1])
-        _backward(dy.reshape(shape), cache.reshape(shape), dx.reshape(shape))
-        return dx
-    return dy - array_module(cache).exp(cache) * dy.sum(axis=-1, keepdims=True)
+    return dy - array_module(dy).exp(cache.y) * dy.sum(axis=-1, keepdims=True)
 
 
 def jvp(vx, cache):
     """Tangent vx (…, C) -> tangent of y (…, C)."""
-    return vx - (array_module(cache).exp(cache) * vx).sum(axis=-1, keepdims=True)
+    check_tangent(vx, cache.y.shape)
+    return vx - (array_module(vx).exp(cache.y) * vx).sum(axis=-1, keepdims=True)
 
 
 @ordered_kernel
@@ -66,5 +70,20 @@ def _backward(dy, y, dx):
         for j in range(dy.shape[1]):
             dx[i, j] = dy[i, j] - elementary.exp(y[i, j]) * total
 
+
+def _forward_fast(x):
+    y, shape = np.empty_like(x), (-1, x.shape[-1])
+    _forward(x.reshape(shape), x.max(axis=-1).reshape(-1), y.reshape(shape))
+    return y, Cache(y)
+
+
+def _backward_fast(dy, cache):
+    dx, shape = np.empty_like(dy), (-1, dy.shape[-1])
+    _backward(dy.reshape(shape), cache.y.reshape(shape), dx.reshape(shape))
+    return dx
+
+
+forward = accelerated(forward, cpu=_forward_fast, types=SINGLE, check=check_rows)
+backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.y.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(6,)), dict(x=(2, 3, 4)), dict(x=(3, 1)), dict(x=(0, 4))]

@@ -1,37 +1,44 @@
 """Mish (Misra 2019), element by element.
 
-Forward    y = x·t,  t = tanh(softplus x)                 softplus x = ln(1 + e^x)
-Backward   dx = dy·(t + x(1 − t²)σ(x))                    the product rule, tanh′ = 1 − tanh², softplus′ = σ
+Forward    y = x·t,  t = tanh(p),  p = ln(1 + e^x)        p is softplus x
+Backward   y′ = t + x·t′                                  the product rule
+           t′ = (1 − t²)·p′                               the chain rule, tanh′ = 1 − tanh²
+           p′ = e^x/(1 + e^x) = σ(x)                      the chain rule again
+           dx = dy·(t + x(1 − t²)σ(x))                    each x_i reaches its own y_i only
                                                           (the thesis has sech for sech² = 1 − t², and no σ)
-Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 
-The float32 kernel        tanh(ln z) = (z² − 1)/(z² + 1), so with e = e^x and z = 1 + e:  t = w/(w + 2),  w = e(e + 2).
-                          No logarithm, and no cancellation for negative x. Beyond x = 20 t is 1.
+The float32 kernel
+           tanh(ln z) = (z² − 1)/(z² + 1), so with e = e^x and z = 1 + e:  t = w/(w + 2),  w = e(e + 2).
+           No logarithm, and no cancellation for negative x. Beyond x = 20 t is 1.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary
 from deepnp.backend import array_module, ordered_kernel
-from deepnp.ops.activation import elementwise, float32_runs
+from deepnp.dispatch import SINGLE, accelerated
+from deepnp.ops.activation import elementwise
 from deepnp.ops.activation.sigmoid import sigmoid
 from deepnp.ops.activation.softplus import softplus
 
 
+class Cache(NamedTuple):
+    x: np.ndarray
+    t: np.ndarray  # tanh(softplus x)
+
+
 def forward(x):
     """x (any shape) -> y of that shape."""
-    if float32_runs(x):
-        y, t = elementwise(_forward, x, results=2)
-        return y, (x, t)
     t = array_module(x).tanh(softplus(x))
-    return x * t, (x, t)
+    return x * t, Cache(x, t)
 
 
 def backward(dy, cache):
     """dy -> dx."""
     x, t = cache
-    if float32_runs(dy, x, t):
-        return elementwise(_backward, dy, x, t)
     return dy * (t + x * (1 - t * t) * sigmoid(x))
 
 
@@ -56,5 +63,17 @@ def _backward(dy, x, t, dx):
     for i in range(len(x)):
         dx[i] = dy[i] * (t[i] + x[i] * (one - t[i] * t[i]) * elementary.sigmoid(x[i]))
 
+
+def _forward_fast(x):
+    y, t = elementwise(_forward, x, results=2)
+    return y, Cache(x, t)
+
+
+def _backward_fast(dy, cache):
+    return elementwise(_backward, dy, *cache)
+
+
+forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.x.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

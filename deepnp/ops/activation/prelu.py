@@ -1,33 +1,39 @@
 """Leaky rectifier whose slopes are learned.               B rows, C channels: axis 1, where x has one; … what follows it
 
 Forward    y = x for x > 0, a_c·x elsewhere               one slope for each channel, or one for all
-Backward   dx = dy for x > 0, a_c·dy elsewhere            at the kink x = 0 ours is a_c, as in PyTorch
-           da_c = Σ dy·min(x, 0)                          over all elements that slope c served; the positive ones did not need it
-Tangent    vy = f′·vx + va_c·min(x, 0)                    the product rule
+Backward   ∂y/∂x = 1 for x > 0, a_c for x < 0             each piece by itself
+           ∂y/∂a_c = 0 for x > 0, x elsewhere = min(x, 0)
+           dx = dy for x > 0, a_c·dy elsewhere            at the kink x = 0 ours is a_c, as in PyTorch
+           da_c = Σ dy·min(x, 0)                          over all elements that slope c served
+Tangent    vy = ∂y/∂x·vx + min(x, 0)·va_c                 the same two partial derivatives, summed
 
 The kernels see rows of columns, each column with its slope: a channel's slope is repeated, and the repeats' gradients summed.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
+from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.cases import Kinked
+from deepnp.checks import check_tangent
+from deepnp.dispatch import accelerated
+
+
+class Cache(NamedTuple):
+    x: np.ndarray
+    weight: np.ndarray
 
 
 def forward(x, weight):
     """x (C,) or (B, C, …), weight (C,) or (1,) -> y of x's shape."""
-    if kernel_runs(x, weight):
-        return _forward_fast(x, weight), (x, weight)
-    return array_module(x).where(x > 0, x, along_channels(weight, x) * x), (x, weight)
+    return array_module(x).where(x > 0, x, along_channels(weight, x) * x), Cache(x, weight)
 
 
 def backward(dy, cache):
     """dy (as x) -> dx (as x), dweight (C,) or (1,)."""
     x, weight = cache
-    if kernel_runs(dy, x, weight) and dy.shape == x.shape:
-        return _backward_fast(dy, x, weight)
     xp = array_module(dy)
     dx = xp.where(x > 0, dy, along_channels(weight, x) * dy)
     share = dy * xp.minimum(x, 0)
@@ -39,6 +45,8 @@ def backward(dy, cache):
 def jvp(vx, vweight, cache):
     """Tangents vx (as x), vweight (C,) or (1,) -> tangent of y."""
     x, weight = cache
+    check_tangent(vx, x.shape)
+    check_tangent(vweight, weight.shape)
     xp = array_module(x)
     return xp.where(x > 0, vx, along_channels(weight, x) * vx) + along_channels(vweight, x) * xp.minimum(x, 0)
 
@@ -46,6 +54,28 @@ def jvp(vx, vweight, cache):
 def along_channels(weight, x):
     """weight (C,) as (C, 1, …), which stretches along x's axis 1; (1,) stretches as it is."""
     return weight if len(weight) == 1 else weight.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+@ordered_kernel
+def _forward(x, slopes, y):
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = x[i, j] if x[i, j] > 0 else slopes[j] * x[i, j]
+
+
+@summing_kernel
+def _backward(dy, x, slopes, dx, dslopes):
+    zero = x.dtype.type(0)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            dx[i, j] = dy[i, j] if x[i, j] > zero else slopes[j] * dy[i, j]
+            dslopes[j] += dy[i, j] * (zero if x[i, j] > zero else x[i, j])
+
+
+def _check(x, weight):
+    fits = weight.ndim == 1 and x.ndim > 0 and (len(weight) == 1 or (x.ndim > 1 and len(weight) == x.shape[1]))
+    if not fits:
+        raise ValueError(f"expected weight (1,), or (C,) for x of shape (B, C, …), given {weight.shape} for x {x.shape}")
 
 
 def _as_rows(x):
@@ -56,10 +86,11 @@ def _as_rows(x):
 def _forward_fast(x, weight):
     y, rows = np.empty_like(x), _as_rows(x)
     _forward(rows, np.repeat(weight, rows.shape[1] // len(weight)), y.reshape(rows.shape))
-    return y
+    return y, Cache(x, weight)
 
 
-def _backward_fast(dy, x, weight):
+def _backward_fast(dy, cache):
+    x, weight = cache
     dx, rows = np.empty_like(x), _as_rows(x)
     slopes = np.repeat(weight, rows.shape[1] // len(weight))
     dslopes = np.zeros_like(slopes)
@@ -67,21 +98,8 @@ def _backward_fast(dy, x, weight):
     return dx, dslopes.reshape(len(weight), -1).sum(axis=1)
 
 
-@ordered_kernel
-def _forward(x, slopes, y):
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            y[i, j] = x[i, j] if x[i, j] > 0 else slopes[j] * x[i, j]
-
-
-@kernel
-def _backward(dy, x, slopes, dx, dslopes):
-    zero = x.dtype.type(0)
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            dx[i, j] = dy[i, j] if x[i, j] > zero else slopes[j] * dy[i, j]
-            dslopes[j] += dy[i, j] * min(x[i, j], zero)
-
+forward = accelerated(forward, cpu=_forward_fast, check=_check)
+backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.x.shape)
 
 CASES = [
     dict(x=Kinked((5, 7), (0.0,)), weight=(7,)),

@@ -2,8 +2,8 @@
 
 Forward    y = λx for x > 0, λα(e^x − 1) elsewhere        ops.activation.elu with α and λ such that inputs of mean 0 and
                                                           variance 1 give outputs of mean 0 and variance 1
-Backward   dx = dy·λ for x > 0, dy·(y + λα) elsewhere     as there
-Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+Backward   dx = dy·λ for y > 0, dy·(y + λα) elsewhere     as derived there
+Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 
 α and λ solve E f(x) = 0 and E f(x)² = 1 for x ~ N(0, 1).
 """

@@ -1,30 +1,42 @@
 """Logistic sigmoid, element by element.                  B rows, C columns
 
 Forward    y = 1/(1 + e^−x)
-Backward   dx = dy·y·(1 − y)                              σ′ = σ(1 − σ)
-Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+Backward   y′ = e^−x/(1 + e^−x)²                          the chain rule through 1/u, u = 1 + e^−x
+              = y·(1 − y)                                 because 1 − y = e^−x/(1 + e^−x): the output is all that backward needs
+           dx = dy·y·(1 − y)                              each x_i reaches its own y_i only
+Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
+
+Fused with a bias (see ops.dense)
+           y = σ(z + b)
+           dz = dy·y·(1 − y)                              z and b only enter as their sum
+           db = Σ_b dz                                    b serves every row
 
 e^−x overflows for very negative x; with e = e^−|x| ≤ 1 both branches are safe: y = 1/(1+e) for x ≥ 0, e/(1+e) below.
-Fused with a bias (see ops.dense):  y = σ(z + b),  dz = dy·y·(1 − y),  db = Σ_b dz
 """
+
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary, gpu
-from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
-from deepnp.ops.activation import elementwise, float32_runs, with_bias_gradient
+from deepnp.backend import array_module, ordered_kernel, summing_kernel
+from deepnp.dispatch import SINGLE, accelerated
+from deepnp.ops.activation import bias_gradient, check_bias, elementwise
+
+
+class Cache(NamedTuple):
+    y: np.ndarray
 
 
 def forward(x):
     """x (any shape) -> y of that shape."""
-    y = elementwise(_forward, x) if float32_runs(x) else sigmoid(x)
-    return y, y
+    y = sigmoid(x)
+    return y, Cache(y)
 
 
 def sigmoid(x):
     """σ(x), stable on both sides."""
-    if gpu.elementwise_runs(x):
-        return _sigmoid_gpu(x)
     xp = array_module(x)
     e = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1, e) / (1 + e)
@@ -32,9 +44,7 @@ def sigmoid(x):
 
 def backward(dy, cache):
     """dy -> dx."""
-    if gpu.elementwise_runs(dy, cache):
-        return _backward_gpu(dy, cache)
-    return dy * cache * (1 - cache)
+    return dy * cache.y * (1 - cache.y)
 
 
 def jvp(vx, cache):
@@ -44,11 +54,6 @@ def jvp(vx, cache):
 
 def add_bias(z, bias):
     """σ(z + bias), written into z: z (B, C), bias (C,)."""
-    if z.dtype == np.float32 and kernel_runs(z, bias):
-        _add_bias(z, bias)
-        return z
-    if gpu.elementwise_runs(z, bias):
-        return _add_bias_gpu(bias, z)
     z += bias
     z[...] = sigmoid(z)
     return z
@@ -56,7 +61,8 @@ def add_bias(z, bias):
 
 def backward_bias(dy, y):
     """dy, y (B, C) -> dz (B, C), dbias (C,)."""
-    return with_bias_gradient(backward, _backward_bias, dy, y)
+    dz = backward(dy, Cache(y))
+    return dz, dz.sum(axis=0)
 
 
 @ordered_kernel
@@ -72,7 +78,7 @@ def _add_bias(z, bias):
             z[i, j] = elementary.sigmoid(z[i, j] + bias[j])
 
 
-@kernel
+@summing_kernel
 def _backward_bias(dy, y, dz, dbias):
     one = dy.dtype.type(1)
     for i in range(dy.shape[0]):
@@ -82,10 +88,33 @@ def _backward_bias(dy, y, dz, dbias):
             dbias[j] += d
 
 
+def _forward_fast(x):
+    y = elementwise(_forward, x)
+    return y, Cache(y)
+
+
+def _backward_on_gpu(dy, cache):
+    return _backward_gpu(dy, cache.y)
+
+
+def _add_bias_fast(z, bias):
+    _add_bias(z, bias)
+    return z
+
+
+def _add_bias_on_gpu(z, bias):
+    return _add_bias_gpu(bias, z)
+
+
 _STABLE = "T e = exp(-fabs(v)); {y} = (v >= 0 ? T(1) : e) / (1 + e)"
 _sigmoid_gpu = gpu.Elementwise("T v", "T y", _STABLE.format(y="y"), "sigmoid")
-_add_bias_gpu = gpu.Elementwise("T bias", "T z", "T v = z + bias; " + _STABLE.format(y="z"), "sigmoid_add_bias")
 _backward_gpu = gpu.Elementwise("T dy, T y", "T dx", "dx = dy * y * (1 - y)", "sigmoid_backward")
+_add_bias_gpu = gpu.Elementwise("T bias", "T z", "T v = z + bias; " + _STABLE.format(y="z"), "sigmoid_add_bias")
 
+forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
+sigmoid = accelerated(sigmoid, gpu=_sigmoid_gpu)
+backward = accelerated(backward, gpu=_backward_on_gpu, y_shape=lambda cache: cache.y.shape)
+add_bias = accelerated(add_bias, cpu=_add_bias_fast, gpu=_add_bias_on_gpu, types=SINGLE, check=check_bias)
+backward_bias = accelerated(backward_bias, cpu=partial(bias_gradient, _backward_bias), y_shape=lambda y: y.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

@@ -1,32 +1,37 @@
 """Sigmoid linear unit, or swish, element by element.
 
 Forward    y = x·s,  s = σ(x)                             x passes a gate that x itself opens
-Backward   dx = dy·s(1 + x(1 − s))                        the product rule, σ′ = σ(1 − σ)
-Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+Backward   y′ = s + x·s′                                  the product rule
+           s′ = s(1 − s)                                  see sigmoid.py
+           dx = dy·s(1 + x(1 − s))                        each x_i reaches its own y_i only
+Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary
 from deepnp.backend import ordered_kernel
-from deepnp.ops.activation import elementwise, float32_runs
+from deepnp.dispatch import SINGLE, accelerated
+from deepnp.ops.activation import elementwise
 from deepnp.ops.activation.sigmoid import sigmoid
+
+
+class Cache(NamedTuple):
+    x: np.ndarray
+    s: np.ndarray  # σ(x)
 
 
 def forward(x):
     """x (any shape) -> y of that shape."""
-    if float32_runs(x):
-        y, s = elementwise(_forward, x, results=2)
-        return y, (x, s)
     s = sigmoid(x)
-    return x * s, (x, s)
+    return x * s, Cache(x, s)
 
 
 def backward(dy, cache):
     """dy -> dx."""
     x, s = cache
-    if float32_runs(dy, x, s):
-        return elementwise(_backward, dy, x, s)
     return dy * s * (1 + x * (1 - s))
 
 
@@ -48,5 +53,17 @@ def _backward(dy, x, s, dx):
     for i in range(len(x)):
         dx[i] = dy[i] * s[i] * (one + x[i] * (one - s[i]))
 
+
+def _forward_fast(x):
+    y, s = elementwise(_forward, x, results=2)
+    return y, Cache(x, s)
+
+
+def _backward_fast(dy, cache):
+    return elementwise(_backward, dy, *cache)
+
+
+forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.x.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

@@ -1,52 +1,47 @@
 """Softmax with temperature τ over the last axis.         B rows, C classes
 
 Forward    S_i = e^{x_i/τ} / Σ_j e^{x_j/τ}                the largest x is subtracted first: same S, no overflow
-Backward   ∂S_i/∂x_j = S_i(δ_ij − S_j)/τ                  every input moves every output, through the common denominator
-           dx = S ⊙ (dy − ⟨dy, S⟩)/τ                      the thesis forgets 1/τ
+Backward   ln S_i = x_i/τ − ln Σ_j e^{x_j/τ}
+           ∂ln S_i/∂x_j = (δ_ij − S_j)/τ                  x_i itself, and every x_j through the common denominator
+           ∂S_i/∂x_j = S_i(δ_ij − S_j)/τ                  because ∂S = S·∂ln S; the thesis forgets 1/τ
+           dx_j = Σ_i dy_i S_i(δ_ij − S_j)/τ              summed over all outputs that x_j reaches
+                = S_j(dy_j − ⟨dy, S⟩)/τ
 Tangent    vy = S ⊙ (vx − ⟨vx, S⟩)/τ                      the Jacobian is symmetric, so forward mode is the same map
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary, gpu
 from deepnp.backend import array_module, summing_kernel
-from deepnp.ops.activation import float32_runs
+from deepnp.dispatch import SINGLE, accelerated
+from deepnp.ops.activation import check_rows
+
+
+class Cache(NamedTuple):
+    y: np.ndarray
+    temperature: float
 
 
 def forward(x, temperature=1.0):
     """x (…, C), temperature > 0 -> y (…, C), positive, summing to 1."""
     xp = array_module(x)
     if x.size == 0:
-        return xp.zeros_like(x), (x, temperature)
-    if float32_runs(x):
-        y, shape = np.empty_like(x), (-1, x.shape[-1])
-        _forward(x.reshape(shape), x.max(axis=-1).reshape(-1), np.float32(1 / temperature), y.reshape(shape))
-        return y, (y, temperature)
-    if gpu.rows_run(x):
-        y = xp.empty_like(x)
-        _forward_gpu(x, 1 / temperature, y)
-        return y, (y, temperature)
+        return xp.zeros_like(x), Cache(xp.zeros_like(x), temperature)
     e = xp.exp((x - x.max(axis=-1, keepdims=True)) / temperature)
     y = e / e.sum(axis=-1, keepdims=True)
-    return y, (y, temperature)
+    return y, Cache(y, temperature)
 
 
 def backward(dy, cache):
     """dy (…, C) -> dx (…, C)."""
     y, temperature = cache
-    if y.size and float32_runs(dy, y):
-        dx, shape = np.empty_like(dy), (-1, dy.shape[-1])
-        _backward(dy.reshape(shape), y.reshape(shape), np.float32(1 / temperature), dx.reshape(shape))
-        return dx
-    if gpu.rows_run(dy, y):
-        dx = array_module(dy).empty_like(dy)
-        _backward_gpu(dy, y, 1 / temperature, dx)
-        return dx
     return y * (dy - (dy * y).sum(axis=-1, keepdims=True)) / temperature
 
 
 def jvp(vx, cache):
-    """Tangent vx (…, C) -> tangent of y (…, C)."""
+    """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 
 
@@ -70,6 +65,43 @@ def _backward(dy, y, inverse, dx):
             total += dy[i, j] * y[i, j]
         for j in range(dy.shape[1]):
             dx[i, j] = y[i, j] * (dy[i, j] - total) * inverse
+
+
+def _check(x, temperature):
+    check_rows(x)
+
+
+def _forward_fast(x, temperature):
+    if not _is_usual(temperature):
+        return None
+    y, shape = np.empty_like(x), (-1, x.shape[-1])
+    _forward(x.reshape(shape), x.max(axis=-1).reshape(-1), np.float32(1 / temperature), y.reshape(shape))
+    return y, Cache(y, temperature)
+
+
+def _backward_fast(dy, cache):
+    y, temperature = cache
+    if not _is_usual(temperature):
+        return None
+    dx, shape = np.empty_like(dy), (-1, dy.shape[-1])
+    _backward(dy.reshape(shape), y.reshape(shape), np.float32(1 / temperature), dx.reshape(shape))
+    return dx
+
+
+def _is_usual(temperature) -> bool:
+    return 1e-30 < temperature < 1e30  # 1/τ is a number in float32
+
+
+def _forward_on_gpu(x, temperature):
+    y = array_module(x).empty_like(x)
+    _forward_gpu(x, 1 / temperature, y)
+    return y, Cache(y, temperature)
+
+
+def _backward_on_gpu(dy, cache):
+    dx = array_module(dy).empty_like(dy)
+    _backward_gpu(dy, cache.y, 1 / cache.temperature, dx)
+    return dx
 
 
 _forward_gpu = gpu.Rows(
@@ -97,5 +129,8 @@ _backward_gpu = gpu.Rows(
     """,
     "softmax_backward",
 )
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, types=SINGLE, check=_check)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, types=SINGLE, y_shape=lambda cache: cache.y.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(4, 3), temperature=0.5), dict(x=(2, 3, 4), temperature=2.0), dict(x=(3, 1)), dict(x=(0, 4))]

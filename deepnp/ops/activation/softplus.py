@@ -1,27 +1,34 @@
 """Softplus with sharpness β and scale ψ, element by element.
 
 Forward    y = (ψ/β)·ln(1 + e^{βx})                       a smooth max(x, 0): positive, as a standard deviation must be
-Backward   dx = dy·ψ·σ(βx)                                d/dx ln(1 + e^{βx}) = β e^{βx}/(1 + e^{βx}) = β σ(βx)
-Tangent    vy = f′·vx: the Jacobian is diagonal, so forward mode and backward are one product
+Backward   y′ = (ψ/β)·β e^{βx}/(1 + e^{βx})               the chain rule: ln, then 1 + e^u, then u = βx
+              = ψ·σ(βx)                                   β cancels, and e^u/(1 + e^u) = 1/(1 + e^{−u})
+           dx = dy·ψ·σ(βx)                                each x_i reaches its own y_i only
+Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 
 Stable form: ln(1 + e^u) = max(u, 0) + log1p(e^{−|u|}).
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary
 from deepnp.backend import array_module, ordered_kernel
-from deepnp.ops.activation import elementwise, float32_runs
+from deepnp.dispatch import SINGLE, accelerated
+from deepnp.ops.activation import elementwise
 from deepnp.ops.activation.sigmoid import sigmoid
+
+
+class Cache(NamedTuple):
+    x: np.ndarray
+    beta: float
+    scale: float
 
 
 def forward(x, beta=1.0, scale=1.0):
     """x (any shape), beta > 0, scale > 0 -> y of that shape."""
-    if float32_runs(x):
-        y = elementwise(_forward, x, settings=(beta, scale / beta))
-    else:
-        y = (scale / beta) * softplus(beta * x)
-    return y, (x, beta, scale)
+    return (scale / beta) * softplus(beta * x), Cache(x, beta, scale)
 
 
 def softplus(u):
@@ -33,8 +40,6 @@ def softplus(u):
 def backward(dy, cache):
     """dy -> dx."""
     x, beta, scale = cache
-    if float32_runs(dy, x):
-        return elementwise(_backward, dy, x, settings=(beta, scale))
     return dy * (scale * sigmoid(beta * x))
 
 
@@ -55,5 +60,16 @@ def _backward(dy, x, beta, scale, dx):
     for i in range(len(x)):
         dx[i] = dy[i] * (scale * elementary.sigmoid(beta * x[i]))
 
+
+def _forward_fast(x, beta, scale):
+    return elementwise(_forward, x, settings=(beta, scale / beta)), Cache(x, beta, scale)
+
+
+def _backward_fast(dy, cache):
+    return elementwise(_backward, dy, cache.x, settings=(cache.beta, cache.scale))
+
+
+forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.x.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(4,), beta=2.0, scale=0.5), dict(x=(2, 3, 4), beta=0.5), dict(x=(0, 4))]

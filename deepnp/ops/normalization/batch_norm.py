@@ -1,16 +1,16 @@
 """Batch normalisation.        B batch, C channels, S places (every axis after the second), m = B·S values for each channel
 
 Forward    μ = mean_m x    σ = √(var_m x + ε)    x̂ = (x − μ)/σ    y = γ·x̂ + β         each of μ, σ, γ, β is (C,)
-Backward   dγ = Σ_m dy·x̂        dβ = Σ_m dy
+Backward   dγ = Σ_m dy·x̂        dβ = Σ_m dy                γ and β serve all m values of their channel
            dx̂ = γ·dy
            dσ² = −½σ⁻³ Σ_m dx̂·(x − μ)                      σ² reaches every x̂ of its channel
            dμ = −σ⁻¹ Σ_m dx̂                                so does μ; its way through σ² is zero, because Σ(x − μ) = 0
-           dx = dx̂/σ + dσ²·2(x − μ)/m + dμ/m               directly, through σ², through μ; collected:
+           dx = dx̂/σ + dσ²·2(x − μ)/m + dμ/m               directly, through σ², through μ; with the sums written as dγ and dβ:
               = (γ/σ)·(dy − dβ/m − x̂·dγ/m)
-Tangent    vx̂ = (vx − mean_m vx − x̂·mean_m(vx·x̂)) / σ      the Jacobian of x̂ is symmetric
-           vy = γ·vx̂ + vγ·x̂ + vβ
+Tangent    vx̂ = (vx − mean_m vx − x̂·mean_m(vx·x̂)) / σ      the same map: the Jacobian of x̂ is symmetric
+           vy = γ·vx̂ + vγ·x̂ + vβ                           the product rule
 
-Inference  y = x·s + t    s = γ/√(var + ε)    t = β − μ·s    with running μ and var
+Inference  y = (x − μ)·s + β    s = γ/√(var + ε)           with running μ and var
            dx = s·dy      dγ = Σ_m dy·x̂       dβ = Σ_m dy    the statistics are constants: nothing goes through them
 
 The variance is the biased one (÷ m), in two passes; ε stands inside the root, once. (Thesis Alg. 4 l. 25–29 has a mean for the
@@ -18,47 +18,56 @@ sum, ε twice, and the sign of the direct term wrong.) With m = 1, x̂ = 0: y = 
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel, kernel_runs
-from deepnp.ops.normalization import across, all_but_channels
+from deepnp.backend import array_module, summing_kernel
+from deepnp.checks import check_tangent, check_upstream
+from deepnp.dispatch import accelerated
+from deepnp.ops.normalization import across, all_but_channels, check_channels, divided, fit_squares
+
+
+class Cache(NamedTuple):
+    x: np.ndarray  # (B, C, …), divided by scale
+    mean: np.ndarray  # (C,)
+    variance: np.ndarray  # (C,)
+    sigma: np.ndarray  # (C,)
+    gamma: np.ndarray  # (C,)
+    scale: np.ndarray | None = None  # (1, C, 1, …), of channels whose squares would overflow; None where none do
 
 
 def forward(x, gamma, beta, eps=1e-5):
     """x (B, C, …), gamma (C,), beta (C,) -> y (B, C, …)."""
+    x, eps, scale = fit_squares(x, eps, all_but_channels(x)[0])
     mean, variance = moments(x)
-    sigma = array_module(x).sqrt(variance + eps)
-    cache = x, mean, variance, sigma, gamma
-    if kernel_runs(x, gamma, beta):
-        return _scale_fast(x, mean, gamma / sigma, beta), cache
-    return across(gamma, x) * _normal(x, mean, sigma) + across(beta, x), cache
+    sigma = array_module(x).sqrt(variance + (eps if scale is None else eps.ravel()))
+    cache = Cache(x, mean, variance, sigma, gamma, scale)
+    return across(gamma, x) * _normal(cache) + across(beta, x), cache
 
 
 def backward(dy, cache):
     """dy (B, C, …) -> dx (B, C, …), dgamma (C,), dbeta (C,)."""
-    x, mean, _, sigma, gamma = cache
-    if kernel_runs(dy, x, mean, sigma, gamma):
-        return _backward_fast(dy, x, mean, sigma, gamma)
-    (axes, m), normal = all_but_channels(x), _normal(x, mean, sigma)
+    x, (axes, m), normal = cache.x, all_but_channels(dy), _normal(cache)
     dgamma, dbeta = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
     m = max(m, 1)
-    return across(gamma / sigma, x) * (dy - across(dbeta / m, x) - normal * across(dgamma / m, x)), dgamma, dbeta
+    dx = across(cache.gamma / cache.sigma, x) * (dy - across(dbeta / m, x) - normal * across(dgamma / m, x))
+    return divided(dx, cache.scale), dgamma, dbeta
 
 
 def jvp(vx, vgamma, vbeta, cache):
     """Tangents vx (B, C, …), vgamma (C,), vbeta (C,) -> tangent of y (B, C, …)."""
-    x, mean, _, sigma, gamma = cache
-    (axes, m), normal = all_but_channels(x), _normal(x, mean, sigma)
+    x, gamma = cache.x, cache.gamma
+    for tangent, argument in ((vx, x), (vgamma, gamma), (vbeta, gamma)):
+        check_tangent(tangent, argument.shape)
+    (axes, m), normal, vx = all_but_channels(x), _normal(cache), divided(vx, cache.scale)
     m = max(m, 1)
     vnormal = vx - across(vx.sum(axis=axes) / m, x) - normal * across((vx * normal).sum(axis=axes) / m, x)
-    return across(gamma / sigma, x) * vnormal + across(vgamma, x) * normal + across(vbeta, x)
+    return across(gamma / cache.sigma, x) * vnormal + across(vgamma, x) * normal + across(vbeta, x)
 
 
 def moments(x):
     """x (B, C, …) -> mean (C,), biased variance (C,)."""
-    if kernel_runs(x):
-        return _moments_fast(x)
     axes, m = all_but_channels(x)
     mean = x.sum(axis=axes) / max(m, 1)
     centred = x - across(mean, x)
@@ -67,63 +76,31 @@ def moments(x):
 
 def batch_moments(cache):
     """What `forward` computed on its way: mean (C,), biased variance (C,)."""
-    _, mean, variance, _, _ = cache
-    return mean, variance
+    if cache.scale is None:
+        return cache.mean, cache.variance
+    scale = cache.scale.ravel()
+    return cache.mean * scale, cache.variance * scale * scale
 
 
 def infer(x, gamma, beta, mean, variance, eps=1e-5):
     """x (B, C, …), all others (C,) -> y (B, C, …), from given statistics."""
     scale = gamma / array_module(x).sqrt(variance + eps)
-    if kernel_runs(x, gamma, beta, mean, scale):
-        return _scale_fast(x, mean, scale, beta)
-    return x * across(scale, x) + across(beta - mean * scale, x)
+    return (x - across(mean, x)) * across(scale, x) + across(beta, x)
 
 
 def infer_backward(dy, x, gamma, mean, variance, eps=1e-5):
     """dy (B, C, …) -> dx (B, C, …), dgamma (C,), dbeta (C,) of `infer`."""
+    check_upstream(dy, x.shape)
     sigma, (axes, _) = array_module(x).sqrt(variance + eps), all_but_channels(x)
-    return across(gamma / sigma, x) * dy, (dy * _normal(x, mean, sigma)).sum(axis=axes), dy.sum(axis=axes)
+    normal = (x - across(mean, x)) / across(sigma, x)
+    return across(gamma / sigma, x) * dy, (dy * normal).sum(axis=axes), dy.sum(axis=axes)
 
 
-def _normal(x, mean, sigma):
-    return (x - across(mean, x)) / across(sigma, x)
+def _normal(cache):
+    return (cache.x - across(cache.mean, cache.x)) / across(cache.sigma, cache.x)
 
 
-def _maps(x):
-    """x (B, C, …) as (B, C, S)."""
-    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-
-
-def _moments_fast(x):
-    xp = array_module(x)
-    mean, variance = xp.zeros(x.shape[1], x.dtype), xp.zeros(x.shape[1], x.dtype)
-    if x.ndim == 2:
-        _moments_of_columns(x, mean, variance)
-    else:
-        _moments_of_maps(_maps(x), mean, variance)
-    return mean, variance
-
-
-def _scale_fast(x, mean, scale, shift):
-    y = array_module(x).empty_like(x)
-    if x.ndim == 2:
-        _scale_columns(x, mean, scale, shift, y)
-    else:
-        _scale_maps(_maps(x), mean, scale, shift, _maps(y))
-    return y
-
-
-def _backward_fast(dy, x, mean, sigma, gamma):
-    xp = array_module(x)
-    dx, dgamma, dbeta = xp.empty_like(dy), xp.zeros_like(gamma), xp.zeros_like(gamma)
-    if x.ndim == 2:
-        _backward_columns(dy, x, mean, sigma, gamma, dx, dgamma, dbeta)
-    else:
-        _backward_maps(_maps(dy), _maps(x), mean, sigma, gamma, _maps(dx), dgamma, dbeta)
-    return dx, dgamma, dbeta
-
-
-@kernel
+@summing_kernel
 def _moments_of_columns(x, mean, variance):
     share = x.dtype.type(1.0 / max(x.shape[0], 1))
     for i in range(x.shape[0]):
@@ -138,7 +115,7 @@ def _moments_of_columns(x, mean, variance):
         variance[j] *= share
 
 
-@kernel
+@summing_kernel
 def _moments_of_maps(x, mean, variance):
     kind = x.dtype.type
     share = kind(1.0 / max(x.shape[0] * x.shape[2], 1))
@@ -156,14 +133,14 @@ def _moments_of_maps(x, mean, variance):
             variance[c] += squares * share
 
 
-@kernel
+@summing_kernel
 def _scale_columns(x, mean, scale, shift, y):
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             y[i, j] = (x[i, j] - mean[j]) * scale[j] + shift[j]
 
 
-@kernel
+@summing_kernel
 def _scale_maps(x, mean, scale, shift, y):
     for b in range(x.shape[0]):
         for c in range(x.shape[1]):
@@ -171,7 +148,7 @@ def _scale_maps(x, mean, scale, shift, y):
                 y[b, c, s] = (x[b, c, s] - mean[c]) * scale[c] + shift[c]
 
 
-@kernel
+@summing_kernel
 def _backward_columns(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
     share = x.dtype.type(1.0 / max(x.shape[0], 1))
     for i in range(x.shape[0]):
@@ -188,7 +165,7 @@ def _backward_columns(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
             dx[i, j] = scale[j] * (dy[i, j] - first[j] - (x[i, j] - mean[j]) * second[j])
 
 
-@kernel
+@summing_kernel
 def _backward_maps(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
     kind = x.dtype.type
     share = kind(1.0 / max(x.shape[0] * x.shape[2], 1))
@@ -207,6 +184,63 @@ def _backward_maps(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
             for s in range(x.shape[2]):
                 dx[b, c, s] = scale * (dy[b, c, s] - first - (x[b, c, s] - centre) * second)
 
+
+def _maps(x):
+    """x (B, C, …) as (B, C, S)."""
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+
+
+def _moments_fast(x):
+    mean, variance = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
+    if x.ndim == 2:
+        _moments_of_columns(x, mean, variance)
+    else:
+        _moments_of_maps(_maps(x), mean, variance)
+    return mean, variance
+
+
+def _scaled(x, mean, scale, shift):
+    y = np.empty_like(x)
+    if x.ndim == 2:
+        _scale_columns(x, mean, scale, shift, y)
+    else:
+        _scale_maps(_maps(x), mean, scale, shift, _maps(y))
+    return y
+
+
+def _forward_fast(x, gamma, beta, eps):
+    mean, variance = _moments_fast(x)
+    if not variance.max() < np.inf and np.isfinite(x).all(axis=all_but_channels(x)[0])[~np.isfinite(variance)].any():
+        return None  # squares of finite values overflowed
+    sigma = np.sqrt(variance + eps)
+    return _scaled(x, mean, gamma / sigma, beta), Cache(x, mean, variance, sigma, gamma)
+
+
+def _infer_fast(x, gamma, beta, mean, variance, eps):
+    return _scaled(x, mean, gamma / np.sqrt(variance + eps), beta)
+
+
+def _backward_fast(dy, cache):
+    x, mean, _, sigma, gamma, scale = cache
+    if scale is not None:
+        return None
+    dx, dgamma, dbeta = np.empty_like(dy), np.zeros_like(gamma), np.zeros_like(gamma)
+    if x.ndim == 2:
+        _backward_columns(dy, x, mean, sigma, gamma, dx, dgamma, dbeta)
+    else:
+        _backward_maps(_maps(dy), _maps(x), mean, sigma, gamma, _maps(dx), dgamma, dbeta)
+    return dx, dgamma, dbeta
+
+
+def _check(x, *vectors):
+    *vectors, _ = vectors
+    check_channels(x, *vectors)
+
+
+moments = accelerated(moments, cpu=_moments_fast, check=check_channels)
+forward = accelerated(forward, cpu=_forward_fast, check=_check)
+backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.x.shape)
+infer = accelerated(infer, cpu=_infer_fast, check=_check)
 
 CASES = [
     dict(x=(5, 3), gamma=(3,), beta=(3,)),

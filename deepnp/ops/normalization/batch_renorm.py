@@ -2,8 +2,12 @@
 
 Forward    x̂ = (x − μ)/σ, with the batch's μ and σ as in batch normalisation
            y = γ·(r·x̂ + d) + β
-Backward   y = γ′·x̂ + β′ is batch normalisation with γ′ = γ·r and β′ = γ·d + β; its backward gives dx, dγ′, dβ′, and then
-           dγ = r·dγ′ + d·dβ′      dr = γ·dγ′      dd = γ·dβ′      dβ = dβ′                         by the product rule
+             = γ′·x̂ + β′,  γ′ = γ·r,  β′ = γ·d + β          batch normalisation with another scale and shift
+Backward   dx, dγ′, dβ′                                     from batch_norm.py
+           dγ = r·dγ′ + d·dβ′                               γ is in γ′ = γ·r and in β′ = γ·d + β
+           dr = γ·dγ′        dd = γ·dβ′        dβ = dβ′     each of these is in one of them
+Tangent    vγ′ = vγ·r + γ·vr                                the product rule, and then batch_norm.py's tangent
+           vβ′ = vγ·d + γ·vd + vβ
 
 Correction r = clip(σ/σ_run, 1/r_max, r_max)      d = clip((μ − μ_run)/σ_run, −d_max, d_max)      σ_run = √(var_run + ε)
 
@@ -11,14 +15,27 @@ Inside the limits r·x̂ + d = (x − μ_run)/σ_run: training sees what inferen
 although they come from the batch, so a caller that wants his method drops dr and dd. With r = 1, d = 0 it is batch normalisation.
 """
 
+from typing import NamedTuple
+
+import numpy as np
+
 from deepnp.backend import array_module
-from deepnp.ops.normalization import batch_norm
+from deepnp.checks import check_tangent
+from deepnp.dispatch import accelerated
+from deepnp.ops.normalization import batch_norm, check_channels
+
+
+class Cache(NamedTuple):
+    inner: batch_norm.Cache
+    gamma: np.ndarray  # (C,)
+    r: np.ndarray  # (C,)
+    d: np.ndarray  # (C,)
 
 
 def forward(x, gamma, beta, r, d, eps=1e-5):
     """x (B, C, …), gamma (C,), beta (C,), r (C,), d (C,) -> y (B, C, …)."""
-    y, cache = batch_norm.forward(x, gamma * r, gamma * d + beta, eps)
-    return y, (cache, gamma, r, d)
+    y, inner = batch_norm.forward(x, gamma * r, gamma * d + beta, eps)
+    return y, Cache(inner, gamma, r, d)
 
 
 def backward(dy, cache):
@@ -28,6 +45,14 @@ def backward(dy, cache):
     return dx, r * dscale + d * dshift, dshift, gamma * dscale, gamma * dshift
 
 
+def jvp(vx, vgamma, vbeta, vr, vd, cache):
+    """Tangents vx (B, C, …), vgamma, vbeta, vr, vd (C,) -> tangent of y (B, C, …)."""
+    inner, gamma, r, d = cache
+    for tangent in (vgamma, vbeta, vr, vd):
+        check_tangent(tangent, gamma.shape)
+    return batch_norm.jvp(vx, vgamma * r + gamma * vr, vgamma * d + gamma * vd + vbeta, inner)
+
+
 def correction(mean, variance, running_mean, running_variance, r_max, d_max, eps=1e-5):
     """Moments of the batch and running ones, all (C,); r_max >= 1, d_max >= 0 -> r (C,), d (C,)."""
     xp = array_module(mean)
@@ -35,6 +60,12 @@ def correction(mean, variance, running_mean, running_variance, r_max, d_max, eps
     r = xp.clip(xp.sqrt(variance + eps) / sigma, 1 / r_max, r_max)
     return r, xp.clip((mean - running_mean) / sigma, -d_max, d_max)
 
+
+def _check(x, gamma, beta, r, d, eps):
+    check_channels(x, gamma, beta, r, d)
+
+
+forward = accelerated(forward, check=_check)
 
 CASES = [
     dict(x=(5, 3), gamma=(3,), beta=(3,), r=(3,), d=(3,)),

@@ -62,6 +62,11 @@ def jvp(vx, vgamma, vbeta, cache):
     return gamma * vnormal + vgamma * normal + vbeta
 
 
+def _check(x, gamma, beta, eps):
+    if not x.shape[-1:] == gamma.shape == beta.shape or not x.ndim:
+        check_last(x, gamma, beta)
+
+
 def _forward_fast(x, gamma, beta, eps):
     channels = x.shape[-1]
     y, mean, sigma = np.empty_like(x), np.empty((*x.shape[:-1], 1), x.dtype), np.empty((*x.shape[:-1], 1), x.dtype)
@@ -110,10 +115,11 @@ def forward_rows(x, gamma, beta, eps, y, mean, sigma):
 @ordered_kernel
 def overflowed(x, sigma):
     """Whether the sigma of a row of finite values is not finite."""
+    found = False
     for i in range(len(sigma)):
-        if not sigma[i] < np.inf and np.isfinite(x[i]).all():
-            return True
-    return False
+        if not sigma[i] < np.inf:
+            found |= np.isfinite(x[i]).all()
+    return found
 
 
 @summing_kernel
@@ -186,9 +192,7 @@ _backward_gpu = gpu.Rows(
     "layer_norm_backward",
 )
 
-forward = accelerated(
-    forward, cpu=_forward_fast, gpu=_forward_on_gpu, check=lambda x, gamma, beta, eps: check_last(x, gamma, beta)
-)
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, check=_check)
 backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, y_shape=lambda cache: cache.x.shape)
 
 CASES = [

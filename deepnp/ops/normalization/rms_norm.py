@@ -1,72 +1,76 @@
 """Root-mean-square normalisation over the last axis (Zhang & Sennrich 2019).        B rows, C channels
 
 Forward    ρ = √(mean_c x² + ε)    x̂ = x/ρ    y = γ·x̂
-Backward   dx̂ = γ·dy
-           dx = (dx̂ − x̂·mean_c(dx̂·x̂)) / ρ                one mean, because ρ depends on every x_c; nothing is centred
-           dγ = Σ_b dy·x̂
-Tangent    vx̂ = (vx − x̂·mean_c(vx·x̂)) / ρ               the Jacobian of x̂ is symmetric
-           vy = γ·vx̂ + vγ·x̂
+Backward   dγ = Σ_b dy·x̂                                    γ serves every row
+           dx̂ = γ·dy
+           dρ = −Σ_c dx̂·x̂ / ρ                               ρ divides every x_c of its row: ∂x̂_c/∂ρ = −x̂_c/ρ
+           ∂ρ/∂x_c = x̂_c/C                                  ρ² = mean x² + ε, so 2ρ·∂ρ = 2x_c/C
+           dx = dx̂/ρ + dρ·x̂/C                               directly, and through ρ; collected:
+              = (dx̂ − x̂·mean_c(dx̂·x̂)) / ρ                   nothing is centred, so one mean and not two
+Tangent    vx̂ = (vx − x̂·mean_c(vx·x̂)) / ρ                   the same map: the Jacobian of x̂ is symmetric
+           vy = γ·vx̂ + vγ·x̂                                 the product rule
 
 Layer normalisation without its mean and without β: it keeps the invariance to scale and gives up the one to shift.
 """
 
-from deepnp.backend import array_module, kernel, kernel_runs
+from typing import NamedTuple
+
+import numpy as np
+
+from deepnp.backend import array_module, summing_kernel
+from deepnp.checks import check_tangent
+from deepnp.dispatch import accelerated
+from deepnp.ops.normalization import check_last, divided, fit_squares
+from deepnp.ops.normalization.layer_norm import overflowed
+
+
+class Cache(NamedTuple):
+    x: np.ndarray  # (…, C), divided by scale
+    rho: np.ndarray  # (…, 1)
+    gamma: np.ndarray  # (C,)
+    scale: np.ndarray | None = None  # (…, 1), of rows whose squares would overflow; None where no row does
 
 
 def forward(x, gamma, eps=1e-6):
     """x (…, C), gamma (C,) -> y (…, C)."""
-    if kernel_runs(x, gamma):
-        return _forward_fast(x, gamma, eps)
+    x, eps, scale = fit_squares(x, eps, -1)
     rho = array_module(x).sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
-    return gamma * (x / rho), (x, rho, gamma)
+    return gamma * (x / rho), Cache(x, rho, gamma, scale)
 
 
 def backward(dy, cache):
     """dy (…, C) -> dx (…, C), dgamma (C,)."""
-    x, rho, gamma = cache
-    if kernel_runs(dy, x, rho, gamma):
-        return _backward_fast(dy, x, rho, gamma)
+    x, rho, gamma, scale = cache
     normal, dnormal = x / rho, gamma * dy
     dx = (dnormal - normal * (dnormal * normal).mean(axis=-1, keepdims=True)) / rho
-    return dx, (dy * normal).sum(axis=tuple(range(dy.ndim - 1)))
+    return divided(dx, scale), (dy * normal).sum(axis=tuple(range(dy.ndim - 1)))
 
 
 def jvp(vx, vgamma, cache):
     """Tangents vx (…, C), vgamma (C,) -> tangent of y (…, C)."""
-    x, rho, gamma = cache
-    normal = x / rho
+    x, rho, gamma, scale = cache
+    check_tangent(vx, x.shape)
+    check_tangent(vgamma, gamma.shape)
+    normal, vx = x / rho, divided(vx, scale)
     return gamma * (vx - normal * (vx * normal).mean(axis=-1, keepdims=True)) / rho + vgamma * normal
 
 
-def _forward_fast(x, gamma, eps):
-    xp, channels = array_module(x), x.shape[-1]
-    y, rho = xp.empty_like(x), xp.empty((*x.shape[:-1], 1), x.dtype)
-    _forward(x.reshape(-1, channels), gamma, eps, y.reshape(-1, channels), rho.ravel())
-    return y, (x, rho, gamma)
-
-
-def _backward_fast(dy, x, rho, gamma):
-    xp, channels = array_module(dy), dy.shape[-1]
-    dx, dgamma = xp.empty_like(dy), xp.zeros_like(gamma)
-    _backward(dy.reshape(-1, channels), x.reshape(-1, channels), rho.ravel(), gamma, dx.reshape(-1, channels), dgamma)
-    return dx, dgamma
-
-
-@kernel
+@summing_kernel
 def _forward(x, gamma, eps, y, rho):
     kind, channels = x.dtype.type, x.shape[1]
     for i in range(x.shape[0]):
         squares = kind(0)
         for j in range(channels):
             squares += x[i, j] * x[i, j]
-        root = kind((squares / channels + eps) ** 0.5)
+        root = kind(np.sqrt(squares / channels + eps))
         rho[i] = root
         inverse = kind(1) / root
         for j in range(channels):
             y[i, j] = gamma[j] * (x[i, j] * inverse)
+    return overflowed(x, rho)
 
 
-@kernel
+@summing_kernel
 def _backward(dy, x, rho, gamma, dx, dgamma):
     kind, channels = dy.dtype.type, dy.shape[1]
     for i in range(dy.shape[0]):
@@ -79,6 +83,32 @@ def _backward(dy, x, rho, gamma, dx, dgamma):
         for j in range(channels):
             dgamma[j] += dy[i, j] * (x[i, j] * inverse)
 
+
+def _check(x, gamma, eps):
+    if gamma.shape != x.shape[-1:] or not x.ndim:
+        check_last(x, gamma)
+
+
+def _forward_fast(x, gamma, eps):
+    channels = x.shape[-1]
+    y, rho = np.empty_like(x), np.empty((*x.shape[:-1], 1), x.dtype)
+    if _forward(x.reshape(-1, channels), gamma, eps, y.reshape(-1, channels), rho.ravel()):
+        return None
+    return y, Cache(x, rho, gamma)
+
+
+def _backward_fast(dy, cache):
+    x, rho, gamma, scale = cache
+    if scale is not None:
+        return None
+    channels = dy.shape[-1]
+    dx, dgamma = np.empty_like(dy), np.zeros_like(gamma)
+    _backward(dy.reshape(-1, channels), x.reshape(-1, channels), rho.ravel(), gamma, dx.reshape(-1, channels), dgamma)
+    return dx, dgamma
+
+
+forward = accelerated(forward, cpu=_forward_fast, check=_check)
+backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.x.shape)
 
 CASES = [
     dict(x=(5, 7), gamma=(7,)),
