@@ -17,15 +17,17 @@ import sys
 import tempfile
 import threading
 import time
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from pathlib import Path
 
 from benchmarks.mutants.named import NAMED
 from benchmarks.mutants.scratch import Outcome, Scratch
+from benchmarks.mutants.selection import steps_of
 from benchmarks.mutants.sources import Mutant, modules, sample
-from benchmarks.mutants.tests import tests_of
 
 GOAL = 0.9
+PART = 25  # mutants with the same tests that one scratch copy takes at a time
 SLACK = 60.0  # seconds that a mutant may take beyond twice what the unchanged source takes
 
 
@@ -35,8 +37,9 @@ class Trial:
     def __init__(self, mutants: list[Mutant], folder: Path, limit: float):
         self.folder, self.limit, self.count = folder, limit, len(mutants)
         self.groups: queue.Queue = queue.Queue()
-        for steps, group in groupby(sorted(mutants, key=lambda m: tests_of(m.path)), key=lambda m: tests_of(m.path)):
-            self.groups.put((steps, list(group)))
+        for steps, group in groupby(sorted(mutants, key=lambda m: steps_of(m.path)), key=lambda m: steps_of(m.path)):
+            for part in batched(group, PART):
+                self.groups.put((steps, part))
         self.results: list[tuple[Mutant, Outcome]] = []
         self.broken: list[str] = []
         self.lock = threading.Lock()
@@ -50,13 +53,15 @@ class Trial:
             thread.join()
 
     def _work(self, number):
-        scratch = Scratch(self.folder / str(number))
+        scratch, baselines = Scratch(self.folder / str(number)), {}
         while True:
             try:
                 steps, mutants = self.groups.get_nowait()
             except queue.Empty:
                 return
-            before = scratch.baseline(steps, self.limit)
+            if steps not in baselines:
+                baselines[steps] = scratch.baseline(steps, self.limit)
+            before = baselines[steps]
             if before.verdict != "survived":
                 with self.lock:
                     self.broken.append(f"{' · '.join(steps)}: {before.verdict} without any mutant\n{before.output[-2000:]}")
@@ -74,8 +79,16 @@ class Trial:
             )
 
 
+def batched(items: Iterable, size: int) -> Iterator[list]:
+    """Consecutive items in lists of `size`, the last one shorter."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
+
+
 def write_table(results: list[tuple[Mutant, Outcome]], path: Path) -> None:
     """One line a mutant: file, line, what was changed, verdict, seconds, which test failed, the difference."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("file", "line", "mutant", "verdict", "seconds", "killed by", "difference"))
@@ -101,7 +114,7 @@ def main() -> int:
     parser.add_argument("--files", nargs="+", default=["rl/*", "deepnp/*"], help="patterns of source files")
     parser.add_argument("--no-named", action="store_true", help="only the sampled mutants")
     parser.add_argument("--limit", type=float, default=1800, help="seconds that one file's tests may take, compiling included")
-    parser.add_argument("--table", type=Path, default=Path("mutants.csv"), help="where the table is written")
+    parser.add_argument("--table", type=Path, default=Path("runs/mutants.csv"), help="where the table is written")
     options = parser.parse_args()
 
     chosen = set(modules(tuple(options.files)))

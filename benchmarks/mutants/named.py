@@ -1,5 +1,149 @@
-"""Mutants that once survived all tests, and must die."""
+"""Mutants that once survived all tests, and must die. Each is found by its text, so it moves with the source."""
 
 from benchmarks.mutants.sources import Named
 
-NAMED: tuple[Named, ...] = ()
+PPO_PAGE = "rl/algorithms/policy_gradient/ppo.py"
+SAC_PAGE, TD3_PAGE = "rl/algorithms/actor_critic/sac.py", "rl/algorithms/actor_critic/td3.py"
+DDPG_PAGE, VALUE_PAGE = "rl/algorithms/actor_critic/ddpg.py", "rl/algorithms/actor_critic/sac_value.py"
+OFF_POLICY_LOOP, CRITICS = "rl/loops/off_policy.py", "rl/networks/critics.py"
+
+NAMED = (
+    # PPO
+    Named("λ is 1", PPO_PAGE, "c.gamma, c.lam, c.gae_horizon", "c.gamma, 1.0, c.gae_horizon"),
+    Named("gae_horizon ignored", PPO_PAGE, "c.gamma, c.lam, c.gae_horizon", "c.gamma, c.lam, None"),
+    Named("value_coef ignored", PPO_PAGE, "c.value_coef * dvalues[:, None]", "dvalues[:, None]"),
+    Named("value_clip ignored", PPO_PAGE, "old_values, targets, c.value_clip)", "old_values, targets, None)"),
+    Named(
+        "adam_eps of the policy ignored", PPO_PAGE, "Adam(self.policy.flat, c.lr, eps=c.adam_eps)", "Adam(self.policy.flat, c.lr)"
+    ),
+    Named("adam_eps of the value ignored", PPO_PAGE, "Adam(self.value.flat, c.lr, eps=c.adam_eps)", "Adam(self.value.flat, c.lr)"),
+    Named("advantages always normalised", PPO_PAGE, "if self.config.normalize_advantages and len", "if len"),
+    Named("advantages never normalised", PPO_PAGE, "if self.config.normalize_advantages and len(advantages) > 1:", "if False:"),
+    Named("the policy's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.policy.flat, self.config.max_grad_norm)", "pass"),
+    Named("the value's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.value.flat, c.max_grad_norm)", "pass"),
+    Named("KL reversed", PPO_PAGE, "old.take(rows).kl(new)", "new.kl(old.take(rows))"),
+    Named("KL of the epoch's first rows", PPO_PAGE, "rows = order[-len(batches[-1][1]) :]", "rows = order[: len(batches[-1][1])]"),
+    Named(
+        "the rate of the value not annealed",
+        PPO_PAGE,
+        "self.policy_optimizer.lr = self.value_optimizer.lr = lr",
+        "self.policy_optimizer.lr = lr",
+    ),
+    Named("the rate never annealed", PPO_PAGE, "linear(c.lr, 0.0, progress) if c.anneal_lr else c.lr", "c.lr"),
+    Named("clip not annealed", PPO_PAGE, "linear(c.clip, 0.0, progress) if c.anneal_clip else c.clip", "c.clip"),
+    Named("entropy not annealed", PPO_PAGE, "linear(c.entropy_coef, 0.0, progress) if c.anneal_entropy else", ""),
+    Named("the entropy's sign", PPO_PAGE, "-entropy_coef / len(actions)", "entropy_coef / len(actions)"),
+    Named("rollback forgets Adam", PPO_PAGE, "optimizer.load_state_dict(before[1])", "pass"),
+    Named(
+        "dead rows learned from",
+        "rl/experience/samples.py",
+        "trees.at(column, rollout.valid)",
+        "trees.at(column, rollout.valid | True)",
+    ),
+    Named(
+        "traces run through ends",
+        "rl/experience/samples.py",
+        "next_values, rollout.ended, gamma",
+        "next_values, rollout.ended & False, gamma",
+    ),
+    Named(
+        "bootstrap at terminations",
+        "rl/experience/rollout.py",
+        "np.where(self.terminated, 0, following)",
+        "np.where(self.terminated & False, 0, following)",
+    ),
+    Named("truncated steps see the reset", "rl/experience/rollout.py", "following[t, n] = v", "pass"),
+    # SAC
+    Named("next value without entropy", SAC_PAGE, " - self.temperature.alpha * log_prob", ""),
+    Named("noise of s′ reused for s", SAC_PAGE, "self.policy_optimizer, s, noise)", "self.policy_optimizer, s, noise_next)"),
+    Named(
+        "the temperature's sign",
+        "rl/networks/temperature.py",
+        "= -(float(log_prob.mean()) + self.target_entropy)",
+        "= (float(log_prob.mean()) + self.target_entropy)",
+    ),
+    Named("SACValue's entropy sign", VALUE_PAGE, "q - alpha * log_prob", "q + alpha * log_prob"),
+    Named("SACValue's V unweighted", VALUE_PAGE, "log_prob, batch.weights)", "log_prob, np.ones_like(batch.weights))"),
+    Named("SACValue's Q unweighted", VALUE_PAGE, "y, batch.weights)", "y, np.ones_like(batch.weights))"),
+    Named("SACValue's target stays", VALUE_PAGE, "self.value.follow(self.config.tau)", "pass"),
+    Named(
+        "SACLite with entropy",
+        "rl/algorithms/actor_critic/sac_lite.py",
+        "networks.critics.target(s_next, networks.policy.predict(s_next, noise)[0])",
+        "super().next_value(networks, s_next, noise)",
+    ),
+    # TD3, DDPG
+    Named("no smoothing", TD3_PAGE, "c.smoothing * self.rngs", "0 * self.rngs"),
+    Named("no bound of the smoothing", TD3_PAGE, "np.clip(noise, -c.smoothing_clip, c.smoothing_clip)", "noise"),
+    Named(
+        "smoothed actions leave the range",
+        TD3_PAGE,
+        "np.clip(networks.target_policy.predict(s_next) + noise, np.float32(-1), np.float32(1))",
+        "networks.target_policy.predict(s_next) + noise",
+    ),
+    Named(
+        "TD3: online policy in the target", TD3_PAGE, "networks.target_policy.predict(s_next)", "networks.policy.predict(s_next)"
+    ),
+    Named(
+        "DDPG: online policy in the target", DDPG_PAGE, "networks.target_policy.predict(s_next)", "networks.policy.predict(s_next)"
+    ),
+    Named("delay ignored", TD3_PAGE, "self.critic_updates.count % c.delay == 0", "True"),
+    Named(
+        "TD3: critics' targets outside the delay",
+        TD3_PAGE,
+        "self.critic_updates.count += 1",
+        "self.critic_updates.count += 1; self.critics.follow(c.tau)",
+    ),
+    Named(
+        "TD3: the policy's target outside the delay",
+        TD3_PAGE,
+        "        self.critic_updates.count += 1",
+        "        self.follow(c.tau); self.critic_updates.count += 1",
+    ),
+    Named("DDPG: the policy's target stays", DDPG_PAGE, "        self.follow(tau)", "        pass"),
+    # Shared
+    Named("target: the larger of two critics", CRITICS, "np.minimum.reduce([network", "np.maximum.reduce([network"),
+    Named("the policy ascends the larger critic", CRITICS, "np.argmin(values, axis=0)", "np.argmax(values, axis=0)"),
+    Named(
+        "the second critic not trained",
+        CRITICS,
+        "zip(self.networks, self.optimizers, strict=True)",
+        "zip(self.networks[:1], self.optimizers[:1], strict=True)",
+    ),
+    Named("the critic's weights ignored", "rl/losses/td.py", "scale = weights * ", "scale = np.ones_like(weights) * "),
+    Named("final observation not stored", OFF_POLICY_LOOP, "trees.write(following, slice(n, n + 1), observation)", "pass"),
+    Named("updates ignored", OFF_POLICY_LOOP, "max(due, 0) * c.updates", "max(due, 0)"),
+    Named(
+        "update_interval ignored",
+        OFF_POLICY_LOOP,
+        "agent.steps // c.update_interval - max(before, c.warmup) // c.update_interval",
+        "agent.steps - max(before, c.warmup)",
+    ),
+    Named("warmup ignored", OFF_POLICY_LOOP, "max(before, c.warmup)", "before"),
+    Named("priorities never updated", OFF_POLICY_LOOP, "agent.memory.priorities.update(batch.rows, errors)", "pass"),
+    Named(
+        "newest rows weigh what the others do",
+        OFF_POLICY_LOOP,
+        "np.ones(len(rows) - len(weights), np.float32)",
+        "np.full(len(rows) - len(weights), weights.min(), np.float32)",
+    ),
+    Named("evaluate without its mask", "rl/training/evaluation.py", "np.where(running, rewards, 0)", "rewards"),
+    Named(
+        "clip threshold × 1.01",
+        "rl/losses/surrogate.py",
+        "np.clip(ratio, 1 - clip, 1 + clip) * advantages",
+        "np.clip(ratio, 1 - 1.01 * clip, 1 + 1.01 * clip) * advantages",
+    ),
+    Named(
+        "clip threshold × 1.01 in the kernel",
+        "rl/losses/surrogate.py",
+        "min(max(ratio, 1 - clip), 1 + clip) * advantage",
+        "min(max(ratio, 1 - 1.01 * clip), 1 + 1.01 * clip) * advantage",
+    ),
+    Named(
+        "targets move too far, in the kernel",
+        "deepnp/optim/polyak.py",
+        "target[i] += tau * (source[i] - target[i])",
+        "target[i] += 2 * tau * (source[i] - target[i])",
+    ),
+)

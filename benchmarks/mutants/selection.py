@@ -12,9 +12,13 @@ from benchmarks.mutants.sources import ROOT
 
 OPS = "tests/deepnp/test_ops.py -k {folder}.{stem}-"
 MODULES = "tests/deepnp/test_module*.py tests/deepnp/test_structure.py tests/deepnp/test_models.py"
-WHOLE_UPDATES = "tests/rl/test_updates.py"
+UPDATES, SETTINGS = "tests/rl/test_updates.py", "tests/rl/test_settings.py"
+EXPERIENCE = (
+    "tests/rl/test_replay.py tests/rl/test_rollout.py tests/rl/test_prioritized.py tests/rl/test_parts.py tests/rl/test_loops.py"
+)
+GOALS = "tests/rl/test_hindsight.py tests/rl/test_goals.py"
 LEARNERS = "tests/rl/test_*.py"
-TESTS: dict[str, tuple[str, ...]] = {
+STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_activations.py", MODULES),
     "deepnp/ops/normalization/*": (OPS, "tests/deepnp/test_normalization.py", MODULES),
     "deepnp/ops/convolution/*": (OPS, "tests/deepnp/test_convolution.py", MODULES),
@@ -34,42 +38,45 @@ TESTS: dict[str, tuple[str, ...]] = {
     "deepnp/layers/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
     "deepnp/losses/*": ("tests/deepnp/test_losses.py tests/deepnp/test_torch_losses.py", "tests/deepnp/test_ops.py -k losses"),
     "deepnp/optim/schedules.py": ("tests/deepnp/test_schedules.py",),
-    "deepnp/optim/*": ("tests/deepnp/test_optim*.py tests/deepnp/test_decay.py tests/deepnp/test_torch_optim.py", WHOLE_UPDATES),
+    "deepnp/optim/*": ("tests/deepnp/test_optim*.py tests/deepnp/test_decay.py tests/deepnp/test_torch_optim.py", UPDATES),
     "deepnp/models/*": ("tests/deepnp/test_models.py tests/deepnp/test_fixtures.py", MODULES),
     "deepnp/metrics.py": ("tests/deepnp/test_metrics.py",),
     "deepnp/data.py": ("tests/deepnp/test_data.py",),
     "deepnp/storage.py": ("tests/deepnp/test_storage.py",),
-    "deepnp/threads.py": ("tests/deepnp/test_threads.py", LEARNERS),
+    "deepnp/threads.py": ("tests/deepnp/test_threads.py tests/rl/test_off_policy.py",),
     "deepnp/erf.py": ("tests/deepnp/test_ops.py -k gelu-", "tests/deepnp/test_kernels.py"),
     "deepnp/elementary.py": ("tests/deepnp/test_kernels.py", "tests/deepnp/test_ops.py -k activation"),
     "deepnp/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
     "rl/training/*": ("tests/rl/test_training.py tests/rl/test_interrupt.py",),
-    "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_losses.py", WHOLE_UPDATES),
-    "rl/*": (WHOLE_UPDATES, LEARNERS),
+    "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_losses.py", UPDATES),
+    "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
+    "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
+    "rl/networks/*": ("tests/rl/test_distributions.py", UPDATES, LEARNERS),
+    "rl/experience/*": (EXPERIENCE, GOALS, SETTINGS, LEARNERS),
+    "rl/*": ("tests/rl/test_*.py",),
 }
 
 
-def tests_of(path: str) -> tuple[str, ...]:
+def steps_of(path: str) -> tuple[str, ...]:
     """The steps for a source file: pytest's arguments, one string each.
 
     Raises
     ------
     LookupError
-        If there are none, or a file that they name is not there.
+        If there are none, or no file fits a step.
     """
     place = PurePosixPath(path)
-    for pattern, steps in TESTS.items():
+    for pattern, steps in STEPS.items():
         if fnmatch.fnmatch(path, pattern):
             return tuple(expand(step.format(stem=place.stem, folder=place.parent.name)) for step in steps)
-    raise LookupError(f"no tests are listed for {path}: add it to benchmarks/mutants/tests.py")
+    raise LookupError(f"no tests are listed for {path}: add it to benchmarks/mutants/selection.py")
 
 
 def expand(step: str) -> str:
     """A step with the files that its patterns mean."""
     words: list[str] = []
     for word in step.split():
-        found = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(word)) if word.endswith(".py") else [word]
-        words += found
-        if not found:
-            raise LookupError(f"{word} is listed in benchmarks/mutants/tests.py but is not there")
+        words += sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(word)) if word.endswith(".py") else [word]
+    if not words or not words[0].endswith(".py"):
+        raise LookupError(f'no file fits "{step}" in benchmarks/mutants/selection.py')
     return shlex.join(words)
