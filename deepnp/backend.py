@@ -5,16 +5,29 @@ everything imports and runs on the CPU.
 """
 
 import os
-from collections.abc import Callable
 from contextlib import contextmanager
-from functools import cached_property, partial
 from types import ModuleType
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-# Numba's OpenMP layer stalls for milliseconds on a busy machine; the work queue does not.
-os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")
+from jit import Kernel, jit_disabled, kernel, ordered_kernel, summing_kernel
+
+__all__ = [
+    "Kernel",
+    "array_module",
+    "cuda_available",
+    "get_num_threads",
+    "kernel",
+    "kernel_runs",
+    "kernels_enabled",
+    "one_blas_thread",
+    "ordered_kernel",
+    "set_num_threads",
+    "summing_kernel",
+    "to_device",
+    "use_kernels",
+]
 
 
 def array_module(x) -> ModuleType:
@@ -55,51 +68,11 @@ def cuda_available() -> bool:
         return False
 
 
-class Kernel:
-    """A Numba kernel that is compiled when it is first called, so that importing deepnp does not import Numba.
-
-    Calls inside other kernels work as well. Compiled code is cached on disk beside its source file.
-    """
-
-    def __init__(self, function: Callable, fastmath: bool | set[str] = True, nogil: bool = True):
-        self.function, self.fastmath, self.nogil = function, fastmath, nogil
-        self.__doc__, self.__name__ = function.__doc__, function.__name__
-
-    @cached_property
-    def compiled(self):
-        from numba import njit
-
-        compiled = njit(cache=True, nogil=self.nogil, fastmath=self.fastmath, error_model="numpy")(self.function)
-        # Numba looks at this kernel's own file only; what it inlines from other files must be fresh as well.
-        file = compiled._cache._cache_file
-        file._source_stamp = file._source_stamp, tuple((path, os.stat(path).st_mtime_ns) for path in sorted(self.sources()))
-        return compiled
-
-    def sources(self) -> set[str]:
-        """The files of this kernel and of all kernels that it calls."""
-        names, known = self.function.__code__.co_names, self.function.__globals__
-        called = [known.get(name) for name in names]
-        called += [vars(m).get(name) for m in called if isinstance(m, ModuleType) for name in names]
-        return {self.function.__code__.co_filename}.union(*(k.sources() for k in called if isinstance(k, Kernel)))
-
-    @property
-    def _numba_type_(self):  # Numba asks for this where one kernel calls another
-        return self.compiled._numba_type_
-
-    def __call__(self, *arguments):
-        return self.compiled(*arguments)
-
-
-kernel = Kernel  # sums may be reordered, NaN is not looked for
-summing_kernel = partial(Kernel, fastmath={"contract", "reassoc", "arcp", "nsz"})  # sums may be reordered, a NaN is passed on
-ordered_kernel = partial(Kernel, fastmath={"contract"})  # every rounding and every NaN as written
-
-
 class _Settings:
     """The two knobs of this process, and whether BLAS is held to one thread at the moment."""
 
     def __init__(self):
-        self.kernels = True
+        self.kernels = not jit_disabled()  # a kernel in plain Python is slower than the plain form, and cannot call BLAS
         self.blas_limited = False
         self.threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -109,7 +82,7 @@ _settings = _Settings()
 
 def use_kernels(enabled: bool) -> None:
     """Turn every fast kernel on or off; off leaves the plain NumPy / CuPy forms that the files explain."""
-    _settings.kernels = bool(enabled)
+    _settings.kernels = bool(enabled) and not jit_disabled()
 
 
 def kernels_enabled() -> bool:

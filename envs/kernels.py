@@ -1,23 +1,15 @@
 """How the environments' Numba kernels are compiled, and the chance that they draw inside."""
 
-import os
+from functools import partial
 
 import numpy as np
-from numba import njit
+
+from jit import Kernel
 
 ROUNDING = {"contract", "reassoc", "arcp", "nsz", "afn"}  # sums may be reordered; NaN and ∞ keep their meaning
 
 
-def kernel(function):
-    """A Numba kernel, cached on disk. It may call other kernels, of other files too."""
-    compiled = njit(cache=True, nogil=True, fastmath=ROUNDING, error_model="numpy")(function)
-    called = (function.__globals__.get(name) for name in function.__code__.co_names)
-    compiled.sources = {function.__code__.co_filename}.union(*(getattr(one, "sources", ()) for one in called))
-    # Numba looks at this kernel's own file only; what it inlines from other files must be fresh as well.
-    file = compiled._cache._cache_file
-    file._source_stamp = file._source_stamp, tuple((path, os.stat(path).st_mtime_ns) for path in sorted(compiled.sources))
-    return compiled
-
+kernel = partial(Kernel, fastmath=ROUNDING)
 
 STRIDE, MIX_1, MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 S30, S27, S31, S40 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(40)

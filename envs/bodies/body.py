@@ -15,10 +15,10 @@ from weakref import WeakSet
 import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
-from numba import njit
 
 from envs.bodies.rendering import View, make_renderer
 from envs.checks import check_whole
+from jit import exact_kernel
 
 UNSTABLE = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{name}")) for name in ("QPOS", "QVEL", "QACC")]
 
@@ -168,7 +168,7 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@exact_kernel
 def _lowest(xpos, xmat, geoms, types, sizes):
     sphere, capsule = 2, 3  # mjtGeom; the only other type our bodies touch the ground with is the box
     out = np.empty((xpos.shape[0], len(geoms)))

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from gymnasium import spaces
-from numba import njit
 
 from envs.bodies.body import Body
 from envs.bodies.drive import JointDrive
 from envs.checks import Bounds
 from envs.core import Core
+from jit import exact_kernel
 
 REWARD_PER_METRE = 0.1
 TOUCH = 1e-3  # metres above the floor at which a foot counts as grounded
@@ -132,7 +132,7 @@ class Limbed(Core):
         self.body.close()
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@exact_kernel
 def _observe(xquat, xipos, cvel, com, targets, strengths, grounded, trunk, parts, slots, limbs, feet, out):
     root = 1  # body 0 is the world; cvel is about the centre of mass of the tree that starts here
     for i in range(out.shape[0]):
