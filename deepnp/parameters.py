@@ -11,7 +11,7 @@ from itertools import accumulate
 import numpy as np
 
 from deepnp.backend import array_module, to_device
-from deepnp.checks import check_shape
+from deepnp.checks import check_floats, check_shape
 
 
 class Parameter:
@@ -20,7 +20,7 @@ class Parameter:
     Parameters
     ----------
     data : array
-        Initial value.
+        Initial value, of floating-point numbers.
 
     Attributes
     ----------
@@ -33,6 +33,7 @@ class Parameter:
     __slots__ = ("data", "grad", "vector")
 
     def __init__(self, data):
+        check_floats(data, "a parameter")
         self.data = data
         self.grad = array_module(data).zeros_like(data)
         self.vector: ParameterVector | None = None
@@ -123,6 +124,7 @@ class ParameterVector:
 
     def views(self, vector) -> dict[str, np.ndarray]:
         """Named views, shaped as the parameters, of any vector as long as this one."""
+        check_shape("a vector", vector, self.data.shape)
         return dict(zip(self.named, split(vector, self.named.values()), strict=True))
 
     @property

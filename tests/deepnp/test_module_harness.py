@@ -107,7 +107,9 @@ def refusal(method, *arguments, **settings) -> str:
 
 
 class TestWrongShapes:
-    def test_a_gradient_of_another_shape_is_refused(self, module, x, rng, kernels):
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_a_gradient_of_another_shape_is_refused(self, entry, rng, dtype, kernels):
+        module, x = entry.make(rng).to(dtype), entry.draw(rng, dtype)
         dy = upstream(module.forward(*x), rng)
         module.zero_grad()
         for i, part in enumerate(tupled(dy)):
