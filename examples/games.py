@@ -1,8 +1,9 @@
-"""What the examples on games and bodies share: learn, tell before and after, film."""
+"""What the examples on games and bodies share: train, evaluate before and after, film."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from examples.common import not_negative, positive
 from rl.training.curves import plot_run
-from rl.training.evaluation import play
+from rl.training.evaluation import evaluate, play
 from rl.training.run import Run, load_agent, new_folder, read_config
 from rl.training.train import train
 from rl.training.video import contact_sheet, film, save_gif
 
-EPISODES = 20
+EPISODES, FILMED = 20, 5
+UNSEEN = 10_000  # the first seed of episodes that no training begins with
 FRAMES_PER_SECOND = 25
 
 
@@ -38,9 +40,9 @@ class Game:
     steps : int
         To learn for.
     settings : PPOConfig, SACConfig, …
-        Its type tells the algorithm.
+        Of the algorithm.
     figure : str
-        The environment's info, at an episode's end, that tells how well it went.
+        The environment's info, at an episode's end, that says how well it went.
     label : str
         Of that figure's axis.
     seconds : float
@@ -63,7 +65,7 @@ class Game:
 
     @property
     def algorithm(self) -> type[rl.Agent]:
-        return getattr(rl, type(self.settings).__name__.removesuffix("Config"))
+        return rl.ALGORITHMS[self.settings.algorithm].cls
 
     def vector(self, copies: int) -> VectorEnv:
         """So many copies of the game."""
@@ -77,11 +79,16 @@ def learn(game: Game, doc: str, arguments: Sequence[str] | None = None) -> None:
     if options.play or options.resume:  # the same environment again, whatever its options were
         game = replace(game, options=read_config(options.play or options.resume).get("options", game.options))
     if options.play:
-        agent = load_agent(game.algorithm, options.play)
-        report(game, "trained", agent)
-        picture(game, agent, options.play, options.seed)
-        return
-    env = game.vector(game.settings.num_envs)
+        agent, folder = load_agent(game.algorithm, options.play), options.play
+    else:
+        with closing(game.vector(game.settings.num_envs)) as env:
+            agent, folder = train_in(game, env, options)
+    report(game, "trained", agent)
+    picture(game, agent, folder, options.seed)
+
+
+def train_in(game: Game, env: VectorEnv, options: argparse.Namespace) -> tuple[rl.Agent, Path]:
+    """Begin or resume a run; the trained agent, and the run's folder."""
     if options.resume:
         agent = load_agent(game.algorithm, options.resume, env)
         run = Run.resume(options.resume, agent)
@@ -97,26 +104,27 @@ def learn(game: Game, doc: str, arguments: Sequence[str] | None = None) -> None:
     train(agent, run, steps, shown)
     curves = {"episode_return": "return while exploring", f"episode_{game.figure}": f"{game.label} while exploring"}
     plot_run(run.folder, curves, game.id)
-    report(game, "trained", agent)
-    picture(game, agent, run.folder, options.seed)
+    return agent, run.folder
 
 
 def report(game: Game, name: str, agent: rl.Agent) -> None:
-    """Print how well the agent does in games that it has not seen."""
-    result = play(agent, game.vector(EPISODES), EPISODES, seed=10_000)
+    """Print how well the agent does in games that it was not trained in."""
+    with closing(game.vector(EPISODES)) as env:
+        result = play(agent, env, EPISODES, seed=UNSEEN)
     figures = f"{game.label} {result[game.figure].mean():.2f}   return {result['return'].mean():.2f}"
     print(f"{name:>10}: {figures}   {result['length'].mean():.0f} steps  (mean of {EPISODES} deterministic episodes)", flush=True)
 
 
 def picture(game: Game, agent: rl.Agent, folder: Path, seed: int) -> None:
-    """Film an episode into <name>.gif, and a strip of it into <name>.png."""
-    env = gymnasium.make(game.id, render_mode="rgb_array", **game.options)
-    frames = film(agent, env, seed + 10_000, game.seconds, FRAMES_PER_SECOND)
-    env.close()
+    """Film the episode with the median return of a few into <name>.gif, and a strip of it into <name>.png."""
+    with closing(gymnasium.make(game.id, render_mode="rgb_array", **game.options)) as env:
+        returns = evaluate(agent, env, FILMED, seed + UNSEEN)
+        median = int(np.argsort(returns)[FILMED // 2])
+        frames = film(agent, env, seed + UNSEEN + median, game.seconds, FRAMES_PER_SECOND)
     name = game.name.lower()
     save_gif(folder / f"{name}.gif", frames, FRAMES_PER_SECOND, width=320)
     Image.fromarray(np.ascontiguousarray(contact_sheet(frames, 4))).save(folder / f"{name}.png")
-    print(f"pictures: {folder}/{name}.gif, {name}.png")
+    print(f"pictures of the median of {FILMED} episodes: {folder}/{name}.gif, {name}.png")
 
 
 def parse(game: Game, doc: str, arguments: Sequence[str] | None) -> argparse.Namespace:
