@@ -2,9 +2,17 @@
 
 A tuple of ints is an array of standard normal values of that shape; `Kinked`, `Uniform`, `Integers` and `Booleans` say
 otherwise; anything else is passed as it is, a constant array included. Drawn float arrays are differentiated, nothing else is.
+
+An operation's module has `forward`, `backward` and a list CASES. A module of losses has a dictionary CASES: each loss, a function
+`loss(y, target, …) -> (value, dy)` or `(value, dy, info)`, with its list of cases; dy is one gradient, or a tuple of one for each
+of the loss's first arguments.
 """
 
+import importlib
+import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
@@ -90,3 +98,25 @@ def is_shape(spec) -> bool:
 def differentiable(case: dict) -> list[str]:
     """Names of the arguments that get a gradient, in the order in which `backward` returns them."""
     return [name for name, spec in case.items() if is_shape(spec) or isinstance(spec, Uniform | Kinked)]
+
+
+def operations(*packages: str) -> dict[str, ModuleType]:
+    """Every operation with CASES in these packages: its full name ("deepnp.ops.activation.tanh") -> its module."""
+    return {name: module for name, module in _with_cases(packages) if isinstance(module.CASES, list)}
+
+
+def losses(*packages: str) -> dict[str, tuple[Callable, list[dict]]]:
+    """Every loss with CASES in these packages: its full name ("deepnp.losses.regression.mse") -> the function and its cases."""
+    found = {}
+    for name, module in _with_cases(packages):
+        if isinstance(module.CASES, dict):
+            found |= {f"{name}.{loss.__name__}": (loss, cases) for loss, cases in module.CASES.items()}
+    return found
+
+
+def _with_cases(packages: tuple[str, ...]):
+    for package in map(importlib.import_module, packages):
+        for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            module = importlib.import_module(info.name)
+            if not info.ispkg and hasattr(module, "CASES"):
+                yield info.name, module

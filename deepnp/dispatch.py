@@ -18,7 +18,7 @@ from functools import wraps
 import numpy as np
 
 from deepnp.backend import kernels_enabled
-from deepnp.checks import check_upstream
+from deepnp.checks import check_floats, check_upstream
 
 SCALARS = {float, int, bool, type(None)}  # arguments that are no arrays
 SINGLE = (np.dtype(np.float32),)
@@ -33,6 +33,7 @@ def accelerated(
     types: tuple[np.dtype, ...] = FLOATS,
     check: Callable | None = None,
     y_shape: Callable | None = None,
+    integers: bool = False,
 ) -> Callable:
     """A function with plain's signature that runs the fastest form that may take its arguments.
 
@@ -49,6 +50,8 @@ def accelerated(
         Called with the arguments before any form runs; raises ValueError where their shapes do not fit one another.
     y_shape : callable or None
         For a `backward(dy, cache)`: maps the cache to y's shape, which dy must have. Nothing is broadcast.
+    integers : bool
+        Whether the first argument may be integers (TypeError otherwise): their arithmetic wraps and truncates.
     """
     parameters = inspect.signature(plain).parameters.values()
     defaults, count = [p.default for p in parameters if p.default is not p.empty], len(parameters)
@@ -67,6 +70,8 @@ def accelerated(
             result = fast(*arguments)
             if result is not None:
                 return result
+        if first.dtype.kind != "f" and not integers:
+            check_floats(first)
         return plain(*arguments)
 
     return chosen

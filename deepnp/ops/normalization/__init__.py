@@ -21,22 +21,24 @@ def all_but_channels(x) -> tuple[tuple[int, ...], int]:
     return axes, math.prod(x.shape[a] for a in axes)
 
 
-def fit_squares(x, eps: float, axes):
+def fit_squares(x, eps: float, axes, centred: bool = True):
     """What to normalise over `axes` in place of x, so that squares of huge values do not overflow.
 
     A normalisation of x with ε is that of x/s with ε/s², and its dx is that one's divided by s. -> x/s, ε/s² and s, which is a
-    power of two where values are huge and 1 elsewhere; as a rule none are, and the three are x, ε and None. Integers become
-    float64.
+    power of two where values are huge and 1 elsewhere; as a rule none are, and the three are x, ε and None. `centred` says that
+    differences are squared, and not x itself.
     """
-    x = x if x.dtype.kind == "f" else x.astype(np.float64)
     if x.size == 0:
         return x, eps, None
     xp, info = array_module(x), np.finfo(x.dtype)
+    most = min(info.maxexp, 1024)  # a Python float holds no more
     largest = xp.abs(x).max(axis=axes, keepdims=True)
-    huge = (largest > 2.0 ** (3 * info.maxexp // 8)) & xp.isfinite(largest)
+    spread = x.max(axis=axes, keepdims=True) / 2 - x.min(axis=axes, keepdims=True) / 2 if centred else largest / 2
+    huge = (spread > 2.0 ** (3 * most // 8)) | (largest > 2.0 ** (3 * most // 4))  # their squares; their sum
+    huge &= xp.isfinite(largest)
     if xp is np and not huge.any():  # on a GPU the question would cost more than the division
         return x, eps, None
-    power = 2.0 ** (11 * info.maxexp // 16)
+    power = 2.0 ** (11 * most // 16)
     scale = xp.where(huge, power, 1.0).astype(x.dtype)
     least = max(eps / power / power, float(info.tiny))  # not 0: a row of equal values has no variance
     return x / scale, xp.where(huge, least, eps).astype(x.dtype), scale

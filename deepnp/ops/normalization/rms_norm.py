@@ -33,7 +33,7 @@ class Cache(NamedTuple):
 
 def forward(x, gamma, eps=1e-6):
     """x (…, C), gamma (C,) -> y (…, C)."""
-    x, eps, scale = fit_squares(x, eps, -1)
+    x, eps, scale = fit_squares(x, eps, -1, centred=False)
     rho = array_module(x).sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
     return gamma * (x / rho), Cache(x, rho, gamma, scale)
 
