@@ -1,6 +1,7 @@
 """The learners of `rl` as the references see them: named float64 arrays, given noise, one update. All that knows rl's interface."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -114,13 +115,14 @@ def critic(values, i: int, settings: off_policy.Settings) -> off_policy.Critic:
     return off_policy.Critic(parameters(network), parameters(target), settings, running(network), running(target))
 
 
-def update(agent, ref, data: off_policy.Data) -> tuple[np.ndarray, np.ndarray]:
-    """One off-policy update of both, with the same noise; both absolute errors (B,)."""
+def update(agent, ref, data: off_policy.Data, normalized=lambda observations: observations) -> tuple[np.ndarray, np.ndarray]:
+    """One off-policy update of both, with the same noise; the reference gets `normalized` observations. Both errors (B,)."""
     noise = agent.rngs["noise"]
     noise.drawn.clear()
     columns = data.observations, data.actions, data.rewards, data.next_observations, data.discounts, data.weights
     _, errors = agent.update(Batch(*columns, np.arange(len(data.rewards))))
-    return errors, ref.update(data, *noise.drawn)
+    seen = replace(data, observations=normalized(data.observations), next_observations=normalized(data.next_observations))
+    return errors, ref.update(seen, *noise.drawn)
 
 
 def update_from_rollout(agent, ref, data: ppo.Trajectories, progress: float) -> tuple[dict, dict]:
