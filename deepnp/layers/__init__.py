@@ -15,6 +15,7 @@ from deepnp.layers import (
     recurrent,
     regularization,
     shape,
+    transformer,
 )
 from deepnp.layers.activation import *
 from deepnp.layers.attention import *
@@ -29,6 +30,7 @@ from deepnp.layers.pooling import *
 from deepnp.layers.recurrent import *
 from deepnp.layers.regularization import *
 from deepnp.layers.shape import *
+from deepnp.layers.transformer import *
 
 __all__: list[str] = []
 __all__ += activation.__all__
@@ -44,3 +46,4 @@ __all__ += pooling.__all__
 __all__ += recurrent.__all__
 __all__ += regularization.__all__
 __all__ += shape.__all__
+__all__ += transformer.__all__

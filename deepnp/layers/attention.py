@@ -1,38 +1,63 @@
-"""Attention layers: `MultiheadAttention`, and the Transformer's encoder block over it."""
+"""Multi-head attention."""
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp.backend import array_module
+from deepnp.checks import check_floats, check_upstream
 from deepnp.initializers import Initializer, xavier_uniform, zeros
-from deepnp.layers.activation import ReLU
-from deepnp.layers.containers import Identity
-from deepnp.layers.fusion import fuse
 from deepnp.layers.linear import Linear
-from deepnp.layers.normalization import LayerNorm
-from deepnp.layers.regularization import Dropout
-from deepnp.module import Module
+from deepnp.module import Module, zeros_if_none
 from deepnp.ops import linear
-from deepnp.ops.attention import block_scaled_dot_product, padding_mask, scaled_dot_product
+from deepnp.ops.attention import block_scaled_dot_product, scaled_dot_product
 from deepnp.ops.embedding import rotary
 from deepnp.parameters import Parameter
 
-__all__ = ["MultiheadAttention", "TransformerEncoderBlock"]
+__all__ = ["MultiheadAttention"]
+
+
+class Projection(NamedTuple):
+    """One product with a weight: some or all of queries, keys and values of one input."""
+
+    x: np.ndarray  # (B, L, features)
+    source: int  # which of the inputs x is
+    weight: Parameter
+    rows: slice  # of the weight
+    columns: slice  # of the bias: 0 … E queries, E … 2E keys, 2E … 3E values
+
+    def cache(self) -> linear.Cache:
+        """What the linear map's backward needs, over rows (B·L, features)."""
+        return linear.Cache(self.x.reshape(-1, self.x.shape[-1]), self.weight.data[self.rows])
+
+
+class Kept(NamedTuple):
+    """What `MultiheadAttention.forward` keeps."""
+
+    projections: list[Projection]
+    turns: tuple  # rotary's caches of queries and keys; none without rotary positions
+    attention: tuple  # the operation's cache
+    shape: tuple[int, ...]  # of y
 
 
 class MultiheadAttention(Module):
     """Attention by several heads side by side, each in its own E/H columns of projected queries, keys and values.
 
     Self-attention: `forward(x)`, `backward(dy) -> dx`. Cross-attention: `forward(x, memory)`, where queries come from x and both
-    keys and values from memory; then `backward(dy) -> (dx, dmemory)`. All sequences are batch-first.
+    keys and values from memory; then `backward(dy) -> (dx, dmemory)`. With `forward(x, memory, value)` values have a source of
+    their own, and a gradient: `(dx, dmemory, dvalue)`. All sequences are batch-first.
 
     Parameters
     ----------
     embed_dim : int
-        Size E of the last axis of x, of memory and of y.
+        Size E of the last axis of x and of y.
     num_heads : int
         H, a divisor of E.
+    bias : bool
+        Whether the four projections have biases, at first zeros.
+    kdim, vdim : int or None
+        Size of the last axis of what keys and values are made of; E by default. If one differs from E, the three projections have
+        weights of their own.
     causal : bool
         Position i sees the positions 0 … i only.
     block : int or None
@@ -40,8 +65,8 @@ class MultiheadAttention(Module):
         matrix of scores, which is faster for short sequences.
     rotary : bool
         Turn queries and keys by their positions (`deepnp.ops.embedding.rotary`); needs an even E/H.
-    weight, bias : Initializer
-        Called as `initializer(shape, rng)`; Xavier-uniform and zeros by default.
+    weight : Initializer
+        Called as `initializer(shape, rng)`; Xavier-uniform by default.
     rng : numpy.random.Generator or None
         Source of the initial weights; None draws fresh entropy.
 
@@ -49,32 +74,38 @@ class MultiheadAttention(Module):
     ----------
     in_proj_weight : Parameter (3E, E)
         The projections of queries, keys and values, one below the other.
-    in_proj_bias : Parameter (3E,)
+    q_proj_weight, k_proj_weight, v_proj_weight : Parameter (E, E), (E, kdim), (E, vdim)
+        In its place, where kdim or vdim is not E.
+    in_proj_bias : Parameter (3E,) or None
     out_proj : Linear
         Over the heads' joined columns.
 
     Raises
     ------
     ValueError
-        If H does not divide E, or in `forward` for x or memory that are not (B, L, E) with L ≥ 1, or a padding that is not
-        (B, L of the keys).
+        If H does not divide E; in `forward`, for inputs that are not (B, L, features) with L ≥ 1 or masks that do not fit.
     TypeError
-        For a padding that is not Boolean.
+        In `forward`, for inputs that hold no floating-point numbers, or masks of integers.
     """
 
     def __init__(
         self,
         embed_dim: int,
         num_heads: int,
+        *,
+        bias: bool = True,
+        kdim: int | None = None,
+        vdim: int | None = None,
         causal: bool = False,
         block: int | None = None,
         rotary: bool = False,
         weight: Initializer = xavier_uniform,
-        bias: Initializer = zeros,
         rng: np.random.Generator | None = None,
         dtype=np.float32,
     ):
-        for name, size in (("embed_dim", embed_dim), ("num_heads", num_heads), ("block", 1 if block is None else block)):
+        kdim, vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
+        given = dict(embed_dim=embed_dim, num_heads=num_heads, block=1 if block is None else block, kdim=kdim, vdim=vdim)
+        for name, size in given.items():
             if size != int(size) or size < 1:
                 raise ValueError(f"expected a positive {name}, given {size}")
         if embed_dim % num_heads:
@@ -82,70 +113,128 @@ class MultiheadAttention(Module):
         if rotary and embed_dim // num_heads % 2:
             raise ValueError(f"expected an even embed_dim / num_heads for rotary positions, given {embed_dim // num_heads}")
         rng = rng or np.random.default_rng()
-        self.in_proj_weight = Parameter(weight((3 * embed_dim, embed_dim), rng).astype(dtype))
-        self.in_proj_bias = Parameter(bias((3 * embed_dim,), rng).astype(dtype))
-        self.out_proj = Linear(embed_dim, embed_dim, bias, weight=weight, rng=rng, dtype=dtype)
         self.embed_dim, self.num_heads, self.causal, self.block, self.rotary = embed_dim, num_heads, causal, block, rotary
+        self.features = (embed_dim, kdim, vdim)
+        if kdim == vdim == embed_dim:
+            self.in_proj_weight = Parameter(weight((3 * embed_dim, embed_dim), rng).astype(dtype))
+        else:
+            self.q_proj_weight, self.k_proj_weight, self.v_proj_weight = (
+                Parameter(weight((embed_dim, size), rng).astype(dtype)) for size in self.features
+            )
+        self.in_proj_bias = Parameter(zeros((3 * embed_dim,)).astype(dtype)) if bias else None
+        self.out_proj = Linear(embed_dim, embed_dim, bias, weight=weight, rng=rng, dtype=dtype)
         self._op, self._settings = (scaled_dot_product, ()) if block is None else (block_scaled_dot_product, (block,))
         self._cache = None
 
-    def forward(self, x, memory=None, padding=None):
-        """x (B, L, E), memory (B, Lk, E) or None, padding (B, keys) Booleans, True where a key is padding -> y (B, L, E).
+    def forward(self, x, memory=None, value=None, *, key_padding_mask=None, attn_mask=None, need_weights: bool = False):
+        """y (B, L, E), with `need_weights` also the mean over the heads of the weights (B, L, keys).
 
-        Where every key of a sequence is padding, the heads give zeros: y is the output projection's bias.
+        Parameters
+        ----------
+        x : array (B, L, E)
+            Queries are made of it; without memory, also keys and values.
+        memory : array (B, keys, kdim) or None
+            Keys are made of it; without value, also values.
+        value : array (B, keys, vdim) or None
+        key_padding_mask : array (B, keys) or None
+            Booleans, True where a key is padding, or numbers that are added to its scores. Where every key of a sequence is
+            padding, the heads give zeros: y is the output projection's bias.
+        attn_mask : array (L, keys), (B·H, L, keys) or (B or 1, H or 1, L, keys), or None
+            Booleans, True where a query must not look, or numbers that are added to the scores.
+        need_weights : bool
+            Only with block=None, as blocks never hold all weights. No gradient flows through what is returned.
         """
-        heads, self._cache = self._attend(x, memory, padding)
-        return self.out_proj.forward(heads).reshape(x.shape)
+        heads, self._cache = self._attend(x, memory, value, key_padding_mask, attn_mask, need_weights)
+        y = self.out_proj.forward(heads).reshape(x.shape)
+        return (y, self._cache.attention.weights.mean(axis=1)) if need_weights else y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        """dy (B, L, E) -> dx (B, L, E), after cross-attention dx and dmemory (B, Lk, E)."""
-        sources, turns, cache = self._cache
+        """dy (B, L, E) -> dx (B, L, E); after cross-attention a tuple of dx, dmemory and, if there was a value, dvalue."""
+        projections, turns, cache, shape = self.cache
+        check_upstream(dy, shape)
         dheads = self.out_proj.backward(dy.reshape(-1, self.embed_dim), params)
-        gradients = [self._room(source, columns) for source, columns in sources]
+        gradients = [self._room(projection, cache.q) for projection in projections]
         parts = [part for gradient in gradients for part in self._split(gradient)]
-        self._op.backward(self._split(dheads.reshape(dy.shape))[0], cache, parts)
+        self._op.backward(self._split(dheads.reshape(shape))[0], cache, parts)
         for part, turn in zip(parts, turns, strict=False):  # queries and keys; values have not been turned
             part[...] = rotary.backward(part, turn)
-        dx = []
-        for (source, columns), gradient in zip(sources, gradients, strict=True):
+        dx = {}
+        for projection, gradient in zip(projections, gradients, strict=True):
             rows = gradient.reshape(-1, gradient.shape[-1])
-            projection = linear.Cache(source.reshape(-1, self.embed_dim), self.in_proj_weight.data[columns])
             if params:
-                dweight, dbias = linear.backward_parameters(rows, projection)
-                self.in_proj_weight.grad[columns] += dweight
-                self.in_proj_bias.grad[columns] += dbias
+                self._add_gradients(projection, *linear.backward_parameters(rows, projection.cache()))
             if inputs:
-                dx.append(linear.backward_input(rows, projection).reshape(source.shape))
+                own = linear.backward_input(rows, projection.cache()).reshape(projection.x.shape)
+                dx[projection.source] = dx[projection.source] + own if projection.source in dx else own
         if not inputs:
             return None
-        return dx[0] if len(dx) == 1 else tuple(dx)
+        return dx[0] if len(dx) == 1 else tuple(dx.values())
 
-    def predict(self, x, memory=None, padding=None):
-        return self.out_proj.predict(self._attend(x, memory, padding)[0]).reshape(x.shape)
+    def _tangent(self, v, vx):
+        projections, turns, cache, shape = self.cache
+        tangents = vx if isinstance(vx, tuple) else (vx,)
+        parts = []
+        for projection in projections:
+            own = tangents[projection.source] if projection.source < len(tangents) else None
+            own = zeros_if_none(own, projection.x).reshape(-1, projection.x.shape[-1])
+            vbias = 0 if self.in_proj_bias is None else v[self.in_proj_bias][projection.columns]
+            vy = linear.jvp(own, v[projection.weight][projection.rows], vbias, projection.cache())
+            parts += self._split(vy.reshape(*projection.x.shape[:2], vy.shape[-1]))
+        for i, turn in enumerate(turns):
+            parts[i] = rotary.jvp(parts[i], turn)
+        vheads = self._op.jvp(*parts, cache)
+        return self.out_proj.tangent(v, self._joined(vheads)).reshape(shape)
 
-    def _attend(self, x, memory, padding):
+    def predict(self, x, memory=None, value=None, *, key_padding_mask=None, attn_mask=None, need_weights: bool = False):
+        heads, kept = self._attend(x, memory, value, key_padding_mask, attn_mask, need_weights)
+        y = self.out_proj.predict(heads).reshape(x.shape)
+        return (y, kept.attention.weights.mean(axis=1)) if need_weights else y
+
+    def _attend(self, x, memory, value, key_padding_mask, attn_mask, need_weights):
         """Joined heads (B·L, E), and what backward needs."""
-        self._check(x, memory, padding)
-        size = self.embed_dim
-        sources = [(x, slice(0, 3 * size))] if memory is None else [(x, slice(0, size)), (memory, slice(size, 3 * size))]
-        parts = [part for source, columns in sources for part in self._split(self._project(source, columns))]
+        if need_weights and self.block is not None:
+            raise ValueError(f"expected block=None where weights are needed, given block={self.block}")
+        self._check(x, memory, value)
+        projections = self._projections(x, memory, value)
+        parts = [part for projection in projections for part in self._split(self._project(projection))]
         turns = ()
         if self.rotary:
             (parts[0], first), (parts[1], second) = (rotary.forward(part) for part in parts[:2])
             turns = first, second
-        mask = None if padding is None else padding_mask(padding, x.dtype)
+        full = (len(x), self.num_heads, x.shape[1], parts[1].shape[2])
+        mask = combined_mask(key_padding_mask, attn_mask, full, parts[0].dtype)
         heads, cache = self._op.forward(*parts, mask, self.causal, *self._settings)
-        return heads.swapaxes(1, 2).reshape(-1, size), (sources, turns, cache)
+        return self._joined(heads), Kept(projections, turns, cache, x.shape)
 
-    def _project(self, source, columns):
-        """Source (B, L, E) -> its queries, keys and values, or those of them that `columns` names: (B, L, some E)."""
-        rows = source.reshape(-1, self.embed_dim)
-        y, _ = linear.forward(rows, self.in_proj_weight.data[columns], self.in_proj_bias.data[columns])
-        return y.reshape(*source.shape[:2], y.shape[-1])
+    def _projections(self, x, memory, value) -> list[Projection]:
+        """As few products as the weights and the inputs allow."""
+        size, inputs = self.embed_dim, [each for each in (x, memory, value) if each is not None]
+        if self.features != (size,) * 3:
+            weights = self.q_proj_weight, self.k_proj_weight, self.v_proj_weight
+            sources = [min(i, len(inputs) - 1) for i in range(3)]
+            columns = [slice(i * size, (i + 1) * size) for i in range(3)]
+            return [Projection(inputs[s], s, w, slice(None), c) for s, w, c in zip(sources, weights, columns, strict=True)]
+        ends = [i * size for i in range(len(inputs))] + [3 * size]
+        return [
+            Projection(each, i, self.in_proj_weight, slice(ends[i], ends[i + 1]), slice(ends[i], ends[i + 1]))
+            for i, each in enumerate(inputs)
+        ]
 
-    def _room(self, source, columns):
-        """Room for the gradient of `_project`'s result."""
-        return array_module(source).empty((*source.shape[:2], columns.stop - columns.start), source.dtype)
+    def _project(self, projection):
+        """(B, L, some E)."""
+        bias = None if self.in_proj_bias is None else self.in_proj_bias.data[projection.columns]
+        y, _ = linear.forward(*projection.cache(), bias)
+        return y.reshape(*projection.x.shape[:2], y.shape[-1])
+
+    def _add_gradients(self, projection, dweight, dbias) -> None:
+        projection.weight.grad[projection.rows] += dweight
+        if self.in_proj_bias is not None:
+            self.in_proj_bias.grad[projection.columns] += dbias
+
+    def _room(self, projection, like):
+        """An empty array for the gradient of `_project`'s result, whose type is that of `like`."""
+        width = projection.columns.stop - projection.columns.start
+        return array_module(like).empty((*projection.x.shape[:2], width), like.dtype)
 
     def _split(self, projected):
         """projected (B, L, n·E) -> n views (B, H, L, E/H)."""
@@ -153,135 +242,60 @@ class MultiheadAttention(Module):
         heads = self.num_heads, self.embed_dim // self.num_heads
         return list(projected.reshape(batch, length, width // self.embed_dim, *heads).transpose(2, 0, 3, 1, 4))
 
-    def _check(self, x, memory, padding) -> None:
-        for name, source in (("x", x), ("memory", x if memory is None else memory)):
-            if source.ndim != 3 or source.shape[-1] != self.embed_dim or source.shape[1] == 0:
-                raise ValueError(f"expected {name} of shape (B, L, {self.embed_dim}) with L >= 1, given {source.shape}")
+    def _joined(self, heads):
+        """heads (B, H, L, E/H) -> (B·L, E)."""
+        return heads.swapaxes(1, 2).reshape(heads.shape[0] * heads.shape[2], self.embed_dim)
+
+    def _check(self, x, memory, value) -> None:
+        if value is not None and memory is None:
+            raise ValueError("expected memory where a value is given, given none")
         keys = x if memory is None else memory
-        if keys.shape[0] != x.shape[0]:
-            raise ValueError(f"expected memory with the batch size of x, {x.shape[0]}, given {keys.shape[0]}")
-        if padding is None:
-            return
-        if padding.dtype != bool:
-            raise TypeError(f"expected padding of Booleans, True where a key is padding, given {padding.dtype}")
-        if padding.shape != keys.shape[:2]:
-            raise ValueError(f"expected padding of shape {keys.shape[:2]}, given {padding.shape}")
+        values = keys if value is None else value
+        for name, source, features in zip(("x", "memory", "value"), (x, keys, values), self.features, strict=True):
+            check_floats(source, name)
+            if source.ndim != 3 or source.shape[-1] != features or source.shape[1] == 0:
+                raise ValueError(f"expected {name} of shape (B, L, {features}) with L >= 1, given {source.shape}")
+            if source.shape[0] != x.shape[0]:
+                raise ValueError(f"expected {name} with the batch size of x, {x.shape[0]}, given {source.shape[0]}")
+        if values.shape[1] != keys.shape[1]:
+            raise ValueError(f"expected as many values as keys, {keys.shape[1]}, given {values.shape[1]}")
 
     def __repr__(self) -> str:
-        settings = [f"{name}={value}" for name, value in self._named_settings() if value]
+        named = ("causal", self.causal), ("block", self.block), ("rotary", self.rotary)
+        settings = [f"{name}={value}" for name, value in named if value]
         return f"MultiheadAttention({', '.join([str(self.embed_dim), str(self.num_heads), *settings])})"
 
-    def _named_settings(self):
-        return ("causal", self.causal), ("block", self.block), ("rotary", self.rotary)
 
+def combined_mask(key_padding_mask, attn_mask, full: tuple[int, ...], dtype):
+    """What is added to the scores, whose shape (B, H, L, keys) is `full`: an array that is broadcast to it, or None.
 
-class TransformerEncoderBlock(Module):
-    """Self-attention, then a feed-forward network at every position, each with a skip connection and a LayerNorm.
-
-        pre-norm     x ← x + attention(norm1(x))        x ← x + feedforward(norm2(x))
-        post-norm    x ← norm1(x + attention(x))        x ← norm2(x + feedforward(x))       (Vaswani et al. 2017)
-
-    Pre-norm leaves a path from the last block to the first on which no gradient is rescaled, and trains without warm-up.
-    Parameters are named as those of PyTorch's `TransformerEncoderLayer`.
-
-    Parameters
-    ----------
-    embed_dim, num_heads : int
-        As in `MultiheadAttention`.
-    feedforward : int
-        Width of the feed-forward network's one hidden layer.
-    activation : callable returning a Module
-        The hidden layer's.
-    norm_first : bool
-        Pre-norm; False is post-norm (PyTorch's default).
-    dropout : float
-        Probability p of dropping an element of what attention and feed-forward network add, and of the hidden layer. The weights
-        of attention are not dropped; PyTorch drops these, too.
-    causal, block, rotary
-        As in `MultiheadAttention`.
-    eps : float
-        Of the LayerNorms.
-    rng : numpy.random.Generator or None
-        Source of the initial weights, and of what is dropped; None draws fresh entropy.
-
-    Attributes
-    ----------
-    self_attn : MultiheadAttention
-    linear1, linear2 : Linear
-    norm1, norm2 : LayerNorm
+    Raises
+    ------
+    ValueError
+        If a mask has another shape.
+    TypeError
+        If it holds neither Booleans nor floating-point numbers.
     """
+    mask, (batch, heads, queries, keys) = None, full
+    if attn_mask is not None:
+        mask = _added("attn_mask", attn_mask, dtype)
+        shape = (batch, heads, queries, keys) if mask.shape == (batch * heads, queries, keys) else mask.shape
+        if shape[-2:] != (queries, keys) or len(shape) == 3 or not all(n in (1, m) for n, m in zip(shape[:-2], full)):
+            raise ValueError(f"expected attn_mask of shape ({queries}, {keys}) or one for each head, {full}, given {mask.shape}")
+        mask = mask.reshape(shape)
+    if key_padding_mask is not None:
+        padding = _added("key_padding_mask", key_padding_mask, dtype)
+        if padding.shape != (batch, keys):
+            raise ValueError(f"expected key_padding_mask of shape {(batch, keys)}, given {padding.shape}")
+        padding = padding[:, None, None, :]
+        mask = padding if mask is None else mask + padding
+    return mask
 
-    def __init__(
-        self,
-        embed_dim: int,
-        num_heads: int,
-        feedforward: int,
-        activation: Callable[[], Module] = ReLU,
-        norm_first: bool = True,
-        dropout: float = 0.0,
-        causal: bool = False,
-        block: int | None = None,
-        rotary: bool = False,
-        eps: float = 1e-5,
-        rng: np.random.Generator | None = None,
-        dtype=np.float32,
-    ):
-        if feedforward != int(feedforward) or feedforward < 1:
-            raise ValueError(f"expected a positive feedforward, given {feedforward}")
-        rng = rng or np.random.default_rng()
-        self.self_attn = MultiheadAttention(embed_dim, num_heads, causal, block, rotary, rng=rng, dtype=dtype)
-        self.linear1 = Linear(embed_dim, feedforward, rng=rng, dtype=dtype)
-        self.linear2 = Linear(feedforward, embed_dim, rng=rng, dtype=dtype)
-        self.norm1, self.norm2 = LayerNorm(embed_dim, eps, dtype=dtype), LayerNorm(embed_dim, eps, dtype=dtype)
-        self.activation = activation()
-        self.norm_first = norm_first
-        hidden, self._drop, last = (Dropout(dropout, rng) if dropout else Identity() for _ in range(3))
-        feed = [self.linear1, self.activation, hidden, self.linear2, last]
-        self._steps = fuse([step for step in feed if not isinstance(step, Identity)])
 
-    def forward(self, x, padding=None):
-        """x (B, L, E), padding (B, L) Booleans, True where a position is padding -> y (B, L, E)."""
-        if self.norm_first:
-            x = x + self._drop.forward(self.self_attn.forward(self.norm1.forward(x), padding=padding))
-            return x + self._feed(self.norm2.forward(x))
-        x = self.norm1.forward(x + self._drop.forward(self.self_attn.forward(x, padding=padding)))
-        return self.norm2.forward(x + self._feed(x))
-
-    def backward(self, dy, params: bool = True, inputs: bool = True):
-        if self.norm_first:  # a skip hands the gradient on as it is, the branch adds its own
-            dy = dy + self.norm2.backward(self._feed_backward(dy, params), params)
-            dx = self.norm1.backward(self.self_attn.backward(self._drop.backward(dy), params), params)
-            return dy + dx if inputs else None
-        dy = self.norm2.backward(dy, params)
-        dy = self.norm1.backward(dy + self._feed_backward(dy, params), params)
-        dx = self.self_attn.backward(self._drop.backward(dy), params, inputs)
-        return dy + dx if inputs else None
-
-    def predict(self, x, padding=None):
-        if self.norm_first:
-            x = x + self.self_attn.predict(self.norm1.predict(x), padding=padding)
-            return x + self._feed_predict(self.norm2.predict(x))
-        x = self.norm1.predict(x + self.self_attn.predict(x, padding=padding))
-        return self.norm2.predict(x + self._feed_predict(x))
-
-    def _feed(self, x):
-        y = x.reshape(-1, x.shape[-1])
-        for step in self._steps:
-            y = step.forward(y)
-        return y.reshape(x.shape)
-
-    def _feed_backward(self, dy, params):
-        d = dy.reshape(-1, dy.shape[-1])
-        for step in reversed(self._steps):
-            d = step.backward(d, params)
-        return d.reshape(dy.shape)
-
-    def _feed_predict(self, x):
-        y = x.reshape(-1, x.shape[-1])
-        for step in self._steps:
-            y = step.predict(y)
-        return y.reshape(x.shape)
-
-    def __repr__(self) -> str:
-        attention = self.self_attn
-        return f"TransformerEncoderBlock({attention.embed_dim}, {attention.num_heads}, {self.linear1.weight.shape[0]})"
+def _added(name: str, mask, dtype):
+    """Booleans, True where nothing may be seen, as −∞ and 0; numbers as they are."""
+    if mask.dtype == bool:
+        return array_module(mask).where(mask, -np.inf, 0.0).astype(dtype)
+    if mask.dtype.kind != "f":
+        raise TypeError(f"expected {name} of Booleans, True where nothing may be seen, or of floats, given {mask.dtype}")
+    return mask

@@ -4,6 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
+from deepnp.checks import check_upstream
 from deepnp.module import Module
 from deepnp.ops.embedding import embedding, rotary, sinusoidal
 from deepnp.parameters import Parameter
@@ -42,6 +43,7 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        *,
         rng: np.random.Generator | None = None,
         dtype=np.float32,
     ):
@@ -64,9 +66,10 @@ class Embedding(Module):
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
         """Adds to the table's gradient. Returns None: nothing flows to an index."""
+        indices, grad = self.cache.indices, self.weight.grad
+        check_upstream(dy, (*indices.shape, grad.shape[1]))
         if not params:
             return
-        indices, grad = self._cache[0], self.weight.grad
         if self.padding_idx is None:
             embedding.accumulate(dy, indices, grad)
         else:
@@ -74,15 +77,19 @@ class Embedding(Module):
             embedding.accumulate(dy, indices, grad)
             grad[self.padding_idx] = before
 
+    def _tangent(self, v, vx):
+        if vx is not None:
+            raise ValueError("expected no direction in the input: indices do not move")
+        vweight = v[self.weight]
+        if self.padding_idx is not None:
+            vweight = vweight.copy()
+            vweight[self.padding_idx] = 0  # as backward has it
+        return embedding.jvp(vweight, self.cache)
+
     def predict(self, x):
         return self._run(x)[0]
 
     def _run(self, x):
-        if x.dtype.kind not in "iu":
-            raise TypeError(f"expected whole numbers as indices, given {x.dtype}")
-        rows = len(self.weight.data)
-        if x.size and not 0 <= int(x.min()) <= int(x.max()) < rows:
-            raise ValueError(f"expected indices from 0 to {rows - 1}, given {int(x.min())} to {int(x.max())}")
         return embedding.forward(x, self.weight.data)
 
     def __repr__(self) -> str:
@@ -90,20 +97,27 @@ class Embedding(Module):
 
 
 class Positions(Module):
-    """Tells attention where in a sequence a vector stands. `SinusoidalPositions` and `RotaryPositions` make it.
+    """Base of the layers that tell attention where in a sequence a vector stands.
 
     Parameters
     ----------
-    op : module
-        `sinusoidal` or `rotary` of `deepnp.ops.embedding`.
     base : float
         The longest wavelength, in units of 2π positions: at least 1.
+
+    Raises
+    ------
+    ValueError
+        If it is less; in `forward` for an input that is not (…, T, D).
+    TypeError
+        In `forward`, for an input that holds no floating-point numbers.
     """
 
-    def __init__(self, op: ModuleType, base: float):
+    op: ModuleType  # an operation of `deepnp.ops.embedding`
+
+    def __init__(self, base: float = 10000.0):
         if not base >= 1:
             raise ValueError(f"expected base >= 1, given {base}")
-        self.op, self.base = op, base
+        self.base = base
         self._cache = None
 
     def forward(self, x, start: int = 0):
@@ -112,7 +126,11 @@ class Positions(Module):
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        return self.op.backward(dy, self._cache) if inputs else None
+        dx = self.op.backward(dy, self.cache)
+        return dx if inputs else None
+
+    def _tangent(self, v, vx):
+        return self.op.jvp(vx, self.cache)
 
     def predict(self, x, start: int = 0):
         return self._run(x, start)[0]
@@ -120,19 +138,22 @@ class Positions(Module):
     def _run(self, x, start):
         if x.ndim < 2:
             raise ValueError(f"expected input of shape (…, T, D), given {x.shape}")
-        if self.op is rotary and x.shape[-1] % 2:
-            raise ValueError(f"expected an even last axis, channels turn in pairs; given {x.shape}")
         return self.op.forward(x, start, self.base)
 
     def __repr__(self) -> str:
-        return f"{self.op.__name__.rsplit('.', 1)[-1].capitalize()}Positions()"
+        return f"{type(self).__name__}()"
 
 
-def SinusoidalPositions(base: float = 10000.0) -> Positions:
-    """Adds sines and cosines of the position (Vaswani et al. 2017)."""
-    return Positions(sinusoidal, base)
+class SinusoidalPositions(Positions):
+    """Adds sines and cosines of the position (Vaswani et al. 2017). `base` as for `Positions`."""
+
+    op = sinusoidal
 
 
-def RotaryPositions(base: float = 10000.0) -> Positions:
-    """Turns neighbouring channels by angles that grow with the position (Su et al. 2021): for queries and keys."""
-    return Positions(rotary, base)
+class RotaryPositions(Positions):
+    """Turns neighbouring channels by angles that grow with the position (Su et al. 2021): for queries and keys.
+
+    `base` as for `Positions`; D is even.
+    """
+
+    op = rotary

@@ -8,8 +8,9 @@ import pytest
 from deepnp import Sequential
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.layers.activation import Tanh
-from deepnp.layers.attention import MultiheadAttention, TransformerEncoderBlock
+from deepnp.layers.attention import MultiheadAttention
 from deepnp.layers.regularization import Dropout
+from deepnp.layers.transformer import TransformerEncoderBlock
 
 
 @pytest.fixture(params=[None, 2], ids=["whole", "blocks"])
@@ -52,12 +53,13 @@ class TestMultiheadAttention:
         layer = MultiheadAttention(8, 2, block=block, rng=rng, **settings).to(np.float64)
         disturb(layer, rng)
         x, dy, padding = rng.normal(size=(3, 5, 8)), rng.normal(size=(3, 5, 8)), padded(rng, 3, 5)
-        layer.forward(x, padding=padding)
+        layer.forward(x, key_padding_mask=padding)
         dx = layer.backward(dy)
         assert (
-            relative_error(dx, numerical_gradient(lambda v: float((dy * layer.predict(v, padding=padding)).sum()), x)) < TOLERANCE
+            relative_error(dx, numerical_gradient(lambda v: float((dy * layer.predict(v, key_padding_mask=padding)).sum()), x))
+            < TOLERANCE
         )
-        expected = parameters_gradient(layer, lambda: float((dy * layer.predict(x, padding=padding)).sum()))
+        expected = parameters_gradient(layer, lambda: float((dy * layer.predict(x, key_padding_mask=padding)).sum()))
         assert relative_error(layer.flat.grad, expected) < TOLERANCE
 
     @pytest.mark.parametrize("rotary", [False, True])
@@ -68,9 +70,11 @@ class TestMultiheadAttention:
         padding = padded(rng, 2, 5)
 
         def projected(x=x, memory=memory):
-            return float((dy * layer.predict(x, memory, padding)).sum())
+            return float((dy * layer.predict(x, memory, key_padding_mask=padding)).sum())
 
-        np.testing.assert_array_equal(layer.forward(x, memory, padding), layer.predict(x, memory, padding))
+        np.testing.assert_array_equal(
+            layer.forward(x, memory, key_padding_mask=padding), layer.predict(x, memory, key_padding_mask=padding)
+        )
         dx, dmemory = layer.backward(dy)
         assert relative_error(dx, numerical_gradient(lambda v: projected(x=v), x)) < TOLERANCE
         assert relative_error(dmemory, numerical_gradient(lambda v: projected(memory=v), memory)) < TOLERANCE
@@ -86,7 +90,7 @@ class TestMultiheadAttention:
     def test_padding_equals_a_shorter_sequence(self, block, rng, kernels):
         layer = MultiheadAttention(8, 2, block=block, rng=rng)
         x = rng.normal(size=(1, 6, 8)).astype(np.float32)
-        y = layer.predict(x, padding=np.arange(6)[None] >= 4)
+        y = layer.predict(x, key_padding_mask=np.arange(6)[None] >= 4)
         np.testing.assert_allclose(y[:, :4], layer.predict(x[:, :4]), rtol=1e-5, atol=1e-6)
 
     def test_causal_does_not_see_the_future(self, block, rng, kernels):
@@ -106,7 +110,7 @@ class TestMultiheadAttention:
         first = np.arange(7)[None] < 1
         shifted, hidden = np.roll(x, 1, axis=1), np.arange(7)[None] >= 6
         np.testing.assert_allclose(
-            layer.predict(shifted, padding=first)[:, 1:], layer.predict(x, padding=hidden)[:, :-1], rtol=1e-12
+            layer.predict(shifted, key_padding_mask=first)[:, 1:], layer.predict(x, key_padding_mask=hidden)[:, :-1], rtol=1e-12
         )
         assert not np.allclose(layer.predict(x[:, ::-1]), layer.predict(x)[:, ::-1])
 
@@ -119,7 +123,7 @@ class TestMultiheadAttention:
         layer = MultiheadAttention(8, 2, block=block, rng=rng)
         disturb(layer, rng)
         x, padding = rng.normal(size=(2, 5, 8)).astype(np.float32), np.array([[False] * 5, [True] * 5])
-        y = layer.forward(x, padding=padding)
+        y = layer.forward(x, key_padding_mask=padding)
         np.testing.assert_array_equal(y[1], np.broadcast_to(layer.out_proj.bias.data, (5, 8)))
         dx = layer.backward(np.ones_like(y))
         assert not dx[1].any()
@@ -198,9 +202,9 @@ class TestEncoderBlock:
         x, dy, padding = rng.normal(size=(2, 4, 6)), rng.normal(size=(2, 4, 6)), padded(rng, 2, 4)
 
         def projected(v=x):
-            return float((dy * layer.predict(v, padding)).sum())
+            return float((dy * layer.predict(v, key_padding_mask=padding)).sum())
 
-        np.testing.assert_array_equal(layer.forward(x, padding), layer.predict(x, padding))
+        np.testing.assert_array_equal(layer.forward(x, key_padding_mask=padding), layer.predict(x, key_padding_mask=padding))
         layer.zero_grad()
         dx = layer.backward(dy)
         assert relative_error(dx, numerical_gradient(projected, x)) < TOLERANCE
@@ -222,7 +226,7 @@ class TestEncoderBlock:
 
     @pytest.mark.parametrize("norm_first", [True, False])
     def test_dropout_acts_in_training_only_and_its_gradient_is_right(self, norm_first, rng, kernels):
-        layer = TransformerEncoderBlock(6, 2, 10, Tanh, norm_first, dropout=0.4, rng=rng).to(np.float64)
+        layer = TransformerEncoderBlock(6, 2, 10, activation=Tanh, norm_first=norm_first, dropout=0.4, rng=rng).to(np.float64)
         x, dy = rng.normal(size=(2, 4, 6)), rng.normal(size=(2, 4, 6))
         state = rng.bit_generator.state
 
@@ -255,7 +259,9 @@ class TestEncoderBlock:
         moved[:, 3] += 1
         np.testing.assert_array_equal(layer.predict(moved)[:, :3], y[:, :3])
         padding = np.arange(5)[None] == 3
-        np.testing.assert_array_equal(layer.predict(moved, padding)[:, 4], layer.predict(x, padding)[:, 4])
+        np.testing.assert_array_equal(
+            layer.predict(moved, key_padding_mask=padding)[:, 4], layer.predict(x, key_padding_mask=padding)[:, 4]
+        )
 
     def test_empty_batch(self):
         layer = TransformerEncoderBlock(6, 2, 10)
@@ -287,8 +293,11 @@ BAD = [
     (lambda: MultiheadAttention(8, 2)(zeros(2, 0, 8)), r"x of shape \(B, L, 8\) with L >= 1, given \(2, 0, 8\)"),
     (lambda: MultiheadAttention(8, 2).predict(zeros(2, 5, 8), zeros(2, 0, 8)), r"memory of shape .* given \(2, 0, 8\)"),
     (lambda: MultiheadAttention(8, 2).forward(zeros(2, 5, 8), zeros(3, 5, 8)), "batch size of x, 2, given 3"),
-    (lambda: MultiheadAttention(8, 2).forward(zeros(2, 5, 8), padding=zeros(2, 4) > 0), r"shape \(2, 5\), given \(2, 4\)"),
-    (lambda: MultiheadAttention(8, 2).forward(zeros(2, 5, 8), zeros(2, 4, 8), zeros(2, 5) > 0), r"shape \(2, 4\), given \(2, 5\)"),
+    (lambda: MultiheadAttention(8, 2).forward(zeros(2, 5, 8), key_padding_mask=zeros(2, 4) > 0), r"shape \(2, 5\), given \(2, 4\)"),
+    (
+        lambda: MultiheadAttention(8, 2).forward(zeros(2, 5, 8), zeros(2, 4, 8), key_padding_mask=zeros(2, 5) > 0),
+        r"shape \(2, 4\), given \(2, 5\)",
+    ),
     (lambda: TransformerEncoderBlock(8, 2, 0), "positive feedforward, given 0"),
     (lambda: TransformerEncoderBlock(8, 3, 4), "multiple of num_heads"),
     (lambda: TransformerEncoderBlock(8, 2, 4, dropout=1.0), r"p in \[0, 1\), given 1.0"),
@@ -306,9 +315,9 @@ def test_bad_input_is_refused_at_the_door(make, message):
         make()
 
 
-def test_padding_of_numbers_is_refused():
-    with pytest.raises(TypeError, match=r"padding of Booleans, .* given float32"):
-        MultiheadAttention(8, 2).forward(zeros(2, 5, 8), padding=zeros(2, 5))
+def test_padding_of_integers_is_refused():
+    with pytest.raises(TypeError, match=r"key_padding_mask of Booleans, .* given int64"):
+        MultiheadAttention(8, 2).forward(zeros(2, 5, 8), key_padding_mask=zeros(2, 5).astype(int))
 
 
 def torch_tensor(x):
@@ -334,7 +343,7 @@ def test_weights_of_pytorch_load_and_agree(case, block, rng, kernels):
         masks["attn_mask"] = torch.ones(5, 5, dtype=torch.bool).triu(1)
     y_t, _ = theirs(x_t, memory_t, memory_t, need_weights=False, **masks)
     y_t.backward(torch.from_numpy(dy))
-    assert relative_error(ours.forward(x, memory, padding), y_t.detach().numpy()) < 1e-9
+    assert relative_error(ours.forward(x, memory, key_padding_mask=padding), y_t.detach().numpy()) < 1e-9
     ours.zero_grad()
     dx = ours.backward(dy)
     gradients = [(dx, x_t)] if memory is None else list(zip(dx, (x_t, memory_t), strict=True))
@@ -354,7 +363,7 @@ def test_encoder_block_agrees_with_pytorch(norm_first, rng, kernels):
     x_t = torch_tensor(x)
     y_t = theirs(x_t, src_key_padding_mask=torch.from_numpy(padding))
     y_t.backward(torch.from_numpy(dy))
-    assert relative_error(ours.forward(x, padding), y_t.detach().numpy()) < 1e-9
+    assert relative_error(ours.forward(x, key_padding_mask=padding), y_t.detach().numpy()) < 1e-9
     ours.zero_grad()
     assert relative_error(ours.backward(dy), x_t.grad.numpy()) < 1e-9
     for name, p in ours.named_parameters():

@@ -105,12 +105,36 @@ def test_gradients_go_into_arrays_that_blas_cannot_write(op, rng, kernels):
 @pytest.mark.parametrize("op", OPS)
 def test_a_kernel_does_not_read_past_the_end(op, rng, kernels):
     q, k, v = heads(rng, 5, 6)
-    for arguments in ((q, k[..., :3], v), (q, k, v[..., :4, :]), (q, k[:, :2], v)):
-        with pytest.raises(ValueError, match=r"matmul|broadcast"):
+    for arguments in ((q, k[..., :3], v), (q, k, v[..., :4, :]), (q, k[:, :2], v), (q[0], k, v)):
+        with pytest.raises(ValueError, match=r"expected .* given"):
             op.forward(*arguments)
+    for shape in ((4, 6), (5, 5), (6,), (3, 1, 1, 6), (1, 2, 3, 5, 6), (2, 3, 0, 6)):
+        with pytest.raises(ValueError, match="expected a mask that is broadcast"):
+            op.forward(q, k, v, np.zeros(shape, np.float32))
     _, cache = op.forward(q, k, v)
-    with pytest.raises(ValueError, match=r"matmul|broadcast"):
-        op.backward(np.zeros((2, 3, 4, 4), np.float32), cache)
+    for shape in ((2, 3, 4, 4), (2, 3, 5, 1), (3, 5, 4), (2, 3, 10, 4)):
+        with pytest.raises(ValueError, match="expected dy"):
+            op.backward(np.zeros(shape, np.float32), cache)
+    with pytest.raises(ValueError, match="array for a gradient"):
+        op.backward(np.zeros((2, 3, 5, 4), np.float32), cache, [np.empty((2, 3, 5, 4), np.float32)] * 3)
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "longdouble"])
+def test_gradients_go_into_arrays_of_any_type(op, dtype, rng, kernels):
+    q, k, v = heads(rng, 5, 6)
+    y, cache = op.forward(q, k, v)
+    out = [np.zeros(x.shape, dtype) for x in (q, k, v)]
+    op.backward(y, cache, out)
+    for given, gradient in zip(out, op.backward(y, cache), strict=True):
+        np.testing.assert_allclose(given.astype(np.float32), gradient, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("mask", [np.zeros((5, 6), bool), np.zeros((5, 6), int)])
+def test_masks_are_added_so_they_are_numbers(op, mask, rng, kernels):
+    with pytest.raises(TypeError, match="a mask that is added of floating-point numbers"):
+        op.forward(*heads(rng, 5, 6), mask)
 
 
 @pytest.mark.parametrize("op", OPS)

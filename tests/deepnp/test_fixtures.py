@@ -48,7 +48,7 @@ def outputs(name, model, io) -> dict:
         y, (h, c) = model.predict_state(x)
         return {"output": y, "h": h, "c": c}
     if name == "attention":
-        padded = model.predict(x, padding=io["padding"])
+        padded = model.predict(x, key_padding_mask=io["padding"])
         return {"output": model.predict(x), "padded_output": padded}
     return {"output": model.predict(x)}
 

@@ -307,9 +307,9 @@ def test_a_deep_copy_is_a_twin_of_its_own(make, rng):
         (lambda: GRU(C, H, span=0), "positive span, given 0"),
         (lambda: RNN(C, H, nonlinearity="sine"), '"tanh" or "relu", given \'sine\''),
         (lambda: RNN(C, H, returns="first"), '"all" or "last", given \'first\''),
-        (lambda: run(LSTM, np.zeros((T, C))), r"shape \(T, B, 4\), given \(7, 4\)"),
-        (lambda: run(LSTM, np.zeros((T, B, 3))), r"shape \(T, B, 4\), given \(7, 3, 3\)"),
-        (lambda: run(LSTM, np.zeros((B, T, 3)), batch_first=True), r"shape \(B, T, 4\), given \(3, 7, 3\)"),
+        (lambda: run(LSTM, np.zeros(C)), r"shape \(T, B, 4\), or \(T, 4\), given \(4,\)"),
+        (lambda: run(LSTM, np.zeros((T, B, 3))), r"shape \(T, B, 4\), .* given \(7, 3, 3\)"),
+        (lambda: run(LSTM, np.zeros((B, T, 3)), batch_first=True), r"shape \(B, T, 4\), .* given \(3, 7, 3\)"),
         (lambda: run(LSTM, np.zeros((0, B, C))), r"at least one step, given \(0, 3, 4\)"),
         (lambda: run(GRU, np.zeros((B, 0, C)), batch_first=True), r"at least one step, given \(3, 0, 4\)"),
         (lambda: run(GRU, state=np.zeros((B, H))), r"state of shape \(1, 3, 5\), given \(3, 5\)"),
@@ -327,7 +327,7 @@ def test_bad_input_is_refused_at_the_door(call, message):
 
 
 def run(make, x=None, state=None, lengths=None, **settings):
-    return make(C, H, **settings).predict(np.zeros((T, B, C)) if x is None else x, state, lengths)
+    return make(C, H, **settings).predict(np.zeros((T, B, C)) if x is None else x, state, lengths=lengths)
 
 
 def test_lengths_must_be_whole_numbers():

@@ -7,16 +7,75 @@ Masks, in every operation here     `mask` is added to the scores (…, Lq, Lk): 
 Rows that see no key               give zeros, and no gradient flows through them.
 """
 
+import inspect
 import math
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 
 import numpy as np
 
-from deepnp.backend import Kernel, array_module, get_num_threads, kernel_runs
+from deepnp.backend import Kernel, array_module, get_num_threads, kernels_enabled
 from deepnp.blas import find_sgemm
+from deepnp.checks import check_floats, check_shape, check_tangent, check_upstream
 from deepnp.threads import side_by_side
 
 careful_kernel = partial(Kernel, fastmath={"contract", "reassoc", "nsz"})  # sums in any order; −∞ and NaN are what they are
+
+
+def check_inputs(q, k, v, mask) -> None:
+    """Raise ValueError unless q, k, v and the mask fit one another, TypeError for what holds no floating-point numbers."""
+    for name, x in (("q", q), ("k", k), ("v", v)):
+        check_floats(x, name)
+    leading = q.shape[:-2]
+    if q.ndim < 2 or k.ndim != q.ndim or v.ndim != q.ndim:
+        raise ValueError(f"expected q, k and v (…, L, columns) of equally many axes, given {q.shape}, {k.shape} and {v.shape}")
+    check_shape("k", k, (*leading, k.shape[-2], q.shape[-1]))
+    check_shape("v", v, (*leading, k.shape[-2], v.shape[-1]))
+    if mask is None:
+        return
+    check_floats(mask, "a mask that is added")
+    full = (*leading, q.shape[-2], k.shape[-2])
+    fits = 2 <= mask.ndim <= len(full) and all(n in (1, m) for n, m in zip(mask.shape[::-1], full[::-1]))
+    if not fits:
+        raise ValueError(f"expected a mask that is broadcast to {full}, given shape {mask.shape}")
+
+
+def check_backward(dy, cache, out=None) -> None:
+    """Raise ValueError unless dy has y's shape, and the arrays of `out` those of q, k and v."""
+    check_upstream(dy, (*cache.q.shape[:-1], cache.v.shape[-1]))
+    for given, x in zip(out or (), (cache.q, cache.k, cache.v)):
+        check_shape("an array for a gradient", given, x.shape)
+
+
+def check_tangents(vq, vk, vv, cache) -> None:
+    """Raise ValueError unless the tangents have the shapes of q, k and v."""
+    for tangent, x in zip((vq, vk, vv), (cache.q, cache.k, cache.v)):
+        check_tangent(tangent, x.shape)
+
+
+def accelerated(plain: Callable, cpu: Callable, check: Callable) -> Callable:
+    """A function with plain's signature that runs `cpu`, over the float32 kernels, where these may take the arrays.
+
+    As `deepnp.dispatch.accelerated`, but the arrays may lie in memory in any order: heads are views of one projection, and
+    `Stacks` tells the kernels where each one is. `check` sees the arguments before either form runs.
+    """
+    signature = inspect.signature(plain)
+
+    @wraps(plain)
+    def chosen(*arguments, **settings):
+        bound = signature.bind(*arguments, **settings)
+        bound.apply_defaults()
+        check(*bound.args)
+        return (cpu if _single(bound.args) else plain)(*bound.args)
+
+    return chosen
+
+
+def _single(arguments: tuple) -> bool:
+    """Whether all of q, k, v and dy are NumPy's, of float32, and not empty; and kernels are on, and BLAS is found."""
+    arrays = arguments[:3] if len(arguments) > 3 else (arguments[0], *arguments[1][:3])  # forward; dy and a cache q, k, v, …
+    usual = all(type(x) is np.ndarray and x.dtype == np.float32 and x.size for x in arrays)
+    return usual and kernels_enabled() and find_sgemm()[0] != 0
 
 
 def padding_mask(padding, dtype=np.float32):
@@ -88,16 +147,6 @@ def room(x, columns):
     return y if rows_in_order(y) else np.empty(y.shape, y.dtype)
 
 
-def fast(q, k, v, dy=None) -> bool:
-    """Whether the float32 kernels may run. How the arrays lie is no matter; if they do not fit, the plain form will say so."""
-    arrays = (q, k, v) if dy is None else (q, k, v, dy)
-    usual = all(type(x) is np.ndarray and x.dtype == np.float32 and x.size for x in arrays)
-    leading, columns = q.shape[:-2], v.shape[-1:]
-    fit = k.shape == (*leading, k.shape[-2], q.shape[-1]) and v.shape == k.shape[:-1] + columns
-    fit = fit and (dy is None or dy.shape == q.shape[:-1] + columns)
-    return fit and usual and kernel_runs(np.empty(0, np.float32)) and find_sgemm()[0] != 0
-
-
 def sizes(q, k, v) -> tuple[int, int, int, int]:
     """Lq, Lk, d, dv."""
     return q.shape[-2], k.shape[-2], q.shape[-1], v.shape[-1]
@@ -105,7 +154,7 @@ def sizes(q, k, v) -> tuple[int, int, int, int]:
 
 def gradients_room(q, k, v, out) -> tuple:
     """Where a kernel writes dq, dk and dv: into `out`, if BLAS can."""
-    if out is not None and all(map(rows_in_order, out)):
+    if out is not None and all(rows_in_order(x) and type(x) is np.ndarray and x.dtype == np.float32 for x in out):
         return tuple(out)
     return tuple(room(x, x.shape[-1]) for x in (q, k, v))
 

@@ -14,12 +14,16 @@ Backward   S and A once more for every block, then as in the plain form
            D_i = Σ_j A_ij dA_ij = ⟨dy_i, Σ_j A_ij v_j⟩ = ⟨dy_i, y_i⟩           the sum over all keys, without having them
            dq_i = Σ_j dS_ij k_j/√d   dk_j = Σ_i dS_ij q_i/√d
 
+Tangent    vy = (A ⊙ vS) v + A vv − D ⊙ y         D_i = Σ_j A_ij vS_ij: what vA = A ⊙ (vS − D) of the plain form leaves of
+                                                          Σ_j vA_ij v_j, with y for Σ_j A_ij v_j
+
 Rows that see no key (ops.attention) have t = 0; with l = +∞ their A is zero.
 
 The kernels also take the queries in blocks: one block of scores stays in the cache from its product to its last use.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +33,11 @@ from deepnp.blas import find_sgemm, sgemm
 from deepnp.ops import attention
 from deepnp.ops.attention import (
     Stacks,
+    accelerated,
     careful_kernel,
-    fast,
+    check_backward,
+    check_inputs,
+    check_tangents,
     for_all,
     gradients_room,
     hide,
@@ -41,10 +48,21 @@ from deepnp.ops.attention import (
 )
 
 
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    q: np.ndarray  # (…, Lq, d)
+    k: np.ndarray  # (…, Lk, d)
+    v: np.ndarray  # (…, Lk, dv)
+    mask: np.ndarray | None
+    causal: bool
+    block: int
+    y: np.ndarray  # (…, Lq, dv)
+    log_total: np.ndarray  # l (…, Lq, 1)
+
+
 def forward(q, k, v, mask=None, causal=False, block=128):
     """q (…, Lq, d), k (…, Lk, d), v (…, Lk, dv), mask broadcast to (…, Lq, Lk) or None, causal, block size -> y (…, Lq, dv)."""
-    if fast(q, k, v):
-        return _forward_fast(q, k, v, mask, causal, block)
     xp = array_module(q)
     y, total = xp.zeros((*q.shape[:-1], v.shape[-1]), q.dtype), xp.zeros((*q.shape[:-1], 1), q.dtype)
     largest = xp.full(total.shape, -xp.inf, q.dtype)
@@ -60,14 +78,12 @@ def forward(q, k, v, mask=None, causal=False, block=128):
     blind = total == 0
     total = xp.where(blind, 1, total)
     y /= total
-    return y, (q, k, v, mask, causal, block, y, xp.where(blind, xp.inf, largest + xp.log(total)))
+    return y, Cache(q, k, v, mask, causal, block, y, xp.where(blind, xp.inf, largest + xp.log(total)))
 
 
 def backward(dy, cache, out=None):
     """dy (…, Lq, dv) -> dq (…, Lq, d), dk (…, Lk, d), dv (…, Lk, dv), written into the three arrays of `out` where given."""
     q, k, v, mask, causal, block, y, log_total = cache
-    if fast(q, k, v, dy):
-        return _backward_fast(dy, cache, out)
     xp, scale = array_module(dy), 1 / math.sqrt(q.shape[-1])
     dq, dk, dv = xp.zeros(q.shape, q.dtype), xp.zeros(k.shape, k.dtype), xp.zeros(v.shape, v.dtype)
     mean = (dy * y).sum(axis=-1, keepdims=True)
@@ -79,6 +95,22 @@ def backward(dy, cache, out=None):
         dk[..., keys, :] = xp.matmul(dscores.swapaxes(-1, -2), q[..., rows, :])
         dq[..., rows, :] += xp.matmul(dscores, k[..., keys, :])
     return written(out, (dq, dk, dv))
+
+
+def jvp(vq, vk, vv, cache):
+    """Tangents vq (…, Lq, d), vk (…, Lk, d), vv (…, Lk, dv) -> tangent of y (…, Lq, dv)."""
+    check_tangents(vq, vk, vv, cache)
+    q, k, v, mask, causal, block, y, log_total = cache
+    xp, scale = array_module(vq), 1 / math.sqrt(q.shape[-1])
+    vy, mean = xp.zeros_like(y), xp.zeros_like(log_total)
+    for rows, keys in _blocks(q, k, causal, block):
+        weights = xp.exp(_scores(q, k, mask, causal, rows, keys) - log_total[..., rows, :])
+        moved_q = xp.matmul(vq[..., rows, :], k[..., keys, :].swapaxes(-1, -2))
+        moved_k = xp.matmul(q[..., rows, :], vk[..., keys, :].swapaxes(-1, -2))
+        vscores = weights * (moved_q + moved_k) * scale
+        mean[..., rows, :] += vscores.sum(axis=-1, keepdims=True)
+        vy[..., rows, :] += xp.matmul(vscores, v[..., keys, :]) + xp.matmul(weights, vv[..., keys, :])
+    return vy - mean * y
 
 
 def _blocks(q, k, causal, block):
@@ -106,7 +138,7 @@ def _forward_fast(q, k, v, mask, causal, block):
         _forward(*find_sgemm(), stacks.places[:, part], stacks.steps, shapes, *masks, _square(block, shapes), *results)
 
     for_all(len(each_y), math.prod(shapes), run)
-    return y, (q, k, v, mask, causal, block, y, log_total)
+    return y, Cache(q, k, v, mask, causal, block, y, log_total)
 
 
 def _backward_fast(dy, cache, out):
@@ -202,6 +234,9 @@ def _backward(address, wide, places, steps, sizes, mask, which, causal, block, l
                 sgemm(address, wide, True, False, columns, d, rows, ds, step, q, q_step, one, dk, dk_step)
                 sgemm(address, wide, False, False, rows, d, columns, ds, step, k, k_step, one, dq, dq_step)
 
+
+forward = accelerated(forward, _forward_fast, lambda q, k, v, mask, *_: check_inputs(q, k, v, mask))
+backward = accelerated(backward, _backward_fast, check_backward)
 
 LAST_THREE = padding_mask(np.array([[False] * 4 + [True] * 3, [True] * 7]), np.float64)  # the second batch row sees no key
 PENALTY = -0.3 * np.abs(np.subtract.outer(np.arange(5.0), np.arange(4.0)))  # a mask that is neither 0 nor −∞

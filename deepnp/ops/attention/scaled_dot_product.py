@@ -3,10 +3,13 @@
 Forward    S = q kᵀ/√d + mask        A = softmax_j S        y = A v
            S_ij is a sum of d products; 1/√d keeps its variance that of one, whatever d. With several heads d is a head's own
            width (the thesis takes the whole one)
-Backward   dv = Aᵀ dy                                     v_j enters y_i with weight A_ij
-           dA = dy vᵀ
+Backward   dv = Aᵀ dy                                     v_j enters every y_i, with weight A_ij
+           dA = dy vᵀ                                     and A_ij enters y_i, with factor v_j
            dS = A ⊙ (dA − Σ_j A ⊙ dA)                     softmax row by row, as in ops.activation.softmax
-           dq = dS k/√d              dk = dSᵀ q/√d        a product of q and k: each gets the other
+           dq = dS k/√d              dk = dSᵀ q/√d        S is a product of q and k: each gets the other
+Tangent    vS = (vq kᵀ + q vkᵀ)/√d                        the product rule
+           vA = A ⊙ (vS − Σ_j A ⊙ vS)                     softmax's Jacobian is symmetric
+           vy = vA v + A vv
 
 The mask is added before the softmax (thesis Alg. 9 multiplies by −∞); masks are described in ops.attention. A row that is masked
 throughout would divide 0 by 0: its A is set to zero, so its y and all that flows through it are zero.
@@ -15,18 +18,22 @@ The kernels take one head after another: the products by BLAS, the softmax while
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary, gpu
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module
 from deepnp.blas import find_sgemm, sgemm
 from deepnp.ops import attention
 from deepnp.ops.activation import softmax
 from deepnp.ops.attention import (
     Stacks,
+    accelerated,
     careful_kernel,
-    fast,
+    check_backward,
+    check_inputs,
+    check_tangents,
     for_all,
     gradients_room,
     hide,
@@ -38,33 +45,52 @@ from deepnp.ops.attention import (
 )
 
 
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    q: np.ndarray  # (…, Lq, d)
+    k: np.ndarray  # (…, Lk, d)
+    v: np.ndarray  # (…, Lk, dv)
+    weights: np.ndarray  # A (…, Lq, Lk)
+
+
 def forward(q, k, v, mask=None, causal=False):
     """q (…, Lq, d), k (…, Lk, d), v (…, Lk, dv), mask broadcast to (…, Lq, Lk) or None, causal -> y (…, Lq, dv)."""
-    if fast(q, k, v):
-        return _forward_fast(q, k, v, mask, causal)
     xp = array_module(q)
     scores = xp.matmul(q, k.swapaxes(-1, -2)) * (1 / math.sqrt(q.shape[-1]))
     hide(scores, mask, causal)
     if gpu.rows_run(scores):
         _weights_gpu(scores)
-        return xp.matmul(scores, v), (q, k, v, scores)
+        return xp.matmul(scores, v), Cache(q, k, v, scores)
     largest = scores.max(axis=-1, keepdims=True)
     e = xp.exp(scores - xp.where(largest == -xp.inf, 0, largest))
     total = e.sum(axis=-1, keepdims=True)
     weights = e / xp.where(total == 0, 1, total)
-    return xp.matmul(weights, v), (q, k, v, weights)
+    return xp.matmul(weights, v), Cache(q, k, v, weights)
 
 
 def backward(dy, cache, out=None):
     """dy (…, Lq, dv) -> dq (…, Lq, d), dk (…, Lk, d), dv (…, Lk, dv), written into the three arrays of `out` where given."""
     q, k, v, weights = cache
-    if fast(q, k, v, dy):
-        return _backward_fast(dy, cache, out)
     xp = array_module(dy)
     dweights = xp.matmul(dy, v.swapaxes(-1, -2))
-    dscores = softmax.backward(dweights, (weights, math.sqrt(q.shape[-1])))  # with that root for its temperature
+    dscores = softmax.backward(dweights, _softmax_cache(cache))
     gradients = xp.matmul(dscores, k), xp.matmul(dscores.swapaxes(-1, -2), q), xp.matmul(weights.swapaxes(-1, -2), dy)
     return written(out, gradients)
+
+
+def jvp(vq, vk, vv, cache):
+    """Tangents vq (…, Lq, d), vk (…, Lk, d), vv (…, Lk, dv) -> tangent of y (…, Lq, dv)."""
+    check_tangents(vq, vk, vv, cache)
+    q, k, v, weights = cache
+    xp = array_module(vq)
+    vproducts = xp.matmul(vq, k.swapaxes(-1, -2)) + xp.matmul(q, vk.swapaxes(-1, -2))
+    return xp.matmul(softmax.jvp(vproducts, _softmax_cache(cache)), v) + xp.matmul(weights, vv)
+
+
+def _softmax_cache(cache):
+    """A as a softmax of q kᵀ + √d·mask, whose temperature is √d."""
+    return softmax.Cache(cache.weights, math.sqrt(cache.q.shape[-1]))
 
 
 def _forward_fast(q, k, v, mask, causal):
@@ -76,7 +102,7 @@ def _forward_fast(q, k, v, mask, causal):
         _forward(*find_sgemm(), stacks.places[:, part], stacks.steps, shapes, rows, which[part], causal, scores[part])
 
     for_all(len(scores), math.prod(shapes), run)
-    return y, (q, k, v, weights)
+    return y, Cache(q, k, v, weights)
 
 
 def _backward_fast(dy, cache, out):
@@ -110,7 +136,7 @@ def _forward(address, wide, places, steps, sizes, mask, which, causal, scores):
         sgemm(address, wide, False, False, lq, dv, lk, s, s_step, v, v_step, zero, y, y_step)
 
 
-@kernel
+@careful_kernel
 def _backward(address, wide, places, steps, sizes, weights):
     (lq, lk, d, dv), (q_step, k_step, v_step, a_step, dy_step, dq_step, dk_step, dv_step) = sizes, steps
     zero, scale, dscores = np.float32(0), np.float32(1 / math.sqrt(d)), np.empty((lq, lk), np.float32)
@@ -144,6 +170,9 @@ _weights_gpu = gpu.Rows(
     """,
     "attention_weights",
 )
+
+forward = accelerated(forward, _forward_fast, lambda q, k, v, mask, *_: check_inputs(q, k, v, mask))
+backward = accelerated(backward, _backward_fast, check_backward)
 
 TWO_OF_THREE = padding_mask(np.array([[False, True, False], [True, True, True]]), np.float64)  # the second row sees no key
 PENALTY = -0.3 * np.abs(np.subtract.outer(np.arange(5.0), np.arange(4.0)))  # a mask that is neither 0 nor −∞

@@ -1,43 +1,80 @@
 """Embedding: a row of a table for every index.      V rows of the table, D channels, N indices (any shape)
 
 Forward    y_n = W_{k_n}
-Backward   dW_v = Σ_{n: k_n = v} dy_n           a row is read once for every index that names it: the gradients add up
+Backward   ∂y_n/∂W_v is the identity where k_n = v, and 0 elsewhere, so
+           dW_v = Σ_{n: k_n = v} dy_n           a row is read once for every index that names it: the gradients add up
+Tangent    vy_n = vW_{k_n}
 
 The same as a linear map of one-hot rows, without the rows. Indices are whole numbers: nothing flows to them.
 """
 
-from deepnp.backend import array_module, kernel, kernel_runs
+from typing import NamedTuple
+
+import numpy as np
+
+from deepnp.backend import array_module, summing_kernel
 from deepnp.cases import Integers
+from deepnp.checks import check_shape, check_tangent
+from deepnp.dispatch import accelerated
+
+
+class Cache(NamedTuple):
+    """What backward needs of one forward pass."""
+
+    indices: np.ndarray  # any shape
+    weight: np.ndarray  # (V, D)
 
 
 def forward(indices, weight):
     """indices (any shape) of integers, weight (V, D) -> y (…, D)."""
-    return weight[indices], (indices, weight)
+    check_indices(indices, len(weight))
+    return weight[indices], Cache(indices, weight)
 
 
 def backward(dy, cache):
     """dy (…, D) -> dweight (V, D)."""
-    indices, weight = cache
-    dweight = array_module(weight).zeros_like(weight, order="C")
-    accumulate(dy, indices, dweight)
-    return dweight
+    return accumulate(dy, cache.indices, array_module(cache.weight).zeros_like(cache.weight, order="C"))
+
+
+def jvp(vweight, cache):
+    """Tangent vweight (V, D) -> tangent of y (…, D)."""
+    check_tangent(vweight, cache.weight.shape)
+    return vweight[cache.indices]
 
 
 def accumulate(dy, indices, dweight):
-    """Adds the gradient to dweight (V, D) in place: dy (…, D), indices (…) -> nothing."""
-    if kernel_runs(dy, dweight):
-        _accumulate(dy.reshape(-1, dy.shape[-1]), indices.reshape(-1), dweight)
-    else:
-        array_module(dweight).add.at(dweight, indices, dy)  # += would count a repeated index once
+    """Add the gradient to dweight (V, D), in place: dy (…, D), indices (…) -> dweight."""
+    array_module(dweight).add.at(dweight, indices, dy)  # += would count a repeated index once
+    return dweight
 
 
-@kernel
+def check_indices(indices, rows: int) -> None:
+    """Raise TypeError unless the indices are whole numbers, ValueError unless they name one of so many rows."""
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"expected whole numbers as indices, given {indices.dtype}")
+    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < rows:
+        raise ValueError(f"expected indices from 0 to {rows - 1}, given {int(indices.min())} to {int(indices.max())}")
+
+
+def _check_accumulate(dy, indices, dweight) -> None:
+    check_shape("dy, shaped as y,", dy, (*indices.shape, dweight.shape[1]))
+    check_indices(indices, len(dweight))  # the caller may have written to them since
+
+
+def _accumulate_fast(dy, indices, dweight):
+    _accumulate(dy.reshape(-1, dy.shape[-1]), indices.reshape(-1), dweight)
+    return dweight
+
+
+@summing_kernel
 def _accumulate(dy, indices, dweight):
     for n in range(len(indices)):
         row = indices[n]
         for j in range(dy.shape[1]):
             dweight[row, j] += dy[n, j]
 
+
+accumulate = accelerated(accumulate, cpu=_accumulate_fast, check=_check_accumulate)
 
 CASES = [
     dict(indices=Integers((2, 5), 4), weight=(4, 3)),
