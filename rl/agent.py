@@ -19,7 +19,7 @@ from deepnp import NonFiniteError
 from deepnp.backend import one_blas_thread
 from rl import checkpoint
 from rl.config import whole_number
-from rl.experience import trees
+from rl.experience import goals, trees
 from rl.experience.collector import Collector
 from rl.experience.environments import EnvLike, Resumable, is_made_here, make_vector, name_of, space_of
 from rl.experience.normalize import ObservationNormalizer
@@ -184,7 +184,7 @@ class Agent(ABC):
         Parameters
         ----------
         observation : array, the space's shape or (B, that shape)
-            Or a Dict or Tuple of such arrays.
+            Or a Dict or Tuple of such arrays, also that of a goal environment.
         deterministic : bool
             The most probable action; otherwise a draw.
         rng : numpy.random.Generator, optional
@@ -195,7 +195,9 @@ class Agent(ABC):
         ValueError
             If the shape is wrong or a value is not finite.
         """
-        batch, single = self.space.batched(observation)
+        if self.space.goal and isinstance(observation, Mapping):
+            observation = goals.flat(observation)
+        batch, single = self.space.observation.batched(observation)
         observations = self.space.observation.split(batch, self.space.vector_dtype(self.normalizer is not None))
         drawn = self.act(self.observe(observations), None if deterministic else rng or np.random.default_rng())
         actions = self.space.action.to_environment(drawn)

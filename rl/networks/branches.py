@@ -99,11 +99,11 @@ class Bernoulli:
 
     def log_prob(self, actions: np.ndarray) -> np.ndarray:
         """ln p(a): actions (B, A) of 0 and 1 -> (B,)."""
-        return (actions * self.logits - softplus.forward(self.logits)[0]).sum(axis=-1)
+        return (actions.astype(self.logits.dtype) * self.logits - softplus.forward(self.logits)[0]).sum(axis=-1)
 
     def log_prob_backward(self, actions: np.ndarray, dlog_prob: np.ndarray) -> tuple[np.ndarray]:
         """dL/dln p(a) (B,) -> dlogits (B, A)."""
-        return (dlog_prob[:, None] * (actions - self._p()),)
+        return (dlog_prob[:, None] * (actions.astype(self.logits.dtype) - self._p()),)
 
     def entropy(self) -> np.ndarray:
         """H: (B,)."""

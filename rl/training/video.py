@@ -53,17 +53,34 @@ def save_gif(path: str | os.PathLike, frames: list[np.ndarray], fps: float, widt
 def palette_of(images: list[Image.Image]) -> Image.Image:
     """A palette for RGB images: a small thing of a colour of its own, in one image only, keeps its colour.
 
-    Median cut gives colours to where most pixels are. So it is shown each colour, to 5 bits a channel, as often as the square
-    root of its count in all images.
+    Median cut gives colours to where most pixels are. So it chooses three quarters of them; the others go one by one to
+    the colour that is served worst, counting its pixels by their square root.
     """
-    pixels = np.concatenate([np.asarray(image).reshape(-1, 3) for image in images])
-    codes = (pixels >> 3).astype(np.uint16) @ np.array([1 << 10, 1 << 5, 1], np.uint16)
-    counts = np.bincount(codes, minlength=1 << 15)
-    sums = np.stack([np.bincount(codes, pixels[:, channel], 1 << 15) for channel in range(3)], axis=1)
+    colours, counts = _histogram(images)
+    weights = np.sqrt(counts)
+    shown = np.repeat(colours, np.ceil(weights).astype(int), axis=0).astype(np.uint8)
+    base = Image.fromarray(shown[None]).quantize(COLOURS * 3 // 4, Image.Quantize.MEDIANCUT)
+    palette = np.array(base.getpalette(), float).reshape(-1, 3)[: COLOURS * 3 // 4]
+    errors = np.min([((colours - entry) ** 2).sum(axis=1) for entry in palette], axis=0)
+    while len(palette) < COLOURS:
+        worst = colours[(errors * weights).argmax()]
+        palette = np.append(palette, worst[None], axis=0)
+        errors = np.minimum(errors, ((colours - worst) ** 2).sum(axis=1))
+    result = Image.new("P", (1, 1))
+    result.putpalette(palette.round().astype(np.uint8).tobytes())
+    return result
+
+
+def _histogram(images: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+    """The K colours of RGB images that differ in the first 5 bits of a channel (K, 3), each a mean, and their pixels (K,)."""
+    counts, sums = np.zeros(1 << 15), np.zeros((1 << 15, 3))
+    for image in images:
+        pixels = np.asarray(image).reshape(-1, 3)
+        codes = (pixels >> 3).astype(np.uint16) @ np.array([1 << 10, 1 << 5, 1], np.uint16)
+        counts += np.bincount(codes, minlength=1 << 15)
+        sums += np.stack([np.bincount(codes, channel, 1 << 15) for channel in pixels.T], axis=1)
     used = counts > 0
-    means = np.round(sums[used] / counts[used, None]).astype(np.uint8)
-    shown = np.repeat(means, np.ceil(np.sqrt(counts[used])).astype(int), axis=0)
-    return Image.fromarray(shown[None]).quantize(COLOURS, Image.Quantize.MEDIANCUT)
+    return sums[used] / counts[used, None], counts[used]
 
 
 def contact_sheet(frames: list[np.ndarray], count: int) -> np.ndarray:

@@ -4,11 +4,15 @@ import math
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from deepnp import Tanh
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
+from rl.experience.spaces import SpaceInfo
+from rl.networks.branches import Bernoulli, MultiCategorical
 from rl.networks.distributions import Categorical, DiagonalGaussian
-from rl.networks.policies import CategoricalPolicy, GaussianPolicy
+from rl.networks.policies import ChoicePolicy, GaussianPolicy
+from tests.rl.toys import space
 
 ROWS, SIZE = 5, 3
 
@@ -21,15 +25,32 @@ def categorical(rng, _):
     return Categorical(rng.normal(size=(ROWS, SIZE)) * 2)
 
 
-KINDS = [(gaussian, True), (gaussian, False), (categorical, None)]
+def branches(rng, _):
+    return MultiCategorical(rng.normal(size=(ROWS, SIZE)) * 2, (1, 2))
+
+
+def switches(rng, _):
+    return Bernoulli(rng.normal(size=(ROWS, SIZE)) * 2)
+
+
+KINDS = [(gaussian, True), (gaussian, False), (categorical, None), (branches, None), (switches, None)]
 
 
 def parameters(d):
-    return list(vars(d).values())
+    return [value for value in vars(d).values() if isinstance(value, np.ndarray)]
+
+
+def like(d, *arrays):
+    """A distribution of the same kind with other parameters."""
+    return MultiCategorical(*arrays, d.choices) if isinstance(d, MultiCategorical) else type(d)(*arrays)
 
 
 def actions_for(d, rng):
-    return rng.normal(size=(ROWS, SIZE)) if isinstance(d, DiagonalGaussian) else rng.integers(SIZE, size=ROWS)
+    if isinstance(d, DiagonalGaussian):
+        return rng.normal(size=(ROWS, SIZE))
+    if isinstance(d, MultiCategorical):
+        return np.stack([rng.integers(n, size=ROWS) for n in d.choices], axis=1)
+    return rng.integers(2, size=(ROWS, SIZE)) if isinstance(d, Bernoulli) else rng.integers(SIZE, size=ROWS)
 
 
 @pytest.mark.parametrize(("make", "shared"), KINDS)
@@ -39,7 +60,7 @@ class TestDerivatives:
         for i, gradient in enumerate(gradients):
 
             def of_parameter(x, i=i):
-                return f(type(d)(*[x if j == i else p for j, p in enumerate(parameters(d))]))
+                return f(like(d, *[x if j == i else p for j, p in enumerate(parameters(d))]))
 
             assert relative_error(gradient, numerical_gradient(of_parameter, parameters(d)[i])) < TOLERANCE
 
@@ -63,7 +84,7 @@ class TestDerivatives:
         import deepnp
 
         d = make(rng, shared)
-        d = type(d)(*(p.astype(np.float32) for p in parameters(d)))
+        d = like(d, *(p.astype(np.float32) for p in parameters(d)))
         actions, upstream = actions_for(d, rng), rng.normal(size=ROWS).astype(np.float32)
         actions = actions.astype(np.float32) if actions.dtype.kind == "f" else actions
         fast = (d.log_prob(actions), *d.log_prob_backward(actions, upstream))
@@ -109,7 +130,7 @@ def test_categorical_is_stable_and_samples_its_probabilities(rng):
 
 @pytest.mark.parametrize("sigma", ["vector", "fixed", "network"])
 def test_gaussian_policy_gradients_reach_every_parameter(sigma, rng):
-    policy = GaussianPolicy((4, 6, 2), Tanh, sigma, 0.7, rng).to(np.float64)
+    policy = GaussianPolicy(space(4, 2), (6,), Tanh, sigma, 0.7, rng).to(np.float64)
     policy.flat.data[...] += rng.normal(size=len(policy.flat)) * 0.1
     x, actions, upstream = rng.normal(size=(5, 4)), rng.normal(size=(5, 2)), rng.normal(size=5)
     d = policy.forward(x)
@@ -130,10 +151,32 @@ def test_gaussian_policy_gradients_reach_every_parameter(sigma, rng):
 
 def test_policies_start_undecided_at_the_given_sigma(rng):
     for sigma in ("vector", "fixed", "network"):
-        d = GaussianPolicy((4, 6, 2), Tanh, sigma, 0.7, rng).predict(rng.normal(size=(5, 4)).astype(np.float32))
+        d = GaussianPolicy(space(4, 2), (6,), Tanh, sigma, 0.7, rng).predict(rng.normal(size=(5, 4)).astype(np.float32))
         np.testing.assert_allclose(d.sigma, 0.7, rtol=0.02)
         assert np.abs(d.mean).max() < 0.1
     with pytest.raises(ValueError, match="given 'wide'"):
-        GaussianPolicy((4, 6, 2), Tanh, "wide", 0.7, rng)
-    p = CategoricalPolicy((4, 6, 3), Tanh, rng).predict(rng.normal(size=(5, 4)).astype(np.float32))
+        GaussianPolicy(space(4, 2), (6,), Tanh, "wide", 0.7, rng)
+    choices = SpaceInfo.of(spaces.Box(-1, 1, (4,)), spaces.Discrete(3))
+    p = ChoicePolicy(choices, (6,), Tanh, rng).predict(rng.normal(size=(5, 4)).astype(np.float32))
     assert p.entropy().min() > 0.99 * math.log(3)
+
+
+class TestExcludedChoices:
+    """A logit of −∞ is a probability of 0, and 0·ln 0 is 0."""
+
+    def test_entropy_kl_and_gradients_are_those_of_the_rest(self):
+        p, q, one = Categorical(np.array([[0, 0, -np.inf]])), Categorical(np.array([[1.0, 0, -np.inf]])), np.ones(1)
+        rest_p, rest_q = Categorical(p.logits[:, :2]), Categorical(q.logits[:, :2])
+        assert p.entropy()[0] == pytest.approx(math.log(2))
+        assert p.kl(q)[0] == pytest.approx(rest_p.kl(rest_q)[0])
+        pairs = zip(
+            (*q.entropy_backward(one), *p.kl_backward(q, one), *q.log_prob_backward(np.array([1]), one)),
+            (*rest_q.entropy_backward(one), *rest_p.kl_backward(rest_q, one), *rest_q.log_prob_backward(np.array([1]), one)),
+            strict=True,
+        )
+        for given, expected in pairs:
+            np.testing.assert_allclose(given, np.append(expected, [[0.0]], axis=1), atol=1e-15)
+
+    def test_they_are_never_drawn(self, rng):
+        d = Categorical(np.tile([-np.inf, 0.0, 1.0, -np.inf], (5000, 1)))
+        assert set(d.sample(rng)) == {1, 2}

@@ -5,13 +5,14 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import rl
+from rl.experience.collector import EpisodeStatistics
 from rl.experience.episodes import Episodes
 from rl.experience.hindsight import STRATEGIES, Hindsight, binary, shaped
 from rl.experience.replay import ReplayMemory
-from rl.loops.off_policy import gather_and_learn
+from rl.loops.off_policy import gather
 from rl.training.evaluation import play
 from tests.rl.test_replay import history
-from tests.rl.toys import Reach, ResumableReach, Target, vectorize
+from tests.rl.toys import Reach, ResumableReach, Target, space, states, vectorize
 
 SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
 ALGORITHMS = {name: getattr(rl, name) for name in ("SAC", "TD3", "DDPG", "TD2", "SACLite")}
@@ -25,23 +26,20 @@ def told(make, steps, mode=SAME, copies=2, **settings):
     add, names = agent.memory.add, ("s", "a", "r", "next", "terminated", "truncated")
 
     def write_down(*columns):
-        *columns, alive = columns
-        for n in np.flatnonzero(alive):
+        *columns, valid = columns
+        for n in np.flatnonzero(valid):
             row = dict(zip(names, (np.copy(column[n]) for column in columns), strict=True))
             before = lists[n][-1] if lists[n] else None
             new = before is not None and (before["terminated"] or before["truncated"])
             row["episode"] = before["episode"] + new if before else 0
             lists[n].append(row)
-        return add(*columns, alive)
+        return add(*columns, valid)
 
     agent.memory.add = write_down
-    gather_and_learn(begun(agent), 0.0, steps)
+    agent._begin_episodes()
+    for _ in range(-(-steps // copies)):
+        gather(agent, EpisodeStatistics())
     return agent, lists
-
-
-def begun(agent):
-    agent.collector = rl.agent.Collector(agent.env, seed=3)
-    return agent
 
 
 def place(lists, row):
@@ -174,7 +172,7 @@ def test_rewards_by_hand():
 class TestEpisodes:
     @pytest.mark.parametrize("steps", [13, 90])
     def test_restored_state_goes_on(self, rng, steps):
-        first, second = (ReplayMemory(40, 3, 2, episodes=Episodes()) for _ in range(2))
+        first, second = (ReplayMemory(40, space(3, 2), episodes=Episodes()) for _ in range(2))
         first.prepare(2)
         history(rng, first, steps, 2, dead=0.2)
         second.load_state_dict(first.state_dict())
@@ -184,22 +182,22 @@ class TestEpisodes:
         for name, array in first.state_dict().items():
             np.testing.assert_array_equal(array, second.state_dict()[name], err_msg=name)
 
-    def test_cut_ends_what_goes_on(self, rng):
-        memory = ReplayMemory(40, 1, 1, episodes=Episodes())
+    def test_a_new_beginning_ends_what_goes_on(self, rng):
+        memory = ReplayMemory(40, space(1, 1), episodes=Episodes())
         memory.prepare(2)
-        memory.cut(np.array([True, True]))  # nothing there yet
+        memory.begin(2)  # nothing there yet
         step = np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32), np.ones(2), np.zeros((2, 1), np.float32)
         for _ in range(3):
             memory.add(*step, np.zeros(2, bool), np.zeros(2, bool), np.ones(2, bool))
-        memory.cut(np.array([True, False]))
+        memory.begin(2)
         for _ in range(2):
             memory.add(*step, np.zeros(2, bool), np.zeros(2, bool), np.ones(2, bool))
-        np.testing.assert_allclose(memory.batch(np.array([0, 20]), 1.0, 5).rewards, [3, 5])
+        np.testing.assert_allclose(memory.batch(np.array([0, 20]), 1.0, 5).rewards, [3, 3])
         last, own, first = memory.episodes.steps(np.array([0, 3, 20]), memory.heads, memory.sizes)
-        np.testing.assert_array_equal([last, own, first], [[2, 0, 0], [4, 1, 4], [4, 1, 4]])
+        np.testing.assert_array_equal([last, own, first], [[2, 0, 2], [4, 1, 4], [4, 1, 4]])
         memory.add(*step, np.ones(2, bool), np.zeros(2, bool), np.ones(2, bool))
-        memory.cut(np.array([True, True]))
-        np.testing.assert_array_equal(np.flatnonzero(memory.truncated), [2])  # what terminated was not truncated
+        memory.begin(2)
+        np.testing.assert_array_equal(np.flatnonzero(memory.truncated), [2, 22])  # what terminated was not truncated
 
     def test_an_episode_does_not_go_on_after_loading(self, tmp_path):
         """The environment cannot be saved and begins anew: no return and no goal reaches across."""
@@ -216,10 +214,10 @@ class TestEpisodes:
     def test_memory_counts_them(self, monkeypatch):
         asked = []
         monkeypatch.setattr("rl.experience.replay.check_memory", lambda needed, what: asked.append(needed))
-        memory = ReplayMemory(1000, 3, 2, episodes=Episodes())
+        memory = ReplayMemory(1000, space(3, 2), episodes=Episodes())
         memory.prepare(1)
         taken = memory.episodes.position.nbytes + memory.episodes.remaining.nbytes
-        assert asked == [ReplayMemory.bytes_needed(1000, 3, 2) + taken]
+        assert asked == [1000 * ReplayMemory(1000, space(3, 2)).bytes_per_row + taken]
 
 
 class TestBadInput:
@@ -293,5 +291,5 @@ def test_resuming_equals_never_having_stopped(tmp_path):
     rl.SAC(ResumableReach(4), config, seed=0).learn(3000, lambda agent, metrics: False).save(tmp_path / "half.safetensors")
     resumed = rl.SAC.load(tmp_path / "half.safetensors", ResumableReach(4)).learn(3000)
     assert resumed.steps == whole.steps
-    for name, array in whole.state_dict().items():
-        np.testing.assert_array_equal(array, resumed.state_dict()[name], err_msg=name)
+    for name, array in states(whole).items():
+        np.testing.assert_array_equal(array, states(resumed)[name], err_msg=name)

@@ -114,6 +114,12 @@ class TestValueLoss:
             assert value >= value_loss(values, old, targets)[0]
 
 
+def begun(copies):
+    scaler = RewardScaler(0.9)
+    scaler.begin(copies)
+    return scaler
+
+
 @pytest.mark.usefixtures("kernels")
 class TestNormalizers:
     def test_moments_equal_those_of_all_data_at_once(self, rng):
@@ -144,7 +150,7 @@ class TestNormalizers:
             np.testing.assert_array_equal(value, before[name])
 
     def test_reward_scale_is_the_deviation_of_the_discounted_return(self, rng):
-        scaler, returns, seen = RewardScaler(2, 0.9), np.zeros(2), []
+        scaler, returns, seen = begun(2), np.zeros(2), []
         for _ in range(50):
             rewards, ended = rng.normal(size=2) * 3, rng.random(2) < 0.1
             scaled = scaler(rewards, ended, np.ones(2, bool))
@@ -154,10 +160,10 @@ class TestNormalizers:
             returns[ended] = 0
 
     def test_steps_that_never_happened_leave_the_reward_scale_alone(self, rng):
-        all_alive, some_dead = RewardScaler(1, 0.9), RewardScaler(1, 0.9)
+        all_valid, some_dead = begun(1), begun(1)
         one, none = np.ones(1, bool), np.zeros(1, bool)
         for reward in rng.normal(size=(20, 1)):
-            scaled = all_alive(reward, one, one)
+            scaled = all_valid(reward, one, one)
             np.testing.assert_array_equal(some_dead(reward, one, one), scaled)
             some_dead(np.zeros(1), none, none)
 
@@ -167,5 +173,5 @@ class TestNormalizers:
         np.testing.assert_allclose(normalizer(x), (x - x.mean()) / x.std(ddof=1), atol=1e-2)
 
     def test_wrong_size_is_refused(self):
-        with pytest.raises(ValueError, match="moments of 3 features, given 4"):
+        with pytest.raises(ValueError, match=r"moments of 3 features, given mean of shape \(4,\)"):
             RunningMoments(3).load_state_dict(RunningMoments(4).state_dict())

@@ -9,8 +9,9 @@ import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 from deepnp import NonFiniteError
 from rl import PPO, PPOConfig, evaluate
-from rl.algorithms.policy_gradient.ppo import minibatches
-from tests.rl.toys import Counter, Endless, Target, vectorize
+from rl.experience.minibatches import minibatches
+from rl.experience.samples import Samples
+from tests.rl.toys import Counter, Endless, Target, states, vectorize
 
 SMALL = dict(steps=32, batch_size=64, epochs=4, hidden=(16,), lr=5e-3)
 
@@ -49,7 +50,7 @@ def test_first_gradient_is_the_policy_gradient(sigma, rng):
     observations = rng.normal(size=(128, 1)).astype(np.float32)
     old = agent.policy.predict(observations)
     actions, advantages = old.sample(rng), rng.normal(size=128).astype(np.float32)
-    agent._update_policy(observations, actions, advantages, old, 0.2, 0.0)
+    agent.fit_policy(Samples(observations, actions, advantages, advantages, advantages), old, 0.2, 0.0)
     given = agent.policy.flat.grad.copy()
     agent.policy.zero_grad()
     d = agent.policy.forward(observations)
@@ -78,9 +79,9 @@ def test_same_seed_same_bits_whatever_the_threads():
     deepnp.set_num_threads(2)
     two, other = train(), train(seed=1)
     deepnp.set_num_threads(threads)
-    assert one.state_dict().keys() == two.state_dict().keys()
-    for name, value in one.state_dict().items():
-        np.testing.assert_array_equal(value, two.state_dict()[name], err_msg=name)
+    assert states(one).keys() == states(two).keys()
+    for name, value in states(one).items():
+        np.testing.assert_array_equal(value, states(two)[name], err_msg=name)
     assert (one.policy.flat.data != other.policy.flat.data).any()
 
 
@@ -92,8 +93,8 @@ def test_resuming_equals_never_having_stopped(tmp_path):
     half.save(tmp_path / "half.safetensors")
     resumed = PPO.load(tmp_path / "half.safetensors", "deepnp/Walker-v0").learn(1024)
     assert resumed.steps == whole.steps
-    for name, value in whole.state_dict().items():
-        np.testing.assert_array_equal(value, resumed.state_dict()[name], err_msg=name)
+    for name, value in states(whole).items():
+        np.testing.assert_array_equal(value, states(resumed)[name], err_msg=name)
 
 
 @pytest.mark.parametrize("discrete", [False, True])
@@ -144,12 +145,13 @@ def test_a_vector_environment_brings_its_own_number_and_can_be_exchanged():
     assert agent.config.num_envs == 3
     agent.learn(96)
     agent.set_env(vectorize(Target, 5))
-    assert agent.learn(300).steps == 96 + 2 * 160
+    assert agent.learn(300).steps == 301  # 41 steps of 5 copies
 
 
 def test_a_rollout_between_episodes_learns_nothing():
     agent = small(vectorize(lambda: Counter(2), 2, AutoresetMode.NEXT_STEP), steps=1, num_envs=2)
     assert agent.learn(12).steps == 12
+    assert agent.iterations == 8  # two of them lie between episodes: nothing happens there
 
 
 def test_target_kl_stops_the_epochs_and_rollback_undoes_the_last():
@@ -179,11 +181,11 @@ def test_mirror_images_are_learned_from():
     np.testing.assert_allclose(moments.sigma, moments.sigma[m.observation_index], rtol=1e-6)
     seen = {}
 
-    def capture(observations, actions, advantages, old, clip, entropy_coef):
-        seen.update(observations=observations, actions=actions, advantages=advantages)
+    def capture(samples, old, clip, entropy_coef):
+        seen.update(samples._asdict())
         return {}
 
-    agent._update_policy = capture
+    agent.fit_policy = capture
     agent.learn(agent.steps + 128)
     for name, reflect in (("observations", m.observations), ("actions", m.actions), ("advantages", lambda x: x)):
         original, mirrored = np.split(seen[name], 2)
@@ -219,7 +221,7 @@ class TestBadInput:
         ("field", "value"),
         [
             *[("gamma", 1.5), ("lr", -1), ("epochs", 0), ("batch_size", 2.5), ("hidden", (64, 0)), ("sigma", "wide")],
-            *[("activation", "gelu7"), ("horizon", 0), ("clip", 0), ("rollback", 1), ("num_envs", 0), ("lam", float("nan"))],
+            *[("activation", "gelu7"), ("gae_horizon", 0), ("clip", 0), ("rollback", 1), ("num_envs", 0), ("lam", float("nan"))],
         ],
     )
     def test_config_names_field_expected_and_given(self, field, value):
@@ -232,24 +234,24 @@ class TestBadInput:
             PPO("deepnp/Wlaker-v0")
 
     def test_what_is_no_environment(self):
-        with pytest.raises(ValueError, match="an Env or a VectorEnv, given int"):
+        with pytest.raises(ValueError, match="an Env, a VectorEnv, a factory or a list, given int"):
             PPO(3)
 
     def test_unsupported_spaces(self):
         env = Target()
-        env.action_space = spaces.MultiBinary(3)
-        with pytest.raises(ValueError, match=r"Box of floats or a Discrete space, given MultiBinary"):
+        env.action_space = spaces.Box(-1, 1, (3,), np.int64)
+        with pytest.raises(ValueError, match=r"Box of floats, .* space, given Box\(-1, 1, \(3,\), int64"):
             PPO(env)
         env.action_space = spaces.Box(np.float32([-1, -np.inf]), np.float32([1, np.inf]))
         with pytest.raises(ValueError, match="all finite or all infinite"):
             PPO(env)
-        env.observation_space = spaces.Discrete(3)
-        with pytest.raises(ValueError, match="expected a Box of observations"):
+        env.observation_space = spaces.Text(3)
+        with pytest.raises(ValueError, match=r"expected observations in a Box, .*, given Text"):
             PPO(env)
 
     def test_wrong_observations(self):
         agent = small(Target())
-        with pytest.raises(ValueError, match=r"shape \(1,\) or \(B, 1,\), given \(2,\)"):
+        with pytest.raises(ValueError, match=r"shape \(1,\) or \(B, 1\), given \(2,\)"):
             agent.predict(np.zeros(2))
         with pytest.raises(ValueError, match="finite observation"):
             agent.predict(np.array([np.nan]))
@@ -288,25 +290,24 @@ class TestBadInput:
 
     def test_environment_that_does_not_fit_a_loaded_agent(self, tmp_path):
         small(Target()).save(tmp_path / "agent.safetensors")
-        with pytest.raises(ValueError, match=r"expected observation_shape \(1,\), given \(2,\)"):
+        with pytest.raises(ValueError, match=r"expected observation shape \(1,\), given \(2,\)"):
             PPO.load(tmp_path / "agent.safetensors", Counter())
 
     def test_nan_reward_stops_training(self):
-        with pytest.raises(NonFiniteError, match="at step 0: the environment returned reward nan"):
+        with pytest.raises(NonFiniteError, match="at step 3: the environment returned reward nan"):
             small(Counter(3, broken="reward"), steps=8).learn(100)
 
     def test_exploding_loss_stops_training_and_is_named(self):
         agent = small(vectorize(Target, 4), num_envs=4)
         agent.value.flat.data[3] = np.nan
-        with pytest.raises(NonFiniteError, match=r"at step 0: the (value|policy) loss is nan"), np.errstate(all="ignore"):
+        with pytest.raises(NonFiniteError, match=r"at step 128: the (value|policy) loss is nan"), np.errstate(all="ignore"):
             agent.learn(512)
-        assert agent.steps == 0
 
     def test_non_finite_gradient_is_named_with_its_step(self):
         agent = small(vectorize(Target, 4), num_envs=4).learn(128)
         agent.value.backward = lambda dy, inputs: agent.value.flat.grad.fill(np.inf)
         with (
-            pytest.raises(NonFiniteError, match=r'at step 128: gradient of parameter "0\.weight" holds inf'),
+            pytest.raises(NonFiniteError, match=r'at step 256: gradient of parameter "0\.weight" holds inf'),
             np.errstate(all="ignore"),
         ):
             agent.learn(512)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rl.experience.replay import ReplayMemory
+from tests.rl.toys import space
 
 
 def history(rng, memory, steps, copies, dead=0.0):
@@ -35,7 +36,7 @@ def n_step_by_hand(trajectory, start, n, gamma):
 @pytest.mark.parametrize(("steps", "dead"), [(7, 0.0), (23, 0.0), (60, 0.3)])
 @pytest.mark.parametrize("n_step", [1, 3, 5])
 def test_batches_equal_brute_force(rng, steps, dead, n_step):
-    memory = ReplayMemory(40, 3, 2)
+    memory = ReplayMemory(40, space(3, 2))
     memory.prepare(2)
     told = history(rng, memory, steps, 2, dead)
     assert len(memory) == sum(min(len(t), 20) for t in told)
@@ -59,7 +60,7 @@ def test_batches_equal_brute_force(rng, steps, dead, n_step):
 
 
 def test_newest_are_the_newest(rng):
-    memory = ReplayMemory(20, 3, 2)
+    memory = ReplayMemory(20, space(3, 2))
     memory.prepare(2)
     told = history(rng, memory, 3, 2)
     assert len(memory.newest(5)) == 6
@@ -70,7 +71,7 @@ def test_newest_are_the_newest(rng):
 
 
 def test_state_goes_on_where_it_stood(rng):
-    first, second = ReplayMemory(40, 3, 2), ReplayMemory(40, 3, 2)
+    first, second = ReplayMemory(40, space(3, 2)), ReplayMemory(40, space(3, 2))
     first.prepare(2)
     history(rng, first, 13, 2)
     second.load_state_dict(first.state_dict())
@@ -83,18 +84,16 @@ def test_state_goes_on_where_it_stood(rng):
 
 
 def test_takes_no_more_than_its_arithmetic_size():
-    needed = ReplayMemory.bytes_needed(1_000_000, 17, 6)
-    assert needed == 1_000_000 * (4 * (2 * 17 + 6 + 1) + 2)
-    memory = ReplayMemory(1000, 17, 6)
+    memory = ReplayMemory(1000, space(17, 6))
+    assert memory.bytes_per_row == 4 * (2 * 17 + 6 + 1) + 2
     memory.prepare(1)
-    taken = sum(getattr(memory, name).nbytes for name in memory.FIELDS)
-    assert taken == ReplayMemory.bytes_needed(1000, 17, 6)
+    names = "observations", "next_observations", "actions", "rewards", "terminated", "truncated"
+    assert sum(getattr(memory, name).nbytes for name in names) == 1000 * memory.bytes_per_row
 
 
 def test_another_capacity_is_refused(rng):
-    large, little = ReplayMemory(40, 3, 2), ReplayMemory(10, 3, 2)
+    large, little = ReplayMemory(40, space(3, 2)), ReplayMemory(10, space(3, 2))
     large.prepare(1)
     history(rng, large, 30, 1)
-    little.load_state_dict(large.state_dict())
-    with pytest.raises(ValueError, match="up to 10 transitions, given 1 copies with 30"):
-        little.prepare(1)
+    with pytest.raises(ValueError, match="up to 10 transitions, given 1 copies with up to 30"):
+        little.load_state_dict(large.state_dict())

@@ -5,7 +5,8 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from deepnp import NonFiniteError
-from rl.experience.rollout import Collector
+from rl import PPO, PPOConfig
+from rl.loops import on_policy
 from tests.rl.toys import Counter, vectorize
 
 SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
@@ -13,13 +14,9 @@ SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
 
 def collect(make, mode, steps=10, copies=2, parts=1):
     """`parts` rollouts of steps/parts steps, one after the other."""
-    collector = Collector(vectorize(make, copies, mode), seed=0)
-
-    def act(raw):
-        actions = np.zeros((copies, 1), np.float32)
-        return raw.astype(np.float32), actions, actions
-
-    return [collector.collect(steps // parts, act, lambda r, ended, alive: r, lambda x: x.astype(np.float32)) for _ in range(parts)]
+    agent = PPO(vectorize(make, copies, mode), PPOConfig(normalize_observations=False, scale_rewards=False))
+    agent._begin_episodes()
+    return [on_policy.collect(agent, steps // parts) for _ in range(parts)]
 
 
 def test_ten_step_trace_same_step():
@@ -27,7 +24,7 @@ def test_ten_step_trace_same_step():
     np.testing.assert_array_equal(rollout.observations[:, 0, 0], [0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
     np.testing.assert_array_equal(rollout.rewards[:, 0], [1, 2, 3, 1, 2, 3, 1, 2, 3, 1])
     np.testing.assert_array_equal(np.flatnonzero(rollout.terminated[:, 0]), [2, 5, 8])
-    assert rollout.alive.all()
+    assert rollout.valid.all()
     assert not rollout.final
     assert statistics.returns == [6.0] * 6
     assert statistics.lengths == [3] * 6
@@ -37,7 +34,7 @@ def test_ten_step_trace_same_step():
 def test_ten_step_trace_next_step_has_dead_steps():
     [(rollout, statistics)] = collect(lambda: Counter(3), NEXT)
     np.testing.assert_array_equal(rollout.observations[:, 0, 0], [0, 1, 2, 3, 0, 1, 2, 3, 0, 1])
-    np.testing.assert_array_equal(rollout.alive[:, 0], [1, 1, 1, 0, 1, 1, 1, 0, 1, 1])
+    np.testing.assert_array_equal(rollout.valid[:, 0], [1, 1, 1, 0, 1, 1, 1, 0, 1, 1])
     assert statistics.lengths == [3] * 4
     assert statistics.returns == [6.0] * 4
     assert rollout.ended[[2, 3, 6, 7]].all()
@@ -53,7 +50,7 @@ def test_values_bootstrap_on_truncation_and_not_on_termination(mode, parts):
             np.testing.assert_array_equal(values, rollout.observations[:, :, 0])
             last = rollout.terminated | rollout.truncated
             np.testing.assert_array_equal(following[last], 3 if truncates else 0)
-            inside = rollout.alive & ~last
+            inside = rollout.valid & ~last
             np.testing.assert_array_equal(following[inside], values[inside] + 1)
 
 

@@ -5,6 +5,19 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from rl.experience.spaces import SpaceInfo
+from rl.state import state_of
+
+
+def space(observations: int, actions: int) -> SpaceInfo:
+    """Vectors of numbers to observe, numbers in [−1, 1] to do."""
+    return SpaceInfo.of(spaces.Box(-np.inf, np.inf, (observations,), np.float32), spaces.Box(-1, 1, (actions,), np.float32))
+
+
+def states(agent) -> dict[str, np.ndarray]:
+    """Everything that training changes, by name."""
+    return state_of(agent.parts())
+
 
 class Target(gymnasium.Env):
     """One step an episode: the reward is −(a − s)², or 1 for the right one of two choices. Best return: 0 or 1."""

@@ -15,7 +15,7 @@ Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,10 +27,9 @@ from rl.experience import trees
 from rl.experience.minibatches import minibatches
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
-from rl.experience.trees import Observations
+from rl.experience.samples import Samples, samples_of, with_reflections
 from rl.loops import on_policy
 from rl.losses.checks import check_finite
-from rl.losses.returns import gae
 from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
 from rl.networks.branches import Distribution
 from rl.networks.encoders import network
@@ -76,16 +75,6 @@ class PPOConfig:
 
     def __post_init__(self):
         check_config(self)
-
-
-class Samples(NamedTuple):
-    """The rows that one update learns from: what was seen and done, A, V_old and R."""
-
-    observations: Observations
-    actions: np.ndarray
-    advantages: np.ndarray
-    values: np.ndarray
-    targets: np.ndarray
 
 
 class PPO(Agent):
@@ -137,7 +126,9 @@ class PPO(Agent):
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Algorithm 12, lines 21–67, on one rollout; `progress` in [0, 1] of the training drives the annealing."""
         c = self.config
-        samples = self.samples(rollout)
+        samples = samples_of(rollout, lambda s: self.value.predict(s)[:, 0], c.gamma, c.lam, c.gae_horizon)
+        if self.mirror:
+            samples = with_reflections(samples, self.mirror)
         old = self.policy.predict(samples.observations)
         lr = linear(c.lr, 0.0, progress) if c.anneal_lr else c.lr
         clip = linear(c.clip, 0.0, progress) if c.anneal_clip else c.clip
@@ -152,19 +143,6 @@ class PPO(Agent):
         variance = float(np.var(samples.targets))
         explained = 1 - float(np.var(samples.targets - samples.values)) / variance if variance > 0 else 0.0
         return {**policy_metrics, **value_metrics, "explained_variance": explained, "lr": lr}
-
-    def samples(self, rollout: Rollout) -> Samples:
-        """Advantages and targets of the steps that happened, with their reflections where these are learned from."""
-        c = self.config
-        values, next_values = rollout.values(lambda x: self.value.predict(x)[:, 0])
-        advantages = gae(rollout.rewards, values, next_values, rollout.ended, c.gamma, c.lam, c.gae_horizon)
-        rows = Samples(rollout.observations, rollout.actions, advantages, values, advantages + values)
-        rows = Samples(*(trees.at(column, rollout.valid) for column in rows))  # (B, …)
-        if self.mirror is None:
-            return rows
-        seen = trees.vector(rows.observations)
-        reflected = trees.with_vector(rows.observations, self.mirror.observations(seen)), self.mirror.actions(rows.actions)
-        return Samples(*(trees.concatenate(pair) for pair in zip(rows, (*reflected, *rows[2:]), strict=True)))
 
     def fit_policy(self, samples: Samples, old: Distribution, clip: float, entropy_coef: float) -> dict[str, float]:
         """The policy's epochs."""
@@ -201,7 +179,7 @@ class PPO(Agent):
         check_finite("policy loss", loss)
         gradient = distribution.log_prob_backward(actions, dlog_prob)
         if entropy_coef:  # the loss has −β·mean H
-            dentropy = np.full(len(actions), -entropy_coef / len(actions), np.float32)
+            dentropy = np.full(len(actions), -entropy_coef / len(actions), log_prob.dtype)
             bonus = distribution.entropy_backward(dentropy)
             gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
         self.policy.zero_grad()
