@@ -1,24 +1,26 @@
 """Does it learn?        python -m benchmarks.learning ppo-cartpole sac-pendulum --seeds 0 1 2
 
 Trains each named task with the settings below and prints the returns of 20 deterministic episodes of the final policy
-(evaluation seed 1), one line a seed. Curves go to runs/learning/<task>-<seed>/, and with `--every N` the same 20 episodes after
-every N steps, in returns.csv. `--steps` cuts a task short. `--draw picture.png` draws the returns.csv of these tasks instead.
+(evaluation seed 1), one line a seed, and for several seeds the interquartile mean of their scores with its 95 % bootstrap
+interval. Curves go to runs/learning/<task>-<seed>/, and with `--every N` the same 20 episodes after every N steps, in
+evaluations.csv. `--steps` cuts a task short. `--draw picture` trains nothing: it draws the evaluations of these tasks and seeds
+into picture.svg and picture.png.
 """
 
 import argparse
-import csv
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import deepnp
 import rl
 from rl import DDPGConfig, PPOConfig, SACConfig, TD3Config, evaluate
-from rl.training.curves import plot_run
+from rl.training.callbacks import Evaluations
+from rl.training.curves import plot_evaluations, plot_run
 from rl.training.run import Run
+from rl.training.statistics import bootstrap_interval, iqm
+from rl.training.train import in_turn
 
 
 @dataclass(frozen=True)
@@ -55,66 +57,27 @@ TASKS = {
 }
 
 
-class Exams:
-    """A callback that writes down every `every` steps how well the agent does: steps, mean, standard deviation, worst."""
-
-    def __init__(self, path: Path, env: str, every: int):
-        self.path, self.env, self.every, self.due, self.seconds = path, env, every, every, 0.0
-
-    def __call__(self, agent, metrics):
-        if agent.steps < self.due:
-            return
-        start = time.perf_counter()
-        returns = evaluate(agent, self.env, EPISODES)
-        with self.path.open("a", newline="") as file:
-            csv.writer(file).writerow([agent.steps, *(f"{x:.1f}" for x in (returns.mean(), returns.std(), returns.min()))])
-        self.due += self.every
-        self.seconds += time.perf_counter() - start
+def folder_of(name: str, seed: int) -> Path:
+    """Where a task's run with a seed is written down."""
+    return Path("runs") / "learning" / f"{name}-{seed}"
 
 
-def train(name: str, seed: int, steps: int | None, every: int | None) -> str:
-    """Train one task with one seed; returns the line to print."""
-    task = TASKS[name]
+def train(name: str, seed: int, steps: int | None, every: int | None) -> float:
+    """Train one task with one seed, print its line, and return its score: the mean return of the final policy."""
+    task, folder = TASKS[name], folder_of(name, seed)
     steps = steps or task.steps
     agent = task.algorithm(task.env, task.config, seed=seed)
-    folder = Path("runs") / "learning" / f"{name}-{seed}"
     run = Run(folder, agent, task.env, steps)
-    exams = Exams(folder / "returns.csv", task.env, every or steps + 1)
-
-    def after_each(agent, metrics):
-        run(agent, metrics)
-        exams(agent, metrics)
-
+    evaluations = Evaluations(folder, task.env, every or steps + 1, EPISODES)
     start = time.perf_counter()
-    agent.learn(steps, after_each)
-    seconds = time.perf_counter() - start - exams.seconds
+    agent.learn(steps, in_turn(run, evaluations))
+    seconds = time.perf_counter() - start - evaluations.seconds
     run.save(agent)
     plot_run(folder, {"episode_return": "return while learning"}, f"{task.env}, seed {seed}")
     returns = evaluate(agent, task.env, EPISODES)
     spread = f"{returns.mean():8.1f} ± {returns.std():6.1f} (worst {returns.min():.1f})"
-    return f"{name:16} seed {seed}  {agent.steps:9,} steps  {seconds:5.0f} s  return {spread}"
-
-
-def draw(names: list[str], seeds: list[int], path: Path) -> None:
-    """Returns against steps of the tasks' exams, one line a run."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    for name in names:
-        for seed in seeds:
-            file = Path("runs") / "learning" / f"{name}-{seed}" / "returns.csv"
-            steps, mean, deviation, _ = np.loadtxt(file, delimiter=",", unpack=True, ndmin=2)
-            axis.plot(steps, mean, marker=".", label=f"{name}, seed {seed}")
-            axis.fill_between(steps, mean - deviation, mean + deviation, alpha=0.2)
-    axis.set_xlabel("environment steps")
-    axis.set_ylabel(f"return, {EPISODES} deterministic episodes")
-    axis.grid(alpha=0.3)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend()
-    figure.savefig(path, dpi=110)
+    print(f"{name:16} seed {seed}  {agent.steps:9,} steps  {seconds:5.0f} s  return {spread}", flush=True)
+    return float(returns.mean())
 
 
 def main() -> None:
@@ -123,15 +86,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, help="instead of the task's own")
     parser.add_argument("--every", type=int, metavar="N", help="evaluate every N steps, too")
-    parser.add_argument("--draw", type=Path, metavar="PNG", help="train nothing: draw what --every wrote down")
+    parser.add_argument("--draw", type=Path, metavar="PATH", help="train nothing: draw what --every wrote down")
     options = parser.parse_args()
     if options.draw:
-        draw(options.task, options.seeds, options.draw)
+        runs = {name: [folder_of(name, seed) for seed in options.seeds] for name in options.task}
+        plot_evaluations(options.draw, runs, f"{EPISODES} deterministic episodes")
         return
     print(f"{deepnp.get_num_threads()} threads")
     for name in options.task:
-        for seed in options.seeds:
-            print(train(name, seed, options.steps, options.every), flush=True)
+        scores = [train(name, seed, options.steps, options.every) for seed in options.seeds]
+        if len(scores) > 1:
+            low, high = bootstrap_interval(scores)
+            print(f"{name:16} {len(scores)} seeds: interquartile mean {iqm(scores):.1f} [{low:.1f}, {high:.1f}]", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Runs, evaluation, curves and films."""
 
 import json
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -12,11 +13,13 @@ import envs  # noqa: F401  (registers deepnp/…)
 from rl import PPO, PPOConfig, evaluate
 from rl.training.curves import plot_run, smooth
 from rl.training.evaluation import play
+from rl.training.progress import ProgressBar
 from rl.training.run import Run, read_progress
 from rl.training.video import contact_sheet, film, save_gif
-from tests.rl.toys import Counter, Target, vectorize
+from tests.rl.toys import Counter, Endless, Target, vectorize
 
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
+ONE = replace(TINY, num_envs=1)
 
 
 def test_a_run_is_written_down(tmp_path):
@@ -35,7 +38,7 @@ def test_a_run_is_written_down(tmp_path):
 
 
 def test_a_run_never_overwrites_another(tmp_path):
-    agent = PPO(Target(), TINY)
+    agent = PPO(Target(), ONE)
     Run(tmp_path, agent, "Target", 100)
     with pytest.raises(FileExistsError, match="holds a run already"):
         Run(tmp_path, agent, "Target", 100)
@@ -45,7 +48,7 @@ def test_a_run_never_overwrites_another(tmp_path):
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
 def test_evaluation_counts_one_episode_a_copy(mode):
-    agent = PPO(Counter(3), TINY)
+    agent = PPO(Counter(3), ONE)
     results = play(agent, vectorize(lambda: Counter(3), 5, mode), 5)
     np.testing.assert_array_equal(results["return"], [6.0] * 5)
     np.testing.assert_array_equal(results["length"], [3] * 5)
@@ -73,7 +76,7 @@ def test_stochastic_evaluation_repeats_and_leaves_training_alone():
 
 def test_evaluating_in_the_training_environment_begins_new_episodes():
     env = Counter(20)
-    agent = PPO(env, TINY).learn(16)
+    agent = PPO(env, ONE).learn(16)
     evaluate(agent, env, 1)
     assert agent.collector is None
     agent.learn(32)
@@ -86,7 +89,7 @@ def test_infos_that_only_some_episodes_tell():
             *rest, infos = super().step(action)
             return *rest, ({"goal": 5.0} if self.episode % 4 == 1 else infos)
 
-    agent = PPO(Counter(3), TINY)
+    agent = PPO(Counter(3), ONE)
     results = play(agent, Sometimes(3), 2)
     assert sorted(results["goal"][np.isfinite(results["goal"])]) == [5.0]
     agent = PPO(vectorize(lambda: Sometimes(3), 2), TINY).learn(64)
@@ -94,11 +97,83 @@ def test_infos_that_only_some_episodes_tell():
 
 
 def test_evaluation_refuses_what_does_not_fit():
-    agent = PPO(Counter(3), TINY)
+    agent = PPO(Counter(3), ONE)
     with pytest.raises(ValueError, match="with 4 copies, given 2"):
         evaluate(agent, vectorize(lambda: Counter(3), 2), 4)
     with pytest.raises(ValueError, match="episodes as an integer >= 1"):
         evaluate(agent, Counter(3), 0)
+    for other in (Target(), Target(discrete=True), Endless()):
+        with pytest.raises(ValueError, match="environment does not fit the agent"):
+            evaluate(agent, other, 1)
+
+
+def test_numpy_numbers_are_numbers():
+    agent = PPO(Counter(3), replace(TINY, num_envs=np.int64(1)), seed=np.int64(3))
+    for episodes, seed in ((np.int64(2), np.int32(4)), (2.0, np.uint8(4)), (np.float64(2), 4)):
+        np.testing.assert_array_equal(evaluate(agent, Counter(3), episodes, seed), [6, 6])
+        np.testing.assert_array_equal(evaluate(agent, lambda: Counter(3), episodes, seed), [6, 6])
+    agent.learn(1e2)
+    assert agent.steps >= 100
+    for episodes in (2.5, np.nan, np.inf, "2", True, None):
+        with pytest.raises(ValueError, match="episodes as an integer >= 1"):
+            evaluate(agent, Counter(3), episodes)
+
+
+class Closing(Counter):
+    """Counts those that are open."""
+
+    open = 0
+
+    def __init__(self):
+        super().__init__(3)
+        Closing.open += 1
+
+    def close(self):
+        Closing.open -= 1
+
+
+class Broken(Closing):
+    def step(self, action):
+        observation, *rest = super().step(action)
+        return observation * np.nan, *rest
+
+
+def test_environments_made_for_an_evaluation_are_closed():
+    agent = PPO(Counter(3), ONE)
+    evaluate(agent, Closing, 3)
+    assert Closing.open == 0
+    with pytest.raises(ValueError, match="finite"):
+        evaluate(agent, Broken, 3)
+    assert Closing.open == 0
+    own = Closing()
+    evaluate(agent, own, 3)
+    assert Closing.open == 1  # it is the caller's
+
+
+def test_infos_of_the_next_episode_are_not_reported():
+    """A SAME_STEP vector of somebody else's, whose infos are of the episode that just began: nothing is better than that."""
+
+    class Foreign(VectorEnvOfOthers):
+        infos = {"count": np.array([100.0, 200.0]), "_count": np.array([True, True])}
+
+    agent = PPO(Counter(3), ONE)
+    results = play(agent, Foreign(Counter(3), 2), 2)
+    assert "count" not in results
+    np.testing.assert_array_equal(results["return"], [6, 6])
+
+
+class VectorEnvOfOthers(gymnasium.vector.VectorWrapper):
+    """Replaces all infos by its own."""
+
+    infos: dict = {}
+
+    def __init__(self, env, copies):
+        limit = env.limit
+        super().__init__(vectorize(lambda: Counter(limit), copies))
+
+    def step(self, actions):
+        *rest, _ = self.env.step(actions)
+        return *rest, self.infos
 
 
 def test_smooth_ignores_gaps():
@@ -119,6 +194,21 @@ def test_film(tmp_path):
     assert contact_sheet(frames, 3).shape == (480, 3 * 640, 3)
     with pytest.raises(ValueError, match="at least one frame"):
         save_gif(path, [], 10)
+    with pytest.raises(ValueError, match='render_mode="rgb_array", given None'):
+        film(agent, gymnasium.make("deepnp/Walker-v0"), 0, 1, 10)
+
+
+def test_a_small_thing_keeps_its_colour(tmp_path, rng):
+    """A ball of 8 × 8 pixels, in the first of twenty frames only, before a sky of many colours."""
+    sky = np.zeros((120, 160, 3), np.uint8)
+    sky[..., 2] = np.linspace(60, 255, 120)[:, None]
+    sky[..., :2] = np.linspace(0, 200, 160)[:, None]
+    frames = [np.clip(sky + rng.integers(-20, 20, sky.shape), 0, 255).astype(np.uint8) for _ in range(20)]
+    frames[0][50:58, 70:78] = (220, 30, 25)
+    path = save_gif(tmp_path / "ball.gif", frames, 20, width=160)
+    with Image.open(path) as image:
+        shown = np.asarray(image.convert("RGB"))[52:56, 72:76].reshape(-1, 3)
+    assert np.abs(shown.mean(axis=0) - (220, 30, 25)).max() < 20
 
 
 def test_a_callback_may_play_in_the_environment_that_is_learned_in():
@@ -127,3 +217,44 @@ def test_a_callback_may_play_in_the_environment_that_is_learned_in():
     agent.learn(256, lambda a, metrics: returns.append(evaluate(a, a.env, episodes=4)))
     assert agent.steps == 256
     assert len(returns) == 2
+
+
+class Clock:
+    """Seconds that pass as told."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.mark.parametrize("first", [0, 3000])
+def test_progress_never_says_more_than_all(monkeypatch, capsys, first):
+    """The last iteration may go beyond; a resumed training begins in the middle."""
+    clock = Clock()
+    monkeypatch.setattr("rl.training.progress.time", clock)
+    agent = PPO(Target(), ONE)
+    with ProgressBar(4000, {"loss": "loss {:.1f}"}) as bar:
+        for steps in range(first + 1000, 4100, 1000):
+            agent.steps = steps + 80
+            clock.now += 20.0
+            bar(agent, {"loss": 0.5})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    for line in lines:
+        assert float(line.split("%")[0]) <= 100
+        assert "-" not in line
+    assert lines[-1].startswith("100 %  4,080 steps")
+    assert lines[-1].endswith("loss 0.5  0 s left")
+
+
+def test_a_closed_terminal_does_not_end_a_training(monkeypatch):
+    def closed(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("builtins.print", closed)
+    agent = PPO(Target(), ONE)
+    with ProgressBar(64, {}, plain_seconds=0) as bar:
+        agent.learn(64, bar)
+    assert agent.steps == 64
