@@ -5,8 +5,10 @@ everything imports and runs on the CPU.
 """
 
 import os
-from contextlib import contextmanager
+import threading
+from functools import cached_property
 from types import ModuleType
+from weakref import WeakSet
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -69,11 +71,10 @@ def cuda_available() -> bool:
 
 
 class _Settings:
-    """The two knobs of this process, and whether BLAS is held to one thread at the moment."""
+    """The two knobs of this process: whether kernels are on, and how many threads to use."""
 
     def __init__(self):
         self.kernels = not jit_disabled()  # a kernel in plain Python is slower than the plain form, and cannot call BLAS
-        self.blas_limited = False
         self.threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -91,14 +92,20 @@ def kernels_enabled() -> bool:
 
 
 def kernel_runs(*arrays) -> bool:
-    """Whether the Numba kernel may take these arrays: kernels are on, and all are NumPy's, C-contiguous, of one float type."""
+    """Whether the Numba kernel may take these arrays: kernels are on, and all are NumPy's, C-contiguous, of one native type.
+
+    That type is float32 or float64; half and extended precision and another byte order take the plain form.
+    """
     if not _settings.kernels:
         return False
     dtype = arrays[0].dtype
     for x in arrays:
         if type(x) is not np.ndarray or not x.flags.c_contiguous or x.dtype != dtype:
             return False
-    return dtype.kind == "f"
+    return dtype in _NATIVE
+
+
+_NATIVE = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def set_num_threads(n: int) -> None:
@@ -112,7 +119,7 @@ def set_num_threads(n: int) -> None:
     if n != int(n) or n < 1:
         raise ValueError(f"expected a positive number of threads, given {n}")
     _settings.threads = int(n)
-    _blas().limit(limits=int(n), user_api="blas")
+    _blas.set_threads(int(n))
 
 
 def get_num_threads() -> int:
@@ -120,25 +127,58 @@ def get_num_threads() -> int:
     return _settings.threads
 
 
-@contextmanager
-def one_blas_thread():
-    """Within this block, a matrix product uses one thread."""
-    if _settings.blas_limited:  # looking the libraries up again would cost more than a small product
-        yield
-        return
-    with _blas().limit(limits=1, user_api="blas"):
-        _settings.blas_limited = True
-        try:
-            yield
-        finally:
-            _settings.blas_limited = False
+class _Blas:
+    """How many threads the loaded BLAS libraries use: one as long as anybody asks for that, else what was set.
+
+    BLAS has one setting for the whole process, but several Python threads may ask. Who asks is known by a token that lives as
+    long as its block. So an interruption anywhere leaves nothing that the next block's end does not put right.
+    """
+
+    def __init__(self):
+        self._lock = threading.RLock()
+        self._tokens: WeakSet = WeakSet()
+        self._limited = False
+
+    @cached_property
+    def _libraries(self) -> list[tuple]:
+        """Each library and the threads it has outside of our blocks; looked up once, for the search takes milliseconds."""
+        found = ThreadpoolController().lib_controllers
+        return [(library, library.num_threads) for library in found if library.user_api == "blas"]
+
+    def set_threads(self, n: int) -> None:
+        with self._lock:
+            self._libraries = [(library, n) for library, _ in self._libraries]
+            if not self._limited:
+                self._restore()
+
+    def begin(self, token) -> None:
+        with self._lock:
+            self._tokens.add(token)
+            if not self._limited:
+                libraries, self._limited = self._libraries, True  # said first: to restore too often does no harm
+                for library, _ in libraries:
+                    library.set_num_threads(1)
+
+    def end(self, token) -> None:
+        with self._lock:
+            self._tokens.discard(token)
+            if not self._tokens:
+                self._restore()
+
+    def _restore(self) -> None:
+        for library, threads in self._libraries:
+            library.set_num_threads(threads)
+        self._limited = False
 
 
-_controllers: list[ThreadpoolController] = []
+_blas = _Blas()
 
 
-def _blas() -> ThreadpoolController:
-    """The loaded BLAS libraries, looked up once: the search takes milliseconds."""
-    if not _controllers:
-        _controllers.append(ThreadpoolController())
-    return _controllers[0]
+class one_blas_thread:  # in lower case, as contextlib's
+    """Within `with one_blas_thread():`, a matrix product uses one thread; in all Python threads, until the last block ends."""
+
+    def __enter__(self) -> None:
+        _blas.begin(self)
+
+    def __exit__(self, *error) -> None:
+        _blas.end(self)

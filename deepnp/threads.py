@@ -1,19 +1,25 @@
 """Work side by side on threads that stay.
 
 Waking a thread that sleeps takes as long as a product of two 256 × 256 matrices, and a learner hands work over thousands of times
-a second. So who waits here first looks on for a moment, in a kernel that does not hold Python's lock, and only then goes to sleep.
+a second. So who waits here first spins for a moment, in a kernel that does not hold Python's lock, and only then goes to sleep.
+
+Ctrl-C may end the caller's Python code between any two calls. So whatever two threads agree on here changes in one step that
+either has happened or has not: work is put into a queue, and it is claimed by whoever comes first, helper or caller. To ask again
+does no harm. A helper that gets lost between two steps is forgotten, ends, and is replaced.
 """
 
 import os
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from queue import SimpleQueue
+from weakref import WeakSet
 
 import numpy as np
 
 from deepnp.backend import get_num_threads, kernel, kernels_enabled, one_blas_thread
 
-LOOKS = 500_000  # before sleep: about a third of a millisecond
+SPINS = 500_000  # before sleep: about a third of a millisecond
 
 
 def side_by_side(*functions: Callable[[], object], worthwhile: bool = True) -> list:
@@ -21,97 +27,162 @@ def side_by_side(*functions: Callable[[], object], worthwhile: bool = True) -> l
 
     Two middling networks on two threads beat one network after the other on a two-thread BLAS. Tiny ones do not: their
     threads spend their time handing Python's lock to each other, and a caller that knows says `worthwhile=False`.
-    The results do not depend on any of this.
+    The results do not depend on any of this. Whatever happens, Ctrl-C too, nobody works on after this function has left.
     """
-    helpers = _helpers(min(get_num_threads(), len(functions)) - 1)
+    helpers: list[_Helper] = []
     with one_blas_thread():
-        # Within such work, or while another thread has the helpers, everything is busy already.
-        if not helpers or not worthwhile or not _helping.acquire(blocking=False):
-            return [f() for f in functions]
         try:
-            shares = [functions[i :: len(helpers) + 1] for i in range(len(helpers) + 1)]
-            for helper, share in zip(helpers, shares[1:], strict=True):
-                helper.begin(share)
-            try:
-                first = [f() for f in shares[0]]
-            finally:
-                for helper in helpers:
-                    helper.wait()  # whatever happens, nobody works on after we have left
-            results = [None] * len(functions)
-            for i, share in enumerate([first, *(helper.results() for helper in helpers)]):
-                results[i :: len(helpers) + 1] = share
+            if worthwhile:
+                _take(min(get_num_threads(), len(functions)) - 1, helpers)
+            return _shared(functions, helpers) if helpers else [f() for f in functions]
+        finally:
+            while helpers:
+                helpers.pop().give_back()
+
+
+def _shared(functions: Sequence[Callable], helpers: list["_Helper"]) -> list:
+    parts = len(helpers) + 1
+    jobs = [_Job(functions[i::parts], helper) for i, helper in enumerate(helpers, 1)]
+    try:
+        try:
+            for job in jobs:
+                job.begin()
+            results: list = [None] * len(functions)
+            results[::parts] = [f() for f in functions[::parts]]
+            for i, job in enumerate(jobs, 1):
+                results[i::parts] = job.results()
             return results
         finally:
-            _helping.release()
+            _settle(jobs)
+    finally:
+        _settle(jobs)  # the first of these calls may be interrupted as it begins
 
 
-class _Signal:
-    """Passed from one thread to another, any number of times: a lock, and a count to look at before sleeping on the lock."""
+def _settle(jobs: list["_Job"]) -> None:
+    """Return when no helper works on these, however often it is interrupted."""
+    try:
+        for job in jobs:
+            job.settle()
+    except BaseException:  # Ctrl-C
+        _settle(jobs)
+        raise
 
-    def __init__(self):
-        self._lock, self._count, self._taken = threading.Lock(), np.zeros(1, np.int64), 0
-        self._lock.acquire()
 
-    def give(self) -> None:
-        self._lock.release()
-        self._count[0] += 1
+class _Job:
+    """Functions that a helper shall run, and what came of it."""
 
-    def take(self) -> None:
-        if kernels_enabled():
-            _look(self._count.ctypes.data, self._taken, LOOKS)
-        self._lock.acquire()
-        self._taken += 1
+    def __init__(self, functions: Sequence[Callable], helper: "_Helper"):
+        self._functions, self._helper = functions, helper
+        self._claims: dict[str, str] = {}
+        self._values: list = []
+        self._error: BaseException | None = None
+        self._finished = False
+        self._wake = threading.Lock()
+        self._wake.acquire()
+        self._before, self.number = helper.ended[0], helper.begun[0] + 1
+
+    def begin(self) -> None:
+        self._helper.job = self
+        self._helper.inbox.put(self)
+        self._helper.begun[0] = self.number  # for who spins
+
+    def claim(self, who: str) -> bool:
+        """Whether the work is the helper's, or the caller's: whose was the first claim. One step, and may be repeated."""
+        return self._claims.setdefault("by", who) == who
+
+    def run(self) -> None:
+        """The helper's part."""
+        try:
+            self._values = [f() for f in self._functions]
+        except BaseException as error:  # it is the caller's
+            self._error = error
+        self._functions, self._finished = (), True
+        self._helper.ended[0] += 1  # for who spins
+        self._wake.release()
+
+    def results(self) -> list:
+        """The values; a helper that has not begun yet will find the work done."""
+        if self.claim("caller"):
+            return [f() for f in self._functions]
+        self.wait()
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # its traceback knows this job
+        return self._values
+
+    def settle(self) -> None:
+        if not self.claim("caller"):
+            self.wait()
+
+    def wait(self) -> None:
+        if not self._finished and kernels_enabled():
+            _spin(self._helper.ended.ctypes.data, self._before, SPINS)
+        while not self._finished:
+            self._wake.acquire()  # released once, when the job is finished already
+
+    @property
+    def settled(self) -> bool:
+        return self._finished or self._claims.get("by") == "caller"
 
 
 class _Helper:
-    """A thread that waits for work, does it, and waits again."""
+    """A thread that waits for work, does it, and waits again, until nobody holds this object any more."""
 
     def __init__(self):
-        self._begin, self._end = _Signal(), _Signal()
-        self._work: Sequence[Callable] = ()
-        self._results: list = []
-        self._error: BaseException | None = None
-        threading.Thread(target=self._loop, name="deepnp", daemon=True).start()
+        self.inbox: SimpleQueue = SimpleQueue()
+        self.begun, self.ended = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self.job: _Job | None = None
+        threading.Thread(target=_serve, args=(self.inbox, self.begun), name="deepnp", daemon=True).start()
 
-    def begin(self, functions: Sequence[Callable]) -> None:
-        self._work = functions
-        self._begin.give()
+    def give_back(self) -> None:
+        if self.job is None or self.job.settled:
+            self.job = None
+            _free.append(self)
 
-    def wait(self) -> None:
+    def __del__(self):
+        self.inbox.put(None)
+
+
+def _serve(inbox: SimpleQueue, begun: np.ndarray) -> None:
+    known = 0
+    while True:
+        if kernels_enabled():
+            _spin(begun.ctypes.data, known, SPINS)
+        job = inbox.get()
+        if job is None:
+            return
+        known = job.number
+        if job.claim("helper"):
+            job.run()
+        del job  # what it holds on to
+
+
+_free: list[_Helper] = []  # those that nobody uses
+_made: WeakSet[_Helper] = WeakSet()
+
+
+def _take(count: int, helpers: list[_Helper]) -> None:
+    """Add up to so many helpers; fewer while others have them, for then every processor is busy already."""
+    while len(helpers) < count:
         try:
-            self._end.take()
-        except BaseException:  # Ctrl-C
-            self._end.take()
-            raise
-
-    def results(self) -> list:
-        if self._error is not None:
-            raise self._error
-        return self._results
-
-    def _loop(self):
-        while True:
-            self._begin.take()
-            self._error = None
-            try:
-                self._results = [f() for f in self._work]
-            except BaseException as error:  # it is the caller's
-                self._error = error
-            self._work = ()
-            self._end.give()
+            helpers.append(_free.pop())
+        except IndexError:
+            if len(_made) >= get_num_threads() - 1:
+                return
+            helpers.append(_Helper())
+            _made.add(helpers[-1])
 
 
-_pool: list[_Helper] = []
-_helping = threading.Lock()  # held while the helpers are at work
+def _forget() -> None:
+    """In a forked process: it has none of its parent's threads."""
+    _free.clear()
+    _made.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.clear)  # a forked process has none of its parent's threads
-
-
-def _helpers(count: int) -> list[_Helper]:
-    """So many helpers, made when they are first asked for."""
-    while len(_pool) < count:
-        _pool.append(_Helper())
-    return _pool[: max(count, 0)]
+    os.register_at_fork(after_in_child=_forget)
 
 
 class _Load:
@@ -139,7 +210,7 @@ _load = _Load()
 
 
 @kernel
-def _look(address, old, times):
+def _spin(address, old, times):
     """Wait until the int64 at `address` is no longer `old`, but not for ever."""
     for _ in range(times):
         if _load(address) != old:

@@ -1,0 +1,208 @@
+"""Work on two threads: it survives Ctrl-C at any moment, and does not change a bit."""
+
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from deepnp.backend import get_num_threads, one_blas_thread, set_num_threads, use_kernels
+from deepnp.layers import Linear, Sequential, Tanh
+from deepnp.losses import mse
+from deepnp.optim import Adam
+from deepnp.threads import _free, _made, side_by_side
+
+ROOT = Path(__file__).resolve().parents[2]
+
+INTERRUPTED = """
+    import os, random, signal, sys, threading, time
+    import numpy as np
+    from deepnp.backend import set_num_threads
+    from deepnp.threads import _free, _made, side_by_side
+
+    set_num_threads(2)
+    chances, working = random.Random(0), [0, 0]
+    product = np.random.default_rng(0).normal(size=(2, 48, 48))
+    expected = [product[0] @ product[1], product[1] @ product[0]]
+
+    def work(i):
+        working[i] += 1
+        try:
+            for _ in range(3):
+                result = product[i] @ product[1 - i]
+            return result
+        finally:
+            working[i] -= 1
+
+    def loop():
+        while True:
+            a, b = side_by_side(lambda: work(0), lambda: work(1))
+            assert (a == expected[0]).all() and (b == expected[1]).all()
+
+    side_by_side(lambda: work(0), lambda: work(1))  # compiles
+    caught, ready = 0, threading.Event()
+
+    def send():
+        for _ in range(200):
+            ready.wait()
+            ready.clear()
+            time.sleep(chances.random() * 0.002)
+            os.kill(os.getpid(), signal.SIGINT)
+            if chances.random() < 0.2:
+                os.kill(os.getpid(), signal.SIGINT)  # an impatient user
+
+    threading.Thread(target=send, daemon=True).start()
+    while caught < 200:
+        try:
+            ready.set()
+            loop()
+        except KeyboardInterrupt:
+            assert working == [0, 0], working  # nobody works on
+            caught += 1
+    time.sleep(0.01)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for _ in range(20):
+        a, b = side_by_side(lambda: work(0), lambda: work(1))
+        assert (a == expected[0]).all() and (b == expected[1]).all()
+    both = threading.Barrier(2, timeout=10)
+    side_by_side(both.wait, both.wait)  # two threads at once, still
+    assert len(_free) == len(_made) == 1, (_free, list(_made))
+    print("caught", caught)
+"""
+
+
+def run(code: str, timeout: float = 120) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+def test_two_hundred_interruptions_leave_a_pool_that_works():
+    assert run(INTERRUPTED) == "caught 200"
+
+
+@pytest.fixture
+def two_threads():
+    before = get_num_threads()
+    set_num_threads(2)
+    yield
+    set_num_threads(before)
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_the_helper_really_runs_at_the_same_time(two_threads, kernels):
+    use_kernels(kernels)
+    try:
+        for _ in range(50):
+            both = threading.Barrier(2, timeout=20)
+            assert sorted(side_by_side(both.wait, both.wait)) == [0, 1]
+    finally:
+        use_kernels(True)
+
+
+def test_an_error_on_either_side_waits_for_the_other(two_threads):
+    for failing in (0, 1):
+        both, done = threading.Barrier(2, timeout=20), []
+
+        def fail(both=both):
+            both.wait()
+            raise KeyError("mine")
+
+        def work(both=both, done=done):
+            both.wait()
+            done.append(sum(range(100_000)))
+
+        with pytest.raises(KeyError, match="mine"):
+            side_by_side(*((fail, work) if failing == 0 else (work, fail)))
+        assert done
+        assert all(helper.job is None for helper in _free)
+
+
+def test_a_helper_that_is_lost_is_replaced(two_threads):
+    side_by_side(int, int)
+    _free.pop()  # as if interrupted just here
+    gc.collect()  # errors of other tests
+    deadline = time.monotonic() + 20
+    while len(_made) and time.monotonic() < deadline:  # its thread may still hold the last job
+        time.sleep(0.001)
+    assert len(_made) == 0
+    both = threading.Barrier(2, timeout=20)
+    side_by_side(both.wait, both.wait)
+    assert len(_free) == len(_made) == 1
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_the_last_to_leave_gives_blas_its_threads_back(two_threads):
+    with one_blas_thread():
+        entered, leave = threading.Event(), threading.Event()
+
+        def other():
+            with one_blas_thread():
+                entered.set()
+                leave.wait(20)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        entered.wait(20)
+        assert blas_threads() == {1}
+        set_num_threads(2)  # counts from the end of the block on
+        assert blas_threads() == {1}
+        leave.set()
+        thread.join()
+        assert blas_threads() == {1}  # the other has left, we are still here
+    assert blas_threads() == {2}
+
+
+def test_a_block_that_was_never_ended_ends_with_its_owner(two_threads):
+    block = one_blas_thread()
+    block.__enter__()  # and then an interruption
+    del block
+    with one_blas_thread():
+        pass
+    assert blas_threads() == {2}
+
+
+def trained(seed: int, results: dict, barrier) -> None:
+    rng = np.random.default_rng(seed)
+    nets = [Sequential(Linear(12, 96, rng=rng), Tanh(), Linear(96, 96, rng=rng), Tanh(), Linear(96, 1, rng=rng)) for _ in range(2)]
+    optimizers = [Adam(net.flat, lr=1e-3) for net in nets]
+    x, target = rng.normal(size=(256, 12)).astype("f"), rng.normal(size=(256, 1)).astype("f")
+
+    def step(net, optimizer):
+        net.zero_grad()
+        net.backward(mse(net.forward(x), target)[1])
+        optimizer.step()
+
+    if barrier is not None:
+        barrier.wait()
+    with one_blas_thread():
+        for _ in range(30 + 10 * seed):  # one leaves before the other
+            side_by_side(*(lambda n=net, o=optimizer: step(n, o) for net, optimizer in zip(nets, optimizers, strict=True)))
+    results[seed] = np.concatenate([net.flat.data for net in nets])
+
+
+def test_two_learners_in_two_python_threads_get_the_bits_they_get_alone(two_threads):
+    alone: dict = {}
+    for seed in (0, 1):
+        trained(seed, alone, None)
+    for _ in range(3):
+        together: dict = {}
+        barrier = threading.Barrier(2, timeout=20)
+        threads = [threading.Thread(target=trained, args=(seed, together, barrier)) for seed in (0, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        for seed in (0, 1):
+            np.testing.assert_array_equal(together[seed], alone[seed])
