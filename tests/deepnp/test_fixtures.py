@@ -10,8 +10,8 @@ from deepnp.layers.batch_normalization import BatchNorm2d
 from deepnp.layers.convolution import Conv2d
 from deepnp.layers.linear import Linear
 from deepnp.layers.normalization import LayerNorm
-from deepnp.layers.pooling import MaxPool2d
-from deepnp.layers.recurrent import LSTM
+from deepnp.layers.pooling import AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from deepnp.layers.recurrent import GRU, LSTM
 from deepnp.layers.shape import Flatten
 from deepnp.storage import load_tensors, save_tensors
 from tests.deepnp import fixtures
@@ -26,11 +26,28 @@ def cnn():
     return Sequential(*first, Conv2d(4, 6, 3, stride=2, bias=False), BatchNorm2d(6), GELU(), Flatten(), Linear(24, 3))
 
 
+def windows():
+    return Sequential(
+        Conv2d(2, 4, (3, 2), padding="same", padding_mode="circular"),
+        MaxPool2d(3, 2, 1, ceil_mode=True),
+        Conv2d(4, 4, 3, padding=1, padding_mode="replicate"),
+        AvgPool2d((3, 2), 2, 1, ceil_mode=True, count_include_pad=False),
+        Conv2d(4, 3, 3, padding=(1, 2), padding_mode="reflect", bias=False),
+        AvgPool2d(2, 2, ceil_mode=True),
+        AdaptiveMaxPool2d((2, 3)),
+        Flatten(),
+    )
+
+
 MODELS = {
     "mlp": mlp,
     "cnn": cnn,
     "lstm": lambda: LSTM(3, 5, num_layers=2, batch_first=True),
     "attention": lambda: MultiheadAttention(8, 2),
+    "windows": windows,
+    "bidirectional": lambda: GRU(3, 5, 2, bidirectional=True),
+    "bidirectional_lstm": lambda: LSTM(3, 4, 2, False, True, bidirectional=True),
+    "cross_attention": lambda: MultiheadAttention(8, 2, kdim=6, vdim=3),
 }
 NAMES = pytest.mark.parametrize("name", MODELS)
 
@@ -44,13 +61,30 @@ def fixture(name):
 def outputs(name, model, io) -> dict:
     """What ours computes of the outputs in the file."""
     x = io["input"]
-    if name == "lstm":
+    if name in ("lstm", "bidirectional_lstm"):
         y, (h, c) = model.predict_state(x)
         return {"output": y, "h": h, "c": c}
+    if name == "bidirectional":
+        results = (*model.predict_state(x), *model.predict_state(x, lengths=io["lengths"]))
+        return dict(zip(("output", "h", "packed_output", "packed_h"), results, strict=True))
+    if name == "cross_attention":
+        return cross_outputs(model, x, io)
     if name == "attention":
         padded = model.predict(x, key_padding_mask=io["padding"])
         return {"output": model.predict(x), "padded_output": padded}
     return {"output": model.predict(x)}
+
+
+def cross_outputs(model, x, io) -> dict:
+    memory, value = io["memory"], io["value"]
+    y, weights = model.predict(x, memory, value, need_weights=True)
+    masks = dict(key_padding_mask=io["padding"], attn_mask=io["hidden"])
+    return {
+        "output": y,
+        "weights": weights,
+        "padded_output": model.predict(x, memory, value, **masks),
+        "added_output": model.predict(x, memory, value, attn_mask=io["added"]),
+    }
 
 
 @NAMES
