@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -41,33 +42,60 @@ class Trial:
             for part in batched(group, PART):
                 self.groups.put((steps, part))
         self.results: list[tuple[Mutant, Outcome]] = []
-        self.broken: list[str] = []
-        self.lock = threading.Lock()
+        self.baselines: dict[tuple[Scratch, str], float | None] = {}
+        self.broken: set[str] = set()
+        self.lock, self.stopped = threading.Lock(), False
 
     def run(self, jobs: int) -> None:
         """Try all of them."""
-        threads = [threading.Thread(target=self._work, args=(i,)) for i in range(min(jobs, self.groups.qsize()))]
+        scratches = [Scratch(self.folder / str(i)) for i in range(min(jobs, self.groups.qsize()))]
+        threads = [threading.Thread(target=self._work, args=(scratch,), daemon=True) for scratch in scratches]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        finally:
+            self.stopped = True
+            for scratch in scratches:
+                scratch.stop()
+            for thread in threads:
+                thread.join()
 
-    def _work(self, number):
-        scratch, baselines = Scratch(self.folder / str(number)), {}
-        while True:
+    def _work(self, scratch):
+        while not self.stopped:
             try:
                 steps, mutants = self.groups.get_nowait()
             except queue.Empty:
                 return
-            if steps not in baselines:
-                baselines[steps] = scratch.baseline(steps, self.limit)
-            before = baselines[steps]
-            if before.verdict != "survived":
-                with self.lock:
-                    self.broken.append(f"{' · '.join(steps)}: {before.verdict} without any mutant\n{before.output[-2000:]}")
-                continue
             for mutant in mutants:
-                self._tell(mutant, scratch.try_out(mutant, steps, SLACK + 2 * before.seconds))
+                outcome = self._try_out(scratch, mutant, steps)
+                if self.stopped:
+                    return
+                self._tell(mutant, outcome)
+
+    def _try_out(self, scratch, mutant, steps):
+        """Step by step, so that the slow ones run for those only that the quick ones did not kill."""
+        spent, outcome = 0.0, Outcome("survived", 0.0, "")
+        for step in steps:
+            seconds = self._baseline(scratch, step)
+            if seconds is None:
+                continue
+            outcome = scratch.try_out(mutant, step, SLACK + 2 * seconds)
+            spent += outcome.seconds
+            if outcome.verdict != "survived":
+                break
+        return replace(outcome, seconds=spent)
+
+    def _baseline(self, scratch, step):
+        """Seconds that a step takes without any mutant; None if it fails: then it says nothing about mutants."""
+        if (scratch, step) not in self.baselines:
+            outcome = scratch.baseline(step, self.limit)
+            self.baselines[scratch, step] = outcome.seconds if outcome.verdict == "survived" else None
+            if outcome.verdict != "survived":
+                with self.lock:
+                    self.broken.add(f"{step}: {outcome.verdict} without any mutant, by {outcome.killer}")
+        return self.baselines[scratch, step]
 
     def _tell(self, mutant, outcome):
         with self.lock:
@@ -125,7 +153,7 @@ def main() -> int:
         trial = Trial([*named, *sampled], Path(folder), options.limit)
         trial.run(options.jobs)
     write_table(trial.results, options.table)
-    for text in trial.broken:
+    for text in sorted(trial.broken):
         print(f"\n{text}")
     is_named = set(map(id, named))
     shares = {

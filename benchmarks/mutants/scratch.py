@@ -53,12 +53,13 @@ class Scratch:
                 shutil.copy2(ROOT / name, self.tree / name)
         self.warm.mkdir()
         self.mutants = 0
+        self.process: subprocess.Popen | None = None
 
-    def baseline(self, steps: tuple[str, ...], limit: float) -> Outcome:
+    def baseline(self, step: str, limit: float) -> Outcome:
         """Run tests on the unchanged source, and keep what Numba compiles for them."""
-        return self._run(steps, self.warm, limit)
+        return self._run(step, self.warm, limit)
 
-    def try_out(self, mutant: Mutant, steps: tuple[str, ...], limit: float) -> Outcome:
+    def try_out(self, mutant: Mutant, step: str, limit: float) -> Outcome:
         """Run tests on a mutant until one fails, for `limit` seconds at most."""
         path = self.tree / mutant.path
         original, stat = path.read_bytes(), path.stat()
@@ -68,23 +69,20 @@ class Scratch:
             path.write_text(mutant.source)
             stamp = stat.st_mtime_ns + 10 * self.mutants * SECOND
             os.utime(path, ns=(stamp, stamp))
-            return self._run(steps, self.working, limit)
+            return self._run(step, self.working, limit)
         finally:
             path.write_bytes(original)
             os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
             shutil.rmtree(self.working)
 
-    def _run(self, steps, cache, limit):
+    def _run(self, step, cache, limit):
         start = time.monotonic()
-        for step in steps:
-            verdict, output = self._pytest(shlex.split(step), cache, limit - (time.monotonic() - start))
-            if verdict != "survived":
-                break
+        verdict, output = self._pytest(shlex.split(step), cache, limit)
         return Outcome(verdict, time.monotonic() - start, output)
 
     def _pytest(self, arguments, cache, limit):
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", "-rfE", *arguments]
-        process = subprocess.Popen(
+        self.process = subprocess.Popen(
             command,
             cwd=self.tree,
             env={**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(self.tree)},
@@ -94,8 +92,13 @@ class Scratch:
             start_new_session=True,
         )
         try:
-            output, _ = process.communicate(timeout=max(limit, 1))
+            output, _ = self.process.communicate(timeout=max(limit, 1))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # and what the tests started
-            return "timeout", process.communicate()[0]
-        return "survived" if process.returncode in (PASSED, NOTHING_TO_DO) else "killed", output
+            self.stop()
+            return "timeout", self.process.communicate()[0]
+        return "survived" if self.process.returncode in (PASSED, NOTHING_TO_DO) else "killed", output
+
+    def stop(self) -> None:
+        """End the tests that are running, and what they started."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)

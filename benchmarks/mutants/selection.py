@@ -51,7 +51,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_losses.py", UPDATES),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
-    "rl/networks/*": ("tests/rl/test_distributions.py", UPDATES, LEARNERS),
+    "rl/networks/*": (UPDATES, "tests/rl/test_distributions.py", LEARNERS),
     "rl/experience/*": (EXPERIENCE, GOALS, SETTINGS, LEARNERS),
     "rl/*": ("tests/rl/test_*.py",),
 }
