@@ -38,7 +38,10 @@ STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/layers/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
     "deepnp/losses/*": ("tests/deepnp/test_losses.py tests/deepnp/test_torch_losses.py", "tests/deepnp/test_ops.py -k losses"),
     "deepnp/optim/schedules.py": ("tests/deepnp/test_schedules.py",),
-    "deepnp/optim/*": ("tests/deepnp/test_optim*.py tests/deepnp/test_decay.py tests/deepnp/test_torch_optim.py", UPDATES),
+    "deepnp/optim/*": (
+        "tests/deepnp/test_optim*.py tests/deepnp/test_edges.py tests/deepnp/test_decay.py tests/deepnp/test_torch_optim.py",
+        UPDATES,
+    ),
     "deepnp/models/*": ("tests/deepnp/test_models.py tests/deepnp/test_fixtures.py", MODULES),
     "deepnp/metrics.py": ("tests/deepnp/test_metrics.py",),
     "deepnp/data.py": ("tests/deepnp/test_data.py",),
