@@ -118,7 +118,7 @@ class RNNBase(Module):
         state : array (D·L, B, H), for an LSTM a tuple of two, h and c
             Before the first step; None: zeros.
         lengths : integers (B,) or None
-            Sequence b ends after lengths[b] steps, 1 … T: its state stays, its y is zero, its x is ignored but must be finite.
+            Sequence b ends after lengths[b] steps, 1 … T: its state stays, its y is zero, its x is ignored.
 
         Returns
         -------

@@ -57,7 +57,8 @@ def accelerated(plain: Callable, cpu: Callable, check: Callable) -> Callable:
     """A function with plain's signature that runs `cpu`, over the float32 kernels, where these may take the arrays.
 
     As `deepnp.dispatch.accelerated`, but the arrays may lie in memory in any order: heads are views of one projection, and
-    `Stacks` tells the kernels where each one is. `check` sees the arguments before either form runs.
+    `Stacks` tells the kernels where each one is. `check` sees the arguments before either form runs. Where the result is not
+    finite the plain form has the last word: kernels leave products out that would be 0 times infinity.
     """
     signature = inspect.signature(plain)
 
@@ -66,7 +67,11 @@ def accelerated(plain: Callable, cpu: Callable, check: Callable) -> Callable:
         bound = signature.bind(*arguments, **settings)
         bound.apply_defaults()
         check(*bound.args)
-        return (cpu if _single(bound.args) else plain)(*bound.args)
+        if _single(bound.args):
+            results = cpu(*bound.args)
+            if all(np.isfinite(x).all() for x in results if type(x) is np.ndarray):  # y; or dq, dk and dv
+                return results
+        return plain(*bound.args)
 
     return chosen
 

@@ -11,7 +11,7 @@ is three products for all steps at once:
     dx_t = da_t W        dW = Σ_t da_tᵀ x_t        dR = Σ_t dm_tᵀ h_{t−1}        one W and one R serve every step: sums
 
 Lengths    Sequence b ends after `lengths[b]` steps (None: all after T). From then on its state stays as it is, its outputs are
-           zeros, and its inputs are not used (they must be finite): what it would give alone, cut to its length.
+           zeros, and its inputs are not used, whatever they are: what it would give alone, cut to its length.
 Span       With `span=k`, backward is truncated: the state that enters step k, 2k, … counts as a constant there, so a gradient
            flows through at most k steps. That is the gradient of the chunks of k steps, each begun with the state that the one
            before it left. None: the whole sequence, the exact gradient.
@@ -43,6 +43,11 @@ def running(lengths, x):
     if lengths is None:
         return xp.ones((steps, batch, 1), bool)
     return (xp.arange(steps)[:, None] < lengths)[..., None]
+
+
+def used(x, live, lengths):
+    """x (T, B, I) with zeros where a sequence has ended: 0 times what stands there is 0 then, be it NaN."""
+    return x if lengths is None else array_module(x).where(live, x, x.dtype.type(0))
 
 
 def outputs(hidden, live, lengths):

@@ -50,8 +50,10 @@ class Cache(NamedTuple):
 def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None):
     """x (T, B, I), h (B, H), weights (3H, I), (3H, H), biases (3H,) -> y (T, B, H), h_T (B, H)."""
     recurrent.check_inputs(GATES, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
+    live = recurrent.running(lengths, x)
+    x = recurrent.used(x, live, lengths)
     gates = recurrent.project(x, weight_ih)  # (T, B, 3H), made into r, u, n step by step
-    hidden, live = recurrent.room(h, len(x)), recurrent.running(lengths, x)
+    hidden = recurrent.room(h, len(x))
     share = array_module(x).empty_like(hidden[1:])
     step = recurrent.fastest(step_plain, _step, gates, hidden, bias_ih, bias_hh, types=SINGLE)
     for t in range(len(x)):
@@ -105,6 +107,7 @@ def step_backward_plain(dy, live, gates, h, share, dh, da, dm):
     da_u[...] = d * (h - n) * u * (1 - u)
     dm[...] = da
     dm_n *= r
+    da[...], dm[...] = xp.where(live, da, 0), xp.where(live, dm, 0)
     dh[...] = xp.where(live, d * u, dh)
 
 

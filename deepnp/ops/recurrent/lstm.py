@@ -49,10 +49,11 @@ class Cache(NamedTuple):
 def forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None):
     """x (T, B, I), h, c (B, H), weights (4H, I), (4H, H), biases (4H,) -> y (T, B, H), h_T (B, H), c_T (B, H)."""
     recurrent.check_inputs(GATES, x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
+    live, bias = recurrent.running(lengths, x), bias_ih + bias_hh
+    x = recurrent.used(x, live, lengths)
     gates = recurrent.project(x, weight_ih)  # (T, B, 4H), made into i, f, g, o step by step
     hidden, cell = recurrent.room(h, len(x)), recurrent.room(c, len(x))
     squashed = array_module(x).empty_like(cell[1:])
-    live, bias = recurrent.running(lengths, x), bias_ih + bias_hh
     step = recurrent.fastest(step_plain, _step, gates, hidden, cell, bias, types=SINGLE)
     for t in range(len(x)):
         before, after = (hidden[t], cell[t]), (hidden[t + 1], cell[t + 1])
@@ -105,6 +106,7 @@ def step_backward_plain(dy, live, gates, c, squashed, dh, dc, dz):
     di, df, dg, do = quarters(dz)
     di[...], df[...] = d_c * g * i * (1 - i), d_c * c * f * (1 - f)
     dg[...], do[...] = d_c * i * (1 - g * g), d_h * squashed * o * (1 - o)
+    dz[...] = xp.where(live, dz, 0)
     dh[...] = xp.where(live, 0, dh)
     dc[...] = xp.where(live, d_c * f, dc)
 

@@ -37,8 +37,9 @@ class Cache(NamedTuple):
 def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, activation: ModuleType = tanh, lengths=None, span=None):
     """x (T, B, I), h (B, H), weights (H, I), (H, H), biases (H,) -> y (T, B, H), h_T (B, H)."""
     recurrent.check_inputs(GATES, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
-    xp, hidden, a = array_module(x), recurrent.room(h, len(x)), recurrent.project(x, weight_ih)
-    live, bias = recurrent.running(lengths, x), bias_ih + bias_hh
+    xp, live, bias = array_module(x), recurrent.running(lengths, x), bias_ih + bias_hh
+    x = recurrent.used(x, live, lengths)
+    hidden, a = recurrent.room(h, len(x)), recurrent.project(x, weight_ih)
     for t in range(len(x)):
         new = activation.add_bias(a[t] + hidden[t] @ weight_hh.T, bias)
         hidden[t + 1] = new if lengths is None else xp.where(live[t], new, hidden[t])
@@ -59,7 +60,7 @@ def backward_time(dy, cache):
     (dy, dh), xp, hidden, live = dy, array_module(cache.hidden), cache.hidden, cache.live
     dz = xp.empty_like(hidden[1:])
     for t in reversed(range(len(dy))):
-        dz[t] = slope(xp.where(live[t], dh + dy[t], 0), hidden[t + 1], cache)
+        dz[t] = xp.where(live[t], slope(dh + dy[t], hidden[t + 1], cache), 0)
         dh = xp.where(live[t], 0, dh) + dz[t] @ cache.weight_hh
         recurrent.cut(t, cache.span, live, dh)
     return dz, dz, dh
