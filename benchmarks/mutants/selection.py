@@ -17,6 +17,7 @@ EXPERIENCE = (
     "tests/rl/test_replay.py tests/rl/test_rollout.py tests/rl/test_prioritized.py tests/rl/test_parts.py tests/rl/test_loops.py"
 )
 GOALS = "tests/rl/test_hindsight.py tests/rl/test_goals.py"
+TRAINING = "tests/rl/test_training.py tests/rl/test_evaluations.py tests/rl/test_run_files.py tests/rl/test_interrupt.py"
 LEARNERS = "tests/rl/test_*.py"
 STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_activations.py", MODULES),
@@ -50,7 +51,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/erf.py": ("tests/deepnp/test_ops.py -k gelu-", "tests/deepnp/test_kernels.py"),
     "deepnp/elementary.py": ("tests/deepnp/test_kernels.py", "tests/deepnp/test_ops.py -k activation"),
     "deepnp/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
-    "rl/training/*": ("tests/rl/test_training.py tests/rl/test_interrupt.py",),
+    "rl/training/evaluation.py": ("tests/rl/test_loops.py", TRAINING),
+    "rl/training/*": (TRAINING,),
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_losses.py", UPDATES),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),

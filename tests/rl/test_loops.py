@@ -5,6 +5,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import rl
+from rl.loops import off_policy
 from rl.training.evaluation import play
 from tests.rl.references import adapter
 from tests.rl.references.ppo import Trajectories
@@ -138,6 +139,39 @@ class TestUpdates:
         agent.update = lambda rollout, progress: seen.append(progress) or {}
         agent.learn(40)
         np.testing.assert_allclose(seen, [0, 0.25, 0.5, 0.75])
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
+def test_importance_of_what_is_drawn(progress):
+    """w = (min p^α / p^α)^β with β on its way to 1; the newest transitions besides were not drawn, and count fully."""
+    agent = small("DDPG", Worlds(2), priority_exponent=0.7, priority_offset=0.05, importance_exponent=0.4, newest=3).learn(40)
+    batch = off_policy.draw_batch(agent, progress)
+    assert len(batch.rows) == 8 + 2 * 3
+    powers = agent.memory.priorities.tree[batch.rows[:8]]
+    expected = (powers.min() / powers) ** (0.4 + 0.6 * progress)
+    np.testing.assert_allclose(batch.weights[:8], expected, rtol=1e-6)
+    assert expected.min() < 0.99
+    np.testing.assert_array_equal(batch.weights[8:], 1)
+    np.testing.assert_array_equal(np.sort(batch.rows[8:]), np.sort(agent.memory.newest(3)))
+    slots = (agent.memory.heads[:, None] - [3, 2, 1]) % agent.memory.slots
+    np.testing.assert_array_equal(np.sort(batch.rows[8:]), np.sort((slots + np.array([[0], [agent.memory.slots]])).ravel()))
+
+
+def test_priorities_are_the_errors_of_the_last_update():
+    """p = (|δ| + ε)^α of the rows that were learned from; others keep the largest so far."""
+    agent, given = small("DDPG", World(), priority_exponent=0.7, priority_offset=0.05), []
+    update = agent.update
+
+    def recording(batch):
+        given.append((batch, update(batch)))
+        return given[-1][1]
+
+    agent.update = recording
+    agent.learn(11)
+    ((batch, (_, errors)),) = given
+    tree, last = agent.memory.priorities.tree, dict(zip(batch.rows.tolist(), errors.tolist(), strict=True))
+    for row in range(11):
+        np.testing.assert_allclose(tree[np.array([row])], (last[row] + 0.05) ** 0.7 if row in last else 1.0, rtol=1e-6)
 
 
 class TestEvaluate:
