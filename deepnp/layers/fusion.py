@@ -5,8 +5,9 @@ from operator import is_
 from types import ModuleType
 
 from deepnp.backend import array_module
+from deepnp.checks import check_floats
 from deepnp.layers.activation import Activation
-from deepnp.layers.linear import Linear, check_features
+from deepnp.layers.linear import Linear
 from deepnp.module import Module, zeros_if_none
 from deepnp.ops import mlp
 from deepnp.ops.activation import relu, sigmoid, tanh
@@ -42,7 +43,7 @@ class DenseStack(Module):
             yield str(i), layer
 
     def forward(self, x):
-        check_features(x, self.layers[0].weight)
+        check_floats(x)
         y, self._cache = mlp.forward(x, self._flat()[0], self.layout)
         return y
 
@@ -58,7 +59,7 @@ class DenseStack(Module):
         return dx
 
     def predict(self, x):
-        check_features(x, self.layers[0].weight)
+        check_floats(x)
         return mlp.forward(x, self._flat()[0], self.layout)[0]
 
     def _tangent(self, v, vx):

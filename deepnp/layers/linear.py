@@ -64,12 +64,13 @@ class Linear(Module):
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        if params:
-            dweight, dbias = linear.backward_parameters(dy, self.cache)
-            self.weight.grad += dweight
-            if self.bias is not None:
-                self.bias.grad += dbias
-        return linear.backward_input(dy, self.cache) if inputs else None
+        if not params:
+            return linear.backward_input(dy, self.cache) if inputs else None
+        dx, dweight, dbias = linear.backward(dy, self.cache) if inputs else (None, *linear.backward_parameters(dy, self.cache))
+        self.weight.grad += dweight
+        if self.bias is not None:
+            self.bias.grad += dbias
+        return dx
 
     def predict(self, x):
         return self._run(x)[0]
@@ -79,16 +80,12 @@ class Linear(Module):
         return linear.jvp(zeros_if_none(vx, self.cache.x), v[self.weight], vbias, self.cache)
 
     def _run(self, x):
-        check_features(x, self.weight)
-        return linear.forward(x, self.weight.data, None if self.bias is None else self.bias.data)
+        weight = self.weight.data
+        check_floats(x)
+        if x.shape[-1:] != weight.shape[1:]:
+            raise ValueError(f"expected input of shape (…, {weight.shape[1]}), given {x.shape}")
+        return linear.forward(x, weight, None if self.bias is None else self.bias.data)
 
     def __repr__(self) -> str:
         outputs, inputs = self.weight.shape
         return f"Linear({inputs}, {outputs})" if self.bias is not None else f"Linear({inputs}, {outputs}, bias=False)"
-
-
-def check_features(x, weight: Parameter) -> None:
-    """Raise unless x is floats (TypeError) whose last axis fits the weight (O, I) (ValueError)."""
-    check_floats(x)
-    if x.ndim == 0 or x.shape[-1] != weight.data.shape[1]:
-        raise ValueError(f"expected input of shape (…, {weight.data.shape[1]}), given {x.shape}")

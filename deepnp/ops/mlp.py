@@ -11,7 +11,6 @@ The float32 kernels run the whole chain in one call, with NumPy's BLAS for the p
 shrinks from a dozen calls to one, and its lock is free meanwhile.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from deepnp.checks import check_shape, check_upstream
 from deepnp.ops import dense, linear
 from deepnp.ops.activation import relu, tanh
 
+SINGLE = np.dtype(np.float32)
 IDENTITY, TANH, RELU = 0, 1, 2  # what the kernels know
 CODES = {None: IDENTITY, tanh: TANH, relu: RELU}
 
@@ -52,11 +52,21 @@ class Layout:
         return sum((i + 1) * o for i, o in pairwise(self.widths))
 
     @cached_property
+    def outputs(self) -> int:
+        """The sum of O_1 … O_L."""
+        return sum(self.widths[1:])
+
+    @cached_property
     def for_kernels(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Widths and activations as integer arrays; None where a kernel does not know an activation."""
         if not all(f in CODES for f in self.activations):
             return None
         return np.array(self.widths, np.int64), np.array([CODES[f] for f in self.activations], np.int64)
+
+    @cached_property
+    def expected(self) -> tuple[tuple[int], tuple[int]]:
+        """(I_1,), what x's shape ends with, and (P,), the parameters' shape."""
+        return self.widths[:1], (self.size,)
 
     def layers(self, vector) -> Iterator[tuple]:
         """Weight (O_l, I_l) and bias (O_l,) of each layer, as views of a vector (P,)."""
@@ -76,22 +86,24 @@ class Cache(NamedTuple):
     x: Any  # (…, I_1)
     parameters: Any  # (P,)
     layout: Layout
+    shape: tuple[int, ...]  # of y
     layers: list | None  # the caches of ops.dense and ops.linear, layer by layer; None after the kernel
     values: Any  # the kernel's y_1 … y_L, one after the other in one vector; None after the plain form
 
 
 def forward(x, parameters, layout):
     """x (…, I_1), parameters (P,), layout a Layout -> y (…, O_L)."""
-    check_shape("parameters", parameters, (layout.size,))
-    if x.shape[-1:] != layout.widths[:1]:
-        raise ValueError(f"expected x of shape (…, {layout.widths[0]}), given {x.shape}")
+    if (x.shape[-1:], parameters.shape) != layout.expected:
+        raise ValueError(
+            f"expected input of shape (…, {layout.widths[0]}) and {layout.size} parameters, given {x.shape} and {parameters.shape}"
+        )
     if _kernels_run(layout, x, parameters):
         return _forward_fast(x, parameters, layout)
     caches, y = [], x
     for (weight, bias), activation in zip(layout.layers(parameters), layout.activations, strict=True):
         y, cache = linear.forward(y, weight, bias) if activation is None else dense.forward(y, weight, bias, activation)
         caches.append(cache)
-    return y, Cache(x, parameters, layout, caches, None)
+    return y, Cache(x, parameters, layout, y.shape, caches, None)
 
 
 def backward(dy, cache):
@@ -102,10 +114,11 @@ def backward(dy, cache):
 
 def accumulate(dy, cache, dparameters, inputs):
     """dy (…, O_L) -> dx (…, I_1), or None unless `inputs`; adds to dparameters (P,), or computes none where that is None."""
-    check_upstream(dy, (*cache.x.shape[:-1], cache.layout.widths[-1]))
-    if dparameters is not None:
+    if getattr(dy, "shape", None) != cache.shape:
+        check_upstream(dy, cache.shape)
+    if dparameters is not None and dparameters.shape != cache.parameters.shape:
         check_shape("dparameters", dparameters, cache.parameters.shape)
-    if cache.values is not None and (dparameters is None or kernel_runs(cache.parameters, dparameters)):
+    if cache.values is not None and (dparameters is None or _can_be_added_to(dparameters)):
         return _accumulate_fast(dy, cache, dparameters, inputs)
     caches = by_layer(cache)
     gradients = [] if dparameters is None else list(cache.layout.layers(dparameters))
@@ -132,7 +145,7 @@ def by_layer(cache: Cache) -> list:
     """The caches of ops.dense, or of ops.linear where no activation follows, layer by layer."""
     if cache.layers is not None:
         return cache.layers
-    x, parameters, layout, _, values = cache
+    x, parameters, layout, _, _, values = cache
     rows = x.reshape(-1, x.shape[-1])
     caches, start = [], 0
     for (weight, bias), activation in zip(layout.layers(parameters), layout.activations, strict=True):
@@ -148,24 +161,28 @@ def by_layer(cache: Cache) -> list:
 
 
 def _kernels_run(layout, x, parameters):
-    return x.dtype == np.float32 and layout.for_kernels is not None and kernel_runs(x, parameters) and find_sgemm()[0] != 0
+    return x.dtype == SINGLE and layout.for_kernels is not None and kernel_runs(x, parameters) and find_sgemm()[0] != 0
+
+
+def _can_be_added_to(dparameters) -> bool:
+    return type(dparameters) is np.ndarray and dparameters.dtype == SINGLE and dparameters.flags.c_contiguous
 
 
 def _forward_fast(x, parameters, layout):
-    rows, outputs = math.prod(x.shape[:-1]), layout.widths[1:]
-    values = np.empty(rows * sum(outputs), np.float32)
-    _forward(*find_sgemm(), parameters, *layout.for_kernels, x.reshape(-1, x.shape[-1]), values)
-    y = values[len(values) - rows * outputs[-1] :].reshape(*x.shape[:-1], outputs[-1])
-    return y, Cache(x, parameters, layout, None, values)
+    rows, outputs = x.reshape(-1, x.shape[-1]), layout.widths[-1]
+    values = np.empty(len(rows) * layout.outputs, SINGLE)
+    _forward(*find_sgemm(), parameters, *layout.for_kernels, rows, values)
+    shape = (*x.shape[:-1], outputs)
+    y = values[len(values) - len(rows) * outputs :].reshape(shape)
+    return y, Cache(x, parameters, layout, shape, None, values)
 
 
 def _accumulate_fast(dy, cache, dparameters, inputs):
-    x, parameters, layout, _, values = cache
-    dy = np.ascontiguousarray(dy, np.float32)
-    dx = np.empty_like(x) if inputs else x[:0]
+    x, parameters, layout, _, _, values = cache
+    i, o = layout.widths[0], layout.widths[-1]
+    dy, dx = np.ascontiguousarray(dy, SINGLE).reshape(-1, o), np.empty_like(x) if inputs else x[:0]
     gradient = parameters[:0] if dparameters is None else dparameters
-    rows = (array.reshape(-1, array.shape[-1]) for array in (dy, dx, x))
-    _backward(*find_sgemm(), parameters, *layout.for_kernels, values, *rows, gradient)
+    _backward(*find_sgemm(), parameters, *layout.for_kernels, values, dy, dx.reshape(-1, i), x.reshape(-1, i), gradient)
     return dx if inputs else None
 
 

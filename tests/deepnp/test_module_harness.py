@@ -261,4 +261,4 @@ class TestCheckModule:
         x = rng.normal(size=(2, 3, 6))
         padding = np.array([[False, False, True], [False, False, False]])
         module = ENTRIES["MultiheadAttention"].make(rng)
-        assert max(check_module(module, x, padding=padding).values()) < TOLERANCE
+        assert max(check_module(module, x, key_padding_mask=padding).values()) < TOLERANCE
