@@ -8,7 +8,11 @@ import math
 import numpy as np
 
 from deepnp.backend import kernel_runs, ordered_kernel
+from deepnp.cases import Kinked, Uniform
+from deepnp.checks import check_shape
 
+CLIP = 0.2  # of the CASES
+RATIO_KINKS = (math.log(1 - CLIP), math.log(1 + CLIP))
 LOG_RATIO_LIMIT = 20.0  # e^20: beyond any ratio that matters, far from overflow
 
 
@@ -57,6 +61,8 @@ def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float):
     info : dict
         `kl` the estimate (ρ − 1) − ln ρ of KL(old‖new) (Schulman 2020), `clip_fraction` the share with |ρ − 1| > ε.
     """
+    for name, x in (("old_log_prob", old_log_prob), ("advantages", advantages)):
+        check_shape(name, x, log_prob.shape)
     size = len(log_prob)
     if kernel_runs(log_prob, old_log_prob, advantages):
         dlog_prob = np.empty_like(log_prob)
@@ -102,6 +108,8 @@ def value_loss(values, old_values, targets, clip: float | None = None):
     value : float
     dvalues : array (B,)
     """
+    for name, x in (("old_values", old_values), ("targets", targets)):
+        check_shape(name, x, values.shape)
     error = values - targets
     dvalues = error * (2 / len(values))
     if clip is None:
@@ -110,3 +118,15 @@ def value_loss(values, old_values, targets, clip: float | None = None):
     clipped_error = old_values + np.clip(change, -clip, clip) - targets
     flat = (clipped_error**2 > error**2) & (np.abs(change) > clip)
     return float(np.maximum(error**2, clipped_error**2).mean()), np.where(flat, 0, dvalues).astype(values.dtype)
+
+
+CASES = {
+    clipped_surrogate: [
+        dict(log_prob=Kinked((40,), RATIO_KINKS, 0.02), old_log_prob=Uniform((40,), 0.0, 0.0), advantages=(40,), clip=CLIP),
+        dict(log_prob=(5,), old_log_prob=(5,), advantages=Uniform((5,), 1.0, 2.0), clip=100.0),
+    ],
+    value_loss: [
+        dict(values=(9,), old_values=(9,), targets=(9,)),
+        dict(values=Kinked((40,), (-CLIP, CLIP)), old_values=Uniform((40,), 0.0, 0.0), targets=(40,), clip=CLIP),
+    ],
+}

@@ -5,6 +5,8 @@ Losses return their value and their gradient; the mean over the batch is taken h
 
 import numpy as np
 
+from deepnp.cases import Uniform
+
 
 def squared_td_error(values: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """A critic's loss (the thesis's Eq. 25), each row weighted by its importance.
@@ -28,3 +30,11 @@ def squared_td_error(values: np.ndarray, targets: np.ndarray, weights: np.ndarra
     errors = values - targets
     scale = weights * values.dtype.type(2 / max(len(values), 1))
     return float((weights * errors * errors).mean()), scale * errors, errors
+
+
+CASES = {
+    squared_td_error: [
+        dict(values=(7,), targets=(7,), weights=Uniform((7,), 0.1, 1.0)),
+        dict(values=(1,), targets=(1,), weights=Uniform((1,), 1.0, 1.0)),
+    ]
+}

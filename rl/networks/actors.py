@@ -69,7 +69,7 @@ class SquashedGaussianPolicy(Module):
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
         """dy = (dactions (B, A), dlog_prob (B,))."""
-        dmean, dlog_sigma = squashed.backward(dy, self._cache)
+        dmean, dlog_sigma, _ = squashed.backward(dy, self._cache)
         if self.shared:
             return self.body.backward(np.concatenate([dmean, dlog_sigma], axis=1), params, inputs)
         dx, dx_sigma = self.mean.backward(dmean, params, inputs), self.log_sigma.backward(dlog_sigma, params, inputs)

@@ -1,55 +1,103 @@
-"""A Gaussian squashed into (−1, 1): drawing actions through which gradients flow.
+"""A Gaussian squashed into (−1, 1): drawing actions through which gradients flow.         B rows, A action dimensions
 
 Forward    σ = e^ℓ        u = μ + σξ        a = tanh u                 ξ ~ N(0, I) is given: the reparametrisation
            ln π(a) = Σ_j [−½ξ² − ℓ − ½ ln 2π − ln(1 − tanh²u)]_j       the last term is the change of volume under tanh
            ln(1 − tanh²u) = 2(ln 2 − u − softplus(−2u))                stable: 1 − tanh² rounds to 0 at |u| > 9
-Backward   du = da·(1 − a²) + 2a·dlnπ                                  −d ln(1 − tanh²u)/du = 2 tanh u
-           dμ = du                                                     ξ is constant, so ½ξ² adds nothing
-           dℓ = du·σξ − dlnπ                                           u moves with σ; −ℓ is in ln π itself
+Backward   du = da·(1 − a²) + 2a·dlnπ                                  tanh′u = 1 − a², and −d ln(1 − tanh²u)/du = 2 tanh u
+           dμ = du                                                     u = μ + σξ
+           dℓ = du·σξ − dlnπ                                           u moves with σ = e^ℓ; −ℓ is in ln π itself
+           dξ = du·σ − ξ·dlnπ                                          −½ξ² is in ln π itself
            (the thesis's Eq. 38 has the sign of the Gaussian's part wrong, and Alg. 13 l.36 loses −dlnπ: σ collapses)
+Tangent    vu = vμ + σξ·vℓ + σ·vξ        va = (1 − a²)·vu        vlnπ = Σ_j [2a·vu − vℓ − ξ·vξ]_j
 
 ℓ is held in [−20, 2]; outside, its gradient is 0.
-
-Shapes: B rows, A action dimensions.
 """
 
 import math
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from deepnp import elementary
-from deepnp.backend import kernel, kernel_runs, ordered_kernel
+from deepnp.backend import kernel_runs, ordered_kernel
+from deepnp.cases import Uniform
+from deepnp.checks import check_floats, check_shape, check_tangent
 from deepnp.ops.activation import softplus
 
 LOG_SIGMA_MIN, LOG_SIGMA_MAX = -20.0, 2.0
 
 
+class Cache(NamedTuple):
+    """Arrays (B, A)."""
+
+    log_sigma: np.ndarray
+    sigma: np.ndarray
+    noise: np.ndarray
+    actions: np.ndarray
+
+
 def forward(mean, log_sigma, noise):
     """mean, log_sigma, noise (B, A) -> (actions (B, A), log_prob (B,)), cache."""
-    if mean.dtype == np.float32 and mean.shape == log_sigma.shape == noise.shape and kernel_runs(mean, log_sigma, noise):
-        sigma, actions, log_prob = np.empty_like(mean), np.empty_like(mean), np.empty(len(mean), np.float32)
-        _forward(mean, log_sigma, noise, sigma, actions, log_prob)
-        return (actions, log_prob), (log_sigma, sigma, noise, actions)
+    _check(mean, log_sigma, noise)
+    if mean.dtype == np.float32 and kernel_runs(mean, log_sigma, noise):
+        return _forward_fast(mean, log_sigma, noise)
     held = np.clip(log_sigma, LOG_SIGMA_MIN, LOG_SIGMA_MAX)
     sigma = np.exp(held)
     u = mean + sigma * noise
     actions = np.tanh(u)
     volume = 2 * (math.log(2) - u - softplus.forward(-2 * u)[0])
     log_prob = (-0.5 * noise * noise - held - 0.5 * math.log(2 * math.pi) - volume).sum(axis=-1)
-    return (actions, log_prob), (log_sigma, sigma, noise, actions)
+    return (actions, log_prob), Cache(log_sigma, sigma, noise, actions)
 
 
 def backward(dy, cache):
-    """dy = (dactions (B, A), dlog_prob (B,)) -> dmean (B, A), dlog_sigma (B, A)."""
-    (dactions, dlog_prob), (log_sigma, sigma, noise, actions) = dy, cache
-    if kernel_runs(dactions, dlog_prob, log_sigma, sigma, noise, actions):
-        dmean, dlog_sigma = np.empty_like(sigma), np.empty_like(sigma)
-        _backward(dactions, dlog_prob, log_sigma, sigma, noise, actions, dmean, dlog_sigma)
-        return dmean, dlog_sigma
-    du = dactions * (1 - actions * actions) + 2 * actions * dlog_prob[:, None]
-    free = (log_sigma > LOG_SIGMA_MIN) & (log_sigma < LOG_SIGMA_MAX)
-    return du, (du * sigma * noise - dlog_prob[:, None]) * free
+    """dy = (dactions (B, A), dlog_prob (B,)) -> dmean, dlog_sigma, dnoise (B, A)."""
+    dactions, dlog_prob = dy
+    check_shape("dactions", dactions, cache.actions.shape)
+    check_shape("dlog_prob", dlog_prob, cache.actions.shape[:1])
+    if kernel_runs(dactions, dlog_prob, *cache):
+        return _backward_fast(dactions, dlog_prob, cache)
+    log_sigma, sigma, noise, actions = cache
+    row = dlog_prob[:, None]
+    du = dactions * (1 - actions * actions) + 2 * actions * row
+    dlog_sigma = np.where(_free(log_sigma), du * sigma * noise - row, du.dtype.type(0))
+    return du, dlog_sigma, du * sigma - noise * row
+
+
+def jvp(vmean, vlog_sigma, vnoise, cache):
+    """Tangents (B, A) -> tangents of actions (B, A) and log_prob (B,)."""
+    for v in (vmean, vlog_sigma, vnoise):
+        check_tangent(v, cache.actions.shape)
+    log_sigma, sigma, noise, actions = cache
+    vheld = vlog_sigma * _free(log_sigma)
+    vu = vmean + sigma * noise * vheld + sigma * vnoise
+    return (1 - actions * actions) * vu, (2 * actions * vu - vheld - noise * vnoise).sum(axis=-1)
+
+
+def _free(log_sigma):
+    """Where ℓ is not held."""
+    return (log_sigma > LOG_SIGMA_MIN) & (log_sigma < LOG_SIGMA_MAX)
+
+
+def _check(mean, log_sigma, noise):
+    check_floats(mean, "mean")
+    if mean.ndim != 2:
+        raise ValueError(f"expected mean (B, A), given {mean.shape}")
+    check_shape("log_sigma", log_sigma, mean.shape)
+    check_shape("noise", noise, mean.shape)
+
+
+def _forward_fast(mean, log_sigma, noise):
+    sigma, actions, log_prob = np.empty_like(mean), np.empty_like(mean), np.empty(len(mean), np.float32)
+    _forward(mean, log_sigma, noise, sigma, actions, log_prob)
+    return (actions, log_prob), Cache(log_sigma, sigma, noise, actions)
+
+
+def _backward_fast(dactions, dlog_prob, cache):
+    gradients = np.empty((3, *cache.sigma.shape), cache.sigma.dtype)
+    _backward(dactions, dlog_prob, *cache, *gradients)
+    return tuple(gradients)
 
 
 @partial(ordered_kernel, nogil=False)  # handing Python's lock over takes longer
@@ -68,8 +116,8 @@ def _forward(mean, log_sigma, noise, sigma, actions, log_prob):
         log_prob[i] = total
 
 
-@partial(kernel, nogil=False)
-def _backward(dactions, dlog_prob, log_sigma, sigma, noise, actions, dmean, dlog_sigma):
+@partial(ordered_kernel, nogil=False)
+def _backward(dactions, dlog_prob, log_sigma, sigma, noise, actions, dmean, dlog_sigma, dnoise):
     kind = actions.dtype.type
     low, high = kind(-20.0), kind(2.0)
     for i in range(actions.shape[0]):
@@ -79,3 +127,12 @@ def _backward(dactions, dlog_prob, log_sigma, sigma, noise, actions, dmean, dlog
             dmean[i, j] = du
             inside = low < log_sigma[i, j] < high
             dlog_sigma[i, j] = du * sigma[i, j] * noise[i, j] - dlog_prob[i] if inside else kind(0)
+            dnoise[i, j] = du * sigma[i, j] - noise[i, j] * dlog_prob[i]
+
+
+CASES = [
+    dict(mean=(5, 3), log_sigma=Uniform((5, 3), -2.0, 1.0), noise=(5, 3)),
+    dict(mean=(2, 1), log_sigma=Uniform((2, 1), 2.1, 3.0), noise=(2, 1)),
+    dict(mean=(4, 2), log_sigma=Uniform((4, 2), -25.0, -20.1), noise=(4, 2)),
+    dict(mean=(0, 2), log_sigma=(0, 2), noise=(0, 2)),
+]

@@ -21,6 +21,7 @@ from typing import Any
 
 from deepnp.storage import save_json
 from rl.agent import Agent
+from rl.config import whole_number
 from rl.experience.environments import EnvLike
 from rl.training.interrupt import signals_deferred
 from rl.training.lock import FolderLock
@@ -78,7 +79,7 @@ class Run:
             "algorithm": type(agent).__name__,
             "env": env,
             "seed": agent.seed,
-            "total_steps": total_steps,
+            "total_steps": whole_number("total_steps", total_steps, 1),
             "config": asdict(agent.config),
             "options": dict(options or {}),
         }
@@ -131,7 +132,7 @@ class Run:
     def extend(self, total_steps: int) -> None:
         """Record another length, so that the run goes on to it when it is resumed."""
         if total_steps != self.total_steps:
-            self._record["total_steps"] = total_steps
+            self._record["total_steps"] = whole_number("total_steps", total_steps, 1)
             save_json(self.folder / CONFIG, self._record)
 
     def __call__(self, agent: Agent, metrics: dict[str, float]) -> None:

@@ -41,13 +41,13 @@ def small(algorithm, env, seed=0, **settings):
 
 
 class TestGradients:
-    @pytest.mark.parametrize("argument", ["mean", "log_sigma"])
+    @pytest.mark.parametrize("argument", ["mean", "log_sigma", "noise"])
     def test_of_the_squashed_gaussian(self, rng, kernels, argument):
         x = dict(mean=rng.normal(size=(6, 3)), log_sigma=rng.normal(-1, 1, (6, 3)), noise=rng.normal(size=(6, 3)))
         x["log_sigma"][0, :2] = -20.5, 2.5  # held there: no gradient
         (a, log_prob), cache = squashed.forward(**x)
         da, dlog_prob = rng.normal(size=a.shape), rng.normal(size=log_prob.shape)
-        gradient = dict(zip(("mean", "log_sigma"), squashed.backward((da, dlog_prob), cache), strict=True))[argument]
+        gradient = dict(zip(("mean", "log_sigma", "noise"), squashed.backward((da, dlog_prob), cache), strict=True))[argument]
 
         def loss(v):
             (a, log_prob), _ = squashed.forward(**{**x, argument: v})
