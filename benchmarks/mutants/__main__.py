@@ -83,7 +83,7 @@ class Trial:
                 continue
             outcome = scratch.try_out(mutant, step, SLACK + 2 * seconds)
             spent += outcome.seconds
-            if outcome.verdict != "survived":
+            if outcome.verdict != "survived" or self.stopped:
                 break
         return replace(outcome, seconds=spent)
 
