@@ -19,6 +19,7 @@ from deepnp.blas import find_sgemm
 from deepnp.checks import check_floats, check_shape, check_tangent, check_upstream
 from deepnp.threads import side_by_side
 
+LARGE = 1e18  # a bound for products of a query's and a key's components
 careful_kernel = partial(Kernel, fastmath={"contract", "reassoc", "nsz"})  # sums in any order; −∞ and NaN are what they are
 
 
@@ -53,12 +54,12 @@ def check_tangents(vq, vk, vv, cache) -> None:
         check_tangent(tangent, x.shape)
 
 
-def accelerated(plain: Callable, cpu: Callable, check: Callable) -> Callable:
-    """A function with plain's signature that runs `cpu`, over the float32 kernels, where these may take the arrays.
+def accelerated_forward(plain: Callable, cpu: Callable) -> Callable:
+    """A `forward` with plain's signature that runs `cpu`, over the float32 kernels, where these may take q, k and v.
 
     As `deepnp.dispatch.accelerated`, but the arrays may lie in memory in any order: heads are views of one projection, and
-    `Stacks` tells the kernels where each one is. `check` sees the arguments before either form runs. Where the result is not
-    finite the plain form has the last word: kernels leave products out that would be 0 times infinity.
+    `Stacks` tells the kernels where each one is. Scores near the end of the number line are the plain form's: whether they
+    overflow depends on the order of their terms, and a −∞ would hide a key.
     """
     signature = inspect.signature(plain)
 
@@ -66,21 +67,47 @@ def accelerated(plain: Callable, cpu: Callable, check: Callable) -> Callable:
     def chosen(*arguments, **settings):
         bound = signature.bind(*arguments, **settings)
         bound.apply_defaults()
-        check(*bound.args)
-        if _single(bound.args):
-            results = cpu(*bound.args)
-            if all(np.isfinite(x).all() for x in results if type(x) is np.ndarray):  # y; or dq, dk and dv
-                return results
-        return plain(*bound.args)
+        q, k, v, mask, *_ = bound.args
+        check_inputs(q, k, v, mask)
+        if not _single(q, k, v):
+            return plain(*bound.args)
+        if _reach(q) * _reach(k) < LARGE:
+            y, cache = cpu(*bound.args)
+            if np.isfinite(y).all():
+                return y, cache
+        y, cache = plain(*bound.args)
+        return y, cache._replace(kernels=False)
 
     return chosen
 
 
-def _single(arguments: tuple) -> bool:
-    """Whether all of q, k, v and dy are NumPy's, of float32, and not empty; and kernels are on, and BLAS is found."""
-    arrays = arguments[:3] if len(arguments) > 3 else (arguments[0], *arguments[1][:3])  # forward; dy and a cache q, k, v, …
+def accelerated_backward(plain: Callable, cpu: Callable) -> Callable:
+    """A `backward` with plain's signature that runs `cpu` where the kernels may take dy, and the plain form was not needed before.
+
+    Where a gradient is not finite the plain form has the last word: kernels leave out what would be 0 times infinity.
+    """
+
+    @wraps(plain)
+    def chosen(dy, cache, out=None):
+        check_backward(dy, cache, out)
+        if cache.kernels and _single(dy, cache.q, cache.k, cache.v):
+            gradients = cpu(dy, cache, out)
+            if all(np.isfinite(x).all() for x in gradients):
+                return gradients
+        return plain(dy, cache, out)
+
+    return chosen
+
+
+def _single(*arrays) -> bool:
+    """Whether all are NumPy's, of float32, and not empty; and kernels are on, and BLAS is found."""
     usual = all(type(x) is np.ndarray and x.dtype == np.float32 and x.size for x in arrays)
     return usual and kernels_enabled() and find_sgemm()[0] != 0
+
+
+def _reach(x) -> float:
+    """The largest absolute value; NaN if there is one."""
+    return max(float(x.max()), -float(x.min()))
 
 
 def padding_mask(padding, dtype=np.float32):

@@ -33,10 +33,9 @@ from deepnp.blas import find_sgemm, sgemm
 from deepnp.ops import attention
 from deepnp.ops.attention import (
     Stacks,
-    accelerated,
+    accelerated_backward,
+    accelerated_forward,
     careful_kernel,
-    check_backward,
-    check_inputs,
     check_tangents,
     for_all,
     gradients_room,
@@ -59,6 +58,7 @@ class Cache(NamedTuple):
     block: int
     y: np.ndarray  # (…, Lq, dv)
     log_total: np.ndarray  # l (…, Lq, 1)
+    kernels: bool = True  # whether backward may take them
 
 
 def forward(q, k, v, mask=None, causal=False, block=128):
@@ -83,7 +83,7 @@ def forward(q, k, v, mask=None, causal=False, block=128):
 
 def backward(dy, cache, out=None):
     """dy (…, Lq, dv) -> dq (…, Lq, d), dk (…, Lk, d), dv (…, Lk, dv), written into the three arrays of `out` where given."""
-    q, k, v, mask, causal, block, y, log_total = cache
+    q, k, v, mask, causal, block, y, log_total, _ = cache
     xp, scale = array_module(dy), 1 / math.sqrt(q.shape[-1])
     dq, dk, dv = xp.zeros(q.shape, q.dtype), xp.zeros(k.shape, k.dtype), xp.zeros(v.shape, v.dtype)
     mean = (dy * y).sum(axis=-1, keepdims=True)
@@ -100,7 +100,7 @@ def backward(dy, cache, out=None):
 def jvp(vq, vk, vv, cache):
     """Tangents vq (…, Lq, d), vk (…, Lk, d), vv (…, Lk, dv) -> tangent of y (…, Lq, dv)."""
     check_tangents(vq, vk, vv, cache)
-    q, k, v, mask, causal, block, y, log_total = cache
+    q, k, v, mask, causal, block, y, log_total, _ = cache
     xp, scale = array_module(vq), 1 / math.sqrt(q.shape[-1])
     vy, mean = xp.zeros_like(y), xp.zeros_like(log_total)
     for rows, keys in _blocks(q, k, causal, block):
@@ -142,7 +142,7 @@ def _forward_fast(q, k, v, mask, causal, block):
 
 
 def _backward_fast(dy, cache, out):
-    q, k, v, mask, causal, block, y, log_total = cache
+    q, k, v, mask, causal, block, y, log_total, _ = cache
     gradients = gradients_room(q, k, v, out)
     for gradient in gradients:
         gradient.fill(0)
@@ -235,8 +235,8 @@ def _backward(address, wide, places, steps, sizes, mask, which, causal, block, l
                 sgemm(address, wide, False, False, rows, d, columns, ds, step, k, k_step, one, dq, dq_step)
 
 
-forward = accelerated(forward, _forward_fast, lambda q, k, v, mask, *_: check_inputs(q, k, v, mask))
-backward = accelerated(backward, _backward_fast, check_backward)
+forward = accelerated_forward(forward, _forward_fast)
+backward = accelerated_backward(backward, _backward_fast)
 
 LAST_THREE = padding_mask(np.array([[False] * 4 + [True] * 3, [True] * 7]), np.float64)  # the second batch row sees no key
 PENALTY = -0.3 * np.abs(np.subtract.outer(np.arange(5.0), np.arange(4.0)))  # a mask that is neither 0 nor −∞

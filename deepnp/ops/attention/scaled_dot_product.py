@@ -29,10 +29,9 @@ from deepnp.ops import attention
 from deepnp.ops.activation import softmax
 from deepnp.ops.attention import (
     Stacks,
-    accelerated,
+    accelerated_backward,
+    accelerated_forward,
     careful_kernel,
-    check_backward,
-    check_inputs,
     check_tangents,
     for_all,
     gradients_room,
@@ -52,6 +51,7 @@ class Cache(NamedTuple):
     k: np.ndarray  # (…, Lk, d)
     v: np.ndarray  # (…, Lk, dv)
     weights: np.ndarray  # A (…, Lq, Lk)
+    kernels: bool = True  # whether backward may take them
 
 
 def forward(q, k, v, mask=None, causal=False):
@@ -71,7 +71,7 @@ def forward(q, k, v, mask=None, causal=False):
 
 def backward(dy, cache, out=None):
     """dy (…, Lq, dv) -> dq (…, Lq, d), dk (…, Lk, d), dv (…, Lk, dv), written into the three arrays of `out` where given."""
-    q, k, v, weights = cache
+    q, k, v, weights, _ = cache
     xp = array_module(dy)
     dweights = xp.matmul(dy, v.swapaxes(-1, -2))
     dscores = softmax.backward(dweights, _softmax_cache(cache))
@@ -82,7 +82,7 @@ def backward(dy, cache, out=None):
 def jvp(vq, vk, vv, cache):
     """Tangents vq (…, Lq, d), vk (…, Lk, d), vv (…, Lk, dv) -> tangent of y (…, Lq, dv)."""
     check_tangents(vq, vk, vv, cache)
-    q, k, v, weights = cache
+    q, k, v, weights, _ = cache
     xp = array_module(vq)
     vproducts = xp.matmul(vq, k.swapaxes(-1, -2)) + xp.matmul(q, vk.swapaxes(-1, -2))
     return xp.matmul(softmax.jvp(vproducts, _softmax_cache(cache)), v) + xp.matmul(weights, vv)
@@ -106,7 +106,7 @@ def _forward_fast(q, k, v, mask, causal):
 
 
 def _backward_fast(dy, cache, out):
-    q, k, v, weights = cache
+    q, k, v, weights, _ = cache
     gradients = gradients_room(q, k, v, out)
     stacks, kept = Stacks(q, k, v, weights, dy, *gradients), weights.reshape(-1, *weights.shape[-2:])
     shapes = sizes(q, k, v)
@@ -171,8 +171,8 @@ _weights_gpu = gpu.Rows(
     "attention_weights",
 )
 
-forward = accelerated(forward, _forward_fast, lambda q, k, v, mask, *_: check_inputs(q, k, v, mask))
-backward = accelerated(backward, _backward_fast, check_backward)
+forward = accelerated_forward(forward, _forward_fast)
+backward = accelerated_backward(backward, _backward_fast)
 
 TWO_OF_THREE = padding_mask(np.array([[False, True, False], [True, True, True]]), np.float64)  # the second row sees no key
 PENALTY = -0.3 * np.abs(np.subtract.outer(np.arange(5.0), np.arange(4.0)))  # a mask that is neither 0 nor −∞
