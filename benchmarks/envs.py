@@ -1,13 +1,13 @@
 """How fast are the environments?    python -m benchmarks.envs [--only driver] [--copies 1 8 64 256] [--threads 1 2] [--gymnasium]
 
-Environment steps a second with random actions, and episodes that begin anew as they end, in a vector environment of N copies:
-beside it the floor, and the part of the floor's speed that is reached. The floor of a game is the bare loop of its kernels, of a
-body MuJoCo's own loop over N copies, one C call, which starts each step from the same states.
-With --gymnasium also Gymnasium's vector environments over N single ones, in one process (sync) and in N (async): ours where ours is
-alone, Gymnasium's where the task is Gymnasium's.
+Environment steps a second of a vector environment of N copies, with random actions and automatic resets. Beside it the floor,
+and the share of the floor's speed that is reached. The floor of a game is the bare loop of its kernels. The floor of a body is
+MuJoCo's own loop over N copies, one C call, which starts each step from the same states.
+With --gymnasium also Gymnasium's vector environments over N single ones, in one process (sync) and in N (async). The single ones
+are ours where the task is ours, and Gymnasium's where the task is Gymnasium's.
 
-Best of several rounds: machines drift and neighbours disturb. With --cpu seconds are the processor's, not the clock's: what
-one core does undisturbed. That is meant for what runs in one thread.
+Each figure is the best of several rounds, because other programs disturb. With --cpu the processor's seconds are counted, not the
+clock's: what one core does undisturbed. That is meant for what runs in one thread.
 """
 
 import argparse
@@ -25,7 +25,7 @@ PREPARED = 64  # actions drawn before the clock starts
 
 
 def game_kernels(env, actions):
-    """A game's two kernels, moving and looking, and nothing else."""
+    """A game's two kernels, for the step and the observation, and nothing else."""
     core = env.core
     rewards, terminated, observations = np.zeros(core.num_envs), np.zeros(core.num_envs, bool), env.core.observe()
     everyone = np.arange(core.num_envs)
@@ -33,7 +33,7 @@ def game_kernels(env, actions):
     def step(t):
         core.advance(actions[t % PREPARED], rewards, terminated)
         core.look(everyone, observations)
-        if t % 100 == 99:  # a car that drives on through walls would see nothing any more
+        if t % 100 == 99:  # a car that has driven through a wall senses nothing any more
             env.reset()
 
     return step

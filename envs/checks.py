@@ -11,8 +11,8 @@ Bounds = Mapping[str, tuple[float, float]]
 
 
 def check_whole(name: str, value, least: int) -> int:
-    """`value` as an int, or a ValueError if it is no whole number >= `least`."""
-    if isinstance(value, bool) or value != int(value) or value < least:
+    """`value` as an int, or a ValueError if it is no integer, NumPy's included, or less than `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"expected an integer {name} >= {least}, given {value}")
     return int(value)
 

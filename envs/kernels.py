@@ -1,4 +1,4 @@
-"""How the environments' Numba kernels are compiled, and the chance that they draw inside."""
+"""How the environments' Numba kernels are compiled, and the random numbers that they draw inside."""
 
 from functools import partial
 
@@ -8,7 +8,6 @@ from jit import Kernel
 
 ROUNDING = {"contract", "reassoc", "arcp", "nsz", "afn"}  # sums may be reordered; NaN and ∞ keep their meaning
 
-
 kernel = partial(Kernel, fastmath=ROUNDING)
 
 STRIDE, MIX_1, MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -17,10 +16,10 @@ UNIT = np.float32(2.0**-24)
 
 
 @kernel
-def uniform(chance, i):
-    """A number in [0, 1) from copy i's own stream: SplitMix64 (Steele et al. 2014), whose state is the single word chance[i]."""
-    chance[i] += STRIDE
-    z = chance[i]
+def uniform(rng_state, i):
+    """A number in [0, 1) from copy i's own stream: SplitMix64 (Steele et al. 2014), whose state is the single word rng_state[i]."""
+    rng_state[i] += STRIDE
+    z = rng_state[i]
     z = (z ^ (z >> S30)) * MIX_1
     z = (z ^ (z >> S27)) * MIX_2
     return np.float32((z ^ (z >> S31)) >> S40) * UNIT

@@ -1,10 +1,10 @@
-"""What the planar games see with: rays that report what they hit first, and a grid that reports what is in each cell.
+"""Sensors of the planar games: rays that report what they hit first, and a grid that reports what is in each cell.
 
 Ray observation     rays × [distance / length, or −1 where nothing was hit · 1 if what was hit has no tag · one-hot of its tag]
 Grid observation    cells × [1 if empty · 1 if something without a tag is inside · for each tag, 1 if such a thing is inside]
 
-A sensor's description is an object; its work is kernels that games call inside their own. Rays sweep over one obstacle after
-the other, and each keeps the nearest it has met; so the inner loop, over rays, is free of branches and vectorises:
+A sensor's settings are an object; its work is done by kernels that games call inside their own. All rays are tested against one
+obstacle after the other, and each keeps the nearest hit. So the inner loop, over rays, has no branches and vectorises:
 
     clear_rays(near, met, length)
     sweep_disc(near, met, x, y, dx, dy, cx, cy, r, thickness, tag)         once for each disc, segment, box or room
@@ -21,6 +21,7 @@ from math import prod
 
 import numpy as np
 
+from envs.checks import check_whole
 from envs.kernels import kernel
 
 UNTAGGED, NOTHING = -1, -2  # what a ray has met, when it is not a tag's number
@@ -56,8 +57,8 @@ class RaySensor:
     radius: float = 0.0
 
     def __post_init__(self):
-        _check_whole("rays", self.rays, 1)
-        _check_whole("tags", self.tags, 0)
+        check_whole("rays", self.rays, 1)
+        check_whole("tags", self.tags, 0)
         if not 0 <= self.fov <= 2 * np.pi + 1e-9:
             raise ValueError(f"expected fov in [0, 2π], given {self.fov}")
         _check_positive("length", self.length)
@@ -106,8 +107,8 @@ class GridSensor:
         if len(self.shape) != 3:
             raise ValueError(f"expected a shape of three numbers, given {self.shape}")
         for count in self.shape:
-            _check_whole("cells along each axis", count, 1)
-        _check_whole("tags", self.tags, 0)
+            check_whole("cells along each axis", count, 1)
+        check_whole("tags", self.tags, 0)
         _check_positive("cell", self.cell)
 
     @property
@@ -116,14 +117,16 @@ class GridSensor:
         return prod(self.shape) * (2 + self.tags)
 
 
-def _check_whole(name: str, value, least: int) -> None:
-    if value != int(value) or value < least:
-        raise ValueError(f"expected an integer {name} >= {least}, given {value}")
-
-
 def _check_positive(name: str, value: float) -> None:
     if not (np.isfinite(value) and value > 0):
         raise ValueError(f"expected {name} > 0, given {value}")
+
+
+@kernel
+def ray_buffers(rays):
+    """Arrays for what `rays` rays meet: near, met, dx, dy, each (K,)."""
+    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
+    return near, np.empty(rays, np.int32), dx, dy
 
 
 @kernel

@@ -11,7 +11,7 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.checks import check_actions, check_state, nest, nested
+from envs.checks import check_actions, check_state, check_whole, nest, nested
 from envs.core import RENDER_MODES, Core, OverCore
 from envs.streams import pack_rngs, unpack_rngs
 
@@ -40,8 +40,8 @@ class CoreVectorEnv(OverCore, VectorEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
     ):
-        if max_episode_steps is not None and max_episode_steps < 1:
-            raise ValueError(f"expected max_episode_steps >= 1 or None, given {max_episode_steps}")
+        if max_episode_steps is not None:
+            check_whole("max_episode_steps", max_episode_steps, 1)
         super().__init__(core, render_mode)
         self.num_envs = core.num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -95,7 +95,7 @@ class CoreVectorEnv(OverCore, VectorEnv):
             infos |= {"_final_obs": ended, "_final_info": ended.copy()}
             self._begin(np.flatnonzero(ended))
         self._ended = np.zeros(self.num_envs, bool) if self.autoreset_mode is AutoresetMode.SAME_STEP else ended
-        infos.update(self._infos(np.ones(self.num_envs, bool)))
+        infos |= self._infos()
         return core.observe(), rewards, terminated, truncated, infos
 
     def render(self):
@@ -130,11 +130,12 @@ class CoreVectorEnv(OverCore, VectorEnv):
         if len(ids):
             self.core.reset(ids, self._rngs)
 
-    def _infos(self, mask: np.ndarray) -> dict:
-        infos = {}
+    def _infos(self, mask: np.ndarray | None = None) -> dict:
+        """The core's infos, zero where the mask is; of all copies without one."""
+        infos: dict[str, np.ndarray] = {}
         for name, values in self._core.info().items():
-            infos[name] = np.where(mask, values, np.zeros((), values.dtype))
-            infos[f"_{name}"] = mask.copy()
+            infos[name] = values if mask is None else np.where(mask, values, np.zeros((), values.dtype))
+            infos[f"_{name}"] = np.ones(self.num_envs, bool) if mask is None else mask.copy()
         return infos
 
     def _reset_mask(self, options: dict | None) -> np.ndarray:

@@ -3,7 +3,7 @@
 >>> core = StackedInputs(DecisionPeriod(Walker(64), steps=2), frames=3)
 >>> env = CoreVectorEnv(core, max_episode_steps=250, autoreset_mode="SameStep")
 
-Wrapped here, below the autoreset, an episode's end needs no special care: a frame, an action or a reward never crosses it.
+These wrap below the autoreset, so frames, actions and rewards never cross the end of an episode.
 Where Gymnasium has a wrapper for vectors (observation and reward normalisation, clipping, transforms), use Gymnasium's.
 
 Shapes: N copies, O observations.
@@ -17,7 +17,7 @@ from envs.core import Core
 
 
 class CoreWrapper(Core):
-    """A core that does what another does.
+    """A core that delegates everything to another.
 
     Parameters
     ----------
@@ -186,9 +186,9 @@ class StackedInputs(CoreWrapper):
 
 
 class GeometricReward(CoreWrapper):
-    """A reward that wants all of its parts at once: r = scale · Π r_i.
+    """The product of several parts as the reward: r = scale · Π r_i.
 
-    One part at zero is nothing, whatever the others are; a sum would let them make up for it. A simulation that diverged
+    If one part is zero, so is the reward; in a sum the others could make up for it. A simulation that diverged
     earns nothing.
 
     Parameters

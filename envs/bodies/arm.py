@@ -6,7 +6,7 @@ Observation         a dictionary of three float32 arrays
   observation       joint angles J, angular velocities J (rad/s), held targets J, the hand's place 3;
                     push: and the cube's place from the hand 3, two axes of its orientation 6, its velocity 3, its spin 3
   achieved_goal     where the hand (reach) or the cube (push) is, 3
-  desired_goal      where it shall be, 3
+  desired_goal      where it is to be, 3
 Action (J)          how fast the joints' targets move, in [−1, 1]: six joints and three claws, or six if the hand has no claws
 Reward              −1 while further than 0.05 m from the goal, else 0; shaped: minus the distance in metres
 End                 none but the time limit
@@ -41,12 +41,8 @@ class Arm(Core):
 
     Parameters
     ----------
-    num_envs : int
-        N.
-    frame_skip : int
-        Physics substeps of 5 ms a decision; the default of 8 is 40 ms, 25 decisions a second.
-    num_threads : int
-        Native threads; 0 takes every processor that this process may use.
+    num_envs, frame_skip, num_threads : int
+        See `Body`. The default of 8 substeps is 40 ms, 25 decisions a second.
     claws : bool
         Whether the actions move the claws too; without, they stay half closed.
     shaped : bool
@@ -88,14 +84,14 @@ class Arm(Core):
 
     @abstractmethod
     def achieved(self) -> np.ndarray:
-        """What the goal is about: (N, 3)."""
+        """The position that the goal is for: (N, 3)."""
 
     @abstractmethod
     def _draw(self, rng: np.random.Generator, qpos: np.ndarray) -> np.ndarray:
-        """A goal (3,). May place things in qpos."""
+        """Draw a goal (3,), and the positions of objects into qpos."""
 
     def compute_reward(self, achieved_goal: np.ndarray, desired_goal: np.ndarray, info: dict) -> np.ndarray:
-        """Rewards (…,) of goals (…, 3), whatever else happened."""
+        """Rewards (…,) of goals (…, 3); info is not used."""
         distance = np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
         return -distance if self.shaped else -(distance > TOLERANCE).astype(np.float32)
 

@@ -27,7 +27,7 @@ class Body:
     """N copies of one model: state, stepping, contact with the floor, pictures.
 
     A copy whose simulation diverges is put back to the model's initial state and flagged for one decision, so that what is
-    computed from it stays finite; the others never notice.
+    computed from it stays finite. The other copies are not affected.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def processors() -> int:
-    """How many processors this process may use; not every system tells, then how many there are."""
+    """How many processors this process may use, or how many there are on a system that does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

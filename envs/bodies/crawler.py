@@ -30,23 +30,16 @@ class Crawler(Limbed):
 
     Parameters
     ----------
-    num_envs : int
-        N.
-    frame_skip : int
-        Physics substeps of 5 ms a decision; the default of 8 is 40 ms, 25 decisions a second.
-    num_threads : int
-        Native threads; 0 takes every processor that this process may use.
+    num_envs, frame_skip, num_threads : int
+        See `Body`. The default of 8 substeps is 40 ms, 25 decisions a second.
     noise : float
-        Half-width of the uniform noise on the initial joint angles (rad) and velocities (rad/s), around a stand.
+        See `Limbed`.
     """
 
     def __init__(self, num_envs: int = 1, frame_skip: int = 8, num_threads: int = 0, noise: float = 0.1):
-        if not 0 <= noise <= 0.5:
-            raise ValueError(f"expected noise in [0, 0.5], given {noise}")
         feet = [f"{leg}_foot" for leg in LEGS]
         stands = {*feet, *(f"{leg}_shin" for leg in LEGS)}
-        super().__init__(Path(__file__).with_name("crawler.xml"), num_envs, frame_skip, num_threads, LIMBS, feet, stands)
-        self.noise = noise
+        super().__init__(Path(__file__).with_name("crawler.xml"), num_envs, frame_skip, num_threads, noise, LIMBS, feet, stands)
         thighs = [[2 * leg, 2 * leg + 1, ZERO] for leg in range(4)]
         shins = [[8 + leg, ZERO, ZERO] for leg in range(4)]
         slots = [[ABSENT] * 3, *thighs, *shins]
@@ -54,14 +47,9 @@ class Crawler(Limbed):
         self.observation_space = spaces.Box(-np.inf, np.inf, (self.senses.size + 4,), np.float32)
 
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
-        model, drive = self.body.model, self.drive
-        drive.reset(ids)
-        qpos = np.tile(model.qpos0, (len(ids), 1))
-        qvel = np.zeros((len(ids), model.nv))
-        qpos[:, drive.qpos_address] = drive.angles(drive.targets[ids])
+        qpos, qvel = self.rest(ids)
         for row, i in enumerate(ids):
-            qpos[row, drive.qpos_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
-            qvel[row, drive.qvel_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
+            self.perturb(rngs[i], qpos[row], qvel[row])
         self.begin(ids, qpos, qvel)
 
     def observe(self) -> np.ndarray:

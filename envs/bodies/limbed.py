@@ -1,10 +1,10 @@
-"""A body with limbs that shall move forward: drive, senses, reward and end, shared by Walker and Crawler.
+"""A body with limbs that moves forward: drive, observations, reward and end, shared by Walker and Crawler.
 
     r = 0.1 (x_t+1 − x_t)                     a tenth of the metres, along x
-    end                                        a part that is no foot of its own touches the ground
+    end                                        a part that may not touch the ground touches it
 
-Of a body part are sensed: the linear and angular velocity of its centre of mass in world axes 3 + 3, its held joint targets,
-its held strength if it is a limb, and 1 if it is a foot that touches the ground.
+The observation of a body part: the linear and angular velocity of its centre of mass in world axes 3 + 3, its held joint
+targets, its held strength if it is a limb, and 1 if it is a foot that touches the ground.
 
 Shapes: N copies, K sensed parts, L limbs.
 """
@@ -27,7 +27,7 @@ ABSENT, ZERO = -1, -2  # slots of joint targets: not observed, observed as a zer
 
 
 class Senses:
-    """What is observed of a body: orientation of its trunk 4 (a quaternion with w ≥ 0), then its parts.
+    """The observation of a body: orientation of its trunk 4 (a quaternion with w ≥ 0), then its parts.
 
     Parameters
     ----------
@@ -69,6 +69,8 @@ class Limbed(Core):
         The model. Its first joint is free; limbs are bodies with position servos.
     num_envs, frame_skip, num_threads : int
         See `Body`.
+    noise : float
+        Half-width of the uniform noise on the initial joint angles (rad) and velocities (rad/s), at most 0.5.
     limbs : list of str
         Bodies with a strength each, in the order of their actuators.
     feet : list of str
@@ -78,11 +80,21 @@ class Limbed(Core):
     """
 
     def __init__(
-        self, xml: Path, num_envs: int, frame_skip: int, num_threads: int, limbs: list[str], feet: list[str], stands: set[str]
+        self,
+        xml: Path,
+        num_envs: int,
+        frame_skip: int,
+        num_threads: int,
+        noise: float,
+        limbs: list[str],
+        feet: list[str],
+        stands: set[str],
     ):
+        if not 0 <= noise <= 0.5:
+            raise ValueError(f"expected noise in [0, 0.5], given {noise}")
         self.body = Body(xml, num_envs, frame_skip, num_threads)
         model = self.body.model
-        self.num_envs = num_envs
+        self.num_envs, self.noise = num_envs, noise
         self.render_fps = 1 / (frame_skip * model.opt.timestep)
         limb_of_body = {model.body(name).id: i for i, name in enumerate(limbs)}
         self.limb_of_joint = np.array([limb_of_body[b] for b in model.jnt_bodyid[model.actuator_trnid[:, 0]]])
@@ -91,8 +103,20 @@ class Limbed(Core):
         self.feet = np.array([model.geom(name).id for name in feet])
         self.upper = np.array([g for g in range(model.ngeom) if model.geom(g).name not in stands | {"floor"}])
 
+    def rest(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The drive of the copies `ids` at rest, and the state that it aims at: qpos (len(ids), nq), qvel (len(ids), nv)."""
+        self.drive.reset(ids)
+        qpos = np.tile(self.body.model.qpos0, (len(ids), 1))
+        qpos[:, self.drive.qpos_address] = self.drive.angles(self.drive.targets[ids])
+        return qpos, np.zeros((len(ids), self.body.model.nv))
+
+    def perturb(self, rng: np.random.Generator, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """Add uniform noise to one copy's joint angles (rad) and velocities (rad/s)."""
+        for row, address in ((qpos, self.drive.qpos_address), (qvel, self.drive.qvel_address)):
+            row[address] += rng.uniform(-self.noise, self.noise, len(address))
+
     def begin(self, ids: np.ndarray, qpos: np.ndarray, qvel: np.ndarray) -> None:
-        """Start from these states, with the drive aimed at the joints' angles and the lowest foot on the ground."""
+        """Begin at these states, with the drive aimed at the joints' angles and the lowest foot on the ground."""
         self.drive.aim(ids, qpos[:, self.drive.qpos_address])
         self.body.reset(ids, qpos, qvel, self.drive.angles(self.drive.targets[ids]))
         self.body.put_down(ids, self.feet)

@@ -32,17 +32,13 @@ class Walker(Limbed):
 
     Parameters
     ----------
-    num_envs : int
-        N.
-    frame_skip : int
-        Physics substeps of 5 ms a decision; the default of 8 is 40 ms, 25 decisions a second.
-    num_threads : int
-        Native threads; 0 takes every processor that this process may use.
+    num_envs, frame_skip, num_threads : int
+        See `Body`. The default of 8 substeps is 40 ms, 25 decisions a second.
     noise : float
-        Half-width of the uniform noise on the initial joint angles (rad) and velocities (rad/s).
+        See `Limbed`.
     stride : float
         An episode begins within a step: one leg stands, forward by half to all of this hip angle (rad), the other is behind,
-        bent and swinging forward; which is which is chance. So the walker meets both halves of a gait from the first day.
+        bent and swinging forward. Which leg stands is drawn at random, so the walker meets both halves of a gait from the start.
     push : float
         The chest's initial speed forward, up to this many m/s, in proportion to the step.
     """
@@ -58,12 +54,12 @@ class Walker(Limbed):
         stride: float = 0.45,
         push: float = 1.2,
     ):
-        for name, value, limit in (("noise", noise, 0.5), ("stride", stride, 0.5), ("push", push, 3.0)):
+        for name, value, limit in (("stride", stride, 0.5), ("push", push, 3.0)):
             if not 0 <= value <= limit:
                 raise ValueError(f"expected {name} in [0, {limit}], given {value}")
         stands = {*FEET, "left_shin", "right_shin"}
-        super().__init__(Path(__file__).with_name("walker.xml"), num_envs, frame_skip, num_threads, LIMBS, FEET, stands)
-        self.noise, self.stride, self.push = noise, stride, push
+        super().__init__(Path(__file__).with_name("walker.xml"), num_envs, frame_skip, num_threads, noise, LIMBS, FEET, stands)
+        self.stride, self.push = stride, push
         joints = [np.flatnonzero(self.limb_of_joint == LIMBS.index(n)) if n in LIMBS else [] for n in SENSED]
         slots = [[*own, *[ABSENT] * (3 - len(own))] for own in joints]
         limbs = [LIMBS.index(n) if n in LIMBS else ABSENT for n in SENSED]
@@ -73,19 +69,14 @@ class Walker(Limbed):
         self._mid_step = [self._step_forward(standing, swinging) for standing, swinging in (("left", "right"), ("right", "left"))]
 
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
-        model, drive = self.body.model, self.drive
-        drive.reset(ids)
-        qpos = np.tile(model.qpos0, (len(ids), 1))
-        qvel = np.zeros((len(ids), model.nv))
-        qpos[:, drive.qpos_address] = drive.angles(drive.targets[ids])
+        qpos, qvel = self.rest(ids)
         for row, i in enumerate(ids):
             pose, velocity = self._mid_step[rngs[i].integers(2)]
             share = rngs[i].uniform(0.5, 1)  # from standing still, hopping on both legs is learned too easily
             qpos[row] += share * self.stride * pose
             qvel[row] += share * self.stride * velocity
             qvel[row, 0] = share * self.push
-            qpos[row, drive.qpos_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
-            qvel[row, drive.qvel_address] += rngs[i].uniform(-self.noise, self.noise, model.nu)
+            self.perturb(rngs[i], qpos[row], qvel[row])
         self.begin(ids, qpos, qvel)
 
     def observe(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The Survivor's arena: walls, obstacles, spawners, and the way round them from anywhere to anywhere.
 
-The arena is cut into cells of a metre. For every cell as a goal, a breadth-first search from it tells each other cell the
+The arena is cut into cells of a metre. For every cell as a goal, a breadth-first search from it gives each other cell the
 neighbour through which it is nearest: a table that is made once, so that an enemy's walk costs one look-up a step.
 """
 

@@ -1,4 +1,4 @@
-"""Drawing on a plane: metres in, a picture out. x points right, y up."""
+"""Drawing on a plane, in metres; x points right, y up."""
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class Canvas:
         self.polygon([(x + c * a - s * b, y + s * a + c * b) for a, b in corners], fill)
 
     def arrow(self, x, y, heading, radius, fill="#ffffff") -> None:
-        """A wedge inside a disc that shows where it looks."""
+        """A wedge inside a disc that shows its heading."""
         corners = [(0.75, 0.0), (-0.35, 0.5), (-0.1, 0.0), (-0.35, -0.5)]
         c, s = np.cos(heading) * radius, np.sin(heading) * radius
         self.polygon([(x + c * a - s * b, y + s * a + c * b) for a, b in corners], fill)

@@ -29,7 +29,7 @@ from envs.planar import canvas
 from envs.planar.canvas import Canvas
 from envs.planar.circuits import HALF_WIDTH, POINTS, draw_circuit
 from envs.planar.game import Game
-from envs.sensors import RaySensor, clear_rays, report_rays, sweep_chain, sweep_disc, turn_rays
+from envs.sensors import RaySensor, clear_rays, ray_buffers, report_rays, sweep_chain, sweep_disc, turn_rays
 
 SENSOR = RaySensor(rays=18, fov=2 * np.pi, length=30.0, tags=2)
 WALL, CAR = 0, 1
@@ -83,8 +83,8 @@ class Driver(Game):
 
     def __init__(self, num_envs: int = 1, traffic: int = 0, show_sensors: bool = False):
         n = check_whole("num_envs", num_envs, 1)
-        if traffic != int(traffic) or not 0 <= traffic <= MAX_TRAFFIC:
-            raise ValueError(f"expected an integer traffic in [0, {MAX_TRAFFIC}], given {traffic}")
+        if check_whole("traffic", traffic, 0) > MAX_TRAFFIC:
+            raise ValueError(f"expected traffic in [0, {MAX_TRAFFIC}], given {traffic}")
         f32, k = np.float32, int(traffic)
         world = World(
             np.zeros(n, np.uint64),
@@ -294,9 +294,7 @@ def _cast(w, i, directions, near, met, dx, dy):
 
 @kernel
 def _look(w, ids, directions, out):
-    rays = directions.shape[1]
-    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
-    met = np.empty(rays, np.int32)
+    near, met, dx, dy = ray_buffers(directions.shape[1])
     for i in ids:
         _cast(w, i, directions, near, met, dx, dy)
         report_rays(near, met, SENSOR_LENGTH, SENSOR_TAGS, out[i], 0)
@@ -305,9 +303,7 @@ def _look(w, ids, directions, out):
 @kernel
 def _rays(w, i, directions):
     """One copy's rays, to be drawn."""
-    rays = directions.shape[1]
-    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
-    met = np.empty(rays, np.int32)
+    near, met, dx, dy = ray_buffers(directions.shape[1])
     _cast(w, i, directions, near, met, dx, dy)
     return near, met, dx, dy
 

@@ -1,7 +1,7 @@
 """What the planar games share: N copies as arrays, random numbers inside the kernels, observations, states.
 
-A game's `World` is a NamedTuple of arrays, a row for each copy: kernels read and write it by name, and saving it is saving the
-game. Observations are a function of the world, made by one kernel of its own, so a world that is put back looks the same.
+A game's `World` is a NamedTuple of arrays, a row for each copy. Kernels read and write it by name, and it is the whole state of
+the game. One kernel computes the observations from the world alone, so a restored world gives the same observations.
 
 Shapes: N copies, O observations.
 """
@@ -29,7 +29,7 @@ class Game(Core):
     seconds : float
         Of a decision.
     show_sensors : bool
-        Draw what the agent sees as well.
+        Draw what the sensors detect as well.
     """
 
     def __init__(self, world, observation_space: spaces.Box, action_space: spaces.Space, seconds: float, show_sensors: bool):

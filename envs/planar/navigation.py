@@ -2,7 +2,7 @@
 
 Observation (n)     the position x
 Action (n)          a move of −1 … 1 along each axis
-Reward              (‖x_t‖ − ‖x_t+1‖)/√n: what an episode earns is its first distance less its last, whatever the path
+Reward              (‖x_t‖ − ‖x_t+1‖)/√n: the return is the first distance minus the last, for any path
 End                 none; 1,000 steps is the limit
 
 A position starts at a draw of N(0, 1) along each axis, so at a distance of about √n: the best return is about 1.

@@ -23,7 +23,7 @@ from envs.planar import canvas
 from envs.planar.canvas import Canvas
 from envs.planar.game import Game
 from envs.planar.moves import MOVES, moved
-from envs.sensors import NOTHING, UNTAGGED, RaySensor, clear_rays, report_rays, sweep_disc, sweep_room, turn_rays
+from envs.sensors import NOTHING, UNTAGGED, RaySensor, clear_rays, ray_buffers, report_rays, sweep_disc, sweep_room, turn_rays
 
 TILES = 10
 SENSOR = RaySensor(rays=5, fov=np.radians(45), length=10.0, tags=TILES)
@@ -150,9 +150,7 @@ def _cast(w, i, directions, near, met, dx, dy):
 
 @kernel
 def _look(w, ids, directions, out):
-    rays = directions.shape[1]
-    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
-    met = np.empty(rays, np.int32)
+    near, met, dx, dy = ray_buffers(directions.shape[1])
     for i in ids:
         _cast(w, i, directions, near, met, dx, dy)
         report_rays(near, met, SENSOR_LENGTH, TILES, out[i], 0)
@@ -163,9 +161,7 @@ def _look(w, ids, directions, out):
 @kernel
 def _rays(w, i, directions):
     """One copy's rays, to be drawn."""
-    rays = directions.shape[1]
-    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
-    met = np.empty(rays, np.int32)
+    near, met, dx, dy = ray_buffers(directions.shape[1])
     _cast(w, i, directions, near, met, dx, dy)
     return near, met, dx, dy
 

@@ -27,7 +27,18 @@ from envs.planar.arena import BOXES, ENEMY_RADIUS, HALF_ARENA, SPAWNERS, cell_of
 from envs.planar.canvas import Canvas
 from envs.planar.game import Game
 from envs.planar.moves import MOVES, moved
-from envs.sensors import NOTHING, UNTAGGED, RaySensor, clear_rays, report_rays, sweep_box, sweep_disc, sweep_room, turn_rays
+from envs.sensors import (
+    NOTHING,
+    UNTAGGED,
+    RaySensor,
+    clear_rays,
+    ray_buffers,
+    report_rays,
+    sweep_box,
+    sweep_disc,
+    sweep_room,
+    turn_rays,
+)
 
 ENEMY = 0
 SENSOR = RaySensor(rays=50, fov=2 * np.pi, length=20.0, tags=1)
@@ -143,8 +154,7 @@ def _begin(w, ids):
 
 @kernel
 def _advance(w, actions, barrel, table, rewards, terminated):
-    near, dx, dy = np.empty(1, np.float32), np.empty(1, np.float32), np.empty(1, np.float32)
-    met = np.empty(1, np.int32)
+    near, met, dx, dy = ray_buffers(1)
     for i in range(len(w.x)):
         action, reward = actions[i], 0.0
         mx, my, w.heading[i] = moved(action, w.heading[i], STRIDE, TURN)
@@ -236,9 +246,8 @@ def _cast(w, i, near, met, dx, dy, by_number):
 
 @kernel
 def _look(w, ids, directions, barrel, out):
-    rays = directions.shape[1]
-    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
-    met, one = np.empty(rays, np.int32), slice(0, 1)
+    near, met, dx, dy = ray_buffers(directions.shape[1])
+    one = slice(0, 1)
     for i in ids:
         out[i, 0] = np.float32(w.rounds[i]) / np.float32(ROUNDS)
         for state in range(3):
@@ -255,9 +264,7 @@ def _look(w, ids, directions, barrel, out):
 @kernel
 def _rays(w, i, directions):
     """One copy's rays, to be drawn."""
-    rays = directions.shape[1]
-    near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
-    met = np.empty(rays, np.int32)
+    near, met, dx, dy = ray_buffers(directions.shape[1])
     turn_rays(directions, np.cos(w.heading[i]), np.sin(w.heading[i]), dx, dy)
     _cast(w, i, near, met, dx, dy, False)
     return near, met, dx, dy

@@ -168,27 +168,3 @@ def test_the_hand_can_push_the_cube():
             core.step(action)
     assert core.achieved()[0, 1] > 0.22
     assert core.achieved()[0, 2] < 0.1
-
-
-@both
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (dict(num_envs=0), "num_envs >= 1, given 0"),
-        (dict(frame_skip=0), "frame_skip >= 1, given 0"),
-        (dict(noise=-1), "noise in .*, given -1"),
-    ],
-)
-def test_bad_parameters(task, settings, message):
-    with pytest.raises(ValueError, match=message):
-        ARMS[task](**settings)
-
-
-@both
-def test_bad_actions(task):
-    env = vector(task, 2, claws=False)
-    env.reset(seed=0)
-    with pytest.raises(ValueError, match=r"shape \(2, 6\), given \(2, 9\)"):
-        env.step(np.zeros((2, 9)))
-    with pytest.raises(ValueError, match=r"finite actions, given nan at index \(1, 0\)"):
-        env.step(np.array([[0.0] * 6, [np.nan] * 6]))

@@ -1,4 +1,4 @@
-"""The Crawler: spaces and layout, vector equals singles, seeds, threads, ends, pictures, state, divergence, bad input."""
+"""The Crawler: spaces and layout, vector equals singles, seeds, threads, ends, pictures, state, divergence."""
 
 import warnings
 
@@ -167,31 +167,3 @@ def test_observation_layout(rng):
             at += 4
     np.testing.assert_array_equal(seen[at:], core.grounded()[0])
     assert len(seen[at:]) == 4
-
-
-class TestBadInput:
-    @pytest.mark.parametrize(
-        ("actions", "message"),
-        [
-            (np.zeros((2, 19)), r"shape \(2, 20\), given \(2, 19\)"),
-            (np.full((2, 20), np.inf), r"finite actions, given inf at index \(0, 0\)"),
-        ],
-    )
-    def test_actions(self, actions, message):
-        env = vector(2)
-        env.reset(seed=0)
-        with pytest.raises(ValueError, match=message):
-            env.step(actions)
-
-    @pytest.mark.parametrize(
-        ("settings", "message"),
-        [
-            (dict(num_envs=0), "num_envs >= 1, given 0"),
-            (dict(frame_skip=1.5), "frame_skip >= 1, given 1.5"),
-            (dict(num_threads=-1), "num_threads >= 0, given -1"),
-            (dict(noise=0.6), "noise in .*, given 0.6"),
-        ],
-    )
-    def test_parameters(self, settings, message):
-        with pytest.raises(ValueError, match=message):
-            Crawler(**settings)

@@ -10,16 +10,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import envs  # noqa: F401  (registers deepnp/…)
 from envs.kernels import uniform
-from envs.planar.dodger import Dodger
-from envs.planar.driver import Driver
-from envs.planar.navigation import Navigation
-from envs.planar.sorter import Sorter
-from envs.planar.survivor import Survivor
 from tests.envs import same
 
 COUNTS = {"Driver": (72, 3), "Sorter": (70, 7), "Dodger": (435, 7), "Survivor": (157, 9), "Navigation": (2, 2)}
 LIMITS = {"Driver": 1500, "Sorter": 2000, "Dodger": 3000, "Survivor": 3000, "Navigation": 1000}
-CORES = [Driver, Sorter, Dodger, Survivor, Navigation]
 VARIANTS = [*((name, {}) for name in COUNTS), ("Driver", {"traffic": 3}), ("Navigation", {"n": 7})]
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]
 
@@ -137,51 +131,3 @@ def test_random_numbers_are_even_and_each_copys_own():
     assert np.abs(np.histogram(draws, 10, (0, 1))[0] / draws.size - 0.1).max() < 0.01
     assert np.abs(np.corrcoef(draws) - np.eye(4)).max() < 0.06
     assert uniform(np.zeros(1, np.uint64), 0) == pytest.approx(0xE220A8397B1DCDAF / 2**64, abs=1e-7)  # SplitMix64's first, seed 0
-
-
-class TestBadInput:
-    @pytest.mark.parametrize("core", CORES)
-    @pytest.mark.parametrize("copies", [0, -1, 1.5])
-    def test_copies(self, core, copies):
-        with pytest.raises(ValueError, match=f"integer num_envs >= 1, given {copies}"):
-            core(copies)
-
-    @pytest.mark.parametrize(
-        ("make", "message"),
-        [
-            (lambda: Driver(traffic=-1), r"traffic in \[0, 8\], given -1"),
-            (lambda: Driver(traffic=9), r"traffic in \[0, 8\], given 9"),
-            (lambda: Navigation(n=0), "integer n >= 1, given 0"),
-            (lambda: Navigation(n=2.5), "integer n >= 1, given 2.5"),
-        ],
-    )
-    def test_parameters(self, make, message):
-        with pytest.raises(ValueError, match=message):
-            make()
-
-    @games
-    def test_actions(self, name):
-        env = vector(name, 2)
-        env.reset(seed=0)
-        with pytest.raises(ValueError, match="expected actions of shape"):
-            env.step(np.zeros((3, 3)))
-        if isinstance(env.single_action_space, gymnasium.spaces.Discrete):
-            count = int(env.single_action_space.n)
-            with pytest.raises(ValueError, match=rf"actions in \[0, {count}\), given {count}"):
-                env.step(np.full(2, count))
-            with pytest.raises(ValueError, match="expected integer actions"):
-                env.step(np.full(2, np.nan))
-        else:
-            with pytest.raises(ValueError, match="expected finite actions, given nan"):
-                env.step(np.full(env.action_space.shape, np.nan))
-
-    @games
-    def test_stepping_before_reset_and_after_the_end(self, name):
-        with pytest.raises(RuntimeError, match="before the first step"):
-            vector(name, 2).step(None)
-        env = vector(name, 2, AutoresetMode.DISABLED, max_episode_steps=1)
-        env.reset(seed=0)
-        still = np.zeros(env.action_space.shape, env.action_space.dtype)
-        env.step(still)
-        with pytest.raises(RuntimeError, match="have ended"):
-            env.step(still)

@@ -1,4 +1,4 @@
-"""The Walker: spaces and layout, vector equals singles, seeds, threads, drive, ends, pictures, state, bad input."""
+"""The Walker: spaces and layout, vector equals singles, seeds, threads, drive, ends, pictures, state."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import envs  # noqa: F401  (registers deepnp/…)
 from envs.bodies.walker import LIMBS, Walker
-from tests.envs.same import vector_equals_singles
+from tests.envs import same
 
 ENV = "deepnp/Walker-v0"
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]
@@ -39,7 +39,7 @@ def test_vector_equals_singles_step_for_step(mode):
     """900 steps of 3 copies, with falls and (through a short limit) truncations."""
     batch = vector(3, mode, max_episode_steps=28)
     singles = SyncVectorEnv([lambda: gymnasium.make(ENV, max_episode_steps=28)] * 3, autoreset_mode=mode)
-    falls, limits = vector_equals_singles(batch, singles, 900)
+    falls, limits = same.vector_equals_singles(batch, singles, 900)
     assert falls > 3
     assert limits > 3
 
@@ -193,25 +193,7 @@ def test_targets_map_onto_the_joints_limits():
 
 
 def test_state_continues_bit_for_bit():
-    rng = np.random.default_rng(0)
-    actions = rng.uniform(-1, 1, (80, 3, 36))
-    env = vector(3, max_episode_steps=30)
-    env.reset(seed=0)
-    for a in actions[:40]:
-        env.step(a)
-    state, before = env.state(), env.core.observe()
-    expected = [env.step(a) for a in actions[40:]]
-    other = vector(3, max_episode_steps=30)
-    other.reset(seed=99)
-    other.set_state(state)
-    np.testing.assert_array_equal(other.core.observe(), before)
-    for a, (observations, rewards, terminated, truncated, _) in zip(actions[40:], expected, strict=True):
-        result = other.step(a)
-        np.testing.assert_array_equal(result[0], observations)
-        np.testing.assert_array_equal(result[1], rewards)
-        np.testing.assert_array_equal(result[2] | result[3], terminated | truncated)
-    with pytest.raises(ValueError, match=r"'elapsed' of the state in shape \(4,\), given \(3,\)"):
-        vector(4).set_state(state)
+    same.state_continues(vector)
 
 
 def test_a_diverging_copy_ends_alone():
@@ -237,57 +219,3 @@ def test_pictures_show_something():
     assert image.dtype == np.uint8
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 100
     env.close()
-
-
-class TestBadInput:
-    @pytest.mark.parametrize(
-        ("actions", "message"),
-        [
-            (np.zeros((2, 35)), r"shape \(2, 36\), given \(2, 35\)"),
-            (np.zeros(36), r"shape \(2, 36\), given \(36,\)"),
-            (np.full((2, 36), np.nan), r"finite actions, given nan at index \(0, 0\)"),
-            (np.full((2, 36), "a"), "real-valued actions"),
-        ],
-    )
-    def test_actions(self, actions, message):
-        env = vector(2)
-        env.reset(seed=0)
-        with pytest.raises(ValueError, match=message):
-            env.step(actions)
-
-    @pytest.mark.parametrize(
-        ("settings", "message"),
-        [
-            (dict(num_envs=0), "num_envs >= 1, given 0"),
-            (dict(frame_skip=0), "frame_skip >= 1, given 0"),
-            (dict(num_threads=-1), "num_threads >= 0, given -1"),
-            (dict(noise=-0.1), "noise in .*, given -0.1"),
-            (dict(stride=2.0), "stride in .*, given 2.0"),
-            (dict(push=-1.0), "push in .*, given -1.0"),
-        ],
-    )
-    def test_parameters(self, settings, message):
-        with pytest.raises(ValueError, match=message):
-            Walker(**settings)
-
-    def test_stepping_before_reset_and_after_the_end(self):
-        with pytest.raises(RuntimeError, match="reset\\(\\) before the first step"):
-            vector(2).step(np.zeros((2, 36)))
-        env = vector(2, AutoresetMode.DISABLED, max_episode_steps=1)
-        env.reset(seed=0)
-        env.step(np.zeros((2, 36)))
-        with pytest.raises(RuntimeError, match="have ended: reset them"):
-            env.step(np.zeros((2, 36)))
-        env.reset(options={"reset_mask": np.array([True, True])})
-        env.step(np.zeros((2, 36)))
-
-    def test_masks_seeds_and_modes(self):
-        env = vector(2)
-        with pytest.raises(ValueError, match=r"bool array of shape \(2,\)"):
-            env.reset(options={"reset_mask": np.zeros(3, bool)})
-        with pytest.raises(ValueError, match="expected 2 seeds, given 3"):
-            env.reset(seed=[1, 2, 3])
-        with pytest.raises(ValueError, match="render_mode None or one of"):
-            vector(2, render_mode="human")
-        with pytest.raises(ValueError, match="max_episode_steps >= 1"):
-            vector(2, max_episode_steps=0)

@@ -1,7 +1,7 @@
 """External forces on every body, contacts included: MuJoCo's `cfrc_ext`, which `mj_step` leaves out.
 
 Gymnasium calls `mj_rnePostConstraint` after each decision, on what the integrator's last stage left behind. That is in no
-array of the batch (a force sensor would tell of the first stage), so a persistent batch's data is copied out, one copy of the
+array of the batch (a force sensor reports the first stage's), so a persistent batch's data is copied out, one copy of the
 body after the other: some 16 µs, a thirtieth of an Ant's decision.
 
 Shapes: N copies, B bodies.

@@ -1,4 +1,4 @@
-"""What Gymnasium's MuJoCo tasks, version 5, have in common: its models, its noise at the start, its bookkeeping.
+"""What Gymnasium's MuJoCo tasks, version 5, share: its models, its noise at the start, its bookkeeping.
 
 The physics is Gymnasium's to the last bit: the same model, the same `mj_step`. Observations are its float64 ones rounded to
 float32. One difference is deliberate: a simulation that diverges ends its episode, with `diverged` in the infos and no
