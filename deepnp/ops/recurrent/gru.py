@@ -26,7 +26,7 @@ Tangent    va = vx_t Wᵀ + x_t vWᵀ + vb        vm = vh_{t−1} Rᵀ + h_{t−
 from typing import NamedTuple
 
 from deepnp import elementary
-from deepnp.backend import array_module, ordered_kernel
+from deepnp.backend import array_module, kernel, ordered_kernel
 from deepnp.dispatch import SINGLE
 from deepnp.ops import recurrent
 from deepnp.ops.activation.sigmoid import sigmoid
@@ -153,7 +153,7 @@ def _step(gates, m, bias_ih, bias_hh, live, h, new_h, share):
             new_h[b, j] = (one - u) * n + u * h[b, j]
 
 
-@ordered_kernel
+@kernel
 def _step_backward(dy, live, gates, h, share, dh, da, dm):
     size, one, zero = h.shape[1], da.dtype.type(1), da.dtype.type(0)
     for b in range(h.shape[0]):

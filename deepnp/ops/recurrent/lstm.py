@@ -24,7 +24,7 @@ Tangent    vz_t = vx_t Wᵀ + x_t vWᵀ + vb + vh_{t−1} Rᵀ + h_{t−1} vRᵀ
 from typing import NamedTuple
 
 from deepnp import elementary
-from deepnp.backend import array_module, ordered_kernel
+from deepnp.backend import array_module, kernel, ordered_kernel
 from deepnp.dispatch import SINGLE
 from deepnp.ops import recurrent
 from deepnp.ops.activation.sigmoid import sigmoid
@@ -153,7 +153,7 @@ def _step(gates, m, bias, live, h, c, new_h, new_c, squashed):
             new_c[b, j], squashed[b, j], new_h[b, j] = cell, t, o * t
 
 
-@ordered_kernel
+@kernel
 def _step_backward(dy, live, gates, c, squashed, dh, dc, dz):
     size, one, zero = c.shape[1], dz.dtype.type(1), dz.dtype.type(0)
     for b in range(c.shape[0]):
