@@ -6,6 +6,7 @@ everything imports and runs on the CPU.
 
 import os
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from types import ModuleType
 from weakref import WeakSet
@@ -140,14 +141,15 @@ class _Blas:
         self._limited = False
 
     @cached_property
-    def _libraries(self) -> list[tuple]:
-        """Each library and the threads it has outside of our blocks; looked up once, for the search takes milliseconds."""
-        found = ThreadpoolController().lib_controllers
-        return [(library, library.num_threads) for library in found if library.user_api == "blas"]
+    def _libraries(self) -> list[tuple[Callable, int]]:
+        """How to set each library's threads, and how many it has outside our blocks; looked up once: it takes milliseconds."""
+        found = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
+        # threadpoolctl lets the first Python thread alone set OpenBLAS's threads; who may is decided here by the tokens.
+        return [(getattr(library, "_real_set_num_threads", library.set_num_threads), library.num_threads) for library in found]
 
     def set_threads(self, n: int) -> None:
         with self._lock:
-            self._libraries = [(library, n) for library, _ in self._libraries]
+            self._libraries = [(set_library, n) for set_library, _ in self._libraries]
             if not self._limited:
                 self._restore()
 
@@ -156,8 +158,8 @@ class _Blas:
             self._tokens.add(token)
             if not self._limited:
                 libraries, self._limited = self._libraries, True  # said first: to restore too often does no harm
-                for library, _ in libraries:
-                    library.set_num_threads(1)
+                for set_library, _ in libraries:
+                    set_library(1)
 
     def end(self, token) -> None:
         with self._lock:
@@ -166,8 +168,8 @@ class _Blas:
                 self._restore()
 
     def _restore(self) -> None:
-        for library, threads in self._libraries:
-            library.set_num_threads(threads)
+        for set_library, threads in self._libraries:
+            set_library(threads)
         self._limited = False
 
 

@@ -164,6 +164,22 @@ def test_the_last_to_leave_gives_blas_its_threads_back(two_threads):
     assert blas_threads() == {2}
 
 
+def test_any_python_thread_may_hold_blas_to_one(two_threads):
+    with one_blas_thread():
+        pass
+    inside: list = []
+
+    def other():
+        with one_blas_thread():
+            inside.append(blas_threads())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert inside == [{1}]
+    assert blas_threads() == {2}
+
+
 def test_a_block_that_was_never_ended_ends_with_its_owner(two_threads):
     block = one_blas_thread()
     block.__enter__()  # and then an interruption
