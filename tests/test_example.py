@@ -1,15 +1,18 @@
-"""The main job, shortened: it trains, writes everything down, films, resumes nothing by accident, and survives Ctrl-C."""
+"""The main job, shortened: it trains, writes everything down, films, resumes nothing by accident, and survives signals."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from rl.training.run import read_progress
+from deepnp.storage import load_tensors
+from rl.training.run import checkpoint_of, read_progress
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, str(ROOT / "examples" / "train_walker.py")]
@@ -35,22 +38,103 @@ def test_trains_films_and_plays_again(tmp_path):
     assert "Traceback" not in refused.stderr
 
 
-def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(tmp_path):
-    run = subprocess.Popen([*COMMAND, "--out", "run"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    progress = tmp_path / "run" / "progress.csv"
+def begin(folder, *arguments, **settings) -> subprocess.Popen:
+    """A training that has its first rows."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **settings}
+    run = subprocess.Popen([*COMMAND, "--out", "run", *arguments], cwd=folder, text=True, **pipes)
     deadline = time.monotonic() + 120
-    while not progress.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.kill(run.pid, signal.SIGINT)
+    while not (folder / "run" / "progress.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return run
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_keeps_what_was_learned_and_resume_goes_on(tmp_path, number):
+    run = begin(tmp_path)
+    os.kill(run.pid, number)
     output, _ = run.communicate(timeout=120)
-    assert run.returncode == 0
-    assert "saving what was learned so far" in output
+    assert run.returncode == 0, output
+    assert "what was learned so far is saved" in output
     for name in FILES:
         assert (tmp_path / "run" / name).stat().st_size > 0
     steps = read_progress(tmp_path / "run")["steps"]
-    more = [*COMMAND, "--resume", "run", "--steps", str(int(steps[-1]) + 2048)]
+    total = int(steps[-1]) + 2048
+    more = [*COMMAND, "--resume", "run", "--steps", str(total)]
     subprocess.run(more, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert read_progress(tmp_path / "run")["steps"] == [*steps, steps[-1] + 2048]
+    assert read_progress(tmp_path / "run")["steps"] == [*steps, total]
+    again = subprocess.run(more[:-2], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert f"nothing to train: {total:,} of {total:,} steps" in again
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("live", [True, False], ids=["live", "plain"])
+def test_a_closed_terminal_keeps_what_was_learned(tmp_path, live):
+    """The terminal hangs up: SIGHUP arrives, and every print fails from then on."""
+    terminal, end = os.openpty()
+    environment = {**os.environ, "TERM": "xterm" if live else "dumb"}
+    run = begin(tmp_path, stdout=end, stderr=end, stdin=end, start_new_session=True, env=environment)
+    os.close(end)
+    steps = read_progress(tmp_path / "run")["steps"][-1]
+    threading.Thread(target=drain, args=(terminal, 0.5)).start()
+    time.sleep(1)
+    os.kill(run.pid, signal.SIGHUP)
+    run.wait(timeout=120)
+    learned = read_progress(tmp_path / "run")["steps"][-1]
+    assert learned > steps
+    assert load_tensors(checkpoint_of(tmp_path / "run"))[1]["steps"] == learned
+
+
+def drain(terminal: int, seconds: float) -> None:
+    """Read what is printed for a while, then hang up."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 0.1)[0]:
+            os.read(terminal, 65536)
+    os.close(terminal)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_before_the_first_step_leaves_a_run(tmp_path):
+    run = subprocess.Popen([*COMMAND, "--out", "run"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "config.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(run.pid, signal.SIGINT)  # while the untrained agent is evaluated
+    output, _ = run.communicate(timeout=120)
+    assert "Traceback" not in output
+    assert "training to" not in output
+    more = [*COMMAND, "--resume", "run", "--steps", "2048"]
+    subprocess.run(more, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert read_progress(tmp_path / "run")["steps"] == [2048]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_the_second_of_two_that_resume_is_refused(tmp_path):
+    run = begin(tmp_path)
+    second = subprocess.run([*COMMAND, "--resume", "run"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert second.returncode != 0
+    assert f"run is in use: process {run.pid} is training in it" in second.stderr
+    assert "Traceback" not in second.stderr
+    run.kill()
+    run.communicate()
+    subprocess.run([*COMMAND, "--resume", "run", "--steps", "2048"], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+
+def test_two_begun_at_once_have_a_folder_each(tmp_path):
+    command = [*COMMAND, "--num-envs", "4"]
+    runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) for _ in range(2)]
+    rows = [tmp_path / "runs" / name / "progress.csv" for name in ("walker", "walker-2")]
+    deadline = time.monotonic() + 120
+    while not all(path.exists() for path in rows) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for run in runs:
+        run.kill()
+        run.communicate()
+    for path in rows:
+        steps = read_progress(path.parent)["steps"]
+        assert steps == list(range(128, 128 * len(steps) + 1, 128))
+        assert len(steps) > 0
 
 
 @pytest.mark.parametrize(
@@ -59,7 +143,8 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(tmp_path):
         (["--steps", "0"], "--steps"),
         (["--num-envs", "0"], "--num-envs"),
         (["--play", "nowhere"], "found none at nowhere"),
-        (["--seed", "-1"], "seed as an integer >= 0"),
+        (["--resume", "nowhere"], "found none at nowhere"),
+        (["--seed", "-1"], "expected a whole number >= 0, given -1"),
     ],
 )
 def test_bad_options_are_told_in_a_line(tmp_path, arguments, message):

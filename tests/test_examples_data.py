@@ -179,12 +179,29 @@ def test_bad_options_are_told_in_a_line(tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_is_not_written_over(tmp_path):
-    assert common.fresh_folder(tmp_path / "run").name == "run"
-    (tmp_path / "run").mkdir()
-    assert common.fresh_folder(tmp_path / "run").name == "run-2"
-    (tmp_path / "run-2").mkdir()
-    assert common.fresh_folder(tmp_path / "run").name == "run-3"
+def test_two_at_once_do_not_overwrite_each_other(mnist, tmp_path):
+    processes = [start("digits_cnn", tmp_path, "--mnist", mnist, "--steps", 3) for _ in range(2)]
+    written = sorted(next(line for line in process.communicate()[0].splitlines() if "written to" in line) for process in processes)
+    assert [line.split(":")[0] for line in written] == ["written to runs/digits_cnn-2/", "written to runs/digits_cnn/"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_help_on_any_terminal(path, encoding, tmp_path):
+    if "__main__" not in path.read_text():
+        pytest.skip("not a command")
+    settings = dict(cwd=tmp_path, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}, check=False)
+    result = subprocess.run([sys.executable, path, "--help"], **settings)
+    assert result.returncode == 0, result.stderr
+    assert b"--steps" in result.stdout
+
+
+def test_pictures_leave_matplotlib_alone():
+    code = "import matplotlib as m; before = dict(m.rcParams); from rl.training.curves import subplots; subplots(2); import sys"
+    code += "; assert 'matplotlib.pyplot' not in sys.modules; assert dict(m.rcParams) == before"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    for file in [*ROOT.glob("examples/*.py"), *ROOT.glob("rl/**/*.py"), *ROOT.glob("benchmarks/*.py")]:
+        assert "matplotlib.use" not in file.read_text(), file
 
 
 def test_a_loss_that_is_no_number_ends_it():

@@ -121,7 +121,7 @@ def test_a_longer_training_is_remembered(folder, capsys):
     agent, run = resume(folder)
     assert train(agent, run, 320, {})
     assert "nothing to train: 320 of 320 steps" in capsys.readouterr().out
-    assert train(agent, run, 384, {})
+    assert train(agent, run, np.int64(384), {})
     run.close()
     _, run = resume(folder)
     assert run.total_steps == 384
@@ -130,7 +130,7 @@ def test_a_longer_training_is_remembered(folder, capsys):
 
 def test_a_run_can_be_resumed_from_its_first_moment_on(tmp_path):
     agent = PPO(world(), TINY, seed=3)
-    Run(tmp_path / "run", agent, "Target", 64, options={"n": 5}).close()
+    Run(tmp_path / "run", agent, "Target", np.float64(64), options={"n": 5}).close()
     again, run = resume(tmp_path / "run")
     assert run.options == {"n": 5}
     again.learn(64, run).save(tmp_path / "resumed")
