@@ -1,4 +1,4 @@
-"""What the examples share: options, the digits, a training that Ctrl-C ends cleanly, pictures of digits."""
+"""What the examples share: options, the digits, trainings that Ctrl-C ends, pictures of digits."""
 
 import argparse
 import io
@@ -25,8 +25,9 @@ SPLIT_SEED = 0  # the held-out digits are the same whatever --seed says
 def parse(doc: str, steps: int, digits: bool = False, **switches: str) -> argparse.Namespace:
     """The options of an example: steps, seed, threads, out; with `digits` MNIST's folder, too; its own switches, with their help.
 
-    One thread by default: networks as small as these gain nothing from a second, and where another program takes a core away,
-    two that wait for each other at every product may take thirty times as long.
+    One thread by default: networks as small as these gain nothing from a second, and where
+    another program takes a core away, two that wait for each other at every product may take
+    thirty times as long.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=positive, default=steps, help=f"minibatches to learn from (default {steps:,})")
@@ -158,7 +159,10 @@ def show_tiles(axis, images: np.ndarray, columns: int, title: str, captions: lis
 
 
 def save(out: Path | None, figure, **networks) -> None:
-    """Write picture.png, and the weights of each network beside it: to `out`, or to a new folder runs/<name of the example>."""
+    """Write picture.png, and the weights of each network beside it.
+
+    They go to `out`, or to a new folder runs/<name of the example>.
+    """
     folder = out or new_folder(Path("runs") / Path(sys.argv[0]).stem)
     folder.mkdir(parents=True, exist_ok=True)
     for axis in figure.axes:
@@ -171,7 +175,10 @@ def save(out: Path | None, figure, **networks) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run an example; what goes wrong outside is told in one line. Signs that the terminal lacks are shown as "?"."""
+    """Run an example; what goes wrong outside is told in one line.
+
+    Signs that the terminal lacks are shown as "?".
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

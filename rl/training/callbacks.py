@@ -19,12 +19,13 @@ EVALUATIONS = "evaluations.csv"
 class Evaluations:
     """A callback that evaluates the agent every `every` steps and appends a row to evaluations.csv.
 
-    A row holds the steps, the seconds of the evaluation, the mean and the interquartile mean of the returns, and each return.
-    The episodes begin from the same seeds every time, so rows differ by what was learned. Training goes on as it would have
-    without them, unless it is given the training's own environment.
+    A row holds the steps, the seconds of the evaluation, the mean and the interquartile mean of
+    the returns, and each return. The episodes begin from the same seeds every time, so rows
+    differ by what was learned. Training goes on as it would have without them, unless it is given
+    the training's own environment.
 
-    Where evaluations.csv exists it is gone on with, as a resumed run does: rows from the first step on that is taken again are
-    dropped.
+    Where evaluations.csv exists it is gone on with, as a resumed run does: rows from the first
+    step on that is taken again are dropped.
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Learning curves as SVG and PNG. Figures are drawn without pyplot, so that a notebook's own plots are left alone."""
+"""Learning curves as SVG and PNG.
+
+Figures are drawn without pyplot, so that a notebook's own plots are left alone.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -73,10 +76,10 @@ def plot_run(folder: str | os.PathLike, metrics: Mapping[str, str], title: str) 
 
 
 def plot_evaluations(path: str | os.PathLike, groups: Mapping[str, Sequence[str | os.PathLike]], title: str) -> list[Path]:
-    """Draw the evaluations of several runs: the interquartile mean over seeds, and its 95 % bootstrap interval.
+    """Draw evaluations of several runs: interquartile mean over seeds, 95 % bootstrap interval.
 
-    A run's score is the mean of its episodes' returns. Each evaluation counts at the step at which it was due; a group is
-    drawn as far as all of its runs were evaluated.
+    A run's score is the mean of its episodes' returns. The runs of a group were evaluated at about
+    the same steps; it is drawn as far as all of them were.
 
     Parameters
     ----------
@@ -104,7 +107,10 @@ def plot_evaluations(path: str | os.PathLike, groups: Mapping[str, Sequence[str 
 
 
 def scores_of(folders: Sequence[str | os.PathLike]) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of R runs at the K evaluations that all of them have: steps (K,), the mean over runs, and scores (R, K)."""
+    """Scores of R runs at the K evaluations that all of them have: steps (K,), scores (R, K).
+
+    The steps are the mean over runs.
+    """
     if not folders:
         raise ValueError("expected at least one run's folder, given none")
     runs = [read_evaluations(folder) for folder in folders]

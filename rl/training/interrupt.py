@@ -1,6 +1,7 @@
 """Signals that end a training between two iterations, and never in the middle of a file.
 
-Ctrl-C (SIGINT), SIGTERM (`docker stop`, Slurm, `kill`) and SIGHUP (a closed terminal) are treated alike.
+Ctrl-C (SIGINT), SIGTERM (`docker stop`, Slurm, `kill`) and SIGHUP (a closed terminal) are treated
+alike.
 """
 
 import inspect
@@ -12,13 +13,14 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 class Interrupt:
-    """Inside a `with` block, a signal only sets `requested`; a second Ctrl-C raises KeyboardInterrupt as usual.
+    """Inside a `with` block, a signal only sets `requested`; a second Ctrl-C raises as usual.
 
-    An agent stopped between two iterations is whole: its checkpoint resumes exactly. SIGTERM and SIGHUP may come any number of
-    times, as they do from schedulers.
+    An agent stopped between two iterations is whole: its checkpoint resumes exactly. SIGTERM and
+    SIGHUP may come any number of times, as they do from schedulers.
 
-    Blocks may be nested: a request reaches all that are open. A signal that is ignored (`nohup`), or for which somebody else
-    installed a handler, stays as it is. Only the main thread receives signals: in any other one the block does nothing.
+    Blocks may be nested: a request reaches all that are open. A signal that is ignored (`nohup`),
+    or for which somebody else installed a handler, stays as it is. Only the main thread receives
+    signals: in any other one the block does nothing.
 
     Attributes
     ----------
@@ -68,7 +70,7 @@ class Interrupt:
 
 @contextmanager
 def signals_deferred() -> Iterator[None]:
-    """A `with` block whose signals take effect at its end, so that what it writes is written whole."""
+    """A `with` block whose signals take effect at its end: what it writes is written whole."""
     before, arrived = {}, []
     try:
         for number in SIGNALS:

@@ -26,8 +26,9 @@ TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 class FolderLock:
     """Holds a folder until `release`, or until the object or the process ends, in whatever way.
 
-    The lock belongs to the operating system: a process that was killed leaves none behind. The file `.lock` only carries
-    it, and says which process holds it. Where the file system knows no locks, nothing is held.
+    The lock belongs to the operating system: a process that was killed leaves none behind. The
+    file `.lock` only carries it, and says which process holds it. Where the file system knows no
+    locks, nothing is held.
 
     Parameters
     ----------

@@ -5,8 +5,9 @@
                /checkpoints/last.safetensors
                /checkpoints/previous.safetensors   the one before, in case the last is damaged
 
-One process at a time writes to a folder. Files are written whole or not at all, rows are appended, and nothing of another run
-is overwritten. From the moment that config.json exists there is a checkpoint, so whatever stops a run, it can be resumed.
+One process at a time writes to a folder. Files are written whole or not at all, rows are
+appended, and nothing of another run is overwritten. From the moment that config.json exists there
+is a checkpoint, so whatever stops a run, it can be resumed.
 """
 
 import json
@@ -46,7 +47,8 @@ class Run:
     checkpoint_seconds : float
         A checkpoint is written when this much time has gone by since the last.
     options : mapping, optional
-        What else it takes to begin this run again, as JSON knows it: the environment's own settings, the command line.
+        What else it takes to begin this run again, as JSON knows it: the environment's own
+        settings, the command line.
 
     Attributes
     ----------
@@ -89,9 +91,10 @@ class Run:
 
     @classmethod
     def resume(cls, folder: str | os.PathLike, agent: Agent, checkpoint_seconds: float = 60.0) -> "Run":
-        """Go on with a run whose checkpoint `agent` was loaded from; rows beyond the checkpoint are dropped.
+        """Go on with a run whose checkpoint `agent` was loaded from.
 
-        Rows that are not whole are left out with a warning, and so is a progress.csv that ends before the checkpoint.
+        Rows beyond the checkpoint are dropped. Rows that are not whole are left out with a
+        warning, and so is a progress.csv that ends before the checkpoint.
 
         Raises
         ------
@@ -142,7 +145,7 @@ class Run:
             self.save(agent)
 
     def save(self, agent: Agent) -> None:
-        """Write a checkpoint now, and keep the one before; signals wait until both are in their places."""
+        """Write a checkpoint now, and keep the one before; signals wait until both are in place."""
         with signals_deferred():
             self.progress.sync()
             agent.save(_next_of(self.folder))
@@ -156,7 +159,10 @@ class Run:
 
 
 def new_folder(base: str | os.PathLike) -> Path:
-    """Make `base`, or the first of base-2, base-3, … that does not exist yet. Two processes never get the same one."""
+    """Make `base`, or the first of base-2, base-3, … that does not exist yet.
+
+    Two processes never get the same one.
+    """
     base, number = Path(base), 1
     folder = base
     base.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +201,7 @@ def _keep(last: Path, previous: Path) -> None:
 
 
 def load_agent(algorithm: type[Agent], folder: str | os.PathLike, env: EnvLike | None = None) -> Agent:
-    """The agent of a run's latest checkpoint, or, with a warning, of the one before if the latest is damaged.
+    """The agent of a run's latest checkpoint; with a warning, of the one before if it is damaged.
 
     Parameters
     ----------
@@ -252,7 +258,9 @@ def read_config(folder: str | os.PathLike) -> dict[str, Any]:
 
 
 def read_progress(folder: str | os.PathLike) -> dict[str, list[float]]:
-    """The columns of a run's progress.csv; NaN where a value is missing. Warns of rows that are not whole.
+    """The columns of a run's progress.csv; NaN where a value is missing.
+
+    Warns of rows that are not whole.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """How well an algorithm does, from a few runs of it.
 
-The interquartile mean drops the best and the worst quarter, so one run that failed, or shone, does not decide it; its
-interval comes from drawing runs again with replacement (Agarwal et al. 2021, "Deep reinforcement learning at the edge of the
-statistical precipice").
+The interquartile mean drops the best and the worst quarter, so one run that failed, or shone,
+does not decide it; its interval comes from drawing runs again with replacement (Agarwal et al.
+2021, "Deep reinforcement learning at the edge of the statistical precipice").
 
 Shapes: R runs.
 """
@@ -16,7 +16,8 @@ BLOCK = 1 << 20  # numbers drawn at once
 def iqm(scores: ArrayLike, axis: int | None = None) -> np.ndarray:
     """Interquartile mean: the mean without the ⌊n/4⌋ smallest and the ⌊n/4⌋ largest of n scores.
 
-    So it is the plain mean of three scores or fewer. The same as `scipy.stats.trim_mean(scores, 0.25)`.
+    So it is the plain mean of three scores or fewer. The same as `scipy.stats.trim_mean(scores,
+    0.25)`.
 
     Parameters
     ----------
@@ -46,9 +47,10 @@ def bootstrap_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile interval of the interquartile mean over runs.
 
-    R scores are drawn from the R given ones, with replacement, `resamples` times; the interval lies between the quantiles
-    (1 ∓ confidence)/2 of their interquartile means. With few runs it is too narrow: it knows nothing of runs that it has not
-    seen, and of a single run it is that run's score.
+    R scores are drawn from the R given ones, with replacement, `resamples` times; the interval
+    lies between the quantiles (1 ∓ confidence)/2 of their interquartile means. With few runs it
+    is too narrow: it knows nothing of runs that it has not seen, and of a single run it is that
+    run's score.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """A CSV file of numbers that grows by a row at a time and outlives a crash.
 
-A row is appended with one write, so a killed process leaves whole rows. A power cut, a full disk or an editor may still leave
-half of one: `Table.read` keeps the rows that are whole and warns about the others.
+A row is appended with one write, so a killed process leaves whole rows. A power cut, a full disk
+or an editor may still leave half of one: `Table.read` keeps the rows that are whole and warns
+about the others.
 """
 
 import csv
@@ -36,7 +37,10 @@ class Table:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "Table":
-        """The table of a file; without rows if there is no file. Warns of lines that are not whole, and leaves them out."""
+        """The table of a file; without rows if there is no file.
+
+        Warns of lines that are not whole, and leaves them out.
+        """
         table = cls(path)
         if not table.path.is_file():
             return table

@@ -1,4 +1,4 @@
-"""A training as a person starts it: with a progress line, written down, and ended cleanly by Ctrl-C and its like."""
+"""A training as a person starts it: with a progress line, written down, cleanly ended by Ctrl-C."""
 
 from rl.agent import Agent, Callback
 from rl.training.interrupt import Interrupt
@@ -7,10 +7,10 @@ from rl.training.run import Run
 
 
 def train(agent: Agent, run: Run, total_steps: int, shown: dict[str, str], *callbacks: Callback) -> bool:
-    """Learn until the agent has taken `total_steps`, and save it; that many are recorded, for a later resume.
+    """Learn until the agent has taken `total_steps`, recorded for a later resume, and save it.
 
-    Returns early, between two iterations and with a checkpoint, on Ctrl-C, SIGTERM and SIGHUP. A second Ctrl-C raises
-    KeyboardInterrupt at once, or after the checkpoint that is being written.
+    Returns early, between two iterations and with a checkpoint, on Ctrl-C, SIGTERM and SIGHUP. A
+    second Ctrl-C raises KeyboardInterrupt at once, or after the checkpoint that is being written.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def train(agent: Agent, run: Run, total_steps: int, shown: dict[str, str], *call
         Whether it was left to its end.
     """
     if agent.steps >= total_steps:
-        print(f"nothing to train: {agent.steps:,} of {total_steps:,} steps were taken already; --steps asks for more", flush=True)
+        print(f"nothing to train: {agent.steps:,} of {total_steps:,} steps were taken already", flush=True)
         return True
     run.extend(total_steps)
     with Interrupt() as interrupt:
@@ -42,7 +42,7 @@ def train(agent: Agent, run: Run, total_steps: int, shown: dict[str, str], *call
 
 
 def in_turn(*callbacks: Callback) -> Callback:
-    """One callback that calls several, all of them each time, and stops the training when one asks for it."""
+    """One callback that calls all of several, and stops the training when one asks for it."""
 
     def call_all(agent, metrics):
         answers = [callback(agent, metrics) for callback in callbacks]

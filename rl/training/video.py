@@ -13,7 +13,9 @@ COLOURS = 128  # of a GIF's palette
 
 
 def film(agent: Agent, env: gymnasium.Env, seed: int, seconds: float, fps: float) -> list[np.ndarray]:
-    """Frames (H, W, 3) of one deterministic episode, at most `seconds` long, about `fps` a second of simulated time.
+    """Frames (H, W, 3) of one deterministic episode, at most `seconds` long.
+
+    About `fps` frames are taken a second of simulated time.
 
     `env` renders "rgb_array" and tells `render_fps`, its decisions a second.
 
@@ -51,10 +53,11 @@ def save_gif(path: str | os.PathLike, frames: list[np.ndarray], fps: float, widt
 
 
 def palette_of(images: list[Image.Image]) -> Image.Image:
-    """A palette for RGB images: a small thing of a colour of its own, in one image only, keeps its colour.
+    """A palette for RGB images, in which a small thing in one of them keeps its colour.
 
-    Median cut gives colours to where most pixels are. So it chooses three quarters of them; the others go one by one to
-    the colour that is served worst, counting its pixels by their square root.
+    Median cut gives colours to where most pixels are. So it chooses three quarters of them; the
+    others go one by one to the colour that is served worst, counting its pixels by their square
+    root.
     """
     colours, counts = _histogram(images)
     weights = np.sqrt(counts)
@@ -72,7 +75,7 @@ def palette_of(images: list[Image.Image]) -> Image.Image:
 
 
 def _histogram(images: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
-    """The K colours of RGB images that differ in the first 5 bits of a channel (K, 3), each a mean, and their pixels (K,)."""
+    """The K colours of RGB images, to 5 bits a channel: their means (K, 3), their pixels (K,)."""
     counts, sums = np.zeros(1 << 15), np.zeros((1 << 15, 3))
     for image in images:
         pixels = np.asarray(image).reshape(-1, 3)
