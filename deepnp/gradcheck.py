@@ -30,6 +30,7 @@ from deepnp.ops import find
 
 TOLERANCE = 1e-6
 STEP = 1e-5
+SEED = 8_675_309  # not 0: u must not be the numbers that a caller's own generator gave x
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def check_module(
     >>> check_module(Cube(), np.linspace(1, 2, 5))["x"] < TOLERANCE
     False
     """
-    rng = rng or np.random.default_rng(0)
+    rng = rng or np.random.default_rng(SEED)
     module = copy.deepcopy(module).to("cpu").to(np.float64)
     leaves = [_double(part) for x in inputs for part in tupled(x)]
     counts = [len(x) if isinstance(x, tuple) else None for x in inputs]

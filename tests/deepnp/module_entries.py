@@ -93,12 +93,16 @@ class Entry:
         Empty where `predict` equals `forward`; otherwise the reason why it does not.
     batch : int
         The axis of the inputs that counts samples.
+    constants : str
+        What `backward` takes as constants although `forward` computes them from x or the parameters; then it is not the
+        derivative of the whole `forward`, by definition, and the operation's own check has to do.
     """
 
     make: Callable[[np.random.Generator], Module]
     inputs: tuple
     inference: str = ""
     batch: int = 0
+    constants: str = ""
 
     def draw(self, rng: np.random.Generator, dtype=np.float64) -> tuple:
         """Arguments for `forward`."""
@@ -162,7 +166,7 @@ ENTRIES: dict[str, Entry] = {
     # normalisation, regularisation
     "BatchNorm1d": Entry(lambda rng: BatchNorm1d(6), (FLAT,), STATISTICS),
     "BatchNorm2d": Entry(lambda rng: BatchNorm2d(4), (IMAGE,), STATISTICS),
-    "BatchRenorm1d": Entry(lambda rng: BatchRenorm1d(6), (FLAT,), STATISTICS),
+    "BatchRenorm1d": Entry(lambda rng: BatchRenorm1d(6), (FLAT,), STATISTICS, constants="r and d"),
     "GroupNorm": Entry(lambda rng: GroupNorm(2, 4), (SEQUENCE,)),
     "InstanceNorm1d": Entry(lambda rng: InstanceNorm1d(4), (SEQUENCE,)),
     "InstanceNorm2d": Entry(lambda rng: InstanceNorm2d(4), (IMAGE,)),
@@ -208,21 +212,20 @@ ENTRIES: dict[str, Entry] = {
     "resnet": Entry(lambda rng: models.resnet(2, 3, channels=(2, 3), rng=rng), ((4, 2, 5, 4),), STATISTICS),
     "VAE": Entry(vae, ((4, 1, 2, 3),), DRAWN),
     "gan.generator": Entry(lambda rng: models.gan.generator(3, (1, 4, 4), 2, rng), ((4, 3),), STATISTICS),
-    "gan.discriminator": Entry(lambda rng: models.gan.discriminator((1, 4, 4), 2, rng), ((4, 1, 4, 4),), "a power iteration"),
+    "gan.discriminator": Entry(
+        lambda rng: models.gan.discriminator((1, 4, 4), 2, rng), ((4, 1, 4, 4),), constants="u and v of one power iteration"
+    ),
 }
 
 
-def public_modules() -> set[str]:
-    """Names of all public classes of modules, and functions that make one; bases of other public classes are left out."""
+def public_modules() -> tuple[set[str], set[str]]:
+    """Names of all public classes of modules and functions that make one; and those of them that are bases of others."""
     found = {name: getattr(deepnp, name) for name in deepnp.__all__}
     found |= {name: getattr(models, name) for name in models.__all__}
     found |= {f"gan.{name}": thing for name, thing in vars(models.gan).items() if written_in(models.gan, thing)}
-    classes = [thing for thing in found.values() if inspect.isclass(thing)]
-    return {
-        name
-        for name, thing in found.items()
-        if is_module(thing) and not any(issubclass(c, thing) for c in classes if inspect.isclass(thing) and c is not thing)
-    }
+    found = {name: thing for name, thing in found.items() if is_module(thing)}
+    bases = {base for thing in found.values() if inspect.isclass(thing) for base in thing.__mro__[1:]}
+    return set(found), {name for name, thing in found.items() if thing in bases}
 
 
 def written_in(file, thing) -> bool:

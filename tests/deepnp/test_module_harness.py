@@ -37,11 +37,15 @@ def x(entry, rng):
 
 
 def test_every_public_module_has_an_entry():
-    assert public_modules() == set(ENTRIES)
+    public, bases = public_modules()
+    assert set(ENTRIES) <= public
+    assert public - bases <= set(ENTRIES)
 
 
 class TestDerivatives:
-    def test_backward_is_the_derivative_of_forward(self, module, x, kernels):
+    def test_backward_is_the_derivative_of_forward(self, entry, module, x, kernels):
+        if entry.constants:
+            pytest.skip(f"constants: {entry.constants}")
         errors = check_module(module, *x)
         assert errors
         for name, error in errors.items():
@@ -115,7 +119,7 @@ class TestWrongShapes:
         for i, part in enumerate(tupled(dy)):
             for how, wrong in altered(part).items():
                 given = tuple(wrong if i == j else d for j, d in enumerate(tupled(dy)))
-                for settings in ({}, {"params": False}, {"inputs": False}):
+                for settings in ({}, {"params": False}, {"inputs": False}) if module.parameters() else ({},):
                     words = refusal(module.backward, given if isinstance(dy, tuple) else given[0], **settings)
                     assert re.match("expected .*given", words), f"{how}, {settings}: {words or 'taken'}"
         assert not module.flat.grad.any()
@@ -177,9 +181,12 @@ class TestState:
 
     def test_without_a_forward_pass(self, module, x, rng):
         y = copy.deepcopy(module).forward(*x)
-        for method, arguments in ((module.backward, (upstream(y, rng),)), (module.jvp, (np.ones(len(module.flat)), x[0]))):
-            with pytest.raises(RuntimeError, match="forward"):
-                method(*arguments)
+        with pytest.raises(RuntimeError, match="expected a forward before"):
+            module.backward(upstream(y, rng))
+        parts = tuple(part for given in x for part in tupled(given))
+        vx = parts if len(parts) > 1 else parts[0]
+        with pytest.raises(RuntimeError, match="expected a forward before"):
+            module.jvp(np.ones(len(module.flat)), vx if parts[0].dtype.kind == "f" else None)
 
 
 class TestNumbers:
