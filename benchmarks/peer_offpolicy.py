@@ -6,9 +6,9 @@
 windows.
 """
 
+import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -62,8 +62,16 @@ def rltools(algorithm: str, env: str) -> float:
 
 
 def main() -> None:
-    library, algorithm, env, threads = *sys.argv[1:4], int(sys.argv[4])
-    speed = rltools(algorithm, env) if library == "rltools" else stable_baselines(library, algorithm, env, threads)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", choices=("sb3", "sbx", "rltools"))
+    parser.add_argument("algorithm", help="SAC, TD3, DDPG")
+    parser.add_argument("env", help="id of a Gymnasium environment")
+    parser.add_argument("threads", type=int)
+    given = parser.parse_args()
+    if given.library == "rltools":
+        speed = rltools(given.algorithm, given.env)
+    else:
+        speed = stable_baselines(given.library, given.algorithm, given.env, given.threads)
     print(json.dumps({"steps_per_second": speed}))
 
 
