@@ -67,6 +67,17 @@ class Canvas:
         c, s = np.cos(heading) * radius, np.sin(heading) * radius
         self.polygon([(x + c * a - s * b, y + s * a + c * b) for a, b in corners], fill)
 
+    def arena(self, half: float, fill) -> None:
+        """A square arena of 2·`half` metres round the origin, with its walls."""
+        outer = half + 0.2
+        self.box(-outer, -outer, outer, outer, WALL)
+        self.box(-half, -half, half, half, fill)
+
+    def agent(self, x, y, heading, radius: float) -> None:
+        """The agent: a disc with an arrow."""
+        self.disc(x, y, radius, AGENT)
+        self.arrow(x, y, heading, radius)
+
     def text(self, x, y, words: str, height: float, colour=INK) -> None:
         """Words centred on a point; `height` in metres."""
         self._draw.text(self.pixel(x, y), words, fill=colour, font=_font(round(height * self.scale)), anchor="mm")

@@ -97,9 +97,8 @@ class Dodger(Game):
 
     def draw(self, copy: int) -> Canvas:
         w, i = self.world, copy
-        view, edge = Canvas((0, -0.4), 16.2), float(HALF_ARENA)
-        view.box(-edge - 0.2, -edge - 0.2, edge + 0.2, edge + 0.2, canvas.WALL)
-        view.box(-edge, -edge, edge, edge, "#f0e6d2")
+        view = Canvas((0, -0.4), 16.2)
+        view.arena(float(HALF_ARENA), "#f0e6d2")
         view.disc(0, 0, ZONE, "#cfe5d3", canvas.GOOD, 0.06)
         if self.show_sensors:
             self._draw_grid(view, i)

@@ -83,9 +83,8 @@ class Sorter(Game):
 
     def draw(self, copy: int) -> Canvas:
         w, i = self.world, copy
-        view, edge = Canvas((0, -0.35), 11.2), float(HALF_ARENA)
-        view.box(-edge - 0.2, -edge - 0.2, edge + 0.2, edge + 0.2, canvas.WALL)
-        view.box(-edge, -edge, edge, edge, canvas.GROUND)
+        view = Canvas((0, -0.35), 11.2)
+        view.arena(float(HALF_ARENA), canvas.GROUND)
         for k in range(TILES):
             x, y = w.tile_x[i, k], w.tile_y[i, k]
             if k < w.found[i]:
@@ -97,8 +96,7 @@ class Sorter(Game):
             near, met, dx, dy = _rays(w, i, self._directions)
             colour = {UNTAGGED: canvas.INK, NOTHING: None, int(w.found[i]): canvas.GOLD}
             view.rays(w.x[i], w.y[i], dx, dy, near, [colour.get(int(m), "#5d7f9e") for m in met])
-        view.disc(w.x[i], w.y[i], AGENT_RADIUS, canvas.AGENT)
-        view.arrow(w.x[i], w.y[i], w.heading[i], float(AGENT_RADIUS))
+        view.agent(w.x[i], w.y[i], w.heading[i], float(AGENT_RADIUS))
         view.caption(f"next: tile {w.found[i] + 1}" if w.found[i] < TILES else "all tiles found")
         return view
 

@@ -112,9 +112,8 @@ class Survivor(Game):
 
     def draw(self, copy: int) -> Canvas:
         w, i = self.world, copy
-        view, edge = Canvas((0, -0.55), 19.8), float(HALF_ARENA)
-        view.box(-edge - 0.2, -edge - 0.2, edge + 0.2, edge + 0.2, canvas.WALL)
-        view.box(-edge, -edge, edge, edge, "#e4e1d8")
+        view = Canvas((0, -0.55), 19.8)
+        view.arena(float(HALF_ARENA), "#e4e1d8")
         for x, y in SPAWNERS:
             view.disc(x, y, 0.7, "#c0392b30", "#c0392b80", 0.08)
         for box in BOXES:
@@ -133,8 +132,7 @@ class Survivor(Game):
                 eye = toward + side
                 view.disc(w.enemy_x[i, k] + 0.3 * np.cos(eye), w.enemy_y[i, k] + 0.3 * np.sin(eye), 0.11, "#ffffff")
         view.turned_box(w.x[i], w.y[i], w.heading[i], 0.85, 0.0, 0.09, canvas.INK)
-        view.disc(w.x[i], w.y[i], AGENT_RADIUS, canvas.AGENT)
-        view.arrow(w.x[i], w.y[i], w.heading[i], float(AGENT_RADIUS))
+        view.agent(w.x[i], w.y[i], w.heading[i], float(AGENT_RADIUS))
         gun = ("", "", f"     reloading {w.wait[i] * float(SECONDS):.1f} s")[w.gun[i]]
         view.caption(f"{w.clock[i] * SECONDS:.0f} s     enemies shot: {w.kills[i]}     {w.rounds[i]} of {ROUNDS} rounds{gun}")
         return view
