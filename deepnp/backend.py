@@ -14,12 +14,13 @@ from weakref import WeakSet
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from jit import Kernel, jit_disabled, kernel, ordered_kernel, summing_kernel
+from jit import Kernel, exact_kernel, jit_disabled, kernel, ordered_kernel, summing_kernel
 
 __all__ = [
     "Kernel",
     "array_module",
     "cuda_available",
+    "exact_kernel",
     "get_num_threads",
     "kernel",
     "kernel_runs",

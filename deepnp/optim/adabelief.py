@@ -11,7 +11,7 @@ authors' code.
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -42,6 +42,7 @@ class AdaBelief(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-16,
         weight_decay: float = 0.0,
+        *,
         decoupled: bool = False,
     ):
         check_shares("betas", *betas)
@@ -61,7 +62,7 @@ def _plain(theta, g, m, s, alpha, new1, new2, root, eps, l2, decay):
     theta -= alpha * m / (root * array_module(s).sqrt(s) + eps) + decay * theta
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, m, s, alpha, new1, new2, root, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]

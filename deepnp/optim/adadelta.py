@@ -11,7 +11,7 @@ With gradient g at step t, and decay λ:
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -42,6 +42,7 @@ class Adadelta(Optimizer):
         rho: float = 0.9,
         eps: float = 1e-6,
         weight_decay: float = 0.0,
+        *,
         decoupled: bool = False,
     ):
         check_shares("rho", rho)
@@ -62,7 +63,7 @@ def _plain(theta, g, v, u, lr, new, eps, l2, decay):
     theta -= lr * delta + decay * theta
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, v, u, lr, new, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]

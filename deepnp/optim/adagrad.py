@@ -9,7 +9,7 @@ With gradient g at step t, and decay λ:
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts
 from deepnp.parameters import ParameterVector
 
@@ -40,6 +40,7 @@ class Adagrad(Optimizer):
         vector: ParameterVector,
         lr: float = 1e-2,
         lr_decay: float = 0.0,
+        *,
         eps: float = 1e-10,
         initial: float = 0.0,
         weight_decay: float = 0.0,
@@ -60,7 +61,7 @@ def _plain(theta, g, s, alpha, eps, l2, decay):
     theta -= alpha * g / (array_module(s).sqrt(s) + eps) + decay * theta
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, s, alpha, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]

@@ -23,7 +23,7 @@ from functools import partial
 import numpy as np
 
 from deepnp import gpu
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -62,6 +62,7 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
         decoupled: bool = False,
         amsgrad: bool = False,
     ):
@@ -79,39 +80,41 @@ AdamW = partial(Adam, weight_decay=1e-2, decoupled=True)  # PyTorch's name and d
 
 
 def adam_constants(lr: float, betas: tuple[float, float], eps: float, t: int) -> tuple[float, ...]:
-    """α/(1 − β₁ᵗ), β₁, β₂, 1/√(1 − β₂ᵗ), ε: so that α m̂/(√v̂ + ε) = alpha·m/(root·√v + ε)."""
+    """α/(1 − β₁ᵗ), β₁, 1 − β₁, β₂, 1 − β₂, 1/√(1 − β₂ᵗ), ε: so that α m̂/(√v̂ + ε) = alpha·m/(root·√v + ε).
+
+    In double precision: the float32 nearest to β = 1 − 10⁻⁸ is 1, and 1 − 1 is not 10⁻⁸.
+    """
     b1, b2 = betas
-    return lr / (1 - b1**t), b1, b2, (1 - b2**t) ** -0.5, eps
+    return lr / (1 - b1**t), b1, 1 - b1, b2, 1 - b2, (1 - b2**t) ** -0.5, eps
 
 
-def _plain(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
-    g = g + l2 * theta if l2 else g
-    m[...] = b1 * m + (1 - b1) * g
-    v[...] = b2 * v + (1 - b2) * g * g
+def _plain(theta, g, m, v, alpha, b1, new1, b2, new2, root, eps, l2, decay):
+    g = g + l2 * theta
+    m[...] = b1 * m + new1 * g
+    v[...] = b2 * v + new2 * g * g
     theta -= alpha * m / (root * array_module(v).sqrt(v) + eps) + decay * theta
 
 
-def _plain_amsgrad(theta, g, m, v, w, alpha, b1, b2, root, eps, l2, decay):
+def _plain_amsgrad(theta, g, m, v, w, alpha, b1, new1, b2, new2, root, eps, l2, decay):
     xp = array_module(theta)
-    g = g + l2 * theta if l2 else g
-    m[...] = b1 * m + (1 - b1) * g
-    v[...] = b2 * v + (1 - b2) * g * g
+    g = g + l2 * theta
+    m[...] = b1 * m + new1 * g
+    v[...] = b2 * v + new2 * g * g
     xp.maximum(w, v, out=w)
     theta -= alpha * m / (root * xp.sqrt(w) + eps) + decay * theta
 
 
-@kernel
-def _step(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
-    one = theta.dtype.type(1)
+@ordered_kernel
+def _step(theta, g, m, v, alpha, b1, new1, b2, new2, root, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        m[i] = b1 * m[i] + (one - b1) * d
-        v[i] = b2 * v[i] + (one - b2) * d * d
+        m[i] = b1 * m[i] + new1 * d
+        v[i] = b2 * v[i] + new2 * d * d
         theta[i] -= alpha * m[i] / (root * np.sqrt(v[i]) + eps) + decay * theta[i]
 
 
-def _on_gpu(theta, g, m, v, alpha, b1, b2, root, eps, l2, decay):
-    _step_gpu(g, alpha, b1, 1 - b1, b2, 1 - b2, root, eps, l2, decay, theta, m, v)
+def _on_gpu(theta, g, m, v, alpha, b1, new1, b2, new2, root, eps, l2, decay):
+    _step_gpu(g, alpha, b1, new1, b2, new2, root, eps, l2, decay, theta, m, v)
 
 
 _step_gpu = gpu.Elementwise(
@@ -131,13 +134,14 @@ def _fast_amsgrad(theta, *rest):
     _amsgrad(theta, *rest, theta.dtype.type(1))
 
 
-@kernel
-def _amsgrad(theta, g, m, v, w, alpha, b1, b2, root, eps, l2, decay, one):
+@ordered_kernel
+def _amsgrad(theta, g, m, v, w, alpha, b1, new1, b2, new2, root, eps, l2, decay, one):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        m[i] = b1 * m[i] + (one - b1) * d
-        v[i] = b2 * v[i] + (one - b2) * d * d
-        w[i] = one * max(w[i], v[i])  # the product keeps LLVM from skipping stores that change nothing, which does not vectorise
+        m[i] = b1 * m[i] + new1 * d
+        v[i] = b2 * v[i] + new2 * d * d
+        largest = w[i] if w[i] > v[i] or w[i] != w[i] else v[i]  # a NaN stays
+        w[i] = one * largest  # the product keeps LLVM from skipping stores that change nothing, which does not vectorise
         theta[i] -= alpha * m[i] / (root * np.sqrt(w[i]) + eps) + decay * theta[i]
 
 

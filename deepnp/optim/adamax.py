@@ -8,7 +8,7 @@ With gradient g at step t, and decay λ:
     θ ← θ − α/(1 − β₁ᵗ) · m/u
 """
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -39,6 +39,7 @@ class Adamax(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
         decoupled: bool = False,
     ):
         check_shares("betas", *betas)
@@ -59,12 +60,13 @@ def _plain(theta, g, m, u, alpha, new1, b2, eps, l2, decay):
     theta -= alpha * m / u + decay * theta
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, m, u, alpha, new1, b2, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
         m[i] += new1 * (d - m[i])
-        u[i] = max(b2 * u[i], abs(d) + eps)
+        old, new = b2 * u[i], abs(d) + eps
+        u[i] = old if old > new or old != old else new  # a NaN stays
         theta[i] -= alpha * m[i] / u[i] + decay * theta[i]
 
 

@@ -14,7 +14,7 @@ of g₁ for a change. The decay is decoupled and proximal: it divides. There is 
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -73,7 +73,7 @@ def _plain(theta, g, m, v, n, g_old, lr, new1, new2, new3, ahead, eps, _, decay)
     theta /= 1 + decay
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, m, v, n, g_old, lr, new1, new2, new3, ahead, eps, _, decay):
     one = theta.dtype.type(1)
     shrink = one / (one + decay)

@@ -7,7 +7,7 @@
 The decay is decoupled. sign 0 = 0: a parameter without gradient stays.
 """
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -43,12 +43,12 @@ def _plain(theta, g, m, lr, new1, new2, _, decay):
     m += new2 * (g - m)
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, m, lr, new1, new2, _, decay):
     zero = theta.dtype.type(0)
     for i in range(len(theta)):
         c = m[i] + new1 * (g[i] - m[i])
-        move = lr if c > zero else zero
+        move = lr if c > zero else lr * c  # 0, or NaN
         move = -lr if c < zero else move
         theta[i] -= move + decay * theta[i]
         m[i] += new2 * (g[i] - m[i])

@@ -64,6 +64,7 @@ class Muon(Optimizer):
         self,
         vector: ParameterVector,
         lr: float = 0.02,
+        *,
         momentum: float = 0.95,
         nesterov: bool = True,
         iterations: int = 5,

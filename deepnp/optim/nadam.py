@@ -11,7 +11,7 @@ With gradient g at step t, and decay λ:
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -48,6 +48,7 @@ class NAdam(Optimizer):
         lr: float = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        *,
         momentum_decay: float = 4e-3,
         weight_decay: float = 0.0,
         decoupled: bool = False,
@@ -82,7 +83,7 @@ def _plain(theta, g, m, v, of_m, of_g, new1, new2, root, eps, l2, decay):
     theta -= (of_m * m + of_g * g) / (root * array_module(v).sqrt(v) + eps) + decay * theta
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, m, v, of_m, of_g, new1, new2, root, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]

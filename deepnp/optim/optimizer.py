@@ -28,8 +28,12 @@ class Formula(NamedTuple):
     fused: Callable | None = None  # for the GPU
 
     def __call__(self, vectors: Sequence, constants: tuple[float, ...]) -> None:
+        first = vectors[0]
+        for x in vectors:
+            if x.shape != first.shape:
+                raise ValueError(f"expected vectors of shape {first.shape}, as the parameters', given {x.shape}")
         if kernel_runs(*vectors):
-            self.kernel(*vectors, *vectors[0].dtype.type(constants))
+            self.kernel(*vectors, *first.dtype.type(constants))
         elif self.fused is not None and gpu.elementwise_runs(*vectors):
             self.fused(*vectors, *constants)
         else:

@@ -1,6 +1,6 @@
 """Polyak averaging of a target network's parameters: θ̄ ← (1 − τ)θ̄ + τθ."""
 
-from deepnp.backend import kernel, kernel_runs
+from deepnp.backend import kernel_runs, ordered_kernel
 
 
 def polyak(target, source, tau: float) -> None:
@@ -16,7 +16,7 @@ def polyak(target, source, tau: float) -> None:
         target += tau * (source - target)
 
 
-@kernel
+@ordered_kernel
 def _polyak(target, source, tau):
     for i in range(len(target)):
         target[i] += tau * (source[i] - target[i])

@@ -12,7 +12,7 @@
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -43,6 +43,7 @@ class RAdam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
         decoupled: bool = False,
     ):
         check_shares("betas", *betas)
@@ -68,7 +69,7 @@ def _plain(theta, g, m, v, bare, scaled, new1, new2, eps, l2, decay):
     theta -= m * (bare + scaled / (array_module(v).sqrt(v) + eps)) + decay * theta
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, m, v, bare, scaled, new1, new2, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]

@@ -11,7 +11,7 @@ v − m² is a variance, but its rounding may fall below 0 where g hardly change
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel
+from deepnp.backend import array_module, exact_kernel, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
 
@@ -45,6 +45,7 @@ class RMSprop(Optimizer):
         lr: float = 1e-2,
         rho: float = 0.99,
         eps: float = 1e-8,
+        *,
         momentum: float = 0.0,
         centered: bool = False,
         weight_decay: float = 0.0,
@@ -84,7 +85,7 @@ def _plain_centered(theta, g, v, b, m, lr, new, eps, momentum, l2, decay):
     theta -= lr * b + decay * theta
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, v, lr, new, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
@@ -92,7 +93,7 @@ def _step(theta, g, v, lr, new, eps, l2, decay):
         theta[i] -= lr * d / (np.sqrt(v[i]) + eps) + decay * theta[i]
 
 
-@kernel
+@ordered_kernel
 def _step_momentum(theta, g, v, b, lr, new, eps, momentum, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
@@ -101,14 +102,15 @@ def _step_momentum(theta, g, v, b, lr, new, eps, momentum, l2, decay):
         theta[i] -= lr * b[i] + decay * theta[i]
 
 
-@kernel
+@exact_kernel  # m² is rounded before it is subtracted, so that it overflows where it does in the plain form
 def _step_centered(theta, g, v, b, m, lr, new, eps, momentum, l2, decay):
     zero = theta.dtype.type(0)
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
         v[i] += new * (d * d - v[i])
         m[i] += new * (d - m[i])
-        b[i] = momentum * b[i] + d / (np.sqrt(max(v[i] - m[i] * m[i], zero)) + eps)
+        spread = v[i] - m[i] * m[i]
+        b[i] = momentum * b[i] + d / (np.sqrt(zero if spread < zero else spread) + eps)
         theta[i] -= lr * b[i] + decay * theta[i]
 
 

@@ -10,7 +10,7 @@ v ← μv − αg, θ ← θ + μv − αg. The thesis (Alg. 10) prints θ − (
 counts the first gradient 1 + μ times.
 """
 
-from deepnp.backend import kernel
+from deepnp.backend import ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts
 from deepnp.parameters import ParameterVector
 
@@ -42,6 +42,7 @@ class SGD(Optimizer):
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
+        *,
         nesterov: bool = False,
         weight_decay: float = 0.0,
         decoupled: bool = False,
@@ -72,14 +73,14 @@ def _plain_momentum(theta, g, v, momentum, share, lr_g, lr_v, l2, decay):
     theta -= lr_g * g + lr_v * v + decay * theta
 
 
-@kernel
+@ordered_kernel
 def _step(theta, g, lr, l2, decay):
     shrink = lr * l2 + decay
     for i in range(len(theta)):
         theta[i] -= lr * g[i] + shrink * theta[i]
 
 
-@kernel
+@ordered_kernel
 def _step_momentum(theta, g, v, momentum, share, lr_g, lr_v, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
