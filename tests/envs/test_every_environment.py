@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode
 import envs
 from envs.bodies.arm import ArmReach
 from envs.bodies.v5.runners import Hopper
+from envs.checks import nested
 from envs.planar import sorter
 from envs.single import SingleEnv
 from envs.vector import CoreVectorEnv
@@ -177,7 +178,10 @@ class TestState:
         for key, array in state.items():
             for damaged in self._damaged(key, array):
                 with pytest.raises(ValueError, match=r"expected .*given"):
-                    env.set_state(damaged if isinstance(damaged, dict) else {**state, key: damaged})
+                    env.set_state({**state, key: damaged})
+                if key.startswith("core."):
+                    with pytest.raises(ValueError, match=r"expected .*given"):
+                        env.core.set_state({**nested("core", state), key.removeprefix("core."): damaged})
             with pytest.raises(ValueError, match=f"without .*{key}"):
                 env.set_state({k: v for k, v in state.items() if k != key})
         for not_a_state in (None, [], {**state, "more": np.zeros(1)}, {**state, 3: np.zeros(1)}, vector(name, 2).state()):
