@@ -1,13 +1,28 @@
 """Normalisation layers over the batch, with statistics that run along for inference."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from deepnp.layers.normalization import add_gradients, affine_parameters, check_channels, check_size_and_eps, scale_and_shift
-from deepnp.module import Module
+from deepnp.layers.normalization import (
+    add_gradients,
+    affine_parameters,
+    check_channels,
+    check_size_and_eps,
+    scale_and_shift,
+    vectors_of,
+)
+from deepnp.module import Module, zeros_if_none
 from deepnp.ops.normalization import batch_norm, batch_renorm
 from deepnp.parameters import Buffer
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchRenorm1d"]
+
+
+class Frozen(NamedTuple):
+    """What a frozen `BatchNorm` keeps."""
+
+    x: np.ndarray
 
 
 class BatchNorm(Module):
@@ -22,8 +37,9 @@ class BatchNorm(Module):
         Size C of axis 1.
     eps : float
         Added to the variance, inside the root.
-    momentum : float
-        Share of the running statistics that is *kept*, in [0, 1): the thesis's meaning. PyTorch's momentum is 1 − this.
+    momentum : float or None
+        Share of the running statistics that is *kept*, in [0, 1): the thesis's meaning. PyTorch's momentum is 1 − this, hence
+        by name only. None averages all batches alike, as in PyTorch.
     affine : bool
         Whether there are γ and β.
     ndims : tuple of int
@@ -45,35 +61,35 @@ class BatchNorm(Module):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.9,
+        *,
+        momentum: float | None = 0.9,
         affine: bool = True,
         ndims: tuple[int, ...] = (2, 3),
         dtype=np.float32,
     ):
         check_size_and_eps(num_features, eps)
-        check_momentum(momentum)
+        if momentum is not None:
+            check_momentum(momentum)
         self.num_features, self.eps, self.momentum, self.ndims = num_features, eps, momentum, ndims
-        self.weight, self.bias = affine_parameters(num_features, affine, dtype)
+        self.weight, self.bias = affine_parameters((num_features,), affine, dtype)
         self.running_mean, self.running_var, self.num_batches_tracked = running_statistics(num_features, dtype)
         self.frozen = False
         self._cache = None
 
     def forward(self, x):
-        if self.frozen:
-            self._cache = x
-            return self.predict(x)
         check_channels(x, self.num_features, self.ndims)
+        if self.frozen:
+            y, self._cache = self.predict(x), Frozen(x)
+            return y
         y, self._cache = batch_norm.forward(x, *scale_and_shift(self, x, self.num_features), self.eps)
         track(self, *batch_norm.batch_moments(self._cache), x.size // self.num_features)
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        if self.frozen:
-            gamma, _ = scale_and_shift(self, dy, self.num_features)
-            running = self.running_mean.data, self.running_var.data
-            dx, *gradients = batch_norm.infer_backward(dy, self._cache, gamma, *running, self.eps)
+        if isinstance(self.cache, Frozen):
+            dx, *gradients = batch_norm.infer_backward(dy, self.cache.x, *self._constants())
         else:
-            dx, *gradients = batch_norm.backward(dy, self._cache)
+            dx, *gradients = batch_norm.backward(dy, self.cache)
         if params:
             add_gradients(self, *gradients)
         return dx if inputs else None
@@ -84,18 +100,39 @@ class BatchNorm(Module):
             x, *scale_and_shift(self, x, self.num_features), self.running_mean.data, self.running_var.data, self.eps
         )
 
+    def _tangent(self, v, vx):
+        x = self.cache.x
+        vx = zeros_if_none(vx, x)
+        if isinstance(self.cache, Frozen):
+            gamma, *statistics = self._constants()
+            return batch_norm.infer_jvp(vx, *vectors_of(self, v, gamma), x, gamma, *statistics)
+        return batch_norm.jvp(vx, *vectors_of(self, v, self.cache.gamma), self.cache)
+
+    def _constants(self) -> tuple:
+        """γ, the running statistics and ε: what `predict` computes with, β aside."""
+        gamma, _ = scale_and_shift(self, self.cache.x, self.num_features)
+        return gamma, self.running_mean.data, self.running_var.data, self.eps
+
     def __repr__(self) -> str:
         return f"BatchNorm{max(self.ndims) - 2}d({self.num_features})"
 
 
-def BatchNorm1d(num_features: int, eps: float = 1e-5, momentum: float = 0.9, affine: bool = True, dtype=np.float32) -> BatchNorm:
+class BatchNorm1d(BatchNorm):
     """`BatchNorm` of (B, C) or (B, C, L). `momentum` is the share *kept*: PyTorch's 0.1 is our 0.9."""
-    return BatchNorm(num_features, eps, momentum, affine, (2, 3), dtype)
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, *, momentum: float | None = 0.9, affine: bool = True, dtype=np.float32
+    ):
+        super().__init__(num_features, eps, momentum=momentum, affine=affine, ndims=(2, 3), dtype=dtype)
 
 
-def BatchNorm2d(num_features: int, eps: float = 1e-5, momentum: float = 0.9, affine: bool = True, dtype=np.float32) -> BatchNorm:
+class BatchNorm2d(BatchNorm):
     """`BatchNorm` of (B, C, H, W). `momentum` is the share *kept*: PyTorch's 0.1 is our 0.9."""
-    return BatchNorm(num_features, eps, momentum, affine, (4,), dtype)
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, *, momentum: float | None = 0.9, affine: bool = True, dtype=np.float32
+    ):
+        super().__init__(num_features, eps, momentum=momentum, affine=affine, ndims=(4,), dtype=dtype)
 
 
 class BatchRenorm1d(Module):
@@ -123,6 +160,7 @@ class BatchRenorm1d(Module):
         self,
         num_features: int,
         eps: float = 1e-5,
+        *,
         momentum: float = 0.99,
         affine: bool = True,
         r_max: float = 3.0,
@@ -136,7 +174,7 @@ class BatchRenorm1d(Module):
             raise ValueError(f"expected r_max >= 1, d_max >= 0, warmup >= 0, given {r_max}, {d_max}, {warmup}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.r_max, self.d_max, self.warmup = r_max, d_max, warmup
-        self.weight, self.bias = affine_parameters(num_features, affine, dtype)
+        self.weight, self.bias = affine_parameters((num_features,), affine, dtype)
         self.running_mean, self.running_var, self.num_batches_tracked = running_statistics(num_features, dtype)
         self._cache = None
 
@@ -151,7 +189,7 @@ class BatchRenorm1d(Module):
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        dx, dgamma, dbeta, _, _ = batch_renorm.backward(dy, self._cache)  # r and d are held constant
+        dx, dgamma, dbeta, _, _ = batch_renorm.backward(dy, self.cache)  # r and d are held constant
         if params:
             add_gradients(self, dgamma, dbeta)
         return dx if inputs else None
@@ -161,6 +199,11 @@ class BatchRenorm1d(Module):
         return batch_norm.infer(
             x, *scale_and_shift(self, x, self.num_features), self.running_mean.data, self.running_var.data, self.eps
         )
+
+    def _tangent(self, v, vx):
+        inner, gamma, r, d = self.cache
+        still = zeros_if_none(None, r), zeros_if_none(None, d)
+        return batch_renorm.jvp(zeros_if_none(vx, inner.x), *vectors_of(self, v, gamma), *still, self.cache)
 
     def __repr__(self) -> str:
         return f"BatchRenorm1d({self.num_features})"
@@ -175,7 +218,8 @@ def track(layer, mean, variance, m: int) -> None:
     """Move the layer's running statistics towards those of a batch with m values for each channel."""
     if m == 0:
         return
-    keep = layer.momentum
+    before = int(layer.num_batches_tracked.data)
+    keep = before / (before + 1) if layer.momentum is None else layer.momentum
     layer.running_mean.data[...] = keep * layer.running_mean.data + (1 - keep) * mean
     if m > 1:
         layer.running_var.data[...] = keep * layer.running_var.data + (1 - keep) * m / (m - 1) * variance

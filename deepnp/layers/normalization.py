@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 from deepnp.backend import array_module
-from deepnp.module import Module
+from deepnp.checks import check_floats, check_upstream
+from deepnp.module import Module, zeros_if_none
 from deepnp.ops.normalization import group_norm, layer_norm, rms_norm
 from deepnp.parameters import Parameter
 
@@ -18,94 +19,124 @@ LETTERS = {2: "(B, C)", 3: "(B, C, L)", 4: "(B, C, H, W)"}
 
 
 class LayerNorm(Module):
-    """Normalise the last axis to mean 0 and variance 1, then scale and shift.
+    """Normalise the last axes to mean 0 and variance 1, then scale and shift.
 
     Parameters
     ----------
-    num_features : int
-        Size C of the last axis.
+    normalized_shape : int or tuple of int
+        Size C of the last axis, or the sizes of the last axes, which are normalised together.
     eps : float
         Added to the variance, inside the root.
     elementwise_affine : bool
-        Whether there are γ and β.
+        Whether there is a γ, and a β unless `bias` is False.
+    bias : bool
+        Whether there is a β.
+    dtype
+        float32 by default.
 
     Attributes
     ----------
-    weight, bias : Parameter (C,) or None
+    weight, bias : Parameter of normalized_shape, or None
         γ, at first ones, and β, at first zeros.
     """
 
-    def __init__(self, num_features: int, eps: float = 1e-5, elementwise_affine: bool = True, dtype=np.float32):
-        check_size_and_eps(num_features, eps)
-        self.num_features, self.eps = num_features, eps
-        self.weight, self.bias = affine_parameters(num_features, elementwise_affine, dtype)
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype=np.float32,
+    ):
+        self.normalized_shape, self.eps = sizes_of(normalized_shape, eps), eps
+        self.weight, self.bias = affine_parameters(self.normalized_shape, elementwise_affine, dtype, bias)
         self._cache = None
 
     def forward(self, x):
         y, self._cache = self._run(x)
-        return y
+        return y.reshape(x.shape)
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        dx, *gradients = layer_norm.backward(dy, self._cache)
+        dx, *gradients = layer_norm.backward(as_rows(dy, self, self.cache.x), self.cache)
         if params:
             add_gradients(self, *gradients)
-        return dx if inputs else None
+        return dx.reshape(dy.shape) if inputs else None
 
     def predict(self, x):
-        return self._run(x)[0]
+        return self._run(x)[0].reshape(x.shape)
+
+    def _tangent(self, v, vx):
+        shape = shape_of_input(self, self.cache.x)
+        vx = zeros_if_none(vx, self.cache.x) if vx is None else as_rows(vx, self, self.cache.x)
+        return layer_norm.jvp(vx, *vectors_of(self, v, self.cache.gamma), self.cache).reshape(shape)
 
     def _run(self, x):
-        check_last_axis(x, self.num_features)
-        return layer_norm.forward(x, *scale_and_shift(self, x, self.num_features), self.eps)
+        rows = as_rows(x, self)
+        return layer_norm.forward(rows, *scale_and_shift(self, x, rows.shape[-1]), self.eps)
 
     def __repr__(self) -> str:
-        return f"LayerNorm({self.num_features})"
+        return f"LayerNorm({written(self.normalized_shape)})"
 
 
 class RMSNorm(Module):
-    """Divide the last axis by its root mean square, then scale.
+    """Divide the last axes by their root mean square, then scale.
 
     Parameters
     ----------
-    num_features : int
-        Size C of the last axis.
+    normalized_shape : int or tuple of int
+        Size C of the last axis, or the sizes of the last axes, which are normalised together.
     eps : float or None
         Added to the mean square, inside the root; None takes the machine epsilon of the input's dtype, as PyTorch does.
     elementwise_affine : bool
         Whether there is a γ.
+    dtype
+        float32 by default.
 
     Attributes
     ----------
-    weight : Parameter (C,) or None
+    weight : Parameter of normalized_shape, or None
         γ, at first ones.
     """
 
-    def __init__(self, num_features: int, eps: float | None = None, elementwise_affine: bool = True, dtype=np.float32):
-        check_size_and_eps(num_features, 1.0 if eps is None else eps)
-        self.num_features, self.eps = num_features, eps
-        self.weight = Parameter(np.ones(num_features, dtype)) if elementwise_affine else None
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype=np.float32,
+    ):
+        self.normalized_shape, self.eps = sizes_of(normalized_shape, 1.0 if eps is None else eps), eps
+        self.weight, _ = affine_parameters(self.normalized_shape, elementwise_affine, dtype)
         self._cache = None
 
     def forward(self, x):
         y, self._cache = self._run(x)
-        return y
+        return y.reshape(x.shape)
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        dx, dgamma = rms_norm.backward(dy, self._cache)
+        dx, dgamma = rms_norm.backward(as_rows(dy, self, self.cache.x), self.cache)
         if params and self.weight is not None:
-            self.weight.grad += dgamma
-        return dx if inputs else None
+            self.weight.grad += dgamma.reshape(self.weight.shape)
+        return dx.reshape(dy.shape) if inputs else None
 
     def predict(self, x):
-        return self._run(x)[0]
+        return self._run(x)[0].reshape(x.shape)
+
+    def _tangent(self, v, vx):
+        shape, gamma = shape_of_input(self, self.cache.x), self.cache.gamma
+        vx = zeros_if_none(vx, self.cache.x) if vx is None else as_rows(vx, self, self.cache.x)
+        vgamma = zeros_if_none(None, gamma) if self.weight is None else v[self.weight].ravel()
+        return rms_norm.jvp(vx, vgamma, self.cache).reshape(shape)
 
     def _run(self, x):
-        check_last_axis(x, self.num_features)
-        gamma = array_module(x).ones(self.num_features, x.dtype) if self.weight is None else self.weight.data
-        return rms_norm.forward(x, gamma, float(np.finfo(x.dtype).eps) if self.eps is None else self.eps)
+        rows = as_rows(x, self)
+        gamma = array_module(x).ones(rows.shape[-1], x.dtype) if self.weight is None else self.weight.data.ravel()
+        return rms_norm.forward(rows, gamma, float(np.finfo(x.dtype).eps) if self.eps is None else self.eps)
 
     def __repr__(self) -> str:
-        return f"RMSNorm({self.num_features})"
+        return f"RMSNorm({written(self.normalized_shape)})"
 
 
 class GroupNorm(Module):
@@ -141,6 +172,7 @@ class GroupNorm(Module):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
+        *,
         ndim: int | None = None,
         dtype=np.float32,
     ):
@@ -148,7 +180,7 @@ class GroupNorm(Module):
         if num_groups != int(num_groups) or num_groups < 1 or num_channels % num_groups:
             raise ValueError(f"expected num_groups that divide {num_channels} channels, given {num_groups}")
         self.num_groups, self.num_channels, self.eps, self.ndim = num_groups, num_channels, eps, ndim
-        self.weight, self.bias = affine_parameters(num_channels, affine, dtype)
+        self.weight, self.bias = affine_parameters((num_channels,), affine, dtype)
         self._cache = None
 
     def forward(self, x):
@@ -156,13 +188,16 @@ class GroupNorm(Module):
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        dx, *gradients = group_norm.backward(dy, self._cache)
+        dx, *gradients = group_norm.backward(dy, self.cache)
         if params:
             add_gradients(self, *gradients)
         return dx if inputs else None
 
     def predict(self, x):
         return self._run(x)[0]
+
+    def _tangent(self, v, vx):
+        return group_norm.jvp(zeros_if_none(vx, self.cache.x), *vectors_of(self, v, self.cache.gamma), self.cache)
 
     def _run(self, x):
         check_channels(x, self.num_channels, (self.ndim,) if self.ndim else None)
@@ -174,34 +209,46 @@ class GroupNorm(Module):
         return f"GroupNorm({self.num_groups}, {self.num_channels})"
 
 
-def InstanceNorm1d(num_features: int, eps: float = 1e-5, affine: bool = False, dtype=np.float32) -> GroupNorm:
+class InstanceNorm1d(GroupNorm):
     """Normalise each channel of each row along its length: (B, C, L), with as many groups as channels. No running statistics."""
-    return GroupNorm(num_features, num_features, eps, affine, 3, dtype)
+
+    def __init__(self, num_features: int, eps: float = 1e-5, *, affine: bool = False, dtype=np.float32):
+        super().__init__(num_features, num_features, eps, affine, ndim=3, dtype=dtype)
 
 
-def InstanceNorm2d(num_features: int, eps: float = 1e-5, affine: bool = False, dtype=np.float32) -> GroupNorm:
+class InstanceNorm2d(GroupNorm):
     """Normalise each channel of each image: (B, C, H, W), with as many groups as channels. No running statistics."""
-    return GroupNorm(num_features, num_features, eps, affine, 4, dtype)
+
+    def __init__(self, num_features: int, eps: float = 1e-5, *, affine: bool = False, dtype=np.float32):
+        super().__init__(num_features, num_features, eps, affine, ndim=4, dtype=dtype)
 
 
-def affine_parameters(size: int, wanted: bool, dtype) -> tuple[Parameter | None, Parameter | None]:
-    """γ, ones, and β, zeros, of shape (size,); or None and None."""
-    return (Parameter(np.ones(size, dtype)), Parameter(np.zeros(size, dtype))) if wanted else (None, None)
+def affine_parameters(shape: tuple[int, ...], wanted: bool, dtype, shift: bool = True) -> tuple[Parameter | None, Parameter | None]:
+    """γ, ones, and β, zeros, of this shape; None for what is not wanted."""
+    gamma = Parameter(np.ones(shape, dtype)) if wanted else None
+    return gamma, Parameter(np.zeros(shape, dtype)) if wanted and shift else None
 
 
 def scale_and_shift(layer, x, size: int) -> tuple:
-    """The layer's γ and β, of shape (size,), or ones and zeros of x's dtype where it has none."""
-    if layer.weight is not None:
-        return layer.weight.data, layer.bias.data
-    xp = array_module(x)
-    return xp.ones(size, x.dtype), xp.zeros(size, x.dtype)
+    """The layer's γ and β as vectors (size,); ones and zeros of x's dtype for what it has not."""
+    xp, gamma, beta = array_module(x), layer.weight, layer.bias
+    return (
+        xp.ones(size, x.dtype) if gamma is None else gamma.data.reshape(size),
+        xp.zeros(size, x.dtype) if beta is None else beta.data.reshape(size),
+    )
 
 
 def add_gradients(layer, dgamma, dbeta) -> None:
     """Add to the gradients of the layer's γ and β, where it has them."""
     if layer.weight is not None:
-        layer.weight.grad += dgamma
-        layer.bias.grad += dbeta
+        layer.weight.grad += dgamma.reshape(layer.weight.shape)
+    if layer.bias is not None:
+        layer.bias.grad += dbeta.reshape(layer.bias.shape)
+
+
+def vectors_of(layer, v, gamma) -> tuple:
+    """The tangents of γ and β as vectors; zeros, shaped as gamma (C,), for what the layer has not."""
+    return tuple(zeros_if_none(None if p is None else v[p].reshape(gamma.shape), gamma) for p in (layer.weight, layer.bias))
 
 
 def check_size_and_eps(size: int, eps: float, name: str = "num_features") -> None:
@@ -210,14 +257,47 @@ def check_size_and_eps(size: int, eps: float, name: str = "num_features") -> Non
         raise ValueError(f"expected {name} >= 1 and eps > 0, given {size} and {eps}")
 
 
-def check_last_axis(x, size: int) -> None:
-    """Raise ValueError unless x is (…, size)."""
-    if x.ndim == 0 or x.shape[-1] != size:
-        raise ValueError(f"expected input of shape (…, {size}), given {x.shape}")
+def sizes_of(shape: int | tuple[int, ...], eps: float) -> tuple[int, ...]:
+    """The normalised shape as a tuple; ValueError unless there are sizes, all positive, and eps is positive."""
+    sizes = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if not sizes:
+        raise ValueError(f"expected a normalized_shape of at least one axis, given {shape}")
+    for size in sizes:
+        check_size_and_eps(size, eps, "normalized_shape")
+    return tuple(map(int, sizes))
+
+
+def written(sizes: tuple[int, ...]) -> str:
+    return str(sizes[0] if len(sizes) == 1 else sizes)
+
+
+def as_rows(x, layer, kept=None):
+    """x (…, *normalized_shape) as (…, C). Of an upstream gradient or a tangent, `kept` is what forward made of its x.
+
+    Raises
+    ------
+    ValueError
+        If x has another shape.
+    TypeError
+        If it is no array of floating-point numbers.
+    """
+    check_floats(x)
+    sizes = layer.normalized_shape
+    if kept is not None:
+        check_upstream(x, shape_of_input(layer, kept))
+    elif x.shape[-len(sizes) :] != sizes:
+        raise ValueError(f"expected input of shape (…, {', '.join(map(str, sizes))}), given {x.shape}")
+    return x if len(sizes) == 1 else x.reshape(*x.shape[: -len(sizes)], math.prod(sizes))
+
+
+def shape_of_input(layer, rows) -> tuple[int, ...]:
+    """The shape of the x that `as_rows` made into rows (…, C)."""
+    return (*rows.shape[:-1], *layer.normalized_shape)
 
 
 def check_channels(x, channels: int, ndims: tuple[int, ...] | None) -> None:
     """Raise ValueError unless axis 1 of x has `channels` and x has one of `ndims` axes, or any number from 2."""
+    check_floats(x)
     if x.ndim < 2 or x.shape[1] != channels or (ndims and x.ndim not in ndims):
         shapes = " or ".join(LETTERS[n] for n in ndims) if ndims else "(B, C, …)"
         raise ValueError(f"expected input of shape {shapes} with C = {channels}, given {x.shape}")

@@ -6,9 +6,11 @@ import math
 import numpy as np
 
 from deepnp.backend import array_module
+from deepnp.checks import check_floats
+from deepnp.layers.activation import check_not_in_place
 from deepnp.module import Module
 from deepnp.ops.regularization import dropout, spectral_norm
-from deepnp.parameters import Buffer, Parameter
+from deepnp.parameters import Buffer, Parameter, Tangents
 
 __all__ = ["Dropout", "Dropout1d", "Dropout2d", "SpectralNorm"]
 
@@ -26,9 +28,10 @@ class Dropout(Module):
         How many axes the input must have to drop whole channels, those of axis 1 (`Dropout1d`, `Dropout2d`); None drops elements.
     """
 
-    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None, ndim: int | None = None):
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None, ndim: int | None = None):
         if not 0 <= p < 1:
             raise ValueError(f"expected p in [0, 1), given {p}")
+        check_not_in_place(inplace)
         self.p, self.ndim = p, ndim
         self.rng = rng or np.random.default_rng()
         self._cache = None
@@ -41,13 +44,18 @@ class Dropout(Module):
         return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        return dropout.backward(dy, self._cache) if inputs else None
+        dx = dropout.backward(dy, self.cache)
+        return dx if inputs else None
 
     def predict(self, x):
         self._check(x)
         return x
 
+    def _tangent(self, v, vx):
+        return dropout.jvp(vx, self.cache)
+
     def _check(self, x):
+        check_floats(x)
         if self.ndim is not None and x.ndim != self.ndim:
             raise ValueError(f"expected input with {self.ndim} axes, batch and channels first, given {x.shape}")
 
@@ -55,14 +63,18 @@ class Dropout(Module):
         return f"Dropout({self.p})" if self.ndim is None else f"Dropout{self.ndim - 2}d({self.p})"
 
 
-def Dropout1d(p: float = 0.5, rng: np.random.Generator | None = None) -> Dropout:
+class Dropout1d(Dropout):
     """Drop whole channels of (B, C, L), each with probability p."""
-    return Dropout(p, rng, 3)
+
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None):
+        super().__init__(p, inplace, rng=rng, ndim=3)
 
 
-def Dropout2d(p: float = 0.5, rng: np.random.Generator | None = None) -> Dropout:
+class Dropout2d(Dropout):
     """Drop whole channels of (B, C, H, W), each with probability p."""
-    return Dropout(p, rng, 4)
+
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None):
+        super().__init__(p, inplace, rng=rng, ndim=4)
 
 
 class SpectralNorm(Module):
@@ -102,7 +114,7 @@ class SpectralNorm(Module):
         If the weight is all zeros: it has no direction to normalise.
     """
 
-    def __init__(self, module: Module, power_iterations: int = 1, eps: float = 1e-12, rng: np.random.Generator | None = None):
+    def __init__(self, module: Module, power_iterations: int = 1, eps: float = 1e-12, *, rng: np.random.Generator | None = None):
         weight = vars(module).get("weight") if isinstance(module, Module) else None
         if not isinstance(weight, Parameter) or weight.data.ndim < 2:
             raise TypeError(f"expected a Module with a weight Parameter of at least two axes, given {module!r}")
@@ -127,16 +139,22 @@ class SpectralNorm(Module):
         return worker.forward(x)
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        worker = self._worker[0]
+        cache, worker = self.cache, self._worker[0]
         worker.weight.grad.fill(0)
         dx = worker.backward(dy, params, inputs)
         if params:
-            self.module.weight.grad += spectral_norm.backward(worker.weight.grad, self._cache)
+            self.module.weight.grad += spectral_norm.backward(worker.weight.grad, cache)
         return dx
 
     def predict(self, x):
         worker, _ = self._normalised()
         return worker.predict(x)
+
+    def _tangent(self, v, vx):
+        worker = self._worker[0]
+        of_worker = Tangents(v)
+        of_worker[worker.weight] = spectral_norm.jvp(v[self.module.weight], self.cache)
+        return worker.tangent(of_worker, vx)
 
     def _iterate(self, steps: int) -> None:
         for _ in range(steps):

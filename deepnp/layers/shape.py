@@ -1,13 +1,22 @@
 """Layers that give values another shape."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
+from deepnp.checks import check_tangent, check_upstream
 from deepnp.module import Module
 from deepnp.ops.convolution import Sizes
 
 __all__ = ["Flatten", "Reshape"]
+
+
+class Shapes(NamedTuple):
+    """What these layers keep: the shapes of x and of y."""
+
+    x: tuple[int, ...]
+    y: tuple[int, ...]
 
 
 class Flatten(Module):
@@ -26,16 +35,22 @@ class Flatten(Module):
         self._cache = None
 
     def forward(self, x):
-        self._cache = x.shape
-        return self.predict(x)
+        y = self.predict(x)
+        self._cache = Shapes(x.shape, y.shape)
+        return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        return dy.reshape(self._cache) if inputs else None
+        check_upstream(dy, self.cache.y)
+        return dy.reshape(self.cache.x) if inputs else None
 
     def predict(self, x):
         if x.ndim <= self.start_dim:
             raise ValueError(f"expected an input of more than {self.start_dim} axes, given shape {x.shape}")
         return x.reshape(*x.shape[: self.start_dim], math.prod(x.shape[self.start_dim :]))
+
+    def _tangent(self, v, vx):
+        check_tangent(vx, self.cache.x)
+        return vx.reshape(self.cache.y)
 
     def __repr__(self) -> str:
         return f"Flatten({self.start_dim})"
@@ -57,16 +72,22 @@ class Reshape(Module):
         self._cache = None
 
     def forward(self, x):
-        self._cache = x.shape
-        return self.predict(x)
+        y = self.predict(x)
+        self._cache = Shapes(x.shape, y.shape)
+        return y
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        return dy.reshape(self._cache) if inputs else None
+        check_upstream(dy, self.cache.y)
+        return dy.reshape(self.cache.x) if inputs else None
 
     def predict(self, x):
         if x.ndim == 0 or math.prod(x.shape[1:]) != math.prod(self.shape):
             raise ValueError(f"expected samples of {math.prod(self.shape)} values for {self.shape}, given input of shape {x.shape}")
         return x.reshape(x.shape[0], *self.shape)
+
+    def _tangent(self, v, vx):
+        check_tangent(vx, self.cache.x)
+        return vx.reshape(self.cache.y)
 
     def __repr__(self) -> str:
         return f"Reshape({self.shape})"

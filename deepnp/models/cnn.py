@@ -47,7 +47,7 @@ def cnn(
     for outputs in channels:
         modules += [Conv2d(inputs, outputs, 3, padding="same", rng=rng, dtype=dtype), ReLU(), MaxPool2d(2)]
         inputs, height, width = outputs, height // 2, width // 2
-    modules += [Flatten(), Linear(inputs * height * width, hidden, rng=rng, dtype=dtype), ReLU(), Dropout(dropout, rng)]
+    modules += [Flatten(), Linear(inputs * height * width, hidden, rng=rng, dtype=dtype), ReLU(), Dropout(dropout, rng=rng)]
     return Sequential(*modules, Linear(hidden, classes, rng=rng, dtype=dtype))
 
 

@@ -9,6 +9,7 @@ import pytest
 from deepnp import Parameter, elementary
 from deepnp.erf import erf
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
+from deepnp.layers import Dropout
 from deepnp.layers import activation as layers
 from deepnp.models.mlp import ACTIVATIONS, mlp
 from deepnp.ops.activation import (
@@ -21,6 +22,7 @@ from deepnp.ops.activation import (
     log_softmax,
     mish,
     prelu,
+    relu,
     rrelu,
     selu,
     sigmoid,
@@ -42,7 +44,7 @@ WITHOUT_PARAMETERS = [
     layers.Hardtanh(-0.5, 0.4),
 ]
 WITHOUT_PARAMETERS += [layers.Sigmoid(), layers.Softplus(), layers.GELU(), layers.GELU("tanh"), layers.SiLU(), layers.Mish()]
-WITHOUT_PARAMETERS += [layers.Sine(3.0), layers.Softmax(0.7), layers.LogSoftmax(), layers.GLU()]
+WITHOUT_PARAMETERS += [layers.Sine(3.0), layers.Softmax(temperature=0.7), layers.LogSoftmax(), layers.GLU()]
 
 
 def label(value):
@@ -318,7 +320,48 @@ def test_refuses_bad_settings(make, message):
 
 
 def test_repr_shows_the_settings():
-    assert [repr(layers.Tanh()), repr(layers.ELU(0.5)), repr(layers.Hardtanh())] == ["tanh()", "elu(0.5)", "hard_tanh(-1.0, 1.0)"]
+    assert [repr(layers.Tanh()), repr(layers.ELU(0.5)), repr(layers.Hardtanh())] == ["Tanh()", "ELU(0.5)", "Hardtanh(-1.0, 1.0)"]
+
+
+@pytest.mark.parametrize("make", [layers.Softmax, layers.LogSoftmax, layers.GLU])
+@pytest.mark.parametrize("dim", [0, 1, -2, 2])
+def test_an_activation_along_another_axis(make, dim, rng):
+    last, other, x = make(), make(dim), rng.normal(size=(4, 6, 2))
+    expected = last(x.swapaxes(dim, -1))
+    np.testing.assert_array_equal(other(x), expected.swapaxes(dim, -1))
+    np.testing.assert_array_equal(other.predict(x), expected.swapaxes(dim, -1))
+    dy, vx = rng.normal(size=expected.shape), rng.normal(size=x.shape)
+    np.testing.assert_array_equal(other.backward(dy.swapaxes(dim, -1)), last.backward(dy).swapaxes(dim, -1))
+    np.testing.assert_array_equal(other.jvp(vx=vx), last.jvp(vx=vx.swapaxes(dim, -1)).swapaxes(dim, -1))
+    with pytest.raises(ValueError, match=r"an axis 3, given shape \(4, 6, 2\)"):
+        make(3)(x)
+
+
+@pytest.mark.parametrize("make", [layers.ReLU, layers.SELU, layers.SiLU, layers.Mish, layers.LeakyReLU, layers.RReLU, Dropout])
+def test_nothing_is_written_in_place(make):
+    with pytest.raises(ValueError, match="expected inplace=False"):
+        make(inplace=True)
+
+
+@pytest.mark.parametrize("layer", [layers.ReLU(), layers.Tanh(), layers.Softmax(1), layers.PReLU(), layers.RReLU(), layers.GLU()])
+@pytest.mark.parametrize("x", [[[1.0, 2.0]], np.ones((2, 2), np.uint8), np.ones((2, 2), bool)], ids=["list", "uint8", "bool"])
+def test_only_arrays_of_floats_are_taken(layer, x):
+    for call in (layer, layer.predict):
+        with pytest.raises(TypeError, match=r"expected .*, given"):
+            call(x)
+
+
+def test_slopes_at_a_nan(kernels):
+    x, dy = np.array([np.nan, 1.0, -1.0], np.float32), np.array([3.0, 3.0, 3.0], np.float32)
+    for op, expected in ((relu, [3, 3, 0]), (hard_tanh, [3, 0, 0])):
+        np.testing.assert_array_equal(op.backward(dy, op.forward(x)[1]), expected)
+
+
+def test_gelu_tanh_has_a_slope_far_out(kernels):
+    x = np.array([[30, 1e20, 3e38, -30, -1e20, -3e38]], np.float32)
+    y, cache = gelu_tanh.forward(x)
+    np.testing.assert_array_equal(y, np.maximum(x, 0))
+    np.testing.assert_array_equal(gelu_tanh.backward(np.ones_like(x), cache), [[1, 1, 1, 0, 0, 0]])
 
 
 def test_gelu_chooses_its_form():

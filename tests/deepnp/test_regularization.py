@@ -15,28 +15,28 @@ F64 = np.float64
 class TestDropout:
     @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9])
     def test_keeps_the_expectation(self, p, rng):
-        y = Dropout(p, rng)(np.ones((200, 500), np.float32))
+        y = Dropout(p, rng=rng)(np.ones((200, 500), np.float32))
         kept = y != 0
         assert y.dtype == np.float32
         np.testing.assert_allclose(y[kept], 1 / (1 - p), rtol=1e-6)
         assert abs(kept.mean() - (1 - p)) < 0.01  # six standard deviations
 
     def test_backward_goes_where_forward_went(self, rng):
-        layer, x, dy = Dropout(0.4, rng), rng.normal(size=(6, 7)), rng.normal(size=(6, 7))
+        layer, x, dy = Dropout(0.4, rng=rng), rng.normal(size=(6, 7)), rng.normal(size=(6, 7))
         factor = layer(x) / x
         np.testing.assert_allclose(layer.backward(dy), dy * factor, rtol=1e-12)
         assert layer.backward(dy, inputs=False) is None
 
     def test_every_pass_draws_anew_from_its_own_generator(self):
         x = np.ones((20, 20))
-        a, b = (Dropout(0.5, np.random.default_rng(3)) for _ in range(2))
+        a, b = (Dropout(0.5, rng=np.random.default_rng(3)) for _ in range(2))
         first = a(x)
         np.testing.assert_array_equal(first, b(x))
         assert (a(x) != first).any()
         assert (Dropout(0.5)(x) != Dropout(0.5)(x)).any()
 
     def test_inference_returns_the_input_and_draws_nothing(self, rng):
-        layer, x = Dropout(0.5, rng), np.ones((5, 4))
+        layer, x = Dropout(0.5, rng=rng), np.ones((5, 4))
         layer(x)
         dx, state = layer.backward(x), rng.bit_generator.state
         np.testing.assert_array_equal(layer.predict(2 * x), 2 * x)
@@ -45,7 +45,7 @@ class TestDropout:
 
     @pytest.mark.parametrize(("make", "shape"), [(Dropout1d, (9, 40, 5)), (Dropout2d, (9, 40, 3, 5))])
     def test_spatial_dropout_drops_whole_channels(self, make, shape, rng):
-        layer = make(0.25, rng)
+        layer = make(0.25, rng=rng)
         y = layer(np.ones(shape)).reshape(9, 40, -1)
         assert (y == y[:, :, :1]).all()
         np.testing.assert_allclose(np.unique(y), [0, 4 / 3])

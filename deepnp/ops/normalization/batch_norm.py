@@ -12,6 +12,7 @@ Tangent    vx̂ = (vx − mean_m vx − x̂·mean_m(vx·x̂)) / σ      the same
 
 Inference  y = (x − μ)·s + β    s = γ/√(var + ε)           with running μ and var
            dx = s·dy      dγ = Σ_m dy·x̂       dβ = Σ_m dy    the statistics are constants: nothing goes through them
+           vy = s·vx + vγ·x̂ + vβ
 
 The variance is the biased one (÷ m), in two passes; ε stands inside the root, once. (Thesis Alg. 4 l. 25–29 has a mean for the
 sum, ε twice, and the sign of the direct term wrong.) With m = 1, x̂ = 0: y = β and dx = 0. An empty batch has μ = var = 0.
@@ -94,6 +95,15 @@ def infer_backward(dy, x, gamma, mean, variance, eps=1e-5):
     sigma, (axes, _) = array_module(x).sqrt(variance + eps), all_but_channels(x)
     normal = (x - across(mean, x)) / across(sigma, x)
     return across(gamma / sigma, x) * dy, (dy * normal).sum(axis=axes), dy.sum(axis=axes)
+
+
+def infer_jvp(vx, vgamma, vbeta, x, gamma, mean, variance, eps=1e-5):
+    """Tangents vx (B, C, …), vgamma (C,), vbeta (C,) -> tangent of `infer`'s y (B, C, …)."""
+    for tangent, argument in ((vx, x), (vgamma, gamma), (vbeta, gamma)):
+        check_tangent(tangent, argument.shape)
+    sigma = array_module(x).sqrt(variance + eps)
+    normal = (x - across(mean, x)) / across(sigma, x)
+    return across(gamma / sigma, x) * vx + across(vgamma, x) * normal + across(vbeta, x)
 
 
 def _normal(cache):
