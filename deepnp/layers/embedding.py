@@ -9,7 +9,7 @@ from deepnp.module import Module
 from deepnp.ops.embedding import embedding, rotary, sinusoidal
 from deepnp.parameters import Parameter
 
-__all__ = ["Embedding", "RotaryPositions", "SinusoidalPositions"]
+__all__ = ["Embedding", "Positions", "RotaryPositions", "SinusoidalPositions"]
 
 
 class Embedding(Module):

@@ -143,3 +143,47 @@ def test_bad_input_is_refused_at_the_door(call, message):
 def test_indices_must_be_whole_numbers(indices):
     with pytest.raises(TypeError, match="whole numbers as indices"):
         Embedding(3, 2)(indices)
+
+
+@pytest.mark.parametrize("padding_idx", [None, 1])
+def test_other_shapes_of_the_upstream_gradient_are_refused(padding_idx, kernels, rng):
+    net = Embedding(4, 3, padding_idx, rng=rng)
+    net(np.array([[0, 1, 2], [3, 3, 1]]))
+    for shape in ((2, 3), (3, 3), (1, 3, 3), (4, 3, 3), (2, 3, 4), (2, 3, 1), (2, 3, 3, 1), (6, 3), (0, 3, 3)):
+        with pytest.raises(ValueError, match=r"expected dy.*given"):
+            net.backward(np.zeros(shape, np.float32))
+    assert not net.weight.grad.any()
+
+
+@pytest.mark.parametrize("written", [4, -1, 10**9])
+def test_indices_that_were_written_to_since_reach_no_kernel(written, kernels, rng):
+    net, indices = Embedding(4, 3, rng=rng), np.array([0, 2])
+    net(indices)
+    indices[0] = written
+    with pytest.raises(ValueError, match="indices from 0 to 3"):
+        net.backward(np.ones((2, 3), np.float32))
+
+
+@pytest.mark.parametrize("padding_idx", [None, 1])
+def test_forward_mode_is_the_transpose_of_backward(padding_idx, kernels, rng):
+    net = Embedding(4, 3, padding_idx, rng=rng, dtype=np.float64)
+    y = net(np.array([[0, 1, 2], [3, 3, 1]]))
+    dy, v = rng.normal(size=y.shape), rng.normal(size=12)
+    net.backward(dy)
+    np.testing.assert_allclose((net.jvp(v) * dy).sum(), net.flat.grad @ v, rtol=1e-12)
+    with pytest.raises(ValueError, match="indices do not move"):
+        net.jvp(v, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("make", [SinusoidalPositions, RotaryPositions])
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", ">f8", "longdouble"])
+def test_positions_of_every_floating_point_type(make, dtype, rng):
+    net, x = make(), rng.normal(size=(2, 7, 6)).astype(dtype)
+    y, dx = net(x), net.backward(x)
+    assert y.dtype == dx.dtype == x.dtype
+    exact = make()
+    np.testing.assert_allclose(y.astype(float), exact(x.astype(float)), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(dx.astype(float), exact.backward(x.astype(float)), rtol=2e-3, atol=2e-3)
+    for shape in ((7, 6), (2, 7, 1), (1, 7, 6), (2, 7, 6, 1)):
+        with pytest.raises(ValueError, match=r"expected dy.*given"):
+            net.backward(np.zeros(shape, dtype))
