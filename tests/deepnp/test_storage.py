@@ -1,7 +1,13 @@
 """Files survive crashes, refuse what is not theirs, and are PyTorch's own format."""
 
+import contextlib
 import json
+import os
 import struct
+import subprocess
+import sys
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -74,3 +80,176 @@ def test_a_crash_while_writing_leaves_the_old_file_and_no_debris(tmp_path):
         write_atomically(path, half)
     assert path.read_text() == '{\n  "old": 1\n}\n'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def checkpoint(path, rng):
+    tensors = {
+        "weights": rng.normal(size=(20, 7)).astype("f"),
+        "done": rng.random(13) < 0.5,
+        "steps": np.array(7),
+        "none": np.zeros((0, 3)),
+    }
+    save_tensors(path, tensors, {"config": {"lr": 1e-3, "hidden": [64, 64]}, "text": "ü"})
+    return tensors
+
+
+def test_others_read_ours_and_we_read_theirs(tmp_path, rng):
+    from safetensors.numpy import load_file, save_file
+
+    tensors = checkpoint(tmp_path / "ours", rng)
+    save_file(tensors, tmp_path / "theirs", {"json": "{}"})
+    theirs = load_file(tmp_path / "ours")
+    ours, _ = load_tensors(tmp_path / "theirs")
+    for name, x in tensors.items():
+        np.testing.assert_array_equal(theirs[name], x)
+        np.testing.assert_array_equal(ours[name], x)
+
+
+def test_every_changed_bit_is_noticed(tmp_path, rng):
+    path = tmp_path / "x"
+    checkpoint(path, rng)
+    whole = path.read_bytes()
+    taken = []
+    for place in rng.integers(8 * len(whole), size=400):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(ValueError):
+            load_tensors(path)
+            taken.append(damaged)
+    # only the name of the checksum itself may change: the arrays are as they were
+    assert all(b'"crc32"' not in damaged for damaged in taken)
+    assert len(taken) < 20
+
+
+INSERTED = (b"[" * 40, b"9" * 40, b'{"', b"null", b"-1", b"1e999", b"\0" * 40)
+
+
+def test_any_damage_raises_what_is_documented(tmp_path, rng):
+    path = tmp_path / "x"
+    checkpoint(path, rng)
+    whole = path.read_bytes()
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            place = int(rng.integers(len(damaged)))
+            length = int(rng.integers(1, 40))
+            match rng.integers(4):
+                case 0:
+                    damaged[place : place + length] = rng.bytes(length)
+                case 1:
+                    del damaged[place : place + length]
+                case 2:
+                    damaged[place:place] = INSERTED[rng.integers(len(INSERTED))]
+                case 3:
+                    damaged[place : place + length] = b"9" * length
+        path.write_bytes(damaged)
+        if damaged != whole:
+            with pytest.raises(ValueError, match=r"is not a complete safetensors file|does not know"):
+                load_tensors(path)
+
+
+def by_hand(header: str | bytes, data: bytes = b"") -> bytes:
+    blob = header.encode() if isinstance(header, str) else header
+    return struct.pack("<Q", len(blob)) + blob + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        by_hand("[" * 100_000),
+        by_hand('{"__metadata__": {"json": "' + "[" * 100_000 + '"}}'),
+        by_hand('{"a": {"dtype": "F32", "shape": [1000000000, 1000000000], "data_offsets": [0, 4]}}', b"1234"),
+        by_hand('{"a": {"dtype": "F32", "shape": [0, 9999999999999999999999], "data_offsets": [0, 0]}}'),
+        by_hand('{"a": {"dtype": "F32", "shape": [0, 4000000000000000000], "data_offsets": [0, 0]}}'),
+        by_hand('{"a": {"dtype": "F32", "shape": [true], "data_offsets": [0, 4]}}', b"1234"),
+        by_hand('{"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}', b"1234"),
+        by_hand('{"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}, "a": {}}', b"12"),
+        by_hand('{"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}', b"123"),
+        by_hand('{"__metadata__": {"json": 3}}'),
+        by_hand('{"__metadata__": {"json": "[]"}}'),
+        by_hand('{"__metadata__": []}'),
+        by_hand("[]"),
+        by_hand("9" * 10_000),
+        by_hand(b"\xff\xfe"),
+        struct.pack("<Q", 2**63) + b"{}",
+        by_hand(b" " * (17 * 2**20)),
+    ],
+)
+def test_hostile_headers_are_refused_at_once(tmp_path, content):
+    (tmp_path / "x").write_bytes(content)
+    begin = time.perf_counter()
+    with pytest.raises(ValueError, match="not a complete safetensors file"):
+        load_tensors(tmp_path / "x")
+    assert time.perf_counter() - begin < 2
+
+
+def test_numbers_that_the_format_does_not_know_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="given complex128 in 'a'"):
+        save_tensors(tmp_path / "x", {"a": np.zeros(2, complex)})
+    save_tensors(tmp_path / "x", {"a": np.arange(3, dtype=">f4")})
+    np.testing.assert_array_equal(load_tensors(tmp_path / "x")[0]["a"], [0, 1, 2])
+
+
+def test_saving_and_loading_make_no_second_copy(tmp_path):
+    x = np.ones((2000, 1000))  # 16 MB
+    tracemalloc.start()
+    save_tensors(tmp_path / "x", {"x": x, "y": x})
+    saving = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    loaded = load_tensors(tmp_path / "x")
+    loading = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert saving < 1e6
+    assert loading < 33e6
+    assert loaded[0]["x"].nbytes == 16_000_000
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes and links")
+class TestPlaces:
+    def test_modes_are_the_umasks_or_the_old_files(self, tmp_path):
+        old = os.umask(0o077)
+        try:
+            save_json(tmp_path / "private", {})
+            os.umask(0o022)
+            save_json(tmp_path / "public", {})
+        finally:
+            os.umask(old)
+        assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / "public").stat().st_mode & 0o777 == 0o644
+        (tmp_path / "public").chmod(0o640)
+        save_json(tmp_path / "public", {})
+        assert (tmp_path / "public").stat().st_mode & 0o777 == 0o640
+
+    def test_a_link_stays_a_link(self, tmp_path):
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "file")
+        for content in ({"new": 1}, {"newer": 2}):
+            save_json(tmp_path / "link", content)
+            assert (tmp_path / "link").is_symlink()
+            assert json.loads((tmp_path / "elsewhere" / "file").read_text()) == content
+
+    def test_names_may_be_as_long_as_the_file_system_allows(self, tmp_path):
+        save_json(tmp_path / ("n" * 250), {})
+        assert [len(p.name) for p in tmp_path.iterdir()] == [250]
+
+    def test_what_a_killed_save_left_is_removed_by_the_next(self, tmp_path):
+        code = """if True:
+            import os, signal, sys
+            from deepnp.storage import write_atomically
+            def write(file):
+                file.write(b"half"); file.flush(); os.kill(os.getpid(), signal.SIGKILL)
+            write_atomically(sys.argv[1], write)
+        """
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "x")], check=False)
+        assert len(list(tmp_path.iterdir())) == 1
+        save_json(tmp_path / "y", {})  # another file's leftovers are not ours
+        assert len(list(tmp_path.iterdir())) == 2
+
+        def write(file):
+            save_json(tmp_path / "x", {"by": "another"})  # a save at the same time leaves this one's file alone
+            file.write(b"mine")
+
+        write_atomically(tmp_path / "x", write)
+        assert (tmp_path / "x").read_bytes() == b"mine"
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["x", "y"]

@@ -1,0 +1,79 @@
+"""Files written whole or not at all.
+
+A file is written beside its place under a temporary name, flushed to disk and renamed: a crash leaves the old file. What a
+killed process left behind is removed by the next save of the same file.
+"""
+
+import contextlib
+import os
+import secrets
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> None:
+    """Call `write(file)` on a temporary binary file in the same folder, then rename it to `path`.
+
+    A symbolic link stays, and what it points to is replaced. A new file has the mode that the umask leaves, an existing one
+    keeps its own. The folder is made if need be.
+    """
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            _lock(file)
+            if path.exists() and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _prefix(path: Path) -> str:
+    """Short, for the name itself may be as long as the file system allows; each file has its own."""
+    return f".{zlib.crc32(path.name.encode(errors='surrogateescape')):08x}."
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of this one whose writer is gone: nobody holds their lock."""
+    for leftover in _temporaries(path) if fcntl is not None else ():
+        with contextlib.suppress(OSError), leftover.open("rb") as file:
+            _lock(file)
+            leftover.unlink()
+
+
+def _temporaries(path: Path) -> Iterator[Path]:
+    prefix = _prefix(path)
+    return (path.with_name(n) for n in os.listdir(path.parent) if n.startswith(prefix) and n.endswith(".tmp"))
+
+
+def _lock(file: BinaryIO) -> None:
+    """Mark a temporary file as being written; OSError where another process does that."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush the new name to disk as well, where folders can be opened."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
