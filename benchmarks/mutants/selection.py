@@ -54,9 +54,13 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/training/evaluation.py": ("tests/rl/test_loops.py", TRAINING),
     "rl/training/*": (TRAINING,),
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_losses.py", UPDATES),
+    "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k PPO", LEARNERS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
     "rl/networks/*": (UPDATES, "tests/rl/test_distributions.py", LEARNERS),
+    "rl/experience/samples.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
+    "rl/experience/rollout.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
+    "rl/experience/minibatches.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/*": (EXPERIENCE, GOALS, SETTINGS, LEARNERS),
     "rl/*": ("tests/rl/test_*.py",),
 }
