@@ -34,6 +34,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Module(ABC):
     """
 
     transient = ("_cache",)  # attributes that a copy starts without
-    _cache = None
+    _cache: Any = None
 
     @abstractmethod
     def forward(self, x):

@@ -76,8 +76,9 @@ class Linear(Module):
         return self._run(x)[0]
 
     def _tangent(self, v, vx):
-        vbias = 0 if self.bias is None else v[self.bias]
-        return linear.jvp(zeros_if_none(vx, self.cache.x), v[self.weight], vbias, self.cache)
+        vweight = v[self.weight]
+        vbias = zeros_if_none(None, vweight[:, 0]) if self.bias is None else v[self.bias]
+        return linear.jvp(zeros_if_none(vx, self.cache.x), vweight, vbias, self.cache)
 
     def _run(self, x):
         weight = self.weight.data

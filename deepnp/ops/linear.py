@@ -37,8 +37,8 @@ def backward(dy, cache):
 def jvp(vx, vweight, vbias, cache):
     """Tangents vx (…, I), vweight (O, I), vbias (O,) -> tangent of y (…, O)."""
     x, weight = cache
-    for tangent, argument in ((vx, x), (vweight, weight)):
-        check_tangent(tangent, argument.shape)
+    for tangent, shape in ((vx, x.shape), (vweight, weight.shape), (vbias, weight.shape[:1])):
+        check_tangent(tangent, shape)
     return vx @ weight.T + x @ vweight.T + vbias
 
 
