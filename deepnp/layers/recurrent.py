@@ -157,7 +157,7 @@ class RNNBase(Module):
             dfirst = dinitial + dfirst
             if layer:
                 dx = self._drops[layer - 1].backward(dx) if self._drops else dx
-                dys = xp.split(dx, self._directions, axis=-1)
+                dys = apart(dx, self._directions)
         return self._outside(dx, kept.unbatched) if inputs else None, self._whole(dfirst, kept.unbatched)
 
     def _backward_layer(self, layer, dys, dlast, params, inputs):
@@ -257,9 +257,9 @@ class RNNBase(Module):
         """dy as gradients of the top layer's y (T, B, H), one for each direction; where y is the last state, in dlast instead."""
         xp, hidden = array_module(dy), kept.caches[-1].hidden
         if self.returns == "all":
-            return xp.split(self._inside(dy, kept.unbatched), self._directions, axis=-1)
+            return apart(self._inside(dy, kept.unbatched), self._directions)
         dy = dy[None] if kept.unbatched else dy
-        for i, part in enumerate(xp.split(dy, self._directions, axis=-1), start=len(dlast) - self._directions):
+        for i, part in enumerate(apart(dy, self._directions), start=len(dlast) - self._directions):
             dlast[i][0] = dlast[i][0] + part
         return [xp.zeros(hidden[1:].shape, dy.dtype)] * self._directions
 
@@ -368,6 +368,12 @@ class GRU(RNNBase):
 def side_by_side(parts: list):
     """Both directions' arrays, one beside the other along the last axis."""
     return parts[0] if len(parts) == 1 else array_module(parts[0]).concatenate(parts, axis=-1)
+
+
+def apart(x, count: int) -> list:
+    """What `side_by_side` put together: views of so many parts of the last axis."""
+    size = x.shape[-1] // count
+    return [x[..., i * size : (i + 1) * size] for i in range(count)]
 
 
 def reversed_in_time(x, lengths):

@@ -22,16 +22,20 @@ LAYERS = [  # name, how to build it from a Generator, shape of its input
     ("GELU", lambda _: layers.GELU(), FLAT),
     ("GLU", lambda _: layers.GLU(), FLAT),
     ("GRU", lambda rng: layers.GRU(6, 3, num_layers=2, rng=rng), SEQUENCE),
-    ("LSTM", lambda rng: layers.LSTM(6, 3, batch_first=True, returns="last", rng=rng), SEQUENCE),
+    ("LSTM", lambda rng: layers.LSTM(6, 3, 2, batch_first=True, bidirectional=True, returns="last", rng=rng), SEQUENCE),
     ("RNN", lambda rng: layers.RNN(6, 3, nonlinearity="relu", span=2, rng=rng), SEQUENCE),
     ("SELU", lambda _: layers.SELU(), FLAT),
     ("AdaptiveAvgPool1d", lambda _: layers.AdaptiveAvgPool1d(4), SEQUENCE),
     ("AdaptiveAvgPool2d", lambda _: layers.AdaptiveAvgPool2d((2, 3)), IMAGE),
+    ("AdaptiveMaxPool1d", lambda _: layers.AdaptiveMaxPool1d(4), SEQUENCE),
+    ("AdaptiveMaxPool2d", lambda _: layers.AdaptiveMaxPool2d((2, 3)), IMAGE),
     ("AvgPool1d", lambda _: layers.AvgPool1d(2), SEQUENCE),
-    ("AvgPool2d", lambda _: layers.AvgPool2d(2), IMAGE),
+    ("AvgPool2d", lambda _: layers.AvgPool2d(3, 2, 1, True, False), IMAGE),
     ("BatchNorm1d", lambda _: layers.BatchNorm1d(4), FLAT),
     ("BatchNorm2d", lambda _: layers.BatchNorm2d(4), IMAGE),
     ("BatchRenorm1d", lambda _: layers.BatchRenorm1d(4), FLAT),
+    ("CircularPad1d", lambda _: layers.CircularPad1d(2), SEQUENCE),
+    ("CircularPad2d", lambda _: layers.CircularPad2d(1), IMAGE),
     ("Conv1d", lambda rng: layers.Conv1d(4, 6, 3, padding=1, groups=2, rng=rng), SEQUENCE),
     ("Conv2d", lambda rng: layers.Conv2d(4, 3, 3, stride=2, rng=rng), IMAGE),
     ("ConvTranspose1d", lambda rng: layers.ConvTranspose1d(4, 3, 3, rng=rng), SEQUENCE),
@@ -52,7 +56,7 @@ LAYERS = [  # name, how to build it from a Generator, shape of its input
     ("Linear", lambda rng: Heads(a=small(rng), b=Sequential(small(rng), layers.Sigmoid(), small(rng))), FLAT),
     ("LogSoftmax", lambda _: layers.LogSoftmax(), FLAT),
     ("MaxPool1d", lambda _: layers.MaxPool1d(2), SEQUENCE),
-    ("MaxPool2d", lambda _: layers.MaxPool2d(3, stride=2, padding=1), IMAGE),
+    ("MaxPool2d", lambda _: layers.MaxPool2d(3, stride=2, padding=1, ceil_mode=True), IMAGE),
     ("Mish", lambda _: layers.Mish(), FLAT),
     ("MultiheadAttention", lambda rng: layers.MultiheadAttention(6, 3, causal=True, rotary=True, rng=rng), SEQUENCE),
     ("PReLU", lambda _: layers.PReLU(4), FLAT),
@@ -61,6 +65,8 @@ LAYERS = [  # name, how to build it from a Generator, shape of its input
     ("RReLU", lambda rng: layers.RReLU(rng=rng), FLAT),
     ("ReflectionPad1d", lambda _: layers.ReflectionPad1d(2), SEQUENCE),
     ("ReflectionPad2d", lambda _: layers.ReflectionPad2d(1), IMAGE),
+    ("ReplicationPad1d", lambda _: layers.ReplicationPad1d(2), SEQUENCE),
+    ("ReplicationPad2d", lambda _: layers.ReplicationPad2d(1), IMAGE),
     ("Reshape", lambda _: layers.Reshape((2, 2)), FLAT),
     ("Residual", lambda rng: layers.Residual(small(rng)), FLAT),
     ("RotaryPositions", lambda _: layers.RotaryPositions(), SEQUENCE),
@@ -100,11 +106,12 @@ def test_layers(build, shape, rng, kernels):
     assert all(isinstance(a, np.ndarray) for a in there.to("cpu").state_dict().values())
 
 
+BASES = {"Activation", "Conv", "ConvTranspose", "Positions", "RNNBase"}
+ELSEWHERE = {"Embedding", "Heads", "Sequential"}  # which takes no floats; which hold others above
+
+
 def test_every_layer_is_here():
-    assert {name for name, _, _ in LAYERS} == set(layers.__all__) - {
-        "Activation",
-        "Embedding",
-    }  # the base of some of them; takes no floats
+    assert {name for name, _, _ in LAYERS} == set(layers.__all__) - BASES - ELSEWHERE
 
 
 def test_embedding(rng, kernels):
@@ -132,8 +139,8 @@ def test_attention_of_another_sequence_with_padding(rng, kernels):
     here, there = (layers.MultiheadAttention(6, 2, rng=np.random.default_rng(1)).to(np.float64) for _ in range(2))
     there.to("cuda")
     x, memory, padding = rng.normal(size=(2, 3, 6)), rng.normal(size=(2, 4, 6)), np.array([[False] * 4, [True] * 4])
-    y = here.forward(x, memory, padding)
-    assert_same(there.forward(*moved((x, memory, padding))), y, 1e-10)
+    y = here.forward(x, memory, key_padding_mask=padding)
+    assert_same(there.forward(*moved((x, memory)), key_padding_mask=moved(padding)), y, 1e-10)
     dy = upstream(y, rng)
     assert_same(there.backward(moved(dy)), here.backward(dy), 1e-10)
 

@@ -11,6 +11,8 @@ Tangent    vy = the means of vx: the map is linear
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.checks import check_tangent, check_upstream
 from deepnp.ops.convolution import Sizes, Window, check_image
@@ -58,11 +60,11 @@ def counts(x, window, count_padding):
     size = x.shape[2:]
     if count_padding and not window.ceil:
         return math.prod(window.kernel)
-    xp, taps = array_module(x), 1
+    xp, taps = array_module(x), array_module(x).ones((), np.int64)
     for n, positions, k, s, p in zip(size, window.out(size), window.kernel, window.stride, window.padding):
         first, last = (0, n + 2 * p) if count_padding else (p, p + n)
         begin = xp.arange(positions) * s
-        taps = xp.multiply.outer(taps, xp.minimum(begin + k, last) - xp.maximum(begin, first))
+        taps = taps[..., None] * (xp.minimum(begin + k, last) - xp.maximum(begin, first))
     return taps.astype(x.dtype)
 
 

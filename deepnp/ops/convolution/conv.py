@@ -20,6 +20,8 @@ cache, and P is made anew in backward: that costs less than writing all of it to
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.checks import check_tangent, check_upstream
 from deepnp.ops.convolution import Sizes, Window, across, blocks, check_kernel, gather, over_threads, scatter
@@ -77,7 +79,7 @@ def jvp(vx, vweight, *rest):
 def correlate(x, weight, bias, window, groups, out):
     """y = W P + β: x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> (B, O, *out)."""
     xp, (outputs, taps, positions) = array_module(x), _sizes(weight, out)
-    y = xp.empty((x.shape[0], outputs, *out), xp.result_type(x, weight))
+    y = xp.empty((x.shape[0], outputs, *out), np.result_type(x.dtype, weight.dtype))
     matrix = weight.reshape(groups, outputs // groups, taps)
     shift = 0 if bias is None else across(bias, window)
 
@@ -94,7 +96,7 @@ def correlate(x, weight, bias, window, groups, out):
 def correlate_transposed(dy, weight, window, groups, size):
     """dx = the scattered Wᵀ dy: dy (B, O, *out), weight (O, I/G, *kernel) -> (B, I, *size)."""
     xp, (outputs, taps, positions) = array_module(dy), _sizes(weight, dy.shape[2:])
-    dx = xp.zeros((dy.shape[0], groups * weight.shape[1], *size), xp.result_type(dy, weight))
+    dx = xp.zeros((dy.shape[0], groups * weight.shape[1], *size), np.result_type(dy.dtype, weight.dtype))
     transposed = weight.reshape(groups, outputs // groups, taps).swapaxes(1, 2)
 
     def work(samples):
@@ -113,7 +115,7 @@ def correlate_weight(x, dy, shape, window, groups):
     taps, positions = math.prod(shape[1:]), math.prod(out)
 
     def work(samples):
-        dmatrix = xp.zeros((groups, shape[0] // groups, taps), xp.result_type(x, dy))
+        dmatrix = xp.zeros((groups, shape[0] // groups, taps), np.result_type(x.dtype, dy.dtype))
         for block in blocks(samples, x, groups * taps * positions):
             patches = gather(x[block], window, out).reshape(groups, taps, -1)
             dmatrix += xp.matmul(_rows(dy[block], groups), patches.swapaxes(1, 2))
