@@ -1,7 +1,8 @@
 """Which tests are tried on a mutant of a file: those that mirror it first, then what else works with it.
 
 A step is one run of pytest: files or patterns of files, and options. `{stem}` is the source file's name, `{folder}` its folder's.
-The steps of the first pattern that matches a path are run in their order, until a test fails.
+Tests of the same name come first, `tests/rl/test_replay.py` for `rl/experience/replay.py`; then the steps of the first pattern
+that matches the path, in their order, until a test fails.
 """
 
 import fnmatch
@@ -10,7 +11,7 @@ from pathlib import PurePosixPath
 
 from benchmarks.mutants.sources import ROOT
 
-OPS = "tests/deepnp/test_ops.py -k {folder}.{stem}-"
+OPS = "tests/deepnp/test_ops*.py -k {folder}.{stem}-"
 MODULES = "tests/deepnp/test_module*.py tests/deepnp/test_structure.py tests/deepnp/test_models.py"
 UPDATES, SETTINGS = "tests/rl/test_updates.py", "tests/rl/test_settings.py"
 EXPERIENCE = (
@@ -61,8 +62,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/experience/samples.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/rollout.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/minibatches.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
+    "rl/experience/[aest]*": ("tests/rl/test_spaces.py tests/rl/test_environments.py", SETTINGS, LEARNERS),
     "rl/experience/*": (EXPERIENCE, GOALS, SETTINGS, LEARNERS),
-    "rl/*": ("tests/rl/test_*.py",),
+    "rl/*": (LEARNERS,),
 }
 
 
@@ -77,7 +79,9 @@ def steps_of(path: str) -> tuple[str, ...]:
     place = PurePosixPath(path)
     for pattern, steps in STEPS.items():
         if fnmatch.fnmatch(path, pattern):
-            return tuple(expand(step.format(stem=place.stem, folder=place.parent.name)) for step in steps)
+            mirror = f"tests/{place.parts[0]}/test_{place.stem}.py"
+            first = (mirror,) if (ROOT / mirror).exists() and mirror not in steps else ()
+            return (*first, *(expand(step.format(stem=place.stem, folder=place.parent.name)) for step in steps))
     raise LookupError(f"no tests are listed for {path}: add it to benchmarks/mutants/selection.py")
 
 
