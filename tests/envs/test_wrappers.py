@@ -1,5 +1,7 @@
 """Wrapped cores: against a plain loop, against Gymnasium's frame stack, in both autoreset modes, and saved and continued."""
 
+import copy
+
 import gymnasium
 import numpy as np
 import pytest
@@ -130,6 +132,15 @@ class TestDecisionPeriod:
             assert rewards[0] == 0
         np.testing.assert_array_equal(observations, [[0]])
         np.testing.assert_array_equal(env.step(np.ones((1, 1)))[0], [[3]])
+
+    def test_a_copy_that_ended_early_is_restored_as_such(self):
+        env = vector(DecisionPeriod(Counter(2, end=5), 3), AutoresetMode.NEXT_STEP)
+        env.step(np.ones((2, 1)))
+        observations, *_, infos = env.step(np.ones((2, 1)))
+        twin = copy.deepcopy(env)
+        np.testing.assert_array_equal(twin.core.observe(), observations)
+        np.testing.assert_array_equal(twin.core.info()["count"], infos["count"])
+        assert twin.core.core.observe()[0, 0] == 6  # the core went on
 
 
 class TestStackedInputs:
