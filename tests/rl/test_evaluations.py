@@ -65,10 +65,13 @@ def test_a_resumed_run_takes_again_what_it_lost(tmp_path):
     agent.learn(256, in_turn(run, Evaluations(folder, Target, 100, episodes=3)))  # the end of this is lost
     run.close()
     np.testing.assert_array_equal(read_evaluations(folder)[0], [128, 224])
+    path = folder / "evaluations.csv"
+    path.write_text(path.read_text().replace("\n224,", "\n224,12345"))
     agent = PPO.load(run.checkpoint, vectorize(Target, 2))
     assert agent.steps == 192
     agent.learn(320, in_turn(Run.resume(folder, agent), Evaluations(folder, Target, 100, episodes=3)))
     np.testing.assert_array_equal(read_evaluations(folder)[0], expected[0])
+    assert "12345" not in path.read_text()  # the agent that earned it is no more
 
 
 def test_what_is_counted(tmp_path):

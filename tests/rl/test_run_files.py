@@ -192,11 +192,13 @@ def test_nothing_to_go_back_to_is_told(folder, tmp_path):
             read_config(folder)
 
 
-def test_folders_made_at_once_are_different(tmp_path):
+def test_folders_made_at_once_are_different(tmp_path, monkeypatch):
     with ThreadPoolExecutor(8) as pool:
         folders = list(pool.map(new_folder, [tmp_path / "runs" / "walker"] * 40))
     assert len(set(folders)) == 40
     assert {folder.name for folder in folders} == {"walker"} | {f"walker-{i}" for i in range(2, 41)}
+    monkeypatch.setattr(Path, "exists", lambda self, **_: False)  # another process makes it right after we looked
+    assert new_folder(tmp_path / "runs" / "walker").name == "walker-41"
 
 
 def test_one_training_at_a_time(folder):
