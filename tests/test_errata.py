@@ -296,7 +296,7 @@ def test_binary_cross_entropy():
     printed = (p - target) / (p * (1 - p) + eps) / 3
     assert off(printed[[0, 2]], true[[0, 2]]) > 0.9  # where p is nearly right, it stops learning
     assert off((-target / (p + eps) + (1 - target) / (1 - p + eps)) / 3, true) < EXACT
-    assert off(losses.bce(p, target, eps)[1], true) < EXACT
+    assert off(losses.bce(p, target, eps=eps)[1], true) < EXACT
 
 
 def test_hinge_embedding():

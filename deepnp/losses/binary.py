@@ -4,6 +4,9 @@ In each, n counts the elements. `weight`, of y's shape, multiplies each element'
 With `mask`, Boolean, of y's shape or of its leading axes, the mean is over what is True.
 """
 
+import math
+from numbers import Real
+
 import numpy as np
 
 from deepnp import elementary
@@ -13,7 +16,7 @@ from deepnp.losses.checks import check_range, check_shapes, check_signs, in_one_
 from deepnp.losses.masks import kept, spread
 
 
-def bce_with_logits(logits, target, pos_weight=1.0, weight=None, mask=None):
+def bce_with_logits(logits, target, *, pos_weight=1.0, weight=None, mask=None):
     """Binary cross-entropy of logits z: the probability of class 1 is p = σ(z).
 
     Forward    L = −(1/n) Σ [w t ln σ(z) + (1 − t) ln σ(−z)]
@@ -21,20 +24,25 @@ def bce_with_logits(logits, target, pos_weight=1.0, weight=None, mask=None):
     Backward   dz = (1/n) [(1 − t) σ(z) − w t σ(−z)]          s′ = σ; with w = 1 this is (σ(z) − t)/n
 
     Neither the value nor the slope subtracts two numbers that are nearly one, and the exponential never grows. w is
-    `pos_weight`: above 1 it makes a missed positive dearer.
+    `pos_weight`: above 1 it makes a missed positive dearer. A number, or an array of the last axes' shape.
 
     logits, target : arrays of one shape, targets in [0, 1], pos_weight >= 0 -> value, dlogits (that shape).
     """
     check_shapes(logits, target, "logits and target")
-    if not pos_weight >= 0:
+    alike = isinstance(pos_weight, Real)
+    if not alike:
+        pos_weight = spread_weight(pos_weight, logits)
+    elif not pos_weight >= 0:
         raise ValueError(f"expected pos_weight >= 0, given {pos_weight}")
     if mask is not None:
+        if not alike:
+            (pos_weight,) = kept(mask, pos_weight)
         logits, target, weight = kept(mask, logits, target, weight)
-        value, dlogits = bce_with_logits(logits, target, pos_weight, weight)
+        value, dlogits = bce_with_logits(logits, target, pos_weight=pos_weight, weight=weight)
         return value, spread(dlogits, mask)
     check_range(target, 0, 1, "targets")
     target = target.astype(logits.dtype, copy=False)
-    if weight is None and logits.dtype == np.float32 and kernel_runs(logits, target):
+    if alike and weight is None and logits.dtype == np.float32 and kernel_runs(logits, target):
         return in_one_pass(_bce_with_logits, logits, target, pos_weight)
     xp, share = array_module(logits), shares(logits, weight)
     yes, no = pos_weight * target, 1 - target
@@ -45,7 +53,16 @@ def bce_with_logits(logits, target, pos_weight=1.0, weight=None, mask=None):
     return float(value), share * (no * up - yes * down)
 
 
-def bce(p, target, eps=1e-12, weight=None, mask=None):
+def spread_weight(pos_weight, logits):
+    """A weight of the last axes' shape, for every element."""
+    shape = pos_weight.shape
+    if shape != logits.shape[logits.ndim - len(shape) :]:
+        raise ValueError(f"expected pos_weight of the last axes of {logits.shape}, given shape {shape}")
+    check_range(pos_weight, 0, math.inf, "pos_weight")
+    return array_module(logits).broadcast_to(pos_weight.astype(logits.dtype, copy=False), logits.shape)
+
+
+def bce(p, target, *, eps=1e-12, weight=None, mask=None):
     """Binary cross-entropy of probabilities p. From logits, `bce_with_logits` is more exact.
 
     Forward    L = −(1/n) Σ [t ln(p + ε) + (1 − t) ln(1 − p + ε)]
@@ -57,7 +74,7 @@ def bce(p, target, eps=1e-12, weight=None, mask=None):
     check_shapes(p, target, "probabilities and target")
     if mask is not None:
         p, target, weight = kept(mask, p, target, weight)
-        value, dp = bce(p, target, eps, weight)
+        value, dp = bce(p, target, eps=eps, weight=weight)
         return value, spread(dp, mask)
     check_range(p, 0, 1, "probabilities")
     check_range(target, 0, 1, "targets")
@@ -69,7 +86,7 @@ def bce(p, target, eps=1e-12, weight=None, mask=None):
     )
 
 
-def hinge(y, target, mask=None):
+def hinge(y, target, *, mask=None):
     """Hinge loss of scores: no loss once a score is on the right side by 1.
 
     Forward    L = (1/n) Σ max(0, 1 − t y)
@@ -92,7 +109,7 @@ def hinge(y, target, mask=None):
     return float(xp.maximum(missing, 0).mean()), xp.where(missing > 0, -target, 0) * (1 / y.size)
 
 
-def hinge_embedding(y, target, margin=1.0, mask=None):
+def hinge_embedding(y, target, margin=1.0, *, mask=None):
     """Hinge embedding of distances y: pairs that match come together, others go `margin` apart.
 
     Forward    L = (1/n) Σ y where t = 1, max(0, m − y) where t = −1
@@ -147,6 +164,8 @@ CASES = {
     bce_with_logits: [
         dict(logits=(6, 4), target=_SOFT),
         dict(logits=(6, 4), target=Booleans((6, 4)), pos_weight=3.0),
+        dict(logits=(6, 4), target=_SOFT, pos_weight=np.array([0.5, 1.0, 2.0, 0.0])),
+        dict(logits=(6, 4), target=_SOFT, pos_weight=np.array([0.5, 1.0, 2.0, 0.0]), mask=Booleans((6, 4))),
         dict(logits=(6, 4), target=_SOFT, pos_weight=0.5, weight=Uniform((6, 4), 0, 2), mask=Booleans((6, 4))),
     ],
     bce: [

@@ -19,7 +19,7 @@ from deepnp.losses.checks import check_labels, check_not_empty, check_range
 from deepnp.losses.masks import kept, spread
 
 
-def cross_entropy(logits, target, weight=None, label_smoothing=0.0, mask=None):
+def cross_entropy(logits, target, weight=None, *, label_smoothing=0.0, ignore_index=None, mask=None):
     """Cross-entropy of logits z against labels or distributions.
 
     Forward    L = −Σ_bc q_bc ln p_bc        ln p_bc = z_bc − max_c z_b − ln Σ_c e^(z_bc − max_c z_b)
@@ -31,13 +31,17 @@ def cross_entropy(logits, target, weight=None, label_smoothing=0.0, mask=None):
         w, at least 0.
     label_smoothing : float
         s in [0, 1].
+    ignore_index : int, optional
+        Rows with this label do not count, as with a mask. PyTorch's default is −100; ours is that every row counts.
     mask : Boolean array (B…), optional
         Rows that count; what the others hold is not read.
     """
     check_targets(logits, target, weight, label_smoothing)
+    if ignore_index is not None:
+        mask = without(ignore_index, target, mask)
     if mask is not None:
         logits, target = kept(mask, logits, target)
-        value, dlogits = cross_entropy(logits, target, weight, label_smoothing)
+        value, dlogits = cross_entropy(logits, target, weight, label_smoothing=label_smoothing)
         return value, spread(dlogits, mask)
     fast = logits.dtype == np.float32 and kernel_runs(logits)
     if fast and target.dtype.kind != "f" and weight is None and label_smoothing == 0:
@@ -52,7 +56,7 @@ def cross_entropy(logits, target, weight=None, label_smoothing=0.0, mask=None):
     return float(-(q * log_p).sum()), e * (q.sum(axis=-1, keepdims=True) / total) - q
 
 
-def cross_entropy_probabilities(p, target, weight=None, label_smoothing=0.0, eps=1e-12, mask=None):
+def cross_entropy_probabilities(p, target, weight=None, *, label_smoothing=0.0, eps=1e-12, mask=None):
     """Cross-entropy of probabilities. From logits, `cross_entropy` is more exact.
 
     Forward    L = −Σ_bc q_bc ln(p_bc + ε)
@@ -63,11 +67,19 @@ def cross_entropy_probabilities(p, target, weight=None, label_smoothing=0.0, eps
     check_targets(p, target, weight, label_smoothing)
     if mask is not None:
         p, target = kept(mask, p, target)
-        value, dp = cross_entropy_probabilities(p, target, weight, label_smoothing, eps)
+        value, dp = cross_entropy_probabilities(p, target, weight, label_smoothing=label_smoothing, eps=eps)
         return value, spread(dp, mask)
     check_range(p, 0, 1, "probabilities")
     q = distribution(p, target, weight, label_smoothing)
     return float(-(q * array_module(p).log(p + eps)).sum()), -q / (p + eps)
+
+
+def without(ignore_index, target, mask):
+    """The mask of the rows whose label is another, of those that `mask` keeps."""
+    if target.dtype.kind == "f":
+        raise ValueError("expected integer labels with ignore_index, given distributions: use mask")
+    counted = target != ignore_index
+    return counted if mask is None else counted & mask
 
 
 def distribution(y, target, weight, label_smoothing):
@@ -179,6 +191,7 @@ CASES = {
         dict(logits=(5, 4), target=_SOFT, **_WEIGHTED, mask=Booleans((5,))),
         dict(logits=(8, 4), target=np.array([0, 2, 3, 1, 2, -100, -100, 9]), **_WEIGHTED, mask=np.arange(8) < 5),
         dict(logits=(2, 5, 4), target=Integers((2, 5), 4), mask=Booleans((2, 5))),
+        dict(logits=(6, 4), target=np.array([0, 2, -100, 1, 2, -100]), **_WEIGHTED, ignore_index=-100),
     ],
     cross_entropy_probabilities: [
         dict(p=Uniform((5, 4), 0.05, 0.95), target=Integers((5,), 4)),

@@ -13,7 +13,7 @@ from deepnp.losses.checks import check_range, check_shapes, in_one_pass
 from deepnp.losses.masks import kept, spread
 
 
-def kl_divergence(log_q, target, mask=None):
+def kl_divergence(log_q, target, *, mask=None):
     """Kullback–Leibler divergence of q from the target distribution t.    B rows (every leading axis), C classes
 
     Forward    L = (1/B) Σ_bc t (ln t − ln q)                 0 where t = 0
@@ -42,7 +42,7 @@ def kl_divergence(log_q, target, mask=None):
     return float((share * target * (log_t - xp.where(target > 0, log_q, 0))).sum()), -share * target
 
 
-def gaussian_nll(mean, variance, target, eps=1e-6, mask=None):
+def gaussian_nll(mean, variance, *, target, eps=1e-6, mask=None):
     """Negative log-likelihood of targets under N(μ, v), less the constant ½ ln 2π.
 
     Forward    L = (1/n) Σ ½ [ln v + (t − μ)²/v]              v = max(variance, ε)
@@ -51,13 +51,15 @@ def gaussian_nll(mean, variance, target, eps=1e-6, mask=None):
                                                               (PyTorch passes the gradient of v on)
 
     mean, variance, target : arrays of one shape, variance >= 0, eps > 0 -> value, (dmean, dvariance) (that shape).
+    The target has a name: PyTorch's order is mean, target, variance.
     """
     check_shapes(mean, target, "mean and target")
     check_shapes(variance, mean, "variance and mean")
     if not eps > 0:
         raise ValueError(f"expected eps > 0, given {eps}")
     if mask is not None:
-        value, (dmean, dvariance) = gaussian_nll(*kept(mask, mean, variance, target), eps)
+        mean, variance, target = kept(mask, mean, variance, target)
+        value, (dmean, dvariance) = gaussian_nll(mean, variance, target=target, eps=eps)
         return value, (spread(dmean, mask), spread(dvariance, mask))
     check_range(variance, 0, math.inf, "variances")
     target, variance = target.astype(mean.dtype, copy=False), variance.astype(mean.dtype, copy=False)
@@ -70,7 +72,7 @@ def gaussian_nll(mean, variance, target, eps=1e-6, mask=None):
     return float((0.5 * share * (xp.log(v) + scaled * (mean - target))).sum()), (share * scaled, dvariance)
 
 
-def poisson_nll(y, target, log_input=True, eps=1e-8, mask=None):
+def poisson_nll(y, target, log_input=True, *, eps=1e-8, mask=None):
     """Negative log-likelihood of counts t under a Poisson distribution of rate λ, less the constant ln t!.
 
     Forward    L = (1/n) Σ (λ − t ln λ)                       λ = e^y, or λ = y with ln(y + ε) if not `log_input`
@@ -81,7 +83,7 @@ def poisson_nll(y, target, log_input=True, eps=1e-8, mask=None):
     check_shapes(y, target)
     if mask is not None:
         y, target = kept(mask, y, target)
-        value, dy = poisson_nll(y, target, log_input, eps)
+        value, dy = poisson_nll(y, target, log_input, eps=eps)
         return value, spread(dy, mask)
     check_range(target, 0, math.inf, "counts")
     target = target.astype(y.dtype, copy=False)

@@ -14,7 +14,7 @@ from deepnp.losses.checks import check_shapes, in_one_pass, shares
 from deepnp.losses.masks import kept, spread
 
 
-def mse(y, target, weight=None, mask=None):
+def mse(y, target, *, weight=None, mask=None):
     """Mean squared error.
 
     Forward    L = (1/n) Σ (y − t)²
@@ -24,7 +24,8 @@ def mse(y, target, weight=None, mask=None):
     """
     check_shapes(y, target)
     if mask is not None:
-        value, dy = mse(*kept(mask, y, target, weight))
+        y, target, weight = kept(mask, y, target, weight)
+        value, dy = mse(y, target, weight=weight)
         return value, spread(dy, mask)
     target = target.astype(y.dtype, copy=False)
     if weight is None and kernel_runs(y, target):
@@ -33,7 +34,7 @@ def mse(y, target, weight=None, mask=None):
     return float((share * error * error).sum()), 2 * share * error
 
 
-def rmse(y, target, mask=None):
+def rmse(y, target, *, mask=None):
     """Root of the mean squared error: in the units of y.
 
     Forward    L = √M,  M = (1/n) Σ (y − t)²
@@ -48,7 +49,7 @@ def rmse(y, target, mask=None):
     return root, dy * (0.5 / root)
 
 
-def l1(y, target, weight=None, mask=None):
+def l1(y, target, *, weight=None, mask=None):
     """Mean absolute error.
 
     Forward    L = (1/n) Σ |y − t|
@@ -58,7 +59,8 @@ def l1(y, target, weight=None, mask=None):
     """
     check_shapes(y, target)
     if mask is not None:
-        value, dy = l1(*kept(mask, y, target, weight))
+        y, target, weight = kept(mask, y, target, weight)
+        value, dy = l1(y, target, weight=weight)
         return value, spread(dy, mask)
     target = target.astype(y.dtype, copy=False)
     if weight is None and kernel_runs(y, target):
@@ -68,7 +70,7 @@ def l1(y, target, weight=None, mask=None):
     return float((share * xp.abs(error)).sum()), share * xp.sign(error)
 
 
-def huber(y, target, delta=1.0, weight=None, mask=None):
+def huber(y, target, *, delta=1.0, weight=None, mask=None):
     """Huber loss: quadratic near the target, linear beyond `delta`, so that outliers pull with bounded force.
 
     Forward    L = (1/n) Σ ½e² where |e| ≤ δ, δ(|e| − ½δ) elsewhere,      e = y − t
@@ -81,7 +83,7 @@ def huber(y, target, delta=1.0, weight=None, mask=None):
         raise ValueError(f"expected delta > 0, given {delta}")
     if mask is not None:
         y, target, weight = kept(mask, y, target, weight)
-        value, dy = huber(y, target, delta, weight)
+        value, dy = huber(y, target, delta=delta, weight=weight)
         return value, spread(dy, mask)
     target = target.astype(y.dtype, copy=False)
     if weight is None and kernel_runs(y, target):

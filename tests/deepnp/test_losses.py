@@ -160,7 +160,7 @@ class TestExtremes:
         assert np.isfinite(da).all()
         np.testing.assert_array_equal(db, 0)
         for dtype in (np.float32, np.float64):
-            value, (_, dvariance) = losses.gaussian_nll(*array([1], [0], [1.5], dtype=dtype), eps=0.01)
+            value, (_, dvariance) = named_gaussian(*array([1], [0], [1.5], dtype=dtype), eps=0.01)
             assert value == pytest.approx((math.log(0.01) + 25) / 2, rel=1e-6)
             assert dvariance == 0  # below eps the loss does not depend on the variance
 
@@ -182,7 +182,7 @@ class TestConventions:
         assert losses.mse(y, target)[0] == pytest.approx((0.25 + 16) / 2)
         assert losses.rmse(y, target)[0] == pytest.approx(math.sqrt(8.125))
         assert losses.l1(y, target)[0] == pytest.approx(2.25)
-        assert losses.huber(y, target, 1.0)[0] == pytest.approx((0.125 + 3.5) / 2)
+        assert losses.huber(y, target, delta=1.0)[0] == pytest.approx((0.125 + 3.5) / 2)
         assert losses.cross_entropy(np.zeros((2, 4)), np.array([1, 3]))[0] == pytest.approx(math.log(4))
         assert losses.cosine(array([1, 0]), array([0, 2]))[0] == pytest.approx(1)
         assert losses.kl_divergence(np.log(array([0.5, 0.5])), array([1, 0]))[0] == pytest.approx(math.log(2))
@@ -281,6 +281,10 @@ class TestMasks:
             loss(**{**arguments, "mask": np.ones(shape, np.int64)})
 
 
+def named_gaussian(mean, variance, target, **options):
+    return losses.gaussian_nll(mean, variance, target=target, **options)
+
+
 LABELS = np.array([0, 1, 2])
 BAD = [
     (losses.cross_entropy, (np.zeros((3, 3)), np.array([0, 3, 1])), ValueError, r"labels in \[0, 3\), given 3"),
@@ -294,7 +298,12 @@ BAD = [
     (losses.cross_entropy, (np.zeros((3, 3)), LABELS, np.ones(2)), ValueError, r"weight of shape \(3,\).*given \(2,\)"),
     (losses.cross_entropy, (np.zeros((3, 3)), LABELS, -np.ones(3)), ValueError, "class weights.*given -1"),
     (losses.cross_entropy, (np.zeros((3, 3)), LABELS, np.zeros(3)), ValueError, "weight above 0"),
-    (losses.cross_entropy, (np.zeros((3, 3)), LABELS, None, 1.5), ValueError, r"label_smoothing in \[0, 1\], given 1.5"),
+    (
+        losses.cross_entropy,
+        (np.zeros((3, 3)), LABELS, None, dict(label_smoothing=1.5)),
+        ValueError,
+        r"label_smoothing in \[0, 1\], given 1.5",
+    ),
     (losses.cross_entropy, (np.zeros((0, 3)), LABELS[:0]), ValueError, r"at least one element, given shape \(0, 3\)"),
     (losses.cross_entropy, (np.zeros((3, 3), int), LABELS), TypeError, "floating-point.*int64"),
     (losses.cross_entropy_probabilities, (np.full((3, 3), 1.5), LABELS), ValueError, r"probabilities in \[0, 1\], given 1.5"),
@@ -303,35 +312,46 @@ BAD = [
     (losses.bce, (array(0.5), array(2)), ValueError, r"targets in \[0, 1\], given 2"),
     (losses.bce_with_logits, (array(0.5), array(-1)), ValueError, r"targets in \[0, 1\], given -1"),
     (losses.bce_with_logits, (array(0.5), array(NAN)), ValueError, r"targets in \[0, 1\], given nan"),
-    (losses.bce_with_logits, (array(0.5), array(1), -1.0), ValueError, "pos_weight >= 0, given -1"),
-    (losses.mse, (array(0, 1), array(0, 1), array(1)), ValueError, r"weight of y's shape \(2,\), given \(1,\)"),
-    (losses.huber, (array(0.5), array(1), 0.0), ValueError, "delta > 0, given 0"),
+    (losses.bce_with_logits, (array(0.5), array(1), dict(pos_weight=-1.0)), ValueError, "pos_weight >= 0, given -1"),
+    (losses.bce_with_logits, (np.zeros((2, 3)), np.ones((2, 3)), dict(pos_weight=np.ones(2))), ValueError, "last axes of"),
+    (losses.bce_with_logits, (np.zeros((2, 3)), np.ones((2, 3)), dict(pos_weight=-np.ones(3))), ValueError, "pos_weight in .*-1"),
+    (losses.cross_entropy, (np.zeros((3, 3)), np.full((3, 3), 0.5), dict(ignore_index=-1)), ValueError, "integer labels with"),
+    (losses.cross_entropy, (np.zeros((3, 3)), LABELS * 0, dict(ignore_index=0)), ValueError, "keeps something"),
+    (losses.mse, (array(0, 1), array(0, 1), dict(weight=array(1))), ValueError, r"weight of y's shape \(2,\), given \(1,\)"),
+    (losses.huber, (array(0.5), array(1), dict(delta=0.0)), ValueError, "delta > 0, given 0"),
     (losses.hinge, (array(0.5), array(0)), ValueError, "-1 or 1, given 0"),
     (losses.hinge_embedding, (array(0.5), array(0.5)), ValueError, "-1 or 1, given 0.5"),
     (losses.kl_divergence, (array([0.5]), array([1])), ValueError, "log-probabilities, at most 0, given 0.5"),
     (losses.kl_divergence, (array([-1]), array([-1])), ValueError, r"target probabilities in \[0, 1\], given -1"),
-    (losses.kl_divergence, (array([-1]), array([1]), np.array([[True]])), ValueError, "mask of rows"),
-    (losses.gaussian_nll, (array(0), array(-1), array(0)), ValueError, "variances in .*given -1"),
-    (losses.gaussian_nll, (array(0, 1), array(1), array(0, 1)), ValueError, r"variance and mean of one shape.*\(1,\) and \(2,\)"),
-    (losses.gaussian_nll, (array(0), array(1), array(0), 0.0), ValueError, "eps > 0, given 0"),
+    (losses.kl_divergence, (array([-1]), array([1]), dict(mask=np.array([[True]]))), ValueError, "mask of rows"),
+    (losses.gaussian_nll, (array(0), array(-1), dict(target=array(0))), ValueError, "variances in .*given -1"),
+    (
+        losses.gaussian_nll,
+        (array(0, 1), array(1), dict(target=array(0, 1))),
+        ValueError,
+        r"variance and mean of one shape.*\(1,\) and \(2,\)",
+    ),
+    (losses.gaussian_nll, (array(0), array(1), dict(target=array(0), eps=0.0)), ValueError, "eps > 0, given 0"),
     (losses.poisson_nll, (array(0), array(-1)), ValueError, "counts in .*given -1"),
     (losses.poisson_nll, (array(-2), array(1), False), ValueError, "rates in .*given -2"),
     (losses.cosine, (np.ones((2, 3)), np.ones((2, 3)), np.ones((2, 1))), ValueError, r"target of shape \(2,\), given \(2, 1\)"),
     (losses.cosine, (np.ones((1, 3)), np.ones((1, 3)), array(2)), ValueError, "-1 or 1, given 2"),
     (losses.cosine, (np.ones((1, 3)), np.ones((1, 3)), array(1), 2.0), ValueError, r"margin in \[-1, 1\], given 2"),
-    (losses.cosine, (np.ones((1, 3)), np.ones((1, 3)), None, 0.0, np.array([[True] * 3])), ValueError, "mask of rows"),
+    (losses.cosine, (np.ones((1, 3)), np.ones((1, 3)), None, 0.0, dict(mask=np.array([[True] * 3]))), ValueError, "mask of rows"),
 ]
 
 
 @pytest.mark.parametrize(("loss", "arguments", "error", "message"), BAD)
 def test_refuses(loss, arguments, error, message, kernels):
+    named = arguments[-1] if isinstance(arguments[-1], dict) else {}
     with pytest.raises(error, match=message):
-        loss(*arguments)
+        loss(*(x for x in arguments if x is not named), **named)
 
 
 @pytest.mark.parametrize("loss", [f for f in losses.CASES if not f.__name__.startswith("cross")], ids=lambda f: f.__name__)
 def test_refuses_silent_broadcasting_no_elements_and_integers(loss):
     extra = [np.ones(4)] if loss is losses.gaussian_nll else []
+    loss = named_gaussian if extra else loss
     with pytest.raises(ValueError, match=r"one shape, given \(4,\) and \(4, 1\)"):
         loss(np.zeros(4), *extra, np.zeros((4, 1)))
     empty = [np.ones(0)] if extra else []

@@ -21,12 +21,12 @@ def mean(values, weight=None, mask=None):
     return values.mean() if mask is None else values[mask].mean()
 
 
-def cross_entropy(logits, target, weight=None, label_smoothing=0.0, mask=None):
+def cross_entropy(logits, target, weight=None, label_smoothing=0.0, mask=None, ignore_index=-100):
     if mask is not None:
         logits, target = logits[mask], target[mask]
     axes = logits.movedim(-1, 1) if target.dtype == torch.int64 else logits.reshape(-1, logits.shape[-1])
     target = target if target.dtype == torch.int64 else target.reshape(-1, logits.shape[-1])
-    return F.cross_entropy(axes, target, weight, label_smoothing=label_smoothing)
+    return F.cross_entropy(axes, target, weight, label_smoothing=label_smoothing, ignore_index=ignore_index)
 
 
 def cross_entropy_probabilities(p, target, weight=None, label_smoothing=0.0, eps=1e-12, mask=None):
@@ -42,7 +42,7 @@ def cross_entropy_probabilities(p, target, weight=None, label_smoothing=0.0, eps
 
 def bce_with_logits(logits, target, pos_weight=1.0, weight=None, mask=None):
     values = F.binary_cross_entropy_with_logits(
-        logits, target.to(logits.dtype), pos_weight=torch.tensor(pos_weight, dtype=logits.dtype), reduction="none"
+        logits, target.to(logits.dtype), pos_weight=torch.as_tensor(pos_weight, dtype=logits.dtype), reduction="none"
     )
     return mean(values, weight, mask)
 
@@ -111,7 +111,7 @@ def test_agrees_with_torch(loss, case, rng, kernels):
 def test_variance_below_eps_is_where_we_differ():
     """PyTorch clamps the variance but lets the gradient through; ours is the derivative of what is computed."""
     mean, variance, target = np.zeros(1), np.array([0.1]), np.array([2.0])
-    _, (_, dvariance) = losses.gaussian_nll(mean, variance, target, eps=0.5)
+    _, (_, dvariance) = losses.gaussian_nll(mean, variance, target=target, eps=0.5)
     tensor = torch.tensor([0.1], dtype=torch.float64, requires_grad=True)
     F.gaussian_nll_loss(torch.zeros(1), torch.tensor([2.0]), tensor, eps=0.5).backward()
     assert dvariance[0] == 0

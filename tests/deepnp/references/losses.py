@@ -13,7 +13,8 @@ def elementwise(function):
         for i in np.ndindex(y.shape):
             if mask is None or mask[i[: mask.ndim]]:
                 share = 1.0 if weight is None else float(weight[i])
-                values.append(share * function(float(y[i]), float(target[i]), **options))
+                own = {k: v if np.ndim(v) == 0 else float(v[i[-1]]) for k, v in options.items()}
+                values.append(share * function(float(y[i]), float(target[i]), **own))
         return sum(values) / len(values)
 
     return reference
@@ -50,11 +51,13 @@ def gaussian_nll(mean, variance, target, eps=1e-6, mask=None):
     return sum(values) / len(values)
 
 
-def cross_entropy(y, target, weight=None, label_smoothing=0.0, mask=None, logarithm=None):
+def cross_entropy(y, target, weight=None, label_smoothing=0.0, mask=None, ignore_index=None, logarithm=None):
     """PyTorch's definition, label by label: a weighted mean for labels, a plain one for distributions."""
     total, norm, classes = 0.0, 0.0, y.shape[-1]
     w = [1.0] * classes if weight is None else weight.tolist()
     for i in rows_of(y.shape[:-1], mask):
+        if ignore_index is not None and target[i] == ignore_index:
+            continue
         row = y[i].tolist()
         logs = logarithm(row)
         if target.dtype.kind == "f":
