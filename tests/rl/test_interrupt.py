@@ -32,7 +32,7 @@ def test_first_ctrl_c_asks_and_the_second_insists():
     assert interrupt.requested
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS[1:])
 def test_a_scheduler_may_ask_any_number_of_times(number):
     with Interrupt() as interrupt:
         send(number)
