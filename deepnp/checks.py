@@ -1,6 +1,7 @@
 """Checks at the door: what an operation or a module is given, compared with what it can take.
 
-They cost one comparison a call, and they stand before every compiled kernel, which would read and write beyond an array's end.
+They cost one comparison a call, and they stand before every compiled kernel, which would read and
+write beyond an array's end.
 """
 
 
@@ -35,7 +36,9 @@ def check_shape(name: str, x, shape: tuple[int, ...]) -> None:
 
 
 def check_floats(x, name: str = "input") -> None:
-    """Raise TypeError unless x is an array of floating-point numbers: no list, no integers, Booleans or complex numbers."""
+    """Raise TypeError unless x is an array of floating-point numbers: no list, no integers,
+    Booleans or complex numbers.
+    """
     try:
         kind = x.dtype.kind
     except AttributeError:

@@ -1,16 +1,17 @@
 """Is every backward pass the derivative of its forward pass?        python -m deepnp.gradcheck [op …]
 
-For an operation y = f(x, …) and a random upstream gradient u, backward claims g = ∂⟨u, y⟩/∂x. The claim is compared with
-the central difference of every single element,
+For an operation y = f(x, …) and a random upstream gradient u, backward claims g = ∂⟨u, y⟩/∂x. The
+claim is compared with the central difference of every single element,
 
     g_i ≈ (⟨u, f(x + h e_i)⟩ − ⟨u, f(x − h e_i)⟩)/2h,
 
-in float64. u is random because a softmax whose backward returns zero passes under u = 1. The error is
-max|g − difference| / max(|difference|, 1e-3), and must stay under 1e-6.
+in float64. u is random because a softmax whose backward returns zero passes under u = 1. The error
+is max|g − difference| / max(|difference|, 1e-3), and must stay under 1e-6.
 
 Near a kink the difference is no derivative: inputs stay away from it, on both sides.
 
-`check_module` does the same for a module, with random directions instead of single elements: for layers of one's own.
+`check_module` does the same for a module, with random directions instead of single elements: for
+layers of one's own.
 """
 
 import argparse
@@ -97,7 +98,9 @@ def check_jvp(op: ModuleType, case: dict, rng: np.random.Generator) -> float:
 
 
 def check_loss(loss: Callable, case: dict, rng: np.random.Generator) -> dict[str, float]:
-    """Relative error of each gradient that a loss returns with its value: one for each of its first arguments."""
+    """Relative error of each gradient that a loss returns with its value: one for each of its first
+    arguments.
+    """
     arguments = draw(case, rng)
     gradients, errors = tupled(loss(**arguments)[1]), {}
     for name, gradient in zip(differentiable(case), gradients, strict=False):  # targets come after
@@ -112,30 +115,35 @@ def check_loss(loss: Callable, case: dict, rng: np.random.Generator) -> dict[str
 def check_module(
     module: Module, *inputs, rng: np.random.Generator | None = None, directions: int = 3, **settings
 ) -> dict[str, float]:
-    """Is a module's `backward` the derivative of its `forward`? For layers and networks of one's own.
+    """Is a module's `backward` the derivative of its `forward`? For layers and networks of one's
+    own.
 
-    In float64, on a copy: the module itself is left as it is. For a random upstream gradient u, and for each parameter and each
-    input, the slope of ⟨u, forward(…)⟩ along random directions is measured by central differences and compared with what
-    `backward` claims. Random numbers that `forward` draws from a generator of the module's are the same on both sides.
+    In float64, on a copy: the module itself is left as it is. For a random upstream gradient u, and
+    for each parameter and each input, the slope of ⟨u, forward(…)⟩ along random directions is
+    measured by central differences and compared with what `backward` claims. Random numbers that
+    `forward` draws from a generator of the module's are the same on both sides.
 
     Parameters
     ----------
     module : Module
     *inputs : arrays, or tuples of them
-        What `forward` is given. Those of floating-point numbers are differentiated, in the order in which `backward` returns their
+        What `forward` is given. Those of floating-point numbers are differentiated, in the order in
+        which `backward` returns their
         gradients. Keep them away from kinks.
     rng : numpy.random.Generator or None
         Source of u and of the directions; None is a fixed seed.
     directions : int
         How many for each parameter and input.
     **settings
-        Further arguments of `forward`, passed on as they are and not differentiated: a mask, lengths.
+        Further arguments of `forward`, passed on as they are and not differentiated: a mask,
+        lengths.
 
     Returns
     -------
     dict of str to float
-        Relative error by name: "x", or "x[0]", "x[1]", … of several inputs, then the parameters, named as in `state_dict`.
-        inf where a gradient is missing or has another shape. Right derivatives stay under `TOLERANCE`, 1e-6.
+        Relative error by name: "x", or "x[0]", "x[1]", … of several inputs, then the parameters,
+        named as in `state_dict`. inf where a gradient is missing or has another shape. Right
+        derivatives stay under `TOLERANCE`, 1e-6.
 
     Examples
     --------
@@ -179,7 +187,9 @@ def check_module(
 
 
 def _along_directions(value: Callable, gradient, shape: tuple[int, ...], directions: int, rng: np.random.Generator) -> float:
-    """The largest relative gap between a claimed slope, ⟨gradient, d⟩, and the measured one, over random directions d."""
+    """The largest relative gap between a claimed slope, ⟨gradient, d⟩, and the measured one, over
+    random directions d.
+    """
     if gradient is None or gradient.shape != shape:
         return float("inf")
     worst = 0.0
@@ -199,7 +209,9 @@ def _double(x):
 
 
 def _packed(leaves: list, counts: list[int | None]) -> list:
-    """The arguments that the leaves came from: so many as a tuple, or one by itself where the count is None."""
+    """The arguments that the leaves came from: so many as a tuple, or one by itself where the count
+    is None.
+    """
     rest = iter(leaves)
     return [next(rest) if n is None else tuple(next(rest) for _ in range(n)) for n in counts]
 
@@ -210,7 +222,8 @@ def check_all(names: list[str] | None = None, seed: int = 0) -> Iterator[Check]:
     Parameters
     ----------
     names : list of str or None
-        Any end of a name that tells which one is meant ("layer_norm", "activation.tanh", "losses.mse"), or a path.
+        Any end of a name that tells which one is meant ("layer_norm", "activation.tanh",
+        "losses.mse"), or a path.
     seed : int
         Of the random arguments.
 

@@ -1,4 +1,5 @@
-"""Initial values of parameters: functions `(shape, rng) -> array`, shape (fan_out, fan_in, *kernel).
+"""Initial values of parameters: functions `(shape, rng) -> array`, shape (fan_out, fan_in,
+*kernel).
 
     Kaiming   var = gain²/fan_in             keeps the variance of activations through layers (gain √2 for ReLU)
     Xavier    var = gain²·2/(fan_in+fan_out) keeps that of activations and of gradients, as far as both can be
@@ -58,9 +59,9 @@ def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator, gain: float = 1.0) -> np.ndarray:
     """gain · a random (semi-)orthogonal matrix of shape (fan_out, the rest)  (Saxe et al. 2014).
 
-    QR of a Gaussian matrix, by Householder reflections (the thesis's Gram–Schmidt loses orthogonality); a wide
-    matrix is factored through its transpose. Multiplying Q's columns by sign(diag R) makes it uniform over all
-    orthogonal matrices, which Q alone is not.
+    QR of a Gaussian matrix, by Householder reflections (the thesis's Gram–Schmidt loses
+    orthogonality); a wide matrix is factored through its transpose. Multiplying Q's columns by
+    sign(diag R) makes it uniform over all orthogonal matrices, which Q alone is not.
     """
     rows, columns = shape[0], math.prod(shape[1:])
     a = rng.normal(size=(max(rows, columns), min(rows, columns)))

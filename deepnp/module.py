@@ -2,14 +2,17 @@
 
     forward(x)                                  y, and keeps what the three below need
     backward(dy, params=True, inputs=True)      adds to every Parameter.grad and returns dx;
-                                                params=False computes dx only, inputs=False skips dx where nobody wants it
+                                                params=False computes dx only, inputs=False skips dx
+                                                where nobody wants it
     jvp(vparameters, vx)                        vy = J v, the tangent of y along a direction in parameters and input
     predict(x)                                  y for inference: keeps nothing
 
-`backward` and `jvp` belong to the last `forward`. They read what it kept and leave it there: called twice, `backward` adds the
-same gradient twice. So a module stands at one place of a network: at two, the second use would overwrite what the first one kept.
+`backward` and `jvp` belong to the last `forward`. They read what it kept and leave it there: called
+twice, `backward` adds the same gradient twice. So a module stands at one place of a network: at
+two, the second use would overwrite what the first one kept.
 
-A module owns parameters and submodules as plain attributes; names in `state_dict` are PyTorch's ("0.weight").
+A module owns parameters and submodules as plain attributes; names in `state_dict` are PyTorch's
+("0.weight").
 
 A layer over an operation is a few lines:
 
@@ -44,9 +47,11 @@ from deepnp.parameters import Buffer, Parameter, ParameterVector, Tangents, conv
 
 
 class Module(ABC):
-    """Base of all modules. A subclass sets `Parameter`s and submodules as attributes and implements the methods below.
+    """Base of all modules. A subclass sets `Parameter`s and submodules as attributes and implements
+    the methods below.
 
-    `forward`, `backward` and `predict` are required; `_tangent` where `jvp` is wanted. `_cache` is what `forward` keeps.
+    `forward`, `backward` and `predict` are required; `_tangent` where `jvp` is wanted. `_cache` is
+    what `forward` keeps.
     """
 
     transient = ("_cache",)  # attributes that a copy starts without
@@ -58,7 +63,8 @@ class Module(ABC):
 
     @abstractmethod
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        """Add dL/dparameter to each `Parameter.grad` (unless `params` is False); return dL/dx (None unless `inputs`).
+        """Add dL/dparameter to each `Parameter.grad` (unless `params` is False); return dL/dx (None
+        unless `inputs`).
 
         Raises
         ------
@@ -73,15 +79,17 @@ class Module(ABC):
         """y of x for inference."""
 
     def jvp(self, vparameters=None, vx=None):
-        """Jacobian–vector product of the last `forward`: how y moves when parameters and input move along a direction.
+        """Jacobian–vector product of the last `forward`: how y moves when parameters and input move
+        along a direction.
 
-        vy = ∂y/∂parameters · vparameters + ∂y/∂x · vx. It is the transpose of `backward`: ⟨dy, vy⟩ = ⟨dparameters, vparameters⟩ +
-        ⟨dx, vx⟩ for every dy.
+        vy = ∂y/∂parameters · vparameters + ∂y/∂x · vx. It is the transpose of `backward`: ⟨dy, vy⟩
+        = ⟨dparameters, vparameters⟩ + ⟨dx, vx⟩ for every dy.
 
         Parameters
         ----------
         vparameters : array (P,) or None
-            A direction in the parameters, in the order of `parameters()`, as `flat.data` has it; None: they stay.
+            A direction in the parameters, in the order of `parameters()`, as `flat.data` has it;
+            None: they stay.
         vx : array like x, or None
             A direction in the input; a tuple where x is one. None: it stays.
 
@@ -111,7 +119,8 @@ class Module(ABC):
         return vy
 
     def tangent(self, v: Tangents, vx):
-        """The tangent of y, given those of the parameters, v[p] for each `Parameter` p, and that of x; None stands for zero.
+        """The tangent of y, given those of the parameters, v[p] for each `Parameter` p, and that of
+        x; None stands for zero.
 
         What a module asks of the modules in it. The answer is None where y cannot move.
         """
@@ -120,7 +129,9 @@ class Module(ABC):
         return self._tangent(v, vx)
 
     def _tangent(self, v: Tangents, vx):
-        """As `tangent`, for each kind of module to implement. vx is None only if this module has parameters."""
+        """As `tangent`, for each kind of module to implement. vx is None only if this module has
+        parameters.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no jvp: it does not implement _tangent")
 
     def __call__(self, *inputs, **named):
@@ -152,7 +163,9 @@ class Module(ABC):
             yield from child.modules()
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters with their dotted names, depth first; one that several modules share, once, by its first name."""
+        """All parameters with their dotted names, depth first; one that several modules share,
+        once, by its first name.
+        """
         seen: set[Parameter] = set()
         for name, p in self._named(Parameter):
             if p not in seen:
@@ -176,7 +189,9 @@ class Module(ABC):
 
     @property
     def flat(self) -> ParameterVector:
-        """This module's parameters as one vector, built on first use and shared ever after; an empty one where there are none."""
+        """This module's parameters as one vector, built on first use and shared ever after; an
+        empty one where there are none.
+        """
         named = dict(self.named_parameters())
         vector = next(iter(named.values())).vector if named else None
         if vector is not None and list(vector.named.values()) == list(named.values()) and lies_in(vector.first.data, vector.data):
@@ -198,8 +213,9 @@ class Module(ABC):
     def shadow(self) -> "Module":
         """This module over the same parameters and buffers, with caches and gradients of its own.
 
-        So two threads can run it at once, each on rows of its own; the sum of both gradients is the gradient. A shadow is lost
-        where the module's parameters move: `to`, or a larger model that takes them.
+        So two threads can run it at once, each on rows of its own; the sum of both gradients is the
+        gradient. A shadow is lost where the module's parameters move: `to`, or a larger model that
+        takes them.
         """
         shadow = self.flat.shadow()
         memo = {id(p): q for p, q in zip(self.flat.named.values(), shadow.named.values(), strict=True)}
@@ -211,7 +227,8 @@ class Module(ABC):
             p.grad.fill(0)
 
     def to(self, target) -> "Module":
-        """Move to a device ("cpu", "cuda") or change the dtype (`numpy.float64`), in place; returns self.
+        """Move to a device ("cpu", "cuda") or change the dtype (`numpy.float64`), in place; returns
+        self.
 
         Optimizers made before the move must be made again.
 
@@ -245,9 +262,11 @@ class Module(ABC):
         Raises
         ------
         ValueError
-            If names are missing or unknown, a shape differs, or a value is NaN or infinite, also only in our dtype.
+            If names are missing or unknown, a shape differs, or a value is NaN or infinite, also
+            only in our dtype.
         TypeError
-            If a value is no array, or of another kind of numbers: integers where there are floats, complex numbers, text.
+            If a value is no array, or of another kind of numbers: integers where there are floats,
+            complex numbers, text.
             Whatever is raised, nothing is written.
         """
         own = dict(self._named_state())
@@ -266,8 +285,9 @@ class Module(ABC):
 def check_distinct(*modules: Module) -> None:
     """Raise ValueError if one module object occurs twice in these and all that is in them.
 
-    A module keeps one forward pass: used twice in a network, its first use would get its gradient from the second's values.
-    Two modules may share a `Parameter`; each keeps values of its own, and the gradients add up.
+    A module keeps one forward pass: used twice in a network, its first use would get its gradient
+    from the second's values. Two modules may share a `Parameter`; each keeps values of its own, and
+    the gradients add up.
     """
     seen: set[int] = set()
     for module in (part for whole in modules for part in whole.modules()):

@@ -1,7 +1,8 @@
-"""Parameters, kept flat: a model's parameters are views into one vector, its gradients into another.
+"""Parameters, kept flat: a model's parameters are views into one vector, its gradients into
+another.
 
-So an optimizer is a formula over two vectors, clipping by the global norm is one pass, a checkpoint is one array.
-Parameters are written in place and never rebound.
+So an optimizer is a formula over two vectors, clipping by the global norm is one pass, a checkpoint
+is one array. Parameters are written in place and never rebound.
 """
 
 import math
@@ -47,7 +48,8 @@ class Parameter:
 
 
 class Buffer:
-    """An array that belongs to a module and to its `state_dict`, but is not trained: running statistics, a counter.
+    """An array that belongs to a module and to its `state_dict`, but is not trained: running
+    statistics, a counter.
 
     Written in place, like a parameter's data.
     """
@@ -151,7 +153,9 @@ class ParameterVector:
         raise IndexError(f"expected an index below {stop}, given {index}")
 
     def check_finite(self, vector, what: str) -> None:
-        """Raise `NonFiniteError` if `vector` (this one's data or gradient) holds a NaN or an infinity."""
+        """Raise `NonFiniteError` if `vector` (this one's data or gradient) holds a NaN or an
+        infinity.
+        """
         xp = array_module(vector)
         if bool(xp.isfinite(vector @ vector)):  # one pass; an overflowing square of finite values is looked at below
             return
@@ -189,7 +193,8 @@ def converted(name: str, value, like):
     ValueError
         If its shape differs, or a number is not finite, be it only in that dtype.
     TypeError
-        If it is no array, or its numbers are of another kind: no float becomes an integer, nor the reverse.
+        If it is no array, or its numbers are of another kind: no float becomes an integer, nor the
+        reverse.
     """
     check_shape(f'"{name}"', value, like.shape)
     kinds = {"f": "f", "i": "iu", "u": "iu"}.get(like.dtype.kind, like.dtype.kind)
@@ -203,7 +208,8 @@ def converted(name: str, value, like):
 
 
 def consecutive(parameters: list[Parameter]):
-    """Data and gradients of parameters that follow one another in a flat vector, as two pieces of it; None if they do not.
+    """Data and gradients of parameters that follow one another in a flat vector, as two pieces of
+    it; None if they do not.
 
     Parameters that lie in no vector yet get one of their own.
     """

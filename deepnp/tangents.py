@@ -1,7 +1,8 @@
 """Gradients row by row, and the tangent kernel.             B rows, I inputs, O outputs, C channels, P parameters
 
-`backward` sums over rows. Where each row's own gradient is wanted, it need not be written out, B · P numbers: a linear layer's is
-an outer product, and two of these have an inner product that is cheap.
+`backward` sums over rows. Where each row's own gradient is wanted, it need not be written out, B ·
+P numbers: a linear layer's is an outer product, and two of these have an inner product that is
+cheap.
 
 Linear     z_b = W x_b + bias        dW_b = dz_b x_bᵀ        dbias_b = dz_b
            ⟨dW_b, dW_c⟩ = Σ_oi dz_bo x_bi dz_co x_ci = ⟨dz_b, dz_c⟩·⟨x_b, x_c⟩        the sum of products is a product of sums
@@ -9,7 +10,8 @@ Linear     z_b = W x_b + bias        dW_b = dz_b x_bᵀ        dbias_b = dz_b
 Scale      y_b = γ·x̂_b + β           dγ_b = dy_b·x̂_b         dβ_b = dy_b
            K = dΓ dΓᵀ + dB dBᵀ
 
-The tangent kernel K_bc = ⟨∇θ f(x_b), ∇θ f(x_c)⟩ of a network is the sum over its layers (Jacot et al. 2018, arXiv:1806.07572).
+The tangent kernel K_bc = ⟨∇θ f(x_b), ∇θ f(x_c)⟩ of a network is the sum over its layers (Jacot et
+al. 2018, arXiv:1806.07572).
 """
 
 from functools import singledispatch
@@ -41,7 +43,9 @@ class LinearRows(NamedTuple):
         return array_module(self.x).concatenate([dweight, self.dz], axis=1) if self.bias else dweight
 
     def inner(self, other: "LinearRows"):
-        """Inner products of the gradients of our rows with those of other rows: (B, B'), in float64."""
+        """Inner products of the gradients of our rows with those of other rows: (B, B'), in
+        float64.
+        """
         x, dz, other_x, other_dz = (array.astype(np.float64) for array in (self.x, self.dz, other.x, other.dz))
         return (dz @ other_dz.T) * (x @ other_x.T + (1 if self.bias else 0))
 
@@ -57,29 +61,35 @@ class ScaleRows(NamedTuple):
         return array_module(self.dgamma).concatenate([self.dgamma, self.dbeta], axis=1)
 
     def inner(self, other: "ScaleRows"):
-        """Inner products of the gradients of our rows with those of other rows: (B, B'), in float64."""
+        """Inner products of the gradients of our rows with those of other rows: (B, B'), in
+        float64.
+        """
         ours, theirs = self.gradients().astype(np.float64), other.gradients().astype(np.float64)
         return ours @ theirs.T
 
 
 def pairs(module: Module, dy) -> list[LinearRows | ScaleRows]:
-    """Row by row, what the gradients of the last `forward` are made of; `Parameter.grad` is left alone.
+    """Row by row, what the gradients of the last `forward` are made of; `Parameter.grad` is left
+    alone.
 
     Parameters
     ----------
     module : Module
-        Linear layers, normalisations of rows, and modules without parameters, in any of the containers.
+        Linear layers, normalisations of rows, and modules without parameters, in any of the
+        containers.
     dy : array like the last y
 
     Returns
     -------
     list
-        For each layer with parameters, in their order: a `LinearRows` (x, dz) or a `ScaleRows` (dgamma, dbeta).
+        For each layer with parameters, in their order: a `LinearRows` (x, dz) or a `ScaleRows`
+        (dgamma, dbeta).
 
     Raises
     ------
     TypeError
-        For a layer with other parameters, and for BatchNorm: there, rows meet, and no gradient is one row's.
+        For a layer with other parameters, and for BatchNorm: there, rows meet, and no gradient is
+        one row's.
     ValueError
         If dy does not have the shape of y, or a linear layer was given more than one vector a row.
     """
@@ -92,13 +102,17 @@ def row_gradients(rows: list[LinearRows | ScaleRows]):
 
 
 def tangent_kernel(rows: list[LinearRows | ScaleRows], others: list[LinearRows | ScaleRows] | None = None):
-    """What `pairs` gave for some rows, and for others of the same module (None: the same) -> K (B, B'), in float64."""
+    """What `pairs` gave for some rows, and for others of the same module (None: the same) -> K (B,
+    B'), in float64.
+    """
     return sum(a.inner(b) for a, b in zip(rows, rows if others is None else others, strict=True))
 
 
 @singledispatch
 def rows_of(module: Module, dy, inputs: bool):
-    """dx (None unless `inputs`) and the list that `pairs` returns. `rows_of.register` teaches it another kind of module."""
+    """dx (None unless `inputs`) and the list that `pairs` returns. `rows_of.register` teaches it
+    another kind of module.
+    """
     if next(module.named_parameters(), None) is not None:
         raise TypeError(f"expected layers whose gradients are known row by row, given {module!r}")
     return module.backward(dy, params=False, inputs=inputs), []

@@ -1,4 +1,5 @@
-"""Containers: modules made of modules, one after the other, side by side, or around a skip connection.
+"""Containers: modules made of modules, one after the other, side by side, or around a skip
+connection.
 
 Sequential(a, b)                                 y = b(a(x))
 Residual(body)                                   y = body(x) + x
@@ -18,8 +19,8 @@ __all__ = ["Fork", "Heads", "Identity", "Join", "Residual", "Sequential"]
 class Sequential(Module):
     """Modules one after the other.
 
-    `Linear`s and the activations between them run as one operation where these can be fused: same mathematics, same parameter
-    names, fewer calls.
+    `Linear`s and the activations between them run as one operation where these can be fused: same
+    mathematics, same parameter names, fewer calls.
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ class Heads(Module):
     Raises
     ------
     ValueError
-        If there are none, or one object occurs twice; in `backward`, unless there is a gradient for each head.
+        If there are none, or one object occurs twice; in `backward`, unless there is a gradient for
+        each head.
     TypeError
         For what is no Module.
     """
@@ -129,7 +131,9 @@ class Heads(Module):
 
 
 def Fork(*branches: Module) -> Heads:
-    """x -> (branch_0(x), branch_1(x), …); named "0", "1", … in `state_dict`. `Join` brings them together again."""
+    """x -> (branch_0(x), branch_1(x), …); named "0", "1", … in `state_dict`. `Join` brings them
+    together again.
+    """
     if not branches:
         raise ValueError("expected at least one branch, given none")
     return Heads(**{str(i): branch for i, branch in enumerate(branches)})
@@ -164,7 +168,8 @@ class Identity(Module):
 class Residual(Module):
     """y = body(x) + skip(x).
 
-    x reaches y twice, so dx is the sum of the body's gradient and the skip's; without a projection the latter is dy itself.
+    x reaches y twice, so dx is the sum of the body's gradient and the skip's; without a projection
+    the latter is dy itself.
 
     Parameters
     ----------
@@ -290,7 +295,9 @@ def added(*tangents):
 
 
 def check_modules(modules: dict[str, Module]) -> None:
-    """Raise TypeError for what is no Module, ValueError if an object occurs twice in these and all that is in them."""
+    """Raise TypeError for what is no Module, ValueError if an object occurs twice in these and all
+    that is in them.
+    """
     for name, module in modules.items():
         if not isinstance(module, Module):
             raise TypeError(f"expected a Module as {name}, given {type(module).__name__}")

@@ -17,7 +17,8 @@ FUSED = (tanh, relu, sigmoid)  # activations that offer add_bias and backward_bi
 
 
 class DenseStack(Module):
-    """`Linear` layers, each with the activation after it, as one operation (`ops.mlp`) over the `Linear`s' own parameters.
+    """`Linear` layers, each with the activation after it, as one operation (`ops.mlp`) over the
+    `Linear`s' own parameters.
 
     `Sequential` builds these; there is no need to write one.
 
@@ -70,7 +71,9 @@ class DenseStack(Module):
         return [p for layer in self.layers for p in (layer.weight, layer.bias) if p is not None]
 
     def _flat(self):
-        """Our parameters as one vector, and its gradient; None for that where they do not lie together and had to be copied."""
+        """Our parameters as one vector, and its gradient; None for that where they do not lie
+        together and had to be copied.
+        """
         parameters = self._parameters()
         arrays = [p.data for p in parameters]
         if self._located is None or not all(map(is_, arrays, self._located[0])):  # another vector took them since

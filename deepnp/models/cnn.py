@@ -17,7 +17,8 @@ def cnn(
     rng: np.random.Generator | None = None,
     dtype=np.float32,
 ) -> Sequential:
-    """Stages of 3 × 3 convolution, ReLU and pooling by two; then a hidden layer and the logits of the classes.
+    """Stages of 3 × 3 convolution, ReLU and pooling by two; then a hidden layer and the logits of
+    the classes.
 
     Parameters
     ----------

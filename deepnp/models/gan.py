@@ -1,6 +1,7 @@
 """Generative adversarial network (Goodfellow et al. 2014).         B images x, noise z, G(z) an image, D(x) a logit (B, 1)
 
-The discriminator D learns to tell images from forgeries, the generator G to make forgeries that it takes for images.
+The discriminator D learns to tell images from forgeries, the generator G to make forgeries that it
+takes for images.
 
 Discriminator   L_D = E[s(−D(x))] + E[s(D(G(z)))]             s(u) = ln(1 + e^u) = −ln σ(−u): cross-entropy, images 1, forgeries 0
                 dD(x) = −σ(−D(x))/B    dD(G(z)) = σ(D(G(z)))/B        G is held: nothing flows back into it
@@ -8,7 +9,8 @@ Generator       L_G = E[s(−D(G(z)))]                          the non-saturati
                 dD(G(z)) = −σ(−D(G(z)))/B                     minimax form −s(D(G(z))) has slope 0 there, and G would never start
                 dG = backward of D with `params=False`        D is held, but its gradient to its input is the generator's teacher
 
-D's convolutions can be spectrally normalised (Miyato et al. 2018): a D that is steep everywhere gives no useful direction.
+D's convolutions can be spectrally normalised (Miyato et al. 2018): a D that is steep everywhere
+gives no useful direction.
 """
 
 import numpy as np
@@ -33,9 +35,11 @@ from deepnp.module import Module
 
 
 def discriminator_gradient(generator: Module, discriminator: Module, x, noise) -> float:
-    """L_D of images x and as many forgeries; its gradient is added to the discriminator's, the generator is left alone.
+    """L_D of images x and as many forgeries; its gradient is added to the discriminator's, the
+    generator is left alone.
 
-    Images and forgeries go through D apart, in this order: each call leaves what its own backward needs.
+    Images and forgeries go through D apart, in this order: each call leaves what its own backward
+    needs.
     """
     fake = generator.forward(noise)
     if fake.shape != x.shape:
@@ -50,7 +54,9 @@ def discriminator_gradient(generator: Module, discriminator: Module, x, noise) -
 
 
 def generator_gradient(generator: Module, discriminator: Module, noise) -> float:
-    """L_G of as many forgeries as there is noise; its gradient is added to the generator's, the discriminator is left alone."""
+    """L_G of as many forgeries as there is noise; its gradient is added to the generator's, the
+    discriminator is left alone.
+    """
     logits = discriminator.forward(generator.forward(noise))
     loss, dlogits = bce_with_logits(logits, array_module(logits).ones_like(logits))
     generator.backward(discriminator.backward(dlogits, params=False), inputs=False)
@@ -60,7 +66,8 @@ def generator_gradient(generator: Module, discriminator: Module, noise) -> float
 def generator(
     latent: int, image: tuple[int, int, int], width: int = 32, rng: np.random.Generator | None = None, dtype=np.float32
 ) -> Sequential:
-    """Noise (B, latent) -> images (B, C, H, W) in [0, 1]: a quarter of the size, doubled twice (after DCGAN, Radford et al. 2016).
+    """Noise (B, latent) -> images (B, C, H, W) in [0, 1]: a quarter of the size, doubled twice
+    (after DCGAN, Radford et al. 2016).
 
     Parameters
     ----------
@@ -94,7 +101,9 @@ def generator(
 def discriminator(
     image: tuple[int, int, int], width: int = 32, rng: np.random.Generator | None = None, dtype=np.float32
 ) -> Sequential:
-    """Images (B, C, H, W) -> logits (B, 1), with every weight spectrally normalised. Arguments as for `generator`."""
+    """Images (B, C, H, W) -> logits (B, 1), with every weight spectrally normalised. Arguments as
+    for `generator`.
+    """
     channels, height, breadth = _quartered(image)
     kinds = dict(rng=rng or np.random.default_rng(), dtype=dtype)
     layers = (

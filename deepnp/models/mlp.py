@@ -19,7 +19,8 @@ def mlp(
     dtype=np.float32,
     normalization: Callable[[int], Module] | None = None,
 ) -> Sequential:
-    """Linear layers with activations between them, orthogonally initialised: what policies and critics are.
+    """Linear layers with activations between them, orthogonally initialised: what policies and
+    critics are.
 
     Parameters
     ----------
@@ -28,7 +29,8 @@ def mlp(
     activation : callable returning a Module
         `Tanh` or `ReLU`, say.
     output_gain : float
-        Gain of the last layer's orthogonal weights: 0.01 for a policy that starts undecided, 1 for a value.
+        Gain of the last layer's orthogonal weights: 0.01 for a policy that starts undecided, 1 for
+        a value.
     rng : numpy.random.Generator or None
         Source of the initial weights.
     normalization : callable, features -> Module, optional

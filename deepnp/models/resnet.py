@@ -1,4 +1,6 @@
-"""Residual network (He et al. 2016, arXiv:1512.03385), in the small form that the paper gives CIFAR-10."""
+"""Residual network (He et al. 2016, arXiv:1512.03385), in the small form that the paper gives
+CIFAR-10.
+"""
 
 from collections.abc import Sequence
 
@@ -16,11 +18,13 @@ def resnet(
     rng: np.random.Generator | None = None,
     dtype=np.float32,
 ) -> Sequential:
-    """A convolution, stages of residual blocks, the mean over all places, and the logits of the classes.
+    """A convolution, stages of residual blocks, the mean over all places, and the logits of the
+    classes.
 
-    Each stage but the first halves the image with its first block. With 3 blocks a stage and images of 32 × 32 this is the
-    paper's ResNet-20, except that a skip to more channels is projected here (its option B), not padded with zeros. The first
-    stage's first block keeps the size and, as the first convolution has that stage's channels, needs no projection.
+    Each stage but the first halves the image with its first block. With 3 blocks a stage and images
+    of 32 × 32 this is the paper's ResNet-20, except that a skip to more channels is projected here
+    (its option B), not padded with zeros. The first stage's first block keeps the size and, as the
+    first convolution has that stage's channels, needs no projection.
 
     Parameters
     ----------
@@ -53,7 +57,9 @@ def resnet(
 
 
 def block(inputs: int, outputs: int, stride: int, rng: np.random.Generator, dtype=np.float32) -> Residual:
-    """Two convolutions, to which x is added: as it is, or projected by a 1 × 1 convolution where its shape differs."""
+    """Two convolutions, to which x is added: as it is, or projected by a 1 × 1 convolution where
+    its shape differs.
+    """
     body = [*convolution(inputs, outputs, 3, stride, rng, dtype), ReLU(), *convolution(outputs, outputs, 3, 1, rng, dtype)]
     same = inputs == outputs and stride == 1
     return Residual(Sequential(*body), None if same else Sequential(*convolution(inputs, outputs, 1, stride, rng, dtype)))

@@ -1,11 +1,13 @@
 """Variational autoencoder (Kingma & Welling 2014).                  B images x, D latent dimensions, μ and s (B, D)
 
-The encoder says where in the latent space an image might lie: q(z|x) = N(μ, σ²), with s = ln σ². The decoder says what image
-belongs to a place z: logits of the pixels. Both learn to make the evidence lower bound large:
+The encoder says where in the latent space an image might lie: q(z|x) = N(μ, σ²), with s = ln σ².
+The decoder says what image belongs to a place z: logits of the pixels. Both learn to make the
+evidence lower bound large:
 
     ELBO = E_q ln p(x|z) − KL(q(z|x) ‖ N(0, 1)) ≤ ln p(x)
 
-The loss is −ELBO: reconstruction error **plus** KL. (It is also found printed with + KL in the bound, which no optimum has.)
+The loss is −ELBO: reconstruction error **plus** KL. (It is also found printed with + KL in the
+bound, which no optimum has.)
 
 Sample     z = μ + σε    σ = e^(s/2)    ε ~ N(0, 1)           the noise is an input, so z has a derivative: reparametrisation
            dμ = dz       ds = ½ σε dz                         ∂σ/∂s = ½ σ
@@ -92,7 +94,8 @@ class VAE(Module):
     Raises
     ------
     ValueError
-        In `forward` and `predict`, if the encoder gives an odd number of columns, or the decoder another shape than x's.
+        In `forward` and `predict`, if the encoder gives an odd number of columns, or the decoder
+        another shape than x's.
     """
 
     def __init__(self, encoder: Module, decoder: Module, rng: np.random.Generator | None = None):
@@ -101,7 +104,9 @@ class VAE(Module):
         check_modules({"encoder": encoder, "decoder": decoder})
 
     def forward(self, x, noise=None):
-        """x (B, …), noise (B, D) or None, which draws it -> logits (B, …), mean, log_variance (B, D)."""
+        """x (B, …), noise (B, D) or None, which draws it -> logits (B, …), mean, log_variance (B,
+        D).
+        """
         mean, log_variance = _halves(self.encoder.forward(x))
         if noise is None:
             noise = array_module(x).asarray(self.rng.standard_normal(mean.shape, np.float32), mean.dtype)
@@ -109,7 +114,9 @@ class VAE(Module):
         return _checked(self.decoder.forward(z), x), mean, log_variance
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        """dy = (dlogits, dmean, dlog_variance): the two last come on top of what flows back through the sample."""
+        """dy = (dlogits, dmean, dlog_variance): the two last come on top of what flows back through
+        the sample.
+        """
         if not isinstance(dy, tuple) or len(dy) != 3:
             raise ValueError(f"expected dy as a tuple (dlogits, dmean, dlog_variance), given {type(dy).__name__}")
         dlogits, dmean, dlog_variance = dy
