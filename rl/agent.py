@@ -102,7 +102,8 @@ class Agent(ABC):
         self.takes.check(type(self).__name__, space)
         self.space, self.config, self.seed = space, config, whole_number("seed", seed, 0)
         self.steps, self.iterations = 0, 0
-        self.normalizer = ObservationNormalizer(space.observations) if config.normalize_observations else None
+        normalizes = config.normalize_observations and space.observations > 0  # images are left as they are
+        self.normalizer = ObservationNormalizer(space.observations) if normalizes else None
         self.rngs: dict[str, np.random.Generator] = {}
         self.env: VectorEnv | None = None
         self.env_name: str | None = None
@@ -166,6 +167,12 @@ class Agent(ABC):
         if self._close is not None:
             self._close()
         self.env = self.collector = self.source = self._close = self._left = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def observe(self, observations: Observations) -> Observations:
         """Observations (B, …), as the space lays them out, as the networks see them: float32, normalised."""
@@ -275,7 +282,7 @@ class Agent(ABC):
         Raises
         ------
         NonFiniteError
-            If a parameter is NaN or infinite: such a file would be of no use, and might replace one that is.
+            If a number in it is NaN or infinite: such a file would be of no use, and might replace one that is.
         """
         checkpoint.save(self, path)
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from deepnp import Module, NonFiniteError
+from deepnp import NonFiniteError
 from deepnp.storage import load_tensors, save_tensors
 from rl.config import whole_number
 from rl.experience.collector import Collector
@@ -71,11 +71,10 @@ def snapshot(agent: Saved) -> tuple[Tensors, dict[str, Any]]:
 
 
 def save(agent: Saved, path: str | os.PathLike) -> None:
-    """Write a snapshot; NonFiniteError if a parameter is NaN or infinite."""
-    for name, thing in agent.parts().items():
-        if isinstance(thing, Module):
-            _check_finite(name, thing.state_dict())
-    save_tensors(path, *snapshot(agent))
+    """Write a snapshot; NonFiniteError if a number in it is NaN or infinite."""
+    tensors, metadata = snapshot(agent)
+    _check_finite(tensors)
+    save_tensors(path, tensors, metadata)
 
 
 def load(cls: type, path: str | os.PathLike) -> tuple[Any, Tensors]:
@@ -102,12 +101,10 @@ def rebuild(cls: type, tensors: Tensors, metadata: Mapping[str, Any]) -> Any:
     """An agent from a snapshot, without an environment."""
     config = _config(cls, metadata["config"])
     _check_size(config, tensors)
+    _check_finite(tensors)
     agent = cls.__new__(cls)
     agent._begin(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"])
     restore(agent.parts(), part(tensors, "agent"))
-    for name, thing in agent.parts().items():
-        if isinstance(thing, Module):
-            _check_finite(name, thing.state_dict())
     if agent.normalizer:
         agent.normalizer.load_state_dict(part(tensors, "normalizer"))
     agent.steps = whole_number("steps", metadata["steps"], 0)
@@ -174,7 +171,7 @@ def _check_size(config, tensors):
             raise ValueError(f"expected {f.name} of networks with {numbers:,} numbers, given {value}")
 
 
-def _check_finite(name, state):
-    for key, array in state.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise NonFiniteError(f"{name}.{key} holds NaN or infinity")
+def _check_finite(tensors):
+    for name, array in tensors.items():
+        if name.startswith(("agent.", "normalizer.")) and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise NonFiniteError(f"{name} holds NaN or infinity")

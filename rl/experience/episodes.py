@@ -52,6 +52,10 @@ class Episodes:
         copies = rows // self.slots
         return copies * self.slots + (heads[copies] - 1 - ages) % self.slots
 
+    def shapes(self, filled: int, copies: int) -> dict[str, tuple[int, ...]]:
+        """Of the state of so many rows, from so many copies."""
+        return {"position": (filled,), "remaining": (filled,), "lengths": (copies,)}
+
     def state_dict(self, filled: slice | np.ndarray) -> dict[str, np.ndarray]:
         """Of the rows `filled`: a mask (N·L,) or a slice."""
         return {"position": self.position[filled], "remaining": self.remaining[filled], "lengths": self.lengths}

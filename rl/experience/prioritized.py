@@ -117,6 +117,10 @@ class Priorities:
         powers = self.tree[rows]  # p^α
         return ((powers.min() / powers) ** beta).astype(np.float32)
 
+    def shapes(self, filled: int, copies: int) -> dict[str, tuple[int, ...]]:
+        """Of the state of so many rows, from so many copies."""
+        return {"powers": (filled,), "largest": ()}
+
     def state_dict(self, filled: slice | np.ndarray) -> dict[str, np.ndarray]:
         """Of the rows `filled`: a mask (R,) or a slice."""
         return {"powers": self.tree.nodes[self.tree.leaves :][filled], "largest": np.array(self.largest)}

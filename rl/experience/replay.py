@@ -248,9 +248,12 @@ class ReplayMemory:
         shapes = {"actions": shape, "rewards": (), "terminated": (), "truncated": ()}
         for name in ("observations", "next_observations"):
             shapes |= {f"{name}{i}": part.shape[1:] for i, part in enumerate(trees.parts(self._empty(0)))}
+        shapes = {name: (filled, *shape) for name, shape in shapes.items()}
+        for prefix, extra in self._extras().items():
+            shapes |= {f"{prefix}.{name}": shape for name, shape in extra.shapes(filled, copies).items()}
         for name, expected in shapes.items():
-            if state[name].shape != (filled, *expected):
-                raise ValueError(f"expected {name} of shape {(filled, *expected)}, given {state[name].shape}")
+            if state[name].shape != expected:
+                raise ValueError(f"expected {name} of shape {expected}, given {state[name].shape}")
 
     def _fill(self, state):
         self.heads[:], self.sizes[:] = state["heads"], state["sizes"]

@@ -53,7 +53,7 @@ class Rollout:
         `value` maps observations (B, …) to (B,).
         """
         steps, copies = self.rewards.shape
-        rows = trees.each(lambda part: part.reshape(-1, *part.shape[2:]), self.observations)
+        rows = trees.each(lambda part: part.reshape(steps * copies, *part.shape[2:]), self.observations)
         out = value(trees.concatenate([rows, self.last, *self.final.values()]))
         values = out[: steps * copies].reshape(steps, copies)
         following = np.concatenate([values[1:], out[None, steps * copies : (steps + 1) * copies]])

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from deepnp import Parameter, ParameterVector
+from deepnp.checks import check_shape
 from deepnp.optim import Adam
 from rl.state import join, part
 
@@ -49,5 +50,6 @@ class Temperature:
         return {"log_alpha": self.log_alpha.data} | join({"optimizer": self.optimizer.state_dict()})
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        check_shape("log_alpha", state["log_alpha"], self.log_alpha.shape)
         self.optimizer.load_state_dict(part(state, "optimizer"))
         self.log_alpha.data[...] = state["log_alpha"]

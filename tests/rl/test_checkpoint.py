@@ -1,0 +1,125 @@
+"""Files of agents: what is damaged, foreign, too large or not finite is refused in words, and quickly."""
+
+import json
+
+import numpy as np
+import pytest
+
+import envs  # noqa: F401  (registers deepnp/…)
+import rl
+from deepnp.storage import load_tensors, save_tensors
+from tests.rl.toys import Target, states, vectorize
+
+ALGORITHMS = list(rl.ALGORITHMS.values())
+
+
+def agent_of(algorithm, env=None, **settings):
+    small = dict(steps=20, epochs=1) if algorithm.takes.on_policy else dict(warmup=20, memory=200, priority_exponent=0.5)
+    config = algorithm.config(**{"num_envs": 2, "hidden": (8,), "batch_size": 16, **small, **settings})
+    return algorithm.cls(env or vectorize(Target, 2), config)
+
+
+@pytest.fixture(params=ALGORITHMS, ids=lambda a: a.name)
+def algorithm(request):
+    return request.param
+
+
+@pytest.fixture
+def saved(algorithm, tmp_path):
+    """A file, and its content."""
+    path = tmp_path / "agent.safetensors"
+    agent_of(algorithm, normalize_observations=True).learn(100).save(path)
+    return path, *load_tensors(path)
+
+
+def test_any_algorithm_s_file_is_loaded_by_what_it_says(saved, algorithm, tmp_path):
+    path, _, metadata = saved
+    assert type(rl.load(path)) is algorithm.cls
+    assert metadata["algorithm"] == algorithm.name
+    save_tensors(tmp_path / "net.safetensors", {"x": np.zeros(3)})
+    with pytest.raises(ValueError, match="holds no agent of"):
+        rl.load(tmp_path / "net.safetensors")
+
+
+def test_what_is_missing_is_named(saved, algorithm):
+    path, tensors, metadata = saved
+    for lost in metadata.keys() - {"format"}:
+        save_tensors(path, tensors, {k: v for k, v in metadata.items() if k != lost})
+        with pytest.raises(ValueError, match=rf"its metadata lacks \['{lost}'\]"):
+            algorithm.cls.load(path)
+    for lost in ("gamma", "hidden"):
+        config = {k: v for k, v in metadata["config"].items() if k != lost}
+        save_tensors(path, tensors, {**metadata, "config": config})
+        with pytest.raises(ValueError, match=rf"given unknown ones \[\] and none of \['{lost}'\]"):
+            algorithm.cls.load(path)
+    for lost in [name for name in tensors if name.startswith(("agent.", "normalizer."))]:
+        save_tensors(path, {k: v for k, v in tensors.items() if k != lost}, metadata)
+        with pytest.raises(ValueError, match=r"expected|missing|not a whole agent"):
+            algorithm.cls.load(path)
+
+
+def test_every_array_of_another_shape_is_refused_when_it_is_loaded(saved, algorithm):
+    path, tensors, metadata = saved
+    for name, array in tensors.items():
+        if not name.startswith(("agent.", "normalizer.")) or array.ndim == 0 or ".scaler.returns" in name or ".noise." in name:
+            continue
+        for wrong in (array[:-1], np.concatenate([array, array[:1]]), array[None], array.reshape(-1)):
+            if wrong.shape == array.shape:
+                continue
+            save_tensors(path, {**tensors, name: np.ascontiguousarray(wrong)}, metadata)
+            with pytest.raises(ValueError, match=r"expected|fit|whole"):
+                algorithm.cls.load(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_parameters_that_are_not_finite_are_refused(saved, algorithm, value):
+    path, tensors, metadata = saved
+    for name, array in tensors.items():
+        if name.startswith(("agent.", "normalizer.")):
+            broken = array.copy()
+            if broken.dtype.kind != "f" or not broken.size:
+                continue
+            broken.flat[-1] = value
+            save_tensors(path, {**tensors, name: broken}, metadata)
+            with pytest.raises(ValueError, match=r"NaN|finite"):
+                algorithm.cls.load(path)
+
+
+def test_widths_that_the_file_does_not_hold_are_refused_before_networks_are_made(saved, algorithm):
+    path, tensors, metadata = saved
+    save_tensors(path, tensors, {**metadata, "config": {**metadata["config"], "hidden": [30_000, 30_000]}})
+    with pytest.raises(ValueError, match=r"expected hidden of networks with [\d,]+ numbers, given \(30000, 30000\)"):
+        algorithm.cls.load(path)
+
+
+@pytest.mark.parametrize("changed", ["space", "seed", "steps", "rngs", "config"])
+def test_nonsense_in_the_metadata_is_refused(saved, algorithm, changed):
+    path, tensors, metadata = saved
+    for nonsense in (None, [], {}, "x", -1, 1e400, {"a": {"b": [1]}}):
+        save_tensors(path, tensors, json.loads(json.dumps({**metadata, changed: nonsense})))
+        with pytest.raises(ValueError, match=r"expected|whole"):
+            algorithm.cls.load(path)
+
+
+def test_a_memory_of_another_capacity_or_with_heads_outside_is_refused(tmp_path):
+    path = tmp_path / "agent.safetensors"
+    agent_of(rl.ALGORITHMS["SAC"]).learn(100).save(path)
+    tensors, metadata = load_tensors(path)
+    for name, value in (("heads", [1000, 0]), ("heads", [-1, 0]), ("sizes", [1000, 0]), ("sizes", [-3, 0])):
+        save_tensors(path, {**tensors, f"agent.memory.{name}": np.array(value)}, metadata)
+        with pytest.raises(ValueError, match="expected a replay memory of 2 copies with up to 100 transitions"):
+            rl.SAC.load(path)
+
+
+def test_resuming_equals_never_having_stopped(algorithm, tmp_path):
+    """Bit for bit, in an environment that tells its state, after a stop at an odd number of steps."""
+    env = "deepnp/Navigation-v0"
+    whole, half = agent_of(algorithm, env), agent_of(algorithm, env)
+    whole.learn(600)
+    half.learn(600, lambda agent, metrics: agent.steps < 200)
+    half.save(tmp_path / "half.safetensors")
+    resumed = rl.load(tmp_path / "half.safetensors", env).learn(600)
+    assert resumed.steps == whole.steps
+    assert states(resumed).keys() == states(whole).keys()
+    for name, array in states(whole).items():
+        np.testing.assert_array_equal(array, states(resumed)[name], err_msg=name)

@@ -1,0 +1,132 @@
+"""Ctrl-C at any moment, real signals, many times in a row in one process with two threads: nothing hangs, nothing is half done."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rl
+from rl.interruption import SafePoint
+from tests.rl.toys import Counter, vectorize
+
+ROOT = Path(__file__).resolve().parents[2]
+STORM = """
+import faulthandler, os, random, signal, sys, threading, time
+import numpy as np
+faulthandler.dump_traceback_later({limit}, exit=True)
+import deepnp, rl
+from tests.rl.toys import Counter, states, vectorize
+
+deepnp.set_num_threads(2)
+config = rl.{name}Config(**{settings})
+agent = rl.{name}(vectorize(lambda: Counter(1000, truncates=True), 2), config)
+agent.learn(600)                                   # kernels are compiled
+random.seed({seed})
+caught = sent = 0
+running = True
+
+def shoot():
+    global sent
+    while running and sent < {count}:
+        time.sleep(random.random() * 0.02)
+        sent += 1
+        os.kill(os.getpid(), signal.SIGINT)
+
+shooter = threading.Thread(target=shoot, daemon=True)
+shooter.start()
+while shooter.is_alive():
+    try:
+        while shooter.is_alive():
+            agent.learn(agent.steps + 10**6, lambda a, m: shooter.is_alive())
+    except KeyboardInterrupt:
+        caught += 1
+for _ in range(5):                                 # signals that are still under way
+    try:
+        time.sleep(0.02)
+    except KeyboardInterrupt:
+        caught += 1
+assert caught > {count} // 4, caught
+memory = getattr(agent, "memory", None)
+if memory is not None:                             # every transition is one that happened
+    filled = np.concatenate([np.arange(size) + n * memory.slots for n, size in enumerate(memory.sizes)])
+    np.testing.assert_array_equal(memory.next_observations[filled, 0] - memory.observations[filled, 0], 1)
+agent.learn(agent.steps + 600)
+assert all(np.isfinite(a).all() for name, a in states(agent).items() if a.dtype.kind == "f" and "priorities" not in name)
+print("survived", caught)
+"""
+
+
+def storm(name, count, seed, **settings):
+    code = STORM.format(name=name, count=count, seed=seed, settings=settings, limit=240)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "survived" in done.stdout
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("name", ["SAC", "PPO"])
+def test_two_hundred_interrupts_in_one_process(name):
+    settings = dict(hidden=(64, 64))
+    off_policy = dict(batch_size=128, warmup=200, memory=4000, priority_exponent=0.5)
+    on_policy = dict(steps=64, batch_size=128, epochs=2)
+    storm(name, 200, 0, **settings, **(off_policy if name == "SAC" else on_policy))
+
+
+class TestSafePoint:
+    def test_the_first_waits_and_the_second_does_not(self):
+        passed = []
+
+        def interrupted(times, reached):
+            with SafePoint() as point:
+                for _ in range(times):
+                    os.kill(os.getpid(), signal.SIGINT)
+                    passed.append(times)
+                if reached:
+                    point.reached()
+                passed.append("beyond")
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(1, reached=True)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(2, reached=False)
+        assert passed == [1, 2]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_one_that_comes_after_the_last_safe_point_is_not_lost(self):
+        with pytest.raises(KeyboardInterrupt), SafePoint():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def test_somebody_else_s_handler_stays(self):
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            handler = signal.getsignal(signal.SIGINT)
+            with SafePoint():
+                assert signal.getsignal(signal.SIGINT) is handler
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def test_other_threads_do_without(self):
+        agent, done = rl.PPO(vectorize(Counter, 2), rl.PPOConfig(steps=8, epochs=1, hidden=(8,))), []
+        thread = threading.Thread(target=lambda: done.append(agent.learn(32).steps))
+        thread.start()
+        thread.join()
+        assert done == [32]
+
+    def test_an_interrupted_training_goes_on_with_whole_transitions(self):
+        config = rl.TD3Config(warmup=10**6, memory=400, batch_size=16, hidden=(8,))
+        agent = rl.TD3(vectorize(lambda: Counter(1000, truncates=True), 1), config)
+
+        def interrupt(agent, metrics):
+            os.kill(os.getpid(), signal.SIGINT)
+
+        agent.learn(50)
+        with pytest.raises(KeyboardInterrupt):
+            agent.learn(2000, interrupt)
+        agent.learn(agent.steps + 50)
+        filled = slice(0, int(agent.memory.sizes[0]))
+        np.testing.assert_array_equal(agent.memory.next_observations[filled, 0] - agent.memory.observations[filled, 0], 1)
