@@ -128,8 +128,7 @@ def check_module(
     module : Module
     *inputs : arrays, or tuples of them
         What `forward` is given. Those of floating-point numbers are differentiated, in the order in
-        which `backward` returns their
-        gradients. Keep them away from kinks.
+        which `backward` returns their gradients. Keep them away from kinks.
     rng : numpy.random.Generator or None
         Source of u and of the directions; None is a fixed seed.
     directions : int
