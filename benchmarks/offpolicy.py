@@ -47,8 +47,8 @@ def floor(algorithm: str, observations: int, actions: int) -> float:
     actor = [observations, *HIDDEN, actions * (2 if algorithm == "SAC" else 1)]
     twins = 1 if algorithm == "DDPG" else 2
     always = products(actor, False, False) + twins * (products(critic, False, False) + products(critic, True, False))
-    climbed = twins if algorithm == "SAC" else 1
-    policy = products(actor, True, False) + climbed * products(critic, False, True)
+    read = twins if algorithm == "SAC" else 1  # critics that the policy's gradient comes through
+    policy = products(actor, True, False) + read * products(critic, False, True)
 
     def run(chain):
         best = float("inf")
@@ -79,8 +79,7 @@ def split(agent) -> dict[str, float]:
     """Seconds a step of the parts of `agent`'s training, each including the calls around it."""
     spent: dict[str, float] = defaultdict(float)
     parts = {"environment": (agent.collector, "step"), "inference": (agent, "explore"), "sampling": (agent.memory, "batch")}
-    policy = agent if hasattr(agent, "improve") else sys.modules[type(agent).__module__]  # TD3 and DDPG share a function
-    parts |= {"update": (agent, "update"), "critics": (agent.critics, "descend"), "policy": (policy, "improve")}
+    parts |= {"update": (agent, "update"), "critics": (agent.critics, "fit"), "policy": (agent.halves, "step")}
 
     def timed(name, plain):
         def run(*arguments, **settings):
