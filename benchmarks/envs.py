@@ -6,8 +6,9 @@ MuJoCo's own loop over N copies, one C call, which starts each step from the sam
 With --gymnasium also Gymnasium's vector environments over N single ones, in one process (sync) and in N (async). The single ones
 are ours where the task is ours, and Gymnasium's where the task is Gymnasium's.
 
-Each figure is the best of several rounds, because other programs disturb. With --cpu the processor's seconds are counted, not the
-clock's: what one core does undisturbed. That is meant for what runs in one thread.
+Other programs disturb. So a game's figure is the best of several rounds, and a body's the median of single steps, taken in turn
+with the floor's. With --cpu the processor's seconds are counted, not the clock's: that is meant for what
+runs in one thread.
 """
 
 import argparse
