@@ -99,13 +99,15 @@ def _uniform(arguments: tuple, first) -> bool:
     kind, dtype = type(first), first.dtype
     for x in arguments:
         if type(x) is kind:
-            if x.dtype is not dtype and x.dtype != dtype and (x.dtype.kind not in "iub" or not x.dtype.isnative):
-                return False
-            if not x.flags.c_contiguous:
+            if not x.flags.c_contiguous or (x.dtype is not dtype and not _goes_with(x.dtype, dtype)):
                 return False
         elif type(x) not in SCALARS and not (_uniform(x, first) if isinstance(x, tuple) else _no_array(x)):
             return False
     return True
+
+
+def _goes_with(other: np.dtype, dtype: np.dtype) -> bool:
+    return other == dtype or (other.kind in "iub" and other.isnative)
 
 
 def _no_array(x) -> bool:

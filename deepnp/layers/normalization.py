@@ -55,20 +55,22 @@ class LayerNorm(Module):
 
     def forward(self, x):
         y, self._cache = self._run(x)
-        return y.reshape(x.shape)
+        return y if y.shape == x.shape else y.reshape(x.shape)
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        dx, *gradients = layer_norm.backward(as_rows(dy, self, self.cache.x), self.cache)
+        dx, *gradients = layer_norm.backward(as_kept_rows(dy, self), self.cache)
         if params:
             add_gradients(self, *gradients)
-        return dx.reshape(dy.shape) if inputs else None
+        if inputs:
+            return dx if dx.shape == dy.shape else dx.reshape(dy.shape)
+        return None
 
     def predict(self, x):
         return self._run(x)[0].reshape(x.shape)
 
     def _tangent(self, v, vx):
         shape = shape_of_input(self, self.cache.x)
-        vx = zeros_if_none(vx, self.cache.x) if vx is None else as_rows(vx, self, self.cache.x)
+        vx = zeros_if_none(vx, self.cache.x) if vx is None else as_kept_rows(vx, self)
         return layer_norm.jvp(vx, *vectors_of(self, v, self.cache.gamma), self.cache).reshape(shape)
 
     def _run(self, x):
@@ -113,20 +115,22 @@ class RMSNorm(Module):
 
     def forward(self, x):
         y, self._cache = self._run(x)
-        return y.reshape(x.shape)
+        return y if y.shape == x.shape else y.reshape(x.shape)
 
     def backward(self, dy, params: bool = True, inputs: bool = True):
-        dx, dgamma = rms_norm.backward(as_rows(dy, self, self.cache.x), self.cache)
+        dx, dgamma = rms_norm.backward(as_kept_rows(dy, self), self.cache)
         if params and self.weight is not None:
             self.weight.grad += dgamma.reshape(self.weight.shape)
-        return dx.reshape(dy.shape) if inputs else None
+        if inputs:
+            return dx if dx.shape == dy.shape else dx.reshape(dy.shape)
+        return None
 
     def predict(self, x):
         return self._run(x)[0].reshape(x.shape)
 
     def _tangent(self, v, vx):
         shape, gamma = shape_of_input(self, self.cache.x), self.cache.gamma
-        vx = zeros_if_none(vx, self.cache.x) if vx is None else as_rows(vx, self, self.cache.x)
+        vx = zeros_if_none(vx, self.cache.x) if vx is None else as_kept_rows(vx, self)
         vgamma = zeros_if_none(None, gamma) if self.weight is None else v[self.weight].ravel()
         return rms_norm.jvp(vx, vgamma, self.cache).reshape(shape)
 
@@ -231,11 +235,15 @@ def affine_parameters(shape: tuple[int, ...], wanted: bool, dtype, shift: bool =
 
 def scale_and_shift(layer, x, size: int) -> tuple:
     """The layer's γ and β as vectors (size,); ones and zeros of x's dtype for what it has not."""
-    xp, gamma, beta = array_module(x), layer.weight, layer.bias
+    gamma, beta = layer.weight, layer.bias
     return (
-        xp.ones(size, x.dtype) if gamma is None else gamma.data.reshape(size),
-        xp.zeros(size, x.dtype) if beta is None else beta.data.reshape(size),
+        array_module(x).ones(size, x.dtype) if gamma is None else as_vector(gamma.data),
+        array_module(x).zeros(size, x.dtype) if beta is None else as_vector(beta.data),
     )
+
+
+def as_vector(parameter):
+    return parameter if parameter.ndim == 1 else parameter.ravel()
 
 
 def add_gradients(layer, dgamma, dbeta) -> None:
@@ -271,23 +279,21 @@ def written(sizes: tuple[int, ...]) -> str:
     return str(sizes[0] if len(sizes) == 1 else sizes)
 
 
-def as_rows(x, layer, kept=None):
-    """x (…, *normalized_shape) as (…, C). Of an upstream gradient or a tangent, `kept` is what forward made of its x.
-
-    Raises
-    ------
-    ValueError
-        If x has another shape.
-    TypeError
-        If it is no array of floating-point numbers.
-    """
+def as_rows(x, layer):
+    """x (…, *normalized_shape) as (…, C); ValueError for another shape, TypeError for what is no array of floats."""
     check_floats(x)
     sizes = layer.normalized_shape
-    if kept is not None:
-        check_upstream(x, shape_of_input(layer, kept))
-    elif x.shape[-len(sizes) :] != sizes:
+    if x.shape[-len(sizes) :] != sizes:
         raise ValueError(f"expected input of shape (…, {', '.join(map(str, sizes))}), given {x.shape}")
     return x if len(sizes) == 1 else x.reshape(*x.shape[: -len(sizes)], math.prod(sizes))
+
+
+def as_kept_rows(x, layer):
+    """The same of an upstream gradient or a tangent, whose shape is that of the last x. One axis is left to the operation."""
+    if len(layer.normalized_shape) == 1:
+        return x
+    check_upstream(x, shape_of_input(layer, layer.cache.x))
+    return x.reshape(layer.cache.x.shape)
 
 
 def shape_of_input(layer, rows) -> tuple[int, ...]:

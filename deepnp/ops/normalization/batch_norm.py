@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module, summing_kernel
+from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.checks import check_tangent, check_upstream
 from deepnp.dispatch import accelerated
 from deepnp.ops.normalization import across, all_but_channels, check_channels, divided, fit_squares
@@ -195,6 +195,14 @@ def _backward_maps(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
                 dx[b, c, s] = scale * (dy[b, c, s] - first - (x[b, c, s] - centre) * second)
 
 
+@ordered_kernel
+def _is_finite(variance):
+    finite = True
+    for j in range(len(variance)):
+        finite &= variance[j] < np.inf
+    return finite
+
+
 def _maps(x):
     """x (B, C, …) as (B, C, S)."""
     return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
@@ -220,7 +228,7 @@ def _scaled(x, mean, scale, shift):
 
 def _forward_fast(x, gamma, beta, eps):
     mean, variance = _moments_fast(x)
-    if not variance.max() < np.inf and np.isfinite(x).all(axis=all_but_channels(x)[0])[~np.isfinite(variance)].any():
+    if not _is_finite(variance) and np.isfinite(x).all(axis=all_but_channels(x)[0])[~np.isfinite(variance)].any():
         return None  # squares of finite values overflowed
     sigma = np.sqrt(variance + eps)
     return _scaled(x, mean, gamma / sigma, beta), Cache(x, mean, variance, sigma, gamma)
@@ -242,15 +250,19 @@ def _backward_fast(dy, cache):
     return dx, dgamma, dbeta
 
 
-def _check(x, *vectors):
-    *vectors, _ = vectors
-    check_channels(x, *vectors)
+def _check(x, gamma, beta, eps):
+    if not x.shape[1:2] == gamma.shape == beta.shape or x.ndim < 2:
+        check_channels(x, gamma, beta)
+
+
+def _check_all(x, gamma, beta, mean, variance, eps):
+    check_channels(x, gamma, beta, mean, variance)
 
 
 moments = accelerated(moments, cpu=_moments_fast, check=check_channels)
 forward = accelerated(forward, cpu=_forward_fast, check=_check)
 backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.x.shape)
-infer = accelerated(infer, cpu=_infer_fast, check=_check)
+infer = accelerated(infer, cpu=_infer_fast, check=_check_all)
 
 CASES = [
     dict(x=(5, 3), gamma=(3,), beta=(3,)),
