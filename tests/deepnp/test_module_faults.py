@@ -12,7 +12,7 @@ from deepnp.gradcheck import TOLERANCE, check_all, check_module
 from deepnp.models import VAE, mlp
 from deepnp.ops import dense
 from deepnp.ops import mlp as op
-from deepnp.ops.activation import tanh
+from deepnp.ops.activation import relu, tanh
 from deepnp.optim import Adam
 
 
@@ -123,7 +123,7 @@ class TestPasses:
 class TestShapesAtTheKernelsDoor:
     """A compiled kernel reads and writes where it is told to: a wrong shape was a segmentation fault."""
 
-    LAYOUT = op.Layout((8, 6, 3), (tanh, None))
+    LAYOUT = op.Layout((8, 6, 5, 3), (tanh, relu, None))
 
     def given(self, rng):
         x = rng.normal(size=(64, 8)).astype(np.float32)
@@ -141,7 +141,7 @@ class TestShapesAtTheKernelsDoor:
     def test_parameters_of_another_size(self, rng, kernels):
         x, parameters, layout = self.given(rng)
         for wrong in (parameters[:-1], np.append(parameters, parameters[:1]), parameters[None]):
-            with pytest.raises(ValueError, match=r"and 75 parameters, given"):
+            with pytest.raises(ValueError, match=r"and 107 parameters, given"):
                 op.forward(x, wrong, layout)
         with pytest.raises(ValueError, match=r"input of shape \(…, 8\) .*given \(64, 7\)"):
             op.forward(x[:, :7], parameters, layout)
@@ -149,12 +149,12 @@ class TestShapesAtTheKernelsDoor:
     def test_gradients_of_another_size_or_type(self, rng, kernels):
         x, parameters, layout = self.given(rng)
         y, cache = op.forward(x, parameters, layout)
-        for wrong in (np.zeros(74, np.float32), np.zeros(76, np.float32), np.zeros((75, 1), np.float32)):
-            with pytest.raises(ValueError, match=r"dparameters of shape \(75,\), given"):
+        for wrong in (np.zeros(106, np.float32), np.zeros(108, np.float32), np.zeros((107, 1), np.float32)):
+            with pytest.raises(ValueError, match=r"dparameters of shape \(107,\), given"):
                 op.accumulate(y, cache, wrong, True)
         expected = op.backward(y, cache)[1]
-        strided = np.zeros(150, np.float32)[::2]
-        for gradient in (np.zeros(75), strided, np.zeros(75, ">f4")):  # no kernel takes these
+        strided = np.zeros(214, np.float32)[::2]
+        for gradient in (np.zeros(107), strided, np.zeros(107, ">f4")):  # no kernel takes these
             op.accumulate(y, cache, gradient, True)
             np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
 
@@ -167,6 +167,14 @@ class TestShapesAtTheKernelsDoor:
         given = op.backward(expected.astype(dtype), cache)
         for a, b in zip(given, op.backward(expected, fast), strict=True):
             np.testing.assert_allclose(a.astype(float), b, rtol=3e-2, atol=3e-1)
+
+    def test_the_kernel_s_values_serve_jvp_too(self, rng, kernels):
+        x, parameters, layout = self.given(rng)
+        vx, v = rng.normal(size=x.shape), rng.normal(size=layout.size)
+        exact = op.jvp(vx, v, op.forward(x.astype(float), parameters.astype(float), layout)[1])
+        given = op.jvp(vx.astype("f"), v.astype("f"), op.forward(x, parameters, layout)[1])
+        assert given.dtype == np.float32
+        np.testing.assert_allclose(given, exact, rtol=1e-4, atol=1e-3)
 
     def test_a_bias_of_another_size(self, rng, kernels):
         x, weight = rng.normal(size=(5, 7)).astype(np.float32), rng.normal(size=(3, 7)).astype(np.float32)

@@ -78,12 +78,15 @@ class TestRows:
 
 
 def test_float32_is_multiplied_in_float64(rng, kernels):
-    network, x = mlp([4, 6, 2], rng=rng), rng.normal(size=(6, 4)).astype(np.float32)
+    network, x = mlp([4, 6, 5, 2], rng=rng), rng.normal(size=(6, 4)).astype(np.float32)
     dy = network.forward(x)
+    network.zero_grad()
+    network.backward(dy)
     kernel = tangent_kernel(pairs(network, dy))
     assert kernel.dtype == np.float64
     rows = row_gradients(pairs(network, dy)).astype(np.float64)
     np.testing.assert_allclose(kernel, rows @ rows.T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(rows.sum(axis=0), network.flat.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_groups_over_places_sum_over_them(rng):
