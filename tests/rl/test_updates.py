@@ -88,6 +88,19 @@ def test_off_policy_update_equals_the_reference(rng, case):
         assert_equal(agent, reference)
 
 
+def test_smoothed_actions_are_held_in_the_range(rng):
+    """The target policy's actions lie near ±1, where the noise would lead beyond."""
+    agent = adapter.learner("TD3", Worlds(), **SMALL, smoothing=0.6)
+    for policy in (agent.policy, agent.target_policy):
+        policy.flat.data[...] *= 3
+    reference, data = adapter.reference(agent), batch(rng)
+    actions = np.abs(reference.act(reference.target_policy, data.next_observations))
+    assert (actions > 0.8).mean() > 0.2
+    for _ in range(3):
+        adapter.update(agent, reference, data)
+        assert_equal(agent, reference)
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_sac_where_sigma_is_held(rng, shared):
     """Some ln σ are beyond 2: no gradient flows through them."""
