@@ -11,6 +11,7 @@ maximum of the whole map, and assigns where it should add.)
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +34,8 @@ class Cache(NamedTuple):
 def forward(x, window):
     """x (B, C, *size) -> y (B, C, *out)."""
     xp, out = array_module(x), window.out(x.shape[2:])
-    y, winner = _start(x, window, out)
+    y, winner = xp.full((*x.shape[:2], *out), -np.inf, x.dtype), xp.empty((*x.shape[:2], *out), np.int32)
+    winner[...] = xp.asarray(_first(window, x.shape[2:]))
     wide, number = window.padded(x, -np.inf), _numbers(xp, window.wide(x.shape[2:]))
     for _, cells in window.taps(out):
         value = wide[:, :, *cells]
@@ -67,39 +69,32 @@ def _numbers(xp, size):
     return xp.arange(math.prod(size), dtype=np.int32).reshape(size)
 
 
-def _start(x, window, out):
-    """y (B, C, *out) of −∞, and as winner the first cell of x that each position reads: where all are −∞, that one wins."""
-    xp, first = array_module(x), array_module(x).zeros((), np.int64)
-    settings = zip(out, x.shape[2:], window.wide(x.shape[2:]), window.kernel, window.padding, window.stride, window.dilation)
+@lru_cache(maxsize=64)
+def _first(window, size):
+    """The first cell of x that each position reads, *out: where all are −∞, that one wins."""
+    first = np.zeros((), np.int32)
+    settings = zip(window.out(size), size, window.wide(size), window.kernel, window.padding, window.stride, window.dilation)
     for positions, n, wide, taps, p, stride, d in settings:
-        begin = xp.arange(positions) * stride
-        tap = xp.maximum(0, -((begin - p) // d))  # the first that is beyond the padding
+        begin = np.arange(positions, dtype=np.int32) * np.int32(stride)
+        tap = np.maximum(0, -((begin - p) // d))  # the first that is beyond the padding
         inside = (tap < taps) & (begin + tap * d < p + n)
-        first = first[..., None] * wide + xp.where(inside, begin + tap * d, begin)
-    y, winner = xp.full((*x.shape[:2], *out), -np.inf, x.dtype), xp.empty((*x.shape[:2], *out), np.int32)
-    winner[...] = first
-    return y, winner
+        first = first[..., None] * np.int32(wide) + np.where(inside, begin + tap * d, begin)
+    first.flags.writeable = False
+    return first
 
 
 def _forward_fast(x, window):
-    out = window.out(x.shape[2:])
-    y, winner = _start(x, window, out)
-    wide = np.full(math.prod(window.wide(x.shape[2:])), -np.inf, x.dtype)
-    _forward(as_image(x), as_image(y), as_image(winner), wide, _across(window, x.shape), *as_plane(out, window))
-    return y, Cache(winner, window, x.shape, y.shape)
+    size, shape = x.shape[2:], (*x.shape[:2], *window.out(x.shape[2:]))
+    y, winner = np.empty(shape, x.dtype), np.empty(shape, np.int32)
+    wide, first = np.full(math.prod(window.wide(size)), -np.inf, x.dtype), _first(window, size).reshape(-1)
+    _forward(as_image(x), y.reshape(-1), winner.reshape(-1), first, wide, _across(window, x.shape), *as_plane(shape[2:], window))
+    return y, Cache(winner, window, x.shape, shape)
 
 
 def _backward_fast(dy, cache):
     dx, window = np.empty(cache.x_shape, dy.dtype), cache.window
-    wide = np.empty(math.prod(window.wide(cache.x_shape[2:])), dy.dtype)
-    _backward(
-        dy.reshape(-1),
-        cache.winner.reshape(-1),
-        as_image(dx),
-        wide,
-        _across(window, cache.x_shape),
-        *as_plane(cache.shape[2:], window)[6:8],
-    )
+    wide, pads = np.empty(math.prod(window.wide(cache.x_shape[2:])), dy.dtype), (0, *window.padding)[-2:]
+    _backward(dy.reshape(-1), cache.winner.reshape(-1), as_image(dx), wide, _across(window, cache.x_shape), *pads)
     return dx
 
 
@@ -109,9 +104,9 @@ def _across(window, shape):
 
 
 @ordered_kernel
-def _forward(x, y, winner, wide, across, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
+def _forward(x, y, winner, start, wide, across, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
     samples, channels, height, width = x.shape
-    image, flat_y, flat_winner = x.reshape(-1), y.reshape(-1), winner.reshape(-1)
+    image, lowest = x.reshape(-1), x.dtype.type(-np.inf)
     for plane in range(samples * channels):
         for h in range(height):
             source = image[(plane * height + h) * width :]
@@ -119,7 +114,9 @@ def _forward(x, y, winner, wide, across, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw)
             for n in range(width):
                 target[n] = source[n]
         for m in range(oh):
-            best, place = flat_y[(plane * oh + m) * ow :], flat_winner[(plane * oh + m) * ow :]
+            best, place = y[(plane * oh + m) * ow :], winner[(plane * oh + m) * ow :]
+            for n in range(ow):
+                best[n], place[n] = lowest, start[m * ow + n]
             for i in range(kh):
                 for j in range(kw):
                     first = (m * sh + i * dh) * across + j * dw
