@@ -281,9 +281,9 @@ def written(sizes: tuple[int, ...]) -> str:
 
 def as_rows(x, layer):
     """x (…, *normalized_shape) as (…, C); ValueError for another shape, TypeError for what is no array of floats."""
-    check_floats(x)
     sizes = layer.normalized_shape
-    if x.shape[-len(sizes) :] != sizes:
+    if getattr(x, "shape", ())[-len(sizes) :] != sizes:
+        check_floats(x)
         raise ValueError(f"expected input of shape (…, {', '.join(map(str, sizes))}), given {x.shape}")
     return x if len(sizes) == 1 else x.reshape(*x.shape[: -len(sizes)], math.prod(sizes))
 
