@@ -15,10 +15,13 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 GZIP = b"\x1f\x8b"
+AXES = 32
+CHUNK = 2**20  # bytes
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MNIST = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -52,7 +55,7 @@ def minibatches(size: int, *arrays, rng: np.random.Generator) -> Iterator[tuple]
         raise ValueError(f"expected arrays of one length, at least 1, given {[len(x) for x in arrays]}")
     if size != int(size) or size < 1:
         raise ValueError(f"expected a positive minibatch size, given {size}")
-    return _minibatches(size, arrays, rng)
+    return _minibatches(int(size), arrays, rng)
 
 
 def _minibatches(size, arrays, rng):
@@ -75,24 +78,37 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected an IDX file, found none at {path}")
-    blob = path.read_bytes()
-    if blob.startswith(GZIP):
-        try:
-            blob = gzip.decompress(blob)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path} is no complete gzip file: {error}") from error
+    with path.open("rb") as file:
+        if file.read(2) != GZIP:
+            file.seek(0)
+            return _read_idx(file, path)
+    try:
+        with gzip.open(path) as file:
+            return _read_idx(file, path)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path} is no complete gzip file: {error}") from error
+
+
+def _read_idx(file: BinaryIO, path: Path) -> np.ndarray:
+    """The array of an open IDX file. No more is read than its header says, whatever a compressed file may hold."""
+    blob = file.read(4)
     if len(blob) < 4 or blob[:2] != b"\0\0" or blob[2] not in TYPES:
         raise ValueError(f"{path} is no IDX file: it begins with {blob[:4].hex(' ') or 'nothing'}")
-    start = 4 + 4 * blob[3]
-    if len(blob) < start:
-        raise ValueError(f"{path} is truncated: {blob[3]} sizes should follow its first 4 bytes, it has {len(blob)}")
-    shape = tuple(int(n) for n in np.frombuffer(blob, ">u4", blob[3], 4))
-    dtype = np.dtype(TYPES[blob[2]])
-    expected = start + dtype.itemsize * math.prod(shape)
-    if len(blob) != expected:
-        state = "truncated" if len(blob) < expected else "too long"
-        raise ValueError(f"{path} is {state}: expected {expected} bytes for an array {shape}, given {len(blob)}")
-    return np.frombuffer(blob, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    axes, dtype = blob[3], np.dtype(TYPES[blob[2]])
+    sizes = file.read(4 * axes)
+    if len(sizes) < 4 * axes:
+        raise ValueError(f"{path} is truncated: {axes} sizes should follow its first 4 bytes, it has {4 + len(sizes)}")
+    if axes > AXES:
+        raise ValueError(f"{path} is no IDX file: it has {axes} axes, and NumPy takes at most {AXES}")
+    shape = tuple(int(n) for n in np.frombuffer(sizes, ">u4"))
+    expected, content = dtype.itemsize * math.prod(shape), bytearray()
+    while len(content) <= expected and (part := file.read(min(CHUNK, expected + 1 - len(content)))):
+        content += part  # memory follows what is there: a header may say anything
+    if len(content) != expected:
+        state = "truncated: given" if len(content) < expected else "too long: given at least"
+        head = 4 + 4 * axes
+        raise ValueError(f"{path} is {state} {head + len(content)} bytes, expected {head + expected} for an array {shape}")
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def load_mnist(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
