@@ -80,6 +80,7 @@ ELSEWHERE = {  # what PyTorch does not have, or does not have as a layer
     "Heads",
     "Identity",
     "Join",
+    "Positions",
     "RNNBase",
     "Reshape",
     "Residual",
