@@ -197,8 +197,8 @@ def test_help_on_any_terminal(path, encoding, tmp_path):
 
 
 def test_pictures_leave_matplotlib_alone():
-    code = "import matplotlib as m; before = dict(m.rcParams); from rl.training.curves import subplots; subplots(2); import sys"
-    code += "; assert 'matplotlib.pyplot' not in sys.modules; assert dict(m.rcParams) == before"
+    code = "import sys; import matplotlib as m; before = m.rcParams.copy(); from rl.training.curves import subplots; subplots(2)"
+    code += "; assert dict.__eq__(m.rcParams, before); assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     for file in [*ROOT.glob("examples/*.py"), *ROOT.glob("rl/**/*.py"), *ROOT.glob("benchmarks/*.py")]:
         assert "matplotlib.use" not in file.read_text(), file
