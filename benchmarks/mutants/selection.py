@@ -54,7 +54,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
     "rl/training/evaluation.py": ("tests/rl/test_loops.py", TRAINING),
     "rl/training/*": (TRAINING,),
-    "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_losses.py", UPDATES),
+    "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_losses.py", UPDATES),
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k PPO", LEARNERS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
