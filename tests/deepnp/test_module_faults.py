@@ -100,6 +100,15 @@ class TestPasses:
         with pytest.raises(ValueError, match="as there are no parameters"):
             join.jvp(np.ones(0))
 
+    def test_a_branch_that_does_not_move_is_zero(self, rng):
+        x = rng.normal(size=(5, 4))
+        for axis in (None, -1):
+            net = Sequential(Fork(Linear(4, 4, rng=rng), Tanh()), Join(axis)).to(np.float64)
+            dy, v = rng.normal(size=net.forward(x).shape), rng.normal(size=20)
+            net.zero_grad()
+            net.backward(dy)
+            assert (dy * net.jvp(v)).sum() == pytest.approx(net.flat.grad @ v, rel=1e-10)
+
     def test_a_module_without_forward_mode_says_so(self, rng):
         class Cube(Module):
             def forward(self, x):

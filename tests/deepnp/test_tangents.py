@@ -90,10 +90,11 @@ def test_float32_is_multiplied_in_float64(rng, kernels):
 
 
 def test_groups_over_places_sum_over_them(rng):
-    norm, x = GroupNorm(2, 4).to(np.float64), rng.normal(size=(5, 4, 3))
-    dy = upstream(norm.forward(x), rng)
-    rows = pairs(norm, dy)
-    np.testing.assert_allclose(row_gradients(rows), gradients_one_by_one(norm, x, dy), rtol=1e-10, atol=1e-12)
+    x = rng.normal(size=(5, 4, 3))
+    for norm in (GroupNorm(2, 4).to(np.float64), LayerNorm(3).to(np.float64)):
+        dy = upstream(norm.forward(x), rng)
+        rows = row_gradients(pairs(norm, dy))
+        np.testing.assert_allclose(rows, gradients_one_by_one(norm, x, dy), rtol=1e-10, atol=1e-12)
 
 
 def test_what_has_no_rows_is_refused(rng):
