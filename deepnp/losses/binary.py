@@ -34,6 +34,8 @@ def bce_with_logits(logits, target, *, pos_weight=1.0, weight=None, mask=None):
         pos_weight = spread_weight(pos_weight, logits)
     elif not pos_weight >= 0:
         raise ValueError(f"expected pos_weight >= 0, given {pos_weight}")
+    else:
+        pos_weight = float(pos_weight)  # NumPy's float64 would decide the gradient's type
     if mask is not None:
         if not alike:
             (pos_weight,) = kept(mask, pos_weight)
@@ -78,7 +80,7 @@ def bce(p, target, *, eps=1e-12, weight=None, mask=None):
         return value, spread(dp, mask)
     check_range(p, 0, 1, "probabilities")
     check_range(target, 0, 1, "targets")
-    target = target.astype(p.dtype, copy=False)
+    target, eps = target.astype(p.dtype, copy=False), float(eps)
     xp, share = array_module(p), shares(p, weight)
     one, zero = p + eps, (1 - p) + eps
     return float(-(share * (target * xp.log(one) + (1 - target) * xp.log(zero))).sum()), share * (
@@ -123,7 +125,7 @@ def hinge_embedding(y, target, margin=1.0, *, mask=None):
         value, dy = hinge_embedding(y, target, margin)
         return value, spread(dy, mask)
     check_signs(target)
-    target = target.astype(y.dtype, copy=False)
+    target, margin = target.astype(y.dtype, copy=False), float(margin)
     xp = array_module(y)
     value = xp.where(target == 1, y, xp.maximum(margin - y, 0)).mean()
     return float(value), xp.where((target == 1) | (y < margin), target, 0) * (1 / y.size)

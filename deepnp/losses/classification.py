@@ -71,7 +71,8 @@ def cross_entropy_probabilities(p, target, weight=None, *, label_smoothing=0.0, 
         return value, spread(dp, mask)
     check_range(p, 0, 1, "probabilities")
     q = distribution(p, target, weight, label_smoothing)
-    return float(-(q * array_module(p).log(p + eps)).sum()), -q / (p + eps)
+    shifted = p + float(eps)
+    return float(-(q * array_module(p).log(shifted)).sum()), -q / shifted
 
 
 def without(ignore_index, target, mask):
@@ -94,7 +95,8 @@ def distribution(y, target, weight, label_smoothing):
         n = target.size if weight is None else float(weight[target].sum())
         if n == 0:
             raise ValueError("expected a label with a weight above 0, given none")
-    q = (1 - label_smoothing) * q + label_smoothing / classes
+    smoothing = float(label_smoothing)
+    q = (1 - smoothing) * q + smoothing / classes
     return q * (1 / n) if weight is None else q * (weight.astype(y.dtype, copy=False) * (1 / n))
 
 

@@ -57,6 +57,7 @@ def gaussian_nll(mean, variance, *, target, eps=1e-6, mask=None):
     check_shapes(variance, mean, "variance and mean")
     if not eps > 0:
         raise ValueError(f"expected eps > 0, given {eps}")
+    eps = float(eps)  # NumPy's float64 would decide the gradients' type
     if mask is not None:
         mean, variance, target = kept(mask, mean, variance, target)
         value, (dmean, dvariance) = gaussian_nll(mean, variance, target=target, eps=eps)
@@ -92,7 +93,8 @@ def poisson_nll(y, target, log_input=True, *, eps=1e-8, mask=None):
         rate = xp.exp(y)
         return float((share * (rate - target * y)).sum()), share * (rate - target)
     check_range(y, 0, math.inf, "rates")
-    return float((share * (y - target * xp.log(y + eps))).sum()), share * (1 - target / (y + eps))
+    shifted = y + float(eps)
+    return float((share * (y - target * xp.log(shifted))).sum()), share * (1 - target / shifted)
 
 
 def _gaussian_nll_fast(mean, variance, target, eps):

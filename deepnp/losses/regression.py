@@ -81,6 +81,7 @@ def huber(y, target, *, delta=1.0, weight=None, mask=None):
     check_shapes(y, target)
     if not delta > 0:
         raise ValueError(f"expected delta > 0, given {delta}")
+    delta = float(delta)  # NumPy's float64 would decide the gradient's type
     if mask is not None:
         y, target, weight = kept(mask, y, target, weight)
         value, dy = huber(y, target, delta=delta, weight=weight)

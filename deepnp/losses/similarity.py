@@ -31,6 +31,7 @@ def cosine(a, b, target=None, margin=0.0, *, mask=None):
         raise ValueError(f"expected a target of shape {a.shape[:-1]}, given {target.shape}")
     if not -1 <= margin <= 1:
         raise ValueError(f"expected margin in [-1, 1], given {margin}")
+    margin = float(margin)  # NumPy's float64 would decide the gradients' type
     if mask is not None:
         if mask.ndim >= a.ndim:
             raise ValueError(f"expected a mask of rows, given shape {mask.shape} for rows of {a.shape}")

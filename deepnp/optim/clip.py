@@ -42,7 +42,7 @@ def clip_grad_norm(vector: ParameterVector, max_norm: float, order: float = 2) -
         vector.check_finite(g, "gradient")
         raise NonFiniteError(f"the gradient's {order}-norm overflows {g.dtype}")
     if norm > max_norm:
-        g *= max_norm / (norm + 1e-6)
+        g *= float(max_norm) / (norm + 1e-6)
     return norm
 
 

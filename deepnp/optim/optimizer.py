@@ -28,7 +28,7 @@ class Formula(NamedTuple):
     fused: Callable | None = None  # for the GPU
 
     def __call__(self, vectors: Sequence, constants: tuple[float, ...]) -> None:
-        first = vectors[0]
+        first, constants = vectors[0], [float(c) for c in constants]  # NumPy's float64 would decide the plain form's precision
         for x in vectors:
             if x.shape != first.shape:
                 raise ValueError(f"expected vectors of shape {first.shape}, as the parameters', given {x.shape}")

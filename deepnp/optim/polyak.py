@@ -13,7 +13,7 @@ def polyak(target, source, tau: float) -> None:
     if kernel_runs(target, source):
         _polyak(target, source, target.dtype.type(tau))
     else:
-        target += tau * (source - target)
+        target += float(tau) * (source - target)
 
 
 @ordered_kernel

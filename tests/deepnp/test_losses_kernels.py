@@ -75,3 +75,30 @@ def test_what_is_not_finite_or_at_the_edge_comes_out_of_a_kernel_as_of_the_plain
             for a, b in zip(fast[1:], plain[1:], strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
             assert np.isnan(fast[0]) == np.isnan(plain[0]) or not np.isnan(edge)
+
+
+OPTIONS = {
+    "huber": dict(delta=np.float64(0.5)),
+    "bce_with_logits": dict(pos_weight=np.float64(2)),
+    "bce": dict(eps=np.float64(1e-6)),
+    "hinge_embedding": dict(margin=np.float64(0.5)),
+    "cross_entropy": dict(label_smoothing=np.float64(0.1)),
+    "cross_entropy_probabilities": dict(label_smoothing=np.float64(0.1), eps=np.float64(1e-6)),
+    "gaussian_nll": dict(eps=np.float64(1e-3)),
+    "poisson_nll": dict(eps=np.float64(1e-3)),
+    "cosine": dict(margin=np.float64(0.1)),
+}
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+@pytest.mark.parametrize("loss", losses.CASES, ids=lambda f: f.__name__)
+def test_numpys_numbers_do_not_decide_the_gradients_type(loss, kernels):
+    use_kernels(kernels)
+    try:
+        for case in losses.CASES[loss]:
+            arguments = draw(case, np.random.default_rng(0), np.float32) | OPTIONS.get(loss.__name__, {})
+            value, dy = loss(**arguments)
+            assert type(value) is float
+            assert {part.dtype for part in tupled(dy)} == {np.dtype(np.float32)}
+    finally:
+        use_kernels(True)
