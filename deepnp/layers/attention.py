@@ -177,8 +177,9 @@ class MultiheadAttention(Module):
         for projection in projections:
             own = tangents[projection.source] if projection.source < len(tangents) else None
             own = zeros_if_none(own, projection.x).reshape(-1, projection.x.shape[-1])
-            vbias = 0 if self.in_proj_bias is None else v[self.in_proj_bias][projection.columns]
-            vy = linear.jvp(own, v[projection.weight][projection.rows], vbias, projection.cache())
+            vweight = v[projection.weight][projection.rows]
+            vbias = None if self.in_proj_bias is None else v[self.in_proj_bias][projection.columns]
+            vy = linear.jvp(own, vweight, zeros_if_none(vbias, vweight[:, 0]), projection.cache())
             parts += self._split(vy.reshape(*projection.x.shape[:2], vy.shape[-1]))
         for i, turn in enumerate(turns):
             parts[i] = rotary.jvp(parts[i], turn)

@@ -8,7 +8,7 @@ Everything here takes one axis of positions (a sequence) or two (an image); the 
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -59,20 +59,16 @@ class Window:
 
     def out(self, size: Sizes) -> Sizes:
         """How many positions it takes on an image of this size."""
-        return tuple(map(self._positions, size, self.padding, self.reach, self.stride))
-
-    def _positions(self, n: int, padding: int, reach: int, stride: int) -> int:
-        room = n + 2 * padding - reach
-        positions = -(-room // stride) + 1 if self.ceil else room // stride + 1
-        return positions - (self.ceil and (positions - 1) * stride >= n + padding)
+        return _extents(self, size)[0]
 
     def wide(self, size: Sizes) -> Sizes:
         """`size` with the padding at both ends, and with what the last position sees beyond that."""
-        ends = (s * (n - 1) + r for n, s, r in zip(self.out(size), self.stride, self.reach))
-        return tuple(max(n + 2 * p, end) for n, p, end in zip(size, self.padding, ends))
+        return _extents(self, size)[1]
 
     def check_positions(self, size: Sizes, out: Sizes) -> None:
         """Raise ValueError unless an image of this size, padded, has room for so many positions."""
+        if len(size) == len(self.kernel) and out == self.out(size) and not self.ceil:
+            return  # as many as fit
         if not len(size) == len(out) == len(self.kernel) or any(
             s * (n - 1) + r > m + 2 * p for n, s, r, m, p in zip(out, self.stride, self.reach, size, self.padding)
         ):
@@ -96,6 +92,19 @@ class Window:
         for tap in itertools.product(*map(range, self.kernel)):
             first = [t * d for t, d in zip(tap, self.dilation)]
             yield tap, tuple(slice(f, f + s * (n - 1) + 1, s) for f, s, n in zip(first, self.stride, out))
+
+
+@lru_cache(maxsize=256)
+def _extents(window: Window, size: Sizes) -> tuple[Sizes, Sizes]:
+    """`Window.out` and `Window.wide`."""
+    out, wide = [], []
+    for n, p, reach, stride in zip(size, window.padding, window.reach, window.stride):
+        room = n + 2 * p - reach
+        positions = -(-room // stride) + 1 if window.ceil else room // stride + 1
+        positions -= window.ceil and (positions - 1) * stride >= n + p  # the last one has to begin inside
+        out.append(positions)
+        wide.append(max(n + 2 * p, stride * (positions - 1) + reach))
+    return tuple(out), tuple(wide)
 
 
 def gather(x, window: Window, out: Sizes):
@@ -180,6 +189,7 @@ def as_image(x):
     return x if x.ndim == 4 else x[:, :, None]
 
 
+@lru_cache(maxsize=256)
 def as_plane(out: Sizes, window: Window) -> tuple[int, ...]:
     """Positions, taps, stride, padding and dilation, each along the height and the width of an image: what kernels take."""
     settings = ((out, 1), (window.kernel, 1), (window.stride, 1), (window.padding, 0), (window.dilation, 1))

@@ -60,12 +60,12 @@ def backward(dy, cache):
     check_upstream(dy, cache.shape)
     dx = dy
     for axis, (before, after) in reversed(list(enumerate(cache.padding, start=2))):
-        dx, n = array_module(dy).moveaxis(dx, axis, 0), cache.x_shape[axis]
-        inner = dx[before : before + n].copy()
+        leading, n = (slice(None),) * axis, cache.x_shape[axis]
+        inner = dx[(*leading, slice(before, before + n))].copy()
         for place in itertools.chain(range(-before, 0), range(n, n + after)):
-            inner[cache.source(place, n)] += dx[before + place]
-        dx = array_module(dy).moveaxis(inner, 0, axis)
-    return array_module(dy).ascontiguousarray(dx)
+            inner[(*leading, cache.source(place, n))] += dx[(*leading, before + place)]
+        dx = inner
+    return dx
 
 
 def jvp(vx, cache):
