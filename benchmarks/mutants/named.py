@@ -141,7 +141,10 @@ NAMED = (
         "min(max(ratio, 1 - 1.01 * clip), 1 + 1.01 * clip) * advantage",
     ),
     Named(
-        "gradients clipped × 1.01", "deepnp/optim/clip.py", "g *= max_norm / (norm + 1e-6)", "g *= 1.01 * max_norm / (norm + 1e-6)"
+        "gradients clipped × 1.01",
+        "deepnp/optim/clip.py",
+        "g *= float(max_norm) / (norm + 1e-6)",
+        "g *= 1.01 * float(max_norm) / (norm + 1e-6)",
     ),
     Named("gradients clipped late", "deepnp/optim/clip.py", "if norm > max_norm:", "if norm > 1.01 * max_norm:"),
     Named(
