@@ -32,6 +32,11 @@ class Samples(NamedTuple):
     values: np.ndarray
     targets: np.ndarray
 
+    def explained_variance(self) -> float:
+        """How much of the targets' variance the values explain: 1 all, 0 none (or there is none)."""
+        variance = float(np.var(self.targets))
+        return 1 - float(np.var(self.targets - self.values)) / variance if variance > 0 else 0.0
+
 
 def samples_of(
     rollout: Rollout, value: Callable[[Observations], np.ndarray], gamma: float, lam: float, horizon: int | None

@@ -1,9 +1,7 @@
 """What an environment may do, and what it may be: names, factories, buffers, wrappers, endings, numbers that are none."""
 
-import copy
 import functools
 import gc
-import pickle
 import re
 import warnings
 
@@ -13,13 +11,12 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from deepnp import NonFiniteError
 from rl.experience.environments import make_vector, name_of
 from rl.training.evaluation import play
-from tests.rl.toys import Counter, Endless, Reach, Target, states, vectorize
+from tests.rl.toys import Counter, Endless, Reach, Target, vectorize
 
 SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
 SMALL = dict(hidden=(8,), batch_size=16, warmup=20, memory=400)
@@ -254,45 +251,6 @@ def test_numbers_beyond_float32_stop_at_the_door(make, what, value, tmp_path):
     agent.save(tmp_path / "agent.safetensors")  # nothing was spoilt
 
 
-@pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
-class TestNothingSpoilt:
-    def agent(self, algorithm):
-        small = dict(steps=20) if algorithm.takes.on_policy else dict(warmup=20, memory=400)
-        return algorithm.cls(vectorize(Target, 2), algorithm.config(hidden=(8,), batch_size=16, **small))
-
-    def test_a_loss_that_is_not_finite_leaves_the_parameters_alone(self, algorithm):
-        agent = self.agent(algorithm).learn(200)
-        networks = [("critics", q) for q in agent.critics.networks] if hasattr(agent, "critics") else [("value", agent.value)]
-        networks[0][1].flat.data[3] = np.nan
-        before = {name: np.array(a) for name, a in states(agent).items() if not name.startswith(("memory", "scaler"))}
-        with pytest.raises(NonFiniteError, match=r"at step \d+: .*(loss|gradient)"), np.errstate(all="ignore"):
-            agent.learn(400)
-        after = states(agent)
-        for name, array in before.items():
-            if name.startswith(networks[0][0]) and ".network2" not in name:
-                np.testing.assert_array_equal(after[name], array, err_msg=name)
-
-    def test_parameters_that_are_not_finite_are_not_saved(self, algorithm, tmp_path):
-        agent = self.agent(algorithm)
-        agent.policy.flat.data[0] = np.inf
-        with pytest.raises(NonFiniteError, match=r"policy.*holds NaN or infinity"):
-            agent.save(tmp_path / "agent.safetensors")
-        assert not list(tmp_path.iterdir())
-
-    def test_a_policy_that_is_not_finite_is_named_with_its_step(self, algorithm):
-        agent = self.agent(algorithm)
-        agent.policy.flat.data[...] = np.nan
-        steps = 0 if algorithm.takes.on_policy else 20
-        message = rf"at step {steps}: (the policy's action is nan|.*loss is nan|gradient of)"
-        with pytest.raises(NonFiniteError, match=message), np.errstate(all="ignore"):
-            agent.learn(100)
-
-    def test_a_part_is_not_replaced(self, algorithm):
-        agent = self.agent(algorithm)
-        with pytest.raises(AttributeError, match=f"expected {algorithm.name}.policy to stay what it is"):
-            agent.policy = copy.deepcopy(agent.policy)
-
-
 class TestOwnership:
     """What is made here is closed here."""
 
@@ -366,46 +324,6 @@ class TestSpacesThatDoNotFit:
         loaded = rl.PPO.load(tmp_path / "cheetah.safetensors")
         loaded.set_env("deepnp/Walker2d-v5")
         assert loaded.learn(80).steps == 80
-
-
-@pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
-class TestCopies:
-    def agent(self, algorithm, env="deepnp/Navigation-v0"):
-        small = dict(steps=20, epochs=2) if algorithm.takes.on_policy else dict(warmup=20, memory=400, update_interval=4)
-        return algorithm.cls(env, algorithm.config(num_envs=2, hidden=(8,), batch_size=16, **small))
-
-    def test_a_deep_copy_learns_what_the_original_learns(self, algorithm):
-        agent = self.agent(algorithm).learn(200)
-        twin = copy.deepcopy(agent)
-        assert twin.env is not agent.env
-        agent.learn(400)
-        twin.learn(400)
-        for name, array in states(agent).items():
-            np.testing.assert_array_equal(array, states(twin)[name], err_msg=name)
-            assert not np.shares_memory(array, states(twin)[name])
-
-    def test_pickled_agents_predict(self, algorithm, rng):
-        agent = self.agent(algorithm).learn(100)
-        twin = pickle.loads(pickle.dumps(agent))
-        x = np.stack([agent.env.single_observation_space.sample() for _ in range(5)])
-        np.testing.assert_array_equal(agent.predict(x), twin.predict(x))
-        twin.set_env("deepnp/Navigation-v0")
-        assert twin.learn(200).steps == 200
-
-    def test_two_agents_in_two_threads_are_two_agents(self, algorithm):
-        import threading
-
-        alone = states(self.agent(algorithm).learn(400))
-        agents = [self.agent(algorithm) for _ in range(2)]
-        threads = [threading.Thread(target=agent.learn, args=(400,)) for agent in agents]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        for agent in agents:
-            for name, array in states(agent).items():
-                np.testing.assert_array_equal(array, alone[name], err_msg=name)
-        assert deepnp.get_num_threads() >= 1
 
 
 def test_warnings_are_none():

@@ -38,12 +38,15 @@ class Target(gymnasium.Env):
 
 
 class Endless(gymnasium.Env):
-    """Constant reward 1, truncated every `limit` steps, never terminated: V = 1/(1 − γ) exactly, if truncation bootstraps."""
+    """Constant reward 1, truncated every `limit` steps: V = 1/(1 − γ) exactly, if truncation bootstraps.
 
-    def __init__(self, limit: int = 5):
+    Or terminated after them, if asked.
+    """
+
+    def __init__(self, limit: int = 5, terminates: bool = False):
         self.observation_space = spaces.Box(-1, 1, (1,), np.float32)
         self.action_space = spaces.Box(-1, 1, (1,), np.float32)
-        self.limit = limit
+        self.limit, self.terminates = limit, terminates
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -52,7 +55,8 @@ class Endless(gymnasium.Env):
 
     def step(self, action):
         self.count += 1
-        return np.zeros(1, np.float32), 1.0, False, self.count >= self.limit, {}
+        ends = self.count >= self.limit
+        return np.zeros(1, np.float32), 1.0, ends and self.terminates, ends and not self.terminates, {}
 
 
 class Counter(gymnasium.Env):

@@ -82,9 +82,7 @@ class PPO(Agent):
 
     Examples
     --------
-    >>> agent = PPO("Pendulum-v1", PPOConfig(num_envs=8, steps=256), seed=0)
-    >>> agent.learn(200_000)
-    >>> agent.save("pendulum.safetensors")
+    >>> PPO("Pendulum-v1", PPOConfig(num_envs=8, steps=256), seed=0).learn(200_000)
     """
 
     Config = PPOConfig
@@ -140,9 +138,7 @@ class PPO(Agent):
             rows=c.batch_size,
             parameters=len(self.policy.flat),
         )
-        variance = float(np.var(samples.targets))
-        explained = 1 - float(np.var(samples.targets - samples.values)) / variance if variance > 0 else 0.0
-        return {**policy_metrics, **value_metrics, "explained_variance": explained, "lr": lr}
+        return {**policy_metrics, **value_metrics, "explained_variance": samples.explained_variance(), "lr": lr}
 
     def fit_policy(self, samples: Samples, old: Distribution, clip: float, entropy_coef: float) -> dict[str, float]:
         """The policy's epochs."""
@@ -163,11 +159,9 @@ class PPO(Agent):
                 if before is not None:
                     self.policy.load_state_dict(before[0])
                     optimizer.load_state_dict(before[1])
-                    entropy = float(self.policy.predict(trees.take(samples.observations, rows)).entropy().mean())
                 break
-        loss, approximate_kl, clipped = np.mean(log, axis=0).tolist()
-        named = {"policy_loss": loss, "approx_kl": approximate_kl, "kl": kl, "clip_fraction": clipped}
-        return {**named, "entropy": entropy, "epochs": epochs}
+        means = dict(zip(("policy_loss", "approx_kl", "clip_fraction"), np.mean(log, axis=0).tolist(), strict=True))
+        return {**means, "kl": kl, "entropy": entropy, "epochs": epochs}
 
     def policy_step(self, observations, actions, advantages, old_log_prob, clip, entropy_coef) -> tuple[float, float, float]:
         """One step of the policy on a minibatch; returns loss, estimated KL and the share of clipped ratios."""
