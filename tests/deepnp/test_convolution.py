@@ -160,8 +160,9 @@ class TestEveryLayer:
         first, *rest = out
         wrong = [rest, (first // 2, *rest), (2 * first, *rest), (1, *out), (*out[:-1], out[-1] + 1), (*out[:-1], 0), (1, *rest)]
         for given in map(tuple, wrong):
-            with pytest.raises(ValueError, match=r"expected.*given"):
-                layer.backward(np.zeros(given, np.float32))
+            for params in (True, False):
+                with pytest.raises(ValueError, match=r"expected.*given"):
+                    layer.backward(np.zeros(given, np.float32), params=params)
 
     @pytest.mark.parametrize("dtype", ["<f2", ">f4", ">f8", "longdouble"])
     def test_types_that_no_kernel_takes_go_the_plain_way(self, build, shape, out, rng, dtype):
