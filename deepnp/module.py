@@ -200,25 +200,25 @@ class Module(ABC):
         return ParameterVector(named)
 
     def __deepcopy__(self, memo: dict):
-        """A twin with parameters of its own and no memory of any forward pass."""
-        twin = type(self).__new__(type(self))
-        memo[id(self)] = twin
+        """A copy with parameters of its own and no memory of any forward pass."""
+        own = type(self).__new__(type(self))
+        memo[id(self)] = own
         for name, value in vars(self).items():
             if name in self.transient:
-                twin.__dict__[name] = None
+                own.__dict__[name] = None
             else:
-                twin.__dict__[name] = value if isinstance(value, ModuleType) else copy.deepcopy(value, memo)
-        return twin
+                own.__dict__[name] = value if isinstance(value, ModuleType) else copy.deepcopy(value, memo)
+        return own
 
-    def shadow(self) -> "Module":
+    def twin(self) -> "Module":
         """This module over the same parameters and buffers, with caches and gradients of its own.
 
         So two threads can run it at once, each on rows of its own; the sum of both gradients is the
-        gradient. A shadow is lost where the module's parameters move: `to`, or a larger model that
+        gradient. A twin is lost where the module's parameters move: `to`, or a larger model that
         takes them.
         """
-        shadow = self.flat.shadow()
-        memo = {id(p): q for p, q in zip(self.flat.named.values(), shadow.named.values(), strict=True)}
+        twin = self.flat.twin()
+        memo = {id(p): q for p, q in zip(self.flat.named.values(), twin.named.values(), strict=True)}
         return copy.deepcopy(self, memo | {id(buffer): buffer for _, buffer in self.named_buffers()})
 
     def zero_grad(self) -> None:

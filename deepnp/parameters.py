@@ -112,14 +112,14 @@ class ParameterVector:
             p.vector = self
             start = stop
 
-    def shadow(self) -> "ParameterVector":
+    def twin(self) -> "ParameterVector":
         """The same data, with a gradient of its own, as another vector of other `Parameter`s."""
-        shadow = ParameterVector.__new__(ParameterVector)
-        shadow.data, shadow.grad, shadow.stale = self.data, array_module(self.grad).zeros_like(self.grad), False
-        shadow.named = {name: Parameter(p.data) for name, p in self.named.items()}
-        for p, gradient in zip(shadow.named.values(), shadow.views(shadow.grad).values(), strict=True):
-            p.grad, p.vector = gradient, shadow
-        return shadow
+        twin = ParameterVector.__new__(ParameterVector)
+        twin.data, twin.grad, twin.stale = self.data, array_module(self.grad).zeros_like(self.grad), False
+        twin.named = {name: Parameter(p.data) for name, p in self.named.items()}
+        for p, gradient in zip(twin.named.values(), twin.views(twin.grad).values(), strict=True):
+            p.grad, p.vector = gradient, twin
+        return twin
 
     def __len__(self) -> int:
         return len(self.data)

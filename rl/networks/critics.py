@@ -126,18 +126,11 @@ class Critics(Values):
             gradient = gradient + q.backward(dq, params=False)[:, width:]
         return np.minimum.reduce(values), gradient
 
-    def shadow(self) -> "Critics":
-        """The same critics for another thread, to read and to take action gradients from: see `Module.shadow`."""
+    def twin(self) -> "Critics":
+        """The same critics for another thread, to read and to take action gradients from: see `Module.twin`."""
         twin = copy.copy(self)
-        twin.networks, twin.targets = ([q.shadow() for q in networks] for networks in (self.networks, self.targets))
-        for q in twin.networks:
-            _freeze(q)
+        twin.networks, twin.targets = ([q.twin() for q in networks] for networks in (self.networks, self.targets))
+        for module in (m for q in twin.networks for m in q.modules()):
+            if isinstance(module, BatchNorm):
+                module.frozen = True
         return twin
-
-
-def _freeze(module: Module) -> None:
-    """Let every batch normalisation in it use its running statistics."""
-    if isinstance(module, BatchNorm):
-        module.frozen = True
-    for _, child in module.children():
-        _freeze(child)

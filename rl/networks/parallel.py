@@ -25,7 +25,7 @@ WORK = 4_000_000  # rows × parameters of a minibatch, likewise
 class Readable(Protocol):
     """What a half can have a twin of, over the same parameters."""
 
-    def shadow(self) -> Any: ...
+    def twin(self) -> Any: ...
 
 
 class Halves:
@@ -45,8 +45,8 @@ class Halves:
     """
 
     def __init__(self, policy: Module, **readers: Readable):
-        policies = policy, policy.shadow()
-        self._networks = [SimpleNamespace(policy=p, **{name: r.shadow() for name, r in readers.items()}) for p in policies]
+        policies = policy, policy.twin()
+        self._networks = [SimpleNamespace(policy=p, **{name: r.twin() for name, r in readers.items()}) for p in policies]
         self._own, self._other = (p.flat for p in policies)
 
     def map(self, function: Callable, *rows: Observations) -> Any:

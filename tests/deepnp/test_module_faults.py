@@ -264,7 +264,7 @@ class TestNothingToDo:
             net.zero_grad()
             net.load_state_dict(net.state_dict())
             x = rng.normal(size=(5, 4))
-            twin = net.to(np.float64).shadow()
+            twin = net.to(np.float64).twin()
             np.testing.assert_array_equal(twin.forward(x), net.forward(x))
             np.testing.assert_array_equal(twin.backward(x), net.backward(x))
             Adam(net.flat).step()

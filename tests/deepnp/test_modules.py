@@ -99,21 +99,21 @@ def test_a_shadow_has_the_parameters_but_its_own_memory(rng, kernels):
     net, x, dy = tower(rng), rng.normal(size=(9, 4)).astype("f"), rng.normal(size=(9, 3)).astype("f")
     y, dx, gradient = one_by_one(net, x, dy)
     net.zero_grad()
-    shadow = net.shadow()
-    np.testing.assert_allclose(np.concatenate([net.forward(x[:5]), shadow.forward(x[5:])]), y, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(np.concatenate([net.backward(dy[:5]), shadow.backward(dy[5:])]), dx, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(net.flat.grad + shadow.flat.grad, gradient, rtol=1e-4, atol=1e-5)
+    twin = net.twin()
+    np.testing.assert_allclose(np.concatenate([net.forward(x[:5]), twin.forward(x[5:])]), y, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate([net.backward(dy[:5]), twin.backward(dy[5:])]), dx, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(net.flat.grad + twin.flat.grad, gradient, rtol=1e-4, atol=1e-5)
     net.load_state_dict({name: 2 * value for name, value in net.state_dict().items()})
-    np.testing.assert_array_equal(shadow.predict(x), net.predict(x))
-    assert shadow.flat.data is net.flat.data
+    np.testing.assert_array_equal(twin.predict(x), net.predict(x))
+    assert twin.flat.data is net.flat.data
 
 
 def test_a_shadow_shares_running_statistics(rng):
     net = deepnp.Sequential(deepnp.Linear(4, 3, rng=rng), deepnp.BatchNorm1d(3))
-    shadow = net.shadow()
+    twin = net.twin()
     net.forward(rng.normal(size=(9, 4)).astype("f"))
     x = rng.normal(size=(5, 4)).astype("f")
-    np.testing.assert_array_equal(shadow.predict(x), net.predict(x))
+    np.testing.assert_array_equal(twin.predict(x), net.predict(x))
 
 
 def test_the_stack_s_kernel_runs_where_numpy_s_blas_is_found(rng):

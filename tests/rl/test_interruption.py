@@ -12,6 +12,7 @@ import pytest
 
 import rl
 from rl.interruption import SafePoint
+from rl.training.interrupt import Interrupt
 from tests.rl.toys import Counter, vectorize
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,14 +102,38 @@ class TestSafePoint:
         with pytest.raises(KeyboardInterrupt), SafePoint():
             os.kill(os.getpid(), signal.SIGINT)
 
-    def test_somebody_else_s_handler_stays(self):
-        before = signal.signal(signal.SIGINT, lambda *_: None)
+    def test_somebody_else_s_handler_is_called_at_the_safe_point(self):
+        calls = []
+        before = signal.signal(signal.SIGINT, lambda *_: calls.append("called"))
         try:
             handler = signal.getsignal(signal.SIGINT)
-            with SafePoint():
-                assert signal.getsignal(signal.SIGINT) is handler
+            with SafePoint() as point:
+                os.kill(os.getpid(), signal.SIGINT)
+                calls.append("held")
+                point.reached()
+                point.reached()
+            assert signal.getsignal(signal.SIGINT) is handler
         finally:
             signal.signal(signal.SIGINT, before)
+        assert calls == ["held", "called"]
+
+    def test_the_second_interrupt_of_a_run_waits_too(self):
+        """`Interrupt` asks at the first and raises at the second: at a safe point, where every transition is whole."""
+        config = rl.TD3Config(warmup=10**6, memory=400, batch_size=16, hidden=(8,))
+        agent = rl.TD3(vectorize(lambda: Counter(1000, truncates=True), 1), config).learn(50)
+        add, calls = agent.memory.add, []
+
+        def interrupted_twice(*row):
+            calls.append(row)
+            if len(calls) in (3, 5):
+                os.kill(os.getpid(), signal.SIGINT)
+            return add(*row)
+
+        agent.memory.add = interrupted_twice
+        with Interrupt() as interrupt, pytest.raises(KeyboardInterrupt):
+            agent.learn(2000)
+        assert interrupt.requested
+        assert len(agent.memory) == 55
 
     def test_other_threads_do_without(self):
         agent, done = rl.PPO(vectorize(Counter, 2), rl.PPOConfig(steps=8, epochs=1, hidden=(8,))), []

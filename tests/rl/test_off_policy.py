@@ -144,7 +144,7 @@ class TestGradients:
             q.to(np.float64)
         critics.optimizers = [deepnp.optim.Adam(q.flat, 1e-2) for q in critics.networks]
         critics.fit(s, a, y, w)  # running statistics are no longer 0 and 1
-        reader, before = critics.shadow(), [dict(q.state_dict()) for q in critics.networks]
+        reader, before = critics.twin(), [dict(q.state_dict()) for q in critics.networks]
 
         def smallest(v):
             return np.minimum(*(q.predict(np.concatenate([s, v], axis=1))[:, 0] for q in critics.networks))
