@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rl
+from tests.rl import defaults
 from tests.rl.references.adapter import critics_of, modules
 from tests.rl.references.worlds import Choices, Goals, World, Worlds
 
@@ -200,3 +201,8 @@ def test_the_same_settings_give_the_same_outcome():
         felt = Felt(None, None, "", dict(hindsight="final") if env is Goals else {}, env)
         (first, _), (second, _) = (train(name, felt, {}) for _ in range(2))
         np.testing.assert_array_equal(first, second)
+
+
+def test_defaults_and_ranges_are_what_was_decided():
+    """Who changes one on purpose runs `python -m tests.rl.defaults > tests/rl/defaults.csv`."""
+    assert defaults.table() == defaults.FILE.read_text().splitlines()
