@@ -19,7 +19,7 @@ from deepnp.blas import find_sgemm
 from deepnp.checks import check_floats, check_shape, check_tangent, check_upstream
 from deepnp.threads import side_by_side
 
-LARGE = 1e18  # a bound for products of a query's and a key's components
+LARGE = 1e18  # a bound for the scores that kernels compute
 careful_kernel = partial(Kernel, fastmath={"contract", "reassoc", "nsz"})  # sums in any order; −∞ and NaN are what they are
 
 
@@ -71,7 +71,7 @@ def accelerated_forward(plain: Callable, cpu: Callable) -> Callable:
         check_inputs(q, k, v, mask)
         if not _single(q, k, v):
             return plain(*bound.args)
-        if _reach(q) * _reach(k) < LARGE:
+        if _moderate(q, k):
             y, cache = cpu(*bound.args)
             if np.isfinite(y).all():
                 return y, cache
@@ -105,9 +105,17 @@ def _single(*arrays) -> bool:
     return usual and kernels_enabled() and find_sgemm()[0] != 0
 
 
-def _reach(x) -> float:
-    """The largest absolute value; NaN if there is one."""
-    return max(float(x.max()), -float(x.min()))
+def _moderate(q, k) -> bool:
+    """Whether no score comes near the end of the number line: |⟨q_i, k_j⟩| ≤ ‖q‖‖k‖; False where there is a NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.prod(float(np.dot(row, row)) for row in (_whole(q), _whole(k))) < LARGE**2
+
+
+def _whole(x):
+    """All of x in one row; with it its neighbours, where x is a view of a projection that is not much larger."""
+    base = x.base
+    usual = type(base) is np.ndarray and base.dtype == x.dtype and base.flags.c_contiguous and base.size <= 4 * x.size
+    return (base if usual else np.ascontiguousarray(x)).reshape(-1)
 
 
 def padding_mask(padding, dtype=np.float32):
