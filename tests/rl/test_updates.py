@@ -5,7 +5,7 @@ import pytest
 
 from deepnp.gradcheck import numerical_gradient
 from tests.rl.references import adapter, networks
-from tests.rl.references.networks import gradient_of_array, mlp
+from tests.rl.references.networks import mlp
 from tests.rl.references.off_policy import Data
 from tests.rl.references.ppo import Trajectories
 from tests.rl.references.worlds import Choices, Worlds
@@ -168,7 +168,3 @@ class TestReferences:
             for name, gradient in networks.gradient(loss, p).items():
                 numerical = numerical_gradient(lambda v, name=name, loss=loss: float(loss({**p, name: v}).real), p[name])
                 np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-8)
-
-    def test_gradient_of_an_array(self, rng):
-        x = rng.normal(size=(4, 2))
-        np.testing.assert_allclose(gradient_of_array(lambda v: (v**3).sum(axis=(-1, -2)), x), 3 * x**2, rtol=1e-12)

@@ -19,11 +19,6 @@ def gradient(loss, parameters: dict) -> dict:
     return split(loss(split(moved, parameters)).imag / STEP, parameters)
 
 
-def gradient_of_array(loss, x: np.ndarray) -> np.ndarray:
-    """dL/dx of one array."""
-    return gradient(lambda named: loss(named["x"]), {"x": x})["x"]
-
-
 def split(vector: np.ndarray, like: dict) -> dict:
     """A vector (…, P) as named arrays, shaped as those of `like` behind the leading axes."""
     named, start = {}, 0
