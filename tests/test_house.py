@@ -19,15 +19,16 @@ ALLOWED = {
     "benchmarks": {"benchmarks", "examples", "rl", "deepnp", "envs"},
 }
 HOUSE = set(ALLOWED)
-BELOW_THE_ALGORITHMS = {"experience", "networks", "losses", "solvers"}
+# The floors of rl, from the lowest: a file imports from its own floor and from those below.
+GROUND = {"rl.config", "rl.interruption", "rl.state"}
+FLOORS = [GROUND, {"rl.losses"}, {"rl.experience"}, {"rl.networks", "rl.solvers", "rl.takes"}, {"rl.loops"}]
+FLOORS += [{"rl.checkpoint"}, {"rl.agent"}, {"rl.algorithms"}, {"rl.training"}, {"rl"}]
 
 
-def imports(path: Path, everywhere: bool = True) -> set[str]:
-    """Modules of the house that a file imports, anywhere or only when it is itself imported."""
-    tree = ast.parse(path.read_text())
-    nodes = ast.walk(tree) if everywhere else tree.body
+def imports(path: Path) -> set[str]:
+    """Modules of the house that a file imports, also those inside functions."""
     found: set[str] = set()
-    for node in nodes:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -45,19 +46,28 @@ def test_arrows_point_one_way(path):
     top = path.relative_to(ROOT).parts[0]
     names = imports(path)
     outside = {name for name in names if name.split(".")[0] not in ALLOWED[top]}
-    if path.name == "cli.py" and top == "rl":
-        outside = {name for name in outside if not name.startswith("envs")}
     assert not outside
     inner = path.relative_to(ROOT).parts[1]
-    if top == "rl" and inner in BELOW_THE_ALGORITHMS:
-        assert not {n for n in names if n.startswith(("rl.algorithms", "rl.training", "rl.agent"))}
     if top == "deepnp" and inner == "ops":
         assert not {n for n in names if n.startswith(("deepnp.layers", "deepnp.module", "deepnp.models"))}
 
 
+def floor_of(name: str) -> int:
+    """The floor of rl that a module, or a name in it, stands on."""
+    part = ".".join(name.split(".")[:2])
+    return next(i for i, floor in enumerate(FLOORS) if part in floor or i == len(FLOORS) - 1)
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.is_relative_to(ROOT / "rl")], ids=module_name)
+def test_arrows_in_rl_point_down(path):
+    own = floor_of(module_name(path))
+    above = {n for n in imports(path) if n.startswith("rl.") and floor_of(n) > own}
+    assert not above
+
+
 def test_no_import_cycles():
     names = {module_name(p): p for p in SOURCES}
-    graph = {name: {i for i in imports(path, everywhere=False) if i in names and i != name} for name, path in names.items()}
+    graph = {name: {i for i in imports(path) if i in names and i != name} for name, path in names.items()}
     for package in [n for n, p in names.items() if p.name == "__init__.py"]:
         for name, targets in graph.items():  # importing a package's part runs the package too; that alone is no cycle
             if name.startswith(package + "."):

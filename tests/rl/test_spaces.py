@@ -7,6 +7,7 @@ from gymnasium import spaces
 
 import rl
 from rl.experience import trees
+from rl.experience.exploration import Schedule, replace_by_random
 from rl.experience.spaces import SpaceInfo
 from rl.networks.parallel import Halves
 from tests.rl.toys import vectorize
@@ -299,3 +300,22 @@ def test_halves_take_observations_of_several_parts(rng):
     x = rng.normal(size=(70, 5)).astype("f"), rng.integers(0, 255, (70, 3, 12, 10)).astype(np.uint8)
     joined = Halves(net).map(lambda nets, half: nets.policy.predict(half), x)
     np.testing.assert_allclose(joined, net.predict(x), rtol=1e-5, atol=1e-6)
+
+
+class TestExploration:
+    def test_a_schedule_goes_where_it_says(self):
+        epsilon = Schedule(1.0, 0.1, share=0.5)
+        np.testing.assert_allclose([epsilon(p) for p in (0, 0.25, 0.5, 0.75, 1)], [1, 0.55, 0.1, 0.1, 0.1])
+        with pytest.raises(ValueError, match=r"share of the training in \(0, 1\], given 0"):
+            Schedule(1.0, 0.0, 0)
+
+    @pytest.mark.parametrize("name", ACTIONS)
+    def test_a_share_of_the_actions_is_replaced(self, name, rng):
+        layout = SpaceInfo.of(BOX, ACTIONS[name]).action
+        shape, dtype = layout.stored
+        own = np.full((4000, *shape), 7 if dtype is np.float32 else 1, dtype)
+        mixed = replace_by_random(own.copy(), 0.3, layout, rng)
+        changed = (mixed != own).reshape(4000, -1).any(axis=1).mean()
+        same_by_chance = 0 if name == "box" else 1 / np.prod(layout.choices)
+        assert changed == pytest.approx(0.3 * (1 - same_by_chance), abs=0.03)
+        np.testing.assert_array_equal(replace_by_random(own.copy(), 0.0, layout, rng), own)
