@@ -134,7 +134,7 @@ def test_bad_input_is_refused_at_the_door(make, message):
 
 @pytest.mark.parametrize("make", [lambda: Residual(np.tanh), lambda: Residual(Tanh(), np.tanh), lambda: Fork(Tanh(), np.tanh)])
 def test_what_is_no_module_is_refused(make):
-    with pytest.raises(TypeError, match="a Module as .*, given ufunc"):
+    with pytest.raises(TypeError, match=r"a Module as .*, given ufunc"):
         make()
 
 
