@@ -14,9 +14,7 @@ from benchmarks.mutants.sources import ROOT
 OPS = "tests/deepnp/test_ops*.py -k {folder}.{stem}-"
 MODULES = "tests/deepnp/test_module*.py tests/deepnp/test_structure.py tests/deepnp/test_models.py"
 UPDATES, SETTINGS = "tests/rl/test_updates.py", "tests/rl/test_settings.py"
-EXPERIENCE = (
-    "tests/rl/test_replay.py tests/rl/test_rollout.py tests/rl/test_prioritized.py tests/rl/test_parts.py tests/rl/test_loops.py"
-)
+EXPERIENCE = "tests/rl/test_replay.py tests/rl/test_rollout.py tests/rl/test_prioritized.py tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_loops.py"
 GOALS = "tests/rl/test_hindsight.py tests/rl/test_goals.py"
 TRAINING = "tests/rl/test_training.py tests/rl/test_evaluations.py tests/rl/test_run_files.py tests/rl/test_interrupt.py"
 LEARNERS = "tests/rl/test_*.py"
