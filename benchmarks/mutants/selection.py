@@ -14,10 +14,12 @@ from benchmarks.mutants.sources import ROOT
 OPS = "tests/deepnp/test_ops*.py -k {folder}.{stem}-"
 MODULES = "tests/deepnp/test_module*.py tests/deepnp/test_structure.py tests/deepnp/test_models.py"
 UPDATES, SETTINGS = "tests/rl/test_updates.py", "tests/rl/test_settings.py"
-EXPERIENCE = "tests/rl/test_replay.py tests/rl/test_rollout.py tests/rl/test_prioritized.py tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_loops.py"
+STORAGE = "tests/rl/test_replay.py tests/rl/test_rollout.py tests/rl/test_prioritized.py"
+EXPERIENCE = f"{STORAGE} tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_loops.py"
 GOALS = "tests/rl/test_hindsight.py tests/rl/test_goals.py"
 TRAINING = "tests/rl/test_training.py tests/rl/test_evaluations.py tests/rl/test_run_files.py tests/rl/test_interrupt.py"
-LEARNERS = "tests/rl/test_*.py"
+SPACES = "tests/rl/test_spaces.py tests/rl/test_environments.py"
+LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py tests/rl/test_ppo.py"  # slow
 STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_activations.py", MODULES),
     "deepnp/ops/normalization/*": (OPS, "tests/deepnp/test_normalization.py", MODULES),
@@ -60,9 +62,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/experience/samples.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/rollout.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/minibatches.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
-    "rl/experience/[aest]*": ("tests/rl/test_spaces.py tests/rl/test_environments.py", SETTINGS, LEARNERS),
+    "rl/experience/[aest]*": (SPACES, GOALS, SETTINGS, LEARNERS),
     "rl/experience/*": (EXPERIENCE, GOALS, SETTINGS, LEARNERS),
-    "rl/*": (LEARNERS,),
+    "rl/*": (SPACES, "tests/rl/test_loops.py tests/rl/test_interrupt*.py", UPDATES, SETTINGS, LEARNERS),
 }
 
 
