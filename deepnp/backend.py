@@ -43,7 +43,7 @@ def array_module(x) -> ModuleType:
     return cupy.get_array_module(x)
 
 
-def to_device(x, device: str):
+def to_device(x, device: str) -> np.ndarray:
     """x on "cpu" or "cuda", copied only when it is elsewhere.
 
     Raises

@@ -13,6 +13,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def tupled(values) -> tuple:
     return values if isinstance(values, tuple) else (values,)
 
 
-def upstream(y, rng: np.random.Generator):
+def upstream(y, rng: np.random.Generator) -> Any:
     """A random gradient for y: an array, or a tuple of them, of y's shapes and dtypes."""
     drawn = tuple(rng.normal(size=part.shape).astype(part.dtype) for part in tupled(y))
     return drawn if isinstance(y, tuple) else drawn[0]

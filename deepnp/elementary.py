@@ -22,7 +22,7 @@ from deepnp.backend import ordered_kernel
 
 
 @ordered_kernel
-def split(u):
+def split(u) -> tuple[np.floating, np.floating]:
     """2ⁿ and q = e^r − 1, with e^u = 2ⁿ(1 + q): u in [−88, 88]."""
     f = np.float32
     n = np.rint(u * f(1.442695))
@@ -34,21 +34,21 @@ def split(u):
 
 
 @ordered_kernel
-def exp(u):
+def exp(u) -> np.floating:
     """e^u for u ≤ 88; 0 below −87.7."""
     power, q = split(max(u, np.float32(-88)))  # n = −127 there, whose shifted exponent is 0, not 2⁻¹²⁷
     return power * q + power
 
 
 @ordered_kernel
-def expm1(u):
+def expm1(u) -> np.floating:
     """e^u − 1 for u ≤ 88."""
     power, q = split(max(u, np.float32(-88)))
     return power * q + (power - np.float32(1))
 
 
 @ordered_kernel
-def tanh(u):
+def tanh(u) -> np.floating:
     """tanh u."""
     f = np.float32
     power, q = split(f(2) * min(max(u, f(-10)), f(10)))  # tanh is ±1 in float32 beyond 9.1
@@ -57,7 +57,7 @@ def tanh(u):
 
 
 @ordered_kernel
-def sigmoid(u):
+def sigmoid(u) -> np.floating:
     """σ(u)."""
     one = np.float32(1)
     e = exp(-abs(u))
@@ -65,7 +65,7 @@ def sigmoid(u):
 
 
 @ordered_kernel
-def log1p(e):
+def log1p(e) -> np.floating:
     """ln(1 + e) for e in [0, 1]."""
     f = np.float32
     s = e / (f(2) + e)
@@ -75,7 +75,7 @@ def log1p(e):
 
 
 @ordered_kernel
-def normal_cdf(x):
+def normal_cdf(x) -> tuple[np.floating, np.floating]:
     """Φ(x) = ½(1 + erf(x/√2)), the standard normal's distribution function, and e^{−x²/2}."""
     f = np.float32
     e = exp(f(-0.5) * x * x)
@@ -86,7 +86,7 @@ def normal_cdf(x):
 
 
 @ordered_kernel
-def sin(u):
+def sin(u) -> np.floating:
     """sin u: u in float64, so that whole turns can be taken off a float32 number without loss; the result is float32."""
     f = np.float32
     n = np.rint(u * (1 / np.pi))

@@ -24,7 +24,7 @@ D = (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1
 D += (3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3)
 
 
-def erf(x):
+def erf(x) -> np.ndarray:
     """x (any shape) -> erf x, of that shape and dtype."""
     xp = array_module(x)
     if x.dtype.itemsize < 4:  # the polynomials are too large for float16
@@ -35,7 +35,7 @@ def erf(x):
     return xp.where(size <= 0.46875, inner, outer)
 
 
-def polynomial(x, coefficients: tuple[float, ...]):
+def polynomial(x, coefficients: tuple[float, ...]) -> np.ndarray:
     """Σ_k c_k x^{n−k}, the highest power first, by Horner's rule."""
     value = coefficients[0] * x + coefficients[1]
     for c in coefficients[2:]:

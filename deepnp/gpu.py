@@ -10,6 +10,7 @@ T stands for the arrays' type, float or double. Kernels are compiled when they a
 CuPy. `deepnp.use_kernels(False)` turns them off, as it does Numba's.
 """
 
+from collections.abc import Callable
 from functools import cache, cached_property
 
 import numpy as np
@@ -67,7 +68,7 @@ class Elementwise:
         self.declaration = inputs, outputs, body, f"deepnp_{name}"
 
     @cached_property
-    def compiled(self):
+    def compiled(self) -> Callable:
         import cupy
 
         return cupy.ElementwiseKernel(*self.declaration)

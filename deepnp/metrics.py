@@ -3,6 +3,8 @@
 Arguments come in the order of the losses: what was predicted, then what is true. Classes are integers from 0.
 """
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.losses.checks import check_labels
 
@@ -47,7 +49,7 @@ def top_k_accuracy(scores, target, k: int = 5) -> float:
     return float((beaten.sum(axis=-1) >= classes - k).mean())
 
 
-def confusion_matrix(predicted, target, classes: int | None = None):
+def confusion_matrix(predicted, target, classes: int | None = None) -> np.ndarray:
     """Counts of (true class, predicted class), an integer array (C, C): rows are what is true.
 
     Parameters

@@ -58,11 +58,11 @@ class Module(ABC):
     _cache: Any = None
 
     @abstractmethod
-    def forward(self, x):
+    def forward(self, x) -> Any:
         """y of x, keeping what `backward` and `jvp` need."""
 
     @abstractmethod
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> Any:
         """Add dL/dparameter to each `Parameter.grad` (unless `params` is False); return dL/dx (None
         unless `inputs`).
 
@@ -75,10 +75,10 @@ class Module(ABC):
         """
 
     @abstractmethod
-    def predict(self, x):
+    def predict(self, x) -> Any:
         """y of x for inference."""
 
-    def jvp(self, vparameters=None, vx=None):
+    def jvp(self, vparameters=None, vx=None) -> Any:
         """Jacobian–vector product of the last `forward`: how y moves when parameters and input move
         along a direction.
 
@@ -118,7 +118,7 @@ class Module(ABC):
             raise ValueError("expected a direction in the input, as there are no parameters")
         return vy
 
-    def tangent(self, v: Tangents, vx):
+    def tangent(self, v: Tangents, vx) -> Any:
         """The tangent of y, given those of the parameters, v[p] for each `Parameter` p, and that of
         x; None stands for zero.
 
@@ -138,7 +138,7 @@ class Module(ABC):
         return self.forward(*inputs, **named)
 
     @property
-    def cache(self):
+    def cache(self) -> Any:
         """What the last `forward` kept.
 
         Raises
@@ -299,6 +299,6 @@ def check_distinct(*modules: Module) -> None:
         seen.add(id(module))
 
 
-def zeros_if_none(v, x):
+def zeros_if_none(v, x) -> np.ndarray:
     """The tangent v; zeros, shaped as x, for None, which stands for them."""
     return array_module(x).zeros_like(x) if v is None else v

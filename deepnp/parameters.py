@@ -185,7 +185,7 @@ def split(vector, parameters: Iterable[Parameter]) -> list:
     return pieces
 
 
-def converted(name: str, value, like):
+def converted(name: str, value, like) -> np.ndarray:
     """An array for the place of `like`: on the CPU, of its dtype.
 
     Raises
@@ -207,7 +207,7 @@ def converted(name: str, value, like):
     return own
 
 
-def consecutive(parameters: list[Parameter]):
+def consecutive(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray] | None:
     """Data and gradients of parameters that follow one another in a flat vector, as two pieces of
     it; None if they do not.
 

@@ -37,12 +37,12 @@ class LinearRows(NamedTuple):
     dz: Any  # (B, O), the gradient before its bias
     bias: bool  # whether it has one
 
-    def gradients(self):
+    def gradients(self) -> np.ndarray:
         """Each row's gradient of weight and bias: (B, O·I + O), or (B, O·I)."""
         dweight = (self.dz[:, :, None] * self.x[:, None, :]).reshape(len(self.x), self.dz.shape[1] * self.x.shape[1])
         return array_module(self.x).concatenate([dweight, self.dz], axis=1) if self.bias else dweight
 
-    def inner(self, other: "LinearRows"):
+    def inner(self, other: "LinearRows") -> np.ndarray:
         """Inner products of the gradients of our rows with those of other rows: (B, B'), in
         float64.
         """
@@ -56,11 +56,11 @@ class ScaleRows(NamedTuple):
     dgamma: Any  # (B, C)
     dbeta: Any  # (B, C)
 
-    def gradients(self):
+    def gradients(self) -> np.ndarray:
         """(B, 2C): each row's gradient of γ, then of β."""
         return array_module(self.dgamma).concatenate([self.dgamma, self.dbeta], axis=1)
 
-    def inner(self, other: "ScaleRows"):
+    def inner(self, other: "ScaleRows") -> np.ndarray:
         """Inner products of the gradients of our rows with those of other rows: (B, B'), in
         float64.
         """
@@ -96,12 +96,12 @@ def pairs(module: Module, dy) -> list[LinearRows | ScaleRows]:
     return rows_of(module, dy, False)[1]
 
 
-def row_gradients(rows: list[LinearRows | ScaleRows]):
+def row_gradients(rows: list[LinearRows | ScaleRows]) -> np.ndarray:
     """What `pairs` gave -> each row's gradient (B, P), its columns in the order of `module.flat`."""
     return array_module(rows[0][0]).concatenate([layer.gradients() for layer in rows], axis=1)
 
 
-def tangent_kernel(rows: list[LinearRows | ScaleRows], others: list[LinearRows | ScaleRows] | None = None):
+def tangent_kernel(rows: list[LinearRows | ScaleRows], others: list[LinearRows | ScaleRows] | None = None) -> Any:
     """What `pairs` gave for some rows, and for others of the same module (None: the same) -> K (B,
     B'), in float64.
     """
@@ -109,7 +109,7 @@ def tangent_kernel(rows: list[LinearRows | ScaleRows], others: list[LinearRows |
 
 
 @singledispatch
-def rows_of(module: Module, dy, inputs: bool):
+def rows_of(module: Module, dy, inputs: bool) -> tuple[Any, list]:
     """dx (None unless `inputs`) and the list that `pairs` returns. `rows_of.register` teaches it
     another kind of module.
     """

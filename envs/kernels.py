@@ -16,7 +16,7 @@ UNIT = np.float32(2.0**-24)
 
 
 @kernel
-def uniform(rng_state, i):
+def uniform(rng_state, i) -> np.floating:
     """A number in [0, 1) from copy i's own stream: SplitMix64 (Steele et al. 2014), whose state is the single word rng_state[i]."""
     rng_state[i] += STRIDE
     z = rng_state[i]

@@ -123,14 +123,14 @@ def _check_positive(name: str, value: float) -> None:
 
 
 @kernel
-def ray_buffers(rays):
+def ray_buffers(rays) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Arrays for what `rays` rays meet: near, met, dx, dy, each (K,)."""
     near, dx, dy = np.empty(rays, np.float32), np.empty(rays, np.float32), np.empty(rays, np.float32)
     return near, np.empty(rays, np.int32), dx, dy
 
 
 @kernel
-def turn_rays(own, cosine, sine, dx, dy):
+def turn_rays(own, cosine, sine, dx, dy) -> None:
     """Directions in the world: own (2, K) in the agent's axes, whose x axis is (cosine, sine), -> dx, dy (K,)."""
     c, s = np.float32(cosine), np.float32(sine)
     for k in range(len(dx)):
@@ -139,14 +139,14 @@ def turn_rays(own, cosine, sine, dx, dy):
 
 
 @kernel
-def clear_rays(near, met, length):
+def clear_rays(near, met, length) -> None:
     """Nothing met within `length`: near (K,) float32, met (K,) int32."""
     near[:] = np.float32(length)
     met[:] = NOTHING
 
 
 @kernel
-def sweep_disc(near, met, x, y, dx, dy, cx, cy, r, thickness, tag):
+def sweep_disc(near, met, x, y, dx, dy, cx, cy, r, thickness, tag) -> None:
     """Rays from (x, y) meet a disc: |o + t·d − c| = r  ⇒  t = −b − √(b² − q), b = d·(o − c), q = |o − c|² − r²."""
     wx, wy, r = np.float32(x - cx), np.float32(y - cy), np.float32(r + thickness)
     q, zero = wx * wx + wy * wy - r * r, np.float32(0)
@@ -165,7 +165,7 @@ def sweep_disc(near, met, x, y, dx, dy, cx, cy, r, thickness, tag):
 
 
 @kernel
-def sweep_segment(near, met, x, y, dx, dy, ax, ay, bx, by, thickness, tag):
+def sweep_segment(near, met, x, y, dx, dy, ax, ay, bx, by, thickness, tag) -> None:
     """Rays from (x, y) meet the segment from a to b."""
     if thickness > 0:
         ex, ey, wx, wy = bx - ax, by - ay, x - ax, y - ay
@@ -199,7 +199,7 @@ def _sweep_line(near, met, x, y, dx, dy, ax, ay, bx, by, tag):
 
 
 @kernel
-def sweep_chain(near, met, x, y, dx, dy, px, py, thickness, tag):
+def sweep_chain(near, met, x, y, dx, dy, px, py, thickness, tag) -> None:
     """Rays from (x, y) meet the chain of segments through the points px, py.
 
     The same as `sweep_segment` for each; but here the inner loop is over the segments, of which there are more than rays.
@@ -238,7 +238,7 @@ def _reach_segments(x, y, dx, dy, px, py, reached):
 
 
 @kernel
-def sweep_box(near, met, x, y, dx, dy, x0, y0, x1, y1, thickness, tag):
+def sweep_box(near, met, x, y, dx, dy, x0, y0, x1, y1, thickness, tag) -> None:
     """Rays from (x, y) meet the box [x0, x1] × [y0, y1]; with a radius its corners are round."""
     r = np.float32(thickness)
     _sweep_slabs(near, met, x, y, dx, dy, x0 - r, y0, x1 + r, y1, tag)
@@ -264,7 +264,7 @@ def _sweep_slabs(near, met, x, y, dx, dy, x0, y0, x1, y1, tag):
 
 
 @kernel
-def sweep_room(near, met, x, y, dx, dy, x0, y0, x1, y1, thickness, tag):
+def sweep_room(near, met, x, y, dx, dy, x0, y0, x1, y1, thickness, tag) -> None:
     """Rays from (x, y) meet the walls of the room [x0, x1] × [y0, y1] that they are in."""
     r = np.float32(thickness)
     left, right, low, high = np.float32(x0 + r - x), np.float32(x1 - r - x), np.float32(y0 + r - y), np.float32(y1 - r - y)
@@ -278,7 +278,7 @@ def sweep_room(near, met, x, y, dx, dy, x0, y0, x1, y1, thickness, tag):
 
 
 @kernel
-def report_rays(near, met, length, tags, out, start):
+def report_rays(near, met, length, tags, out, start) -> None:
     """Write the ray observation into out[start:]."""
     width, scale, zero, one = 2 + tags, np.float32(1) / np.float32(length), np.float32(0), np.float32(1)
     for k in range(len(near)):
@@ -291,14 +291,14 @@ def report_rays(near, met, length, tags, out, start):
 
 
 @kernel
-def clear_grid(cells):
+def clear_grid(cells) -> None:
     """All empty: cells (ahead, up, left, 2 + T)."""
     cells[:] = np.float32(0)
     cells[..., 0] = np.float32(1)
 
 
 @kernel
-def mark_ball(cells, edge, x, y, z, r, tag):
+def mark_ball(cells, edge, x, y, z, r, tag) -> None:
     """Cells that overlap a ball at (x ahead, y up, z left) from the grid's centre."""
     a, b, c, _ = cells.shape
     half, slot, one, zero = np.float32(edge) / np.float32(2), tag + 2, np.float32(1), np.float32(0)
@@ -329,7 +329,7 @@ def _gap(x, i, count, edge, half):
 
 
 @kernel
-def mark_beyond(cells, edge, nx, ny, nz, distance, tag):
+def mark_beyond(cells, edge, nx, ny, nz, distance, tag) -> None:
     """Cells that reach beyond the plane n·p = distance, n a unit vector in the grid's axes: walls and the ground."""
     a, b, c, _ = cells.shape
     slot, zero, one, middle = tag + 2, np.float32(0), np.float32(1), np.float32(0.5)

@@ -28,22 +28,22 @@ class SingleEnv(OverCore, gymnasium.Env):
         self.observation_space = core.observation_space
         self.action_space = core.action_space
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None):
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Any, dict]:
         super().reset(seed=seed)
         self.core.reset(np.zeros(1, int), [self.np_random])
         return self._observation(), self._info()
 
-    def step(self, action):
+    def step(self, action) -> tuple[Any, float, bool, bool, dict]:
         if self._np_random is None:
             raise RuntimeError("expected reset() before the first step()")
         actions = check_actions(np.asarray(action)[None], self.action_space, (1, *self.action_space.shape))
         rewards, terminated = self.core.step(actions)
         return self._observation(), float(rewards[0]), bool(terminated[0]), False, self._info()
 
-    def render(self):
+    def render(self) -> np.ndarray | None:
         return self.core.render(0) if self.render_mode == "rgb_array" else None
 
-    def close(self):
+    def close(self) -> None:
         self._core.close()
 
     def _observation(self):

@@ -55,7 +55,7 @@ class CoreVectorEnv(OverCore, VectorEnv):
         self._elapsed = np.zeros(self.num_envs, np.int64)
         self._ended = np.zeros(self.num_envs, bool)
 
-    def reset(self, *, seed: int | list[int | None] | None = None, options: dict | None = None):
+    def reset(self, *, seed: int | list[int | None] | None = None, options: dict | None = None) -> tuple[Any, dict]:
         """Begin new episodes; `options={"reset_mask": (N,) bool}` restricts it to some copies.
 
         An integer seed gives copy i the seed `seed + i`, as in `SyncVectorEnv`.
@@ -73,7 +73,7 @@ class CoreVectorEnv(OverCore, VectorEnv):
         self._begin(np.flatnonzero(mask))
         return self.core.observe(), self._infos(mask)
 
-    def step(self, actions):
+    def step(self, actions) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict]:
         if not self._rngs:
             raise RuntimeError("expected reset() before the first step()")
         actions = check_actions(actions, self.single_action_space, self.action_space.shape)
@@ -98,12 +98,12 @@ class CoreVectorEnv(OverCore, VectorEnv):
         infos |= self._infos()
         return core.observe(), rewards, terminated, truncated, infos
 
-    def render(self):
+    def render(self) -> tuple[np.ndarray, ...] | None:
         if self.render_mode is None:
             return None
         return tuple(self.core.render(i) for i in range(self.num_envs))
 
-    def close_extras(self, **kwargs):
+    def close_extras(self, **kwargs) -> None:
         self._core.close()
 
     def state(self) -> dict[str, np.ndarray]:

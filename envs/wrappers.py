@@ -9,10 +9,12 @@ Where Gymnasium has a wrapper for vectors (observation and reward normalisation,
 Shapes: N copies, O observations.
 """
 
+from typing import Any
+
 import numpy as np
 from gymnasium import spaces
 
-from envs.checks import check_whole, nest, nested
+from envs.checks import Bounds, check_whole, nest, nested
 from envs.core import Core
 
 
@@ -29,35 +31,35 @@ class CoreWrapper(Core):
         self.num_envs, self.render_fps = core.num_envs, core.render_fps
         self.observation_space, self.action_space = core.observation_space, core.action_space
 
-    def reset(self, ids, rngs):
+    def reset(self, ids, rngs) -> None:
         self.core.reset(ids, rngs)
 
-    def step(self, actions):
+    def step(self, actions) -> tuple:
         return self.core.step(actions)
 
-    def observe(self):
+    def observe(self) -> Any:
         return self.core.observe()
 
-    def info(self):
+    def info(self) -> dict:
         return self.core.info()
 
-    def render(self, copy):
+    def render(self, copy) -> np.ndarray:
         return self.core.render(copy)
 
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         return {**nest("core", self.core.state()), **self.own_state()}
 
     def own_state(self) -> dict[str, np.ndarray]:
         """What the wrapper remembers, in new arrays."""
         return {}
 
-    def state_bounds(self):
+    def state_bounds(self) -> Bounds:
         return nest("core", self.core.state_bounds())
 
-    def restore(self, state):
+    def restore(self, state) -> None:
         self.core.restore(nested("core", state))
 
-    def close(self):
+    def close(self) -> None:
         self.core.close()
 
 
@@ -87,11 +89,11 @@ class DecisionPeriod(CoreWrapper):
         self._early = np.zeros(self.num_envs, bool)  # ended before the period did
         self._final_observations, self._final_infos = self._now()
 
-    def reset(self, ids, rngs):
+    def reset(self, ids, rngs) -> None:
         self.core.reset(ids, rngs)
         self._early[ids] = False
 
-    def step(self, actions):
+    def step(self, actions) -> tuple[np.ndarray, np.ndarray]:
         total, ended = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
         self._early[:] = False
         for k in range(self.steps):
@@ -106,18 +108,18 @@ class DecisionPeriod(CoreWrapper):
                         final[name][fresh] = values[fresh]
         return total, ended
 
-    def observe(self):
+    def observe(self) -> Any:
         observations = self._overlay(_named(self.core.observe()), self._final_observations)
         return observations if isinstance(self.observation_space, spaces.Dict) else observations[""]
 
-    def info(self):
+    def info(self) -> dict:
         return self._overlay(self.core.info(), self._final_infos)
 
-    def own_state(self):
+    def own_state(self) -> dict[str, np.ndarray]:
         final = {**nest("observation", self._final_observations), **nest("info", self._final_infos)}
         return {"early": self._early.copy(), **{name: values.copy() for name, values in final.items()}}
 
-    def restore(self, state):
+    def restore(self, state) -> None:
         super().restore(state)
         self._early[:] = state["early"]
         for kind, arrays in (("observation", self._final_observations), ("info", self._final_infos)):
@@ -163,24 +165,24 @@ class StackedInputs(CoreWrapper):
         self.observation_space = spaces.Box(low, high, dtype=box.dtype)
         self._frames = np.zeros((self.num_envs, *low.shape), box.dtype)  # (N, frames, O)
 
-    def reset(self, ids, rngs):
+    def reset(self, ids, rngs) -> None:
         self.core.reset(ids, rngs)
         self._frames[ids] = 0
         self._frames[ids, -1] = self.core.observe()[ids]
 
-    def step(self, actions):
+    def step(self, actions) -> tuple:
         result = self.core.step(actions)
         self._frames[:, :-1] = self._frames[:, 1:].copy()
         self._frames[:, -1] = self.core.observe()
         return result
 
-    def observe(self):
+    def observe(self) -> Any:
         return self._frames.copy()
 
-    def own_state(self):
+    def own_state(self) -> dict[str, np.ndarray]:
         return {"frames": self._frames.copy()}
 
-    def restore(self, state):
+    def restore(self, state) -> None:
         super().restore(state)
         self._frames[:] = state["frames"]
 
@@ -211,7 +213,7 @@ class GeometricReward(CoreWrapper):
             raise ValueError(f"expected parts among the infos {sorted(known)}, given {list(parts)}")
         self.parts, self.scale = tuple(parts), scale
 
-    def step(self, actions):
+    def step(self, actions) -> tuple[np.ndarray, np.ndarray]:
         _, terminated = self.core.step(actions)
         info = self.core.info()
         rewards = self.scale * np.prod([info[name] for name in self.parts], axis=0, dtype=float)

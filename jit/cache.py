@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 DIGEST = 32  # bytes of SHA-256
 
@@ -86,7 +87,7 @@ class CodeFiles:
         name = hashlib.sha256(f"{self.base} {key!r}".encode()).hexdigest()
         return self.folder / f"{self.base[:80]}.{name[:24]}.code"
 
-    def load(self, key: tuple):
+    def load(self, key: tuple) -> Any:
         """The code, or None where there is none of this source.
 
         Raises

@@ -1,9 +1,12 @@
 """Reinforcement learning on deepnp: algorithms as pages that read like their papers."""
 
-from rl import algorithms
-from rl.agent import Agent
-from rl.algorithms import *  # noqa: F403  (listed once, there)
-from rl.training.evaluation import evaluate
+from typing import TYPE_CHECKING
 
-__all__ = ["Agent", "evaluate"]
-__all__ += algorithms.__all__
+from rl import algorithms
+from rl.agent import Agent as Agent
+from rl.algorithms import *  # noqa: F403  (listed once, there)
+from rl.training.evaluation import evaluate as evaluate
+
+if not TYPE_CHECKING:  # as in deepnp/layers
+    __all__ = ["Agent", "evaluate"]
+    __all__ += algorithms.__all__

@@ -77,7 +77,7 @@ def save(agent: Saved, path: str | os.PathLike) -> None:
     save_tensors(path, tensors, metadata)
 
 
-def load(cls: type, path: str | os.PathLike) -> tuple[Any, Tensors]:
+def load(cls: Any, path: str | os.PathLike) -> tuple[Any, Tensors]:
     """The agent of a file, and what it says of the environment; ValueError where the file is not whole, or another's."""
     tensors, metadata = load_tensors(path)
     given = metadata.get("format") if isinstance(metadata, dict) else None
@@ -97,7 +97,7 @@ def load(cls: type, path: str | os.PathLike) -> tuple[Any, Tensors]:
     return agent, tensors
 
 
-def rebuild(cls: type, tensors: Tensors, metadata: Mapping[str, Any]) -> Any:
+def rebuild(cls: Any, tensors: Tensors, metadata: Mapping[str, Any]) -> Any:
     """An agent from a snapshot, without an environment."""
     config = _config(cls, metadata["config"])
     _check_size(config, tensors)

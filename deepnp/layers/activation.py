@@ -68,16 +68,16 @@ class Activation(Module):
         self.settings = settings
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         check_floats(x)
         y, self._cache = self.op.forward(x, *self.settings)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx = self.op.backward(dy, self.cache)
         return dx if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         check_floats(x)
         return self.op.forward(x, *self.settings)[0]
 
@@ -200,14 +200,14 @@ class AlongAxis(Activation):
         super().__init__(op, *settings)
         self.dim = int(dim)
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         return self._swapped(super().forward(self._swapped(x)))
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx = super().backward(self._swapped(dy))
         return self._swapped(dx) if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._swapped(super().predict(self._swapped(x)))
 
     def _tangent(self, v, vx):
@@ -271,17 +271,17 @@ class PReLU(Module):
         self.weight = Parameter(np.full(int(num_parameters), init, dtype))
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         y, self._cache = self._run(x)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx, dweight = prelu.backward(dy, self.cache)
         if params:
             self.weight.grad += dweight
         return dx if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._run(x)[0]
 
     def _tangent(self, v, vx):
@@ -323,17 +323,17 @@ class RReLU(Module):
         self.rng = rng or np.random.default_rng()
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         check_floats(x)
         slopes = self.lower + (self.upper - self.lower) * self.rng.random(x.shape, np.float32)
         y, self._cache = rrelu.forward(x, array_module(x).asarray(slopes, x.dtype))
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx = rrelu.backward(dy, self.cache)
         return dx if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         check_floats(x)
         return leaky_relu.forward(x, (self.lower + self.upper) / 2)[0]
 

@@ -1,6 +1,6 @@
 """Multi-head attention."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -126,7 +126,7 @@ class MultiheadAttention(Module):
         self._op, self._settings = (scaled_dot_product, ()) if block is None else (block_scaled_dot_product, (block,))
         self._cache = None
 
-    def forward(self, x, memory=None, value=None, *, key_padding_mask=None, attn_mask=None, need_weights: bool = False):
+    def forward(self, x, memory=None, value=None, *, key_padding_mask=None, attn_mask=None, need_weights: bool = False) -> Any:
         """y (B, L, E), with `need_weights` also the mean over the heads of the weights (B, L, keys).
 
         Parameters
@@ -148,7 +148,7 @@ class MultiheadAttention(Module):
         y = self.out_proj.forward(heads).reshape(x.shape)
         return (y, self._cache.attention.weights.mean(axis=1)) if need_weights else y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | tuple[np.ndarray, ...] | None:
         """dy (B, L, E) -> dx (B, L, E); after cross-attention a tuple of dx, dmemory and, if there was a value, dvalue."""
         projections, turns, cache, shape = self.cache
         check_upstream(dy, shape)
@@ -186,7 +186,7 @@ class MultiheadAttention(Module):
         vheads = self._op.jvp(*parts, cache)
         return self.out_proj.tangent(v, self._joined(vheads)).reshape(shape)
 
-    def predict(self, x, memory=None, value=None, *, key_padding_mask=None, attn_mask=None, need_weights: bool = False):
+    def predict(self, x, memory=None, value=None, *, key_padding_mask=None, attn_mask=None, need_weights: bool = False) -> Any:
         heads, kept = self._attend(x, memory, value, key_padding_mask, attn_mask, need_weights)
         y = self.out_proj.predict(heads).reshape(x.shape)
         return (y, kept.attention.weights.mean(axis=1)) if need_weights else y
@@ -267,7 +267,7 @@ class MultiheadAttention(Module):
         return f"MultiheadAttention({', '.join([str(self.embed_dim), str(self.num_heads), *settings])})"
 
 
-def combined_mask(key_padding_mask, attn_mask, full: tuple[int, ...], dtype):
+def combined_mask(key_padding_mask, attn_mask, full: tuple[int, ...], dtype) -> np.ndarray:
     """What is added to the scores, whose shape (B, H, L, keys) is `full`: an array that is broadcast to it, or None.
 
     Raises

@@ -76,7 +76,7 @@ class BatchNorm(Module):
         self.frozen = False
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         check_channels(x, self.num_features, self.ndims)
         if self.frozen:
             y, self._cache = self.predict(x), Frozen(x)
@@ -85,7 +85,7 @@ class BatchNorm(Module):
         track(self, *batch_norm.batch_moments(self._cache), x.size // self.num_features)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         if isinstance(self.cache, Frozen):
             dx, *gradients = batch_norm.infer_backward(dy, self.cache.x, *self._constants())
         else:
@@ -94,7 +94,7 @@ class BatchNorm(Module):
             add_gradients(self, *gradients)
         return dx if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         check_channels(x, self.num_features, self.ndims)
         return batch_norm.infer(
             x, *scale_and_shift(self, x, self.num_features), self.running_mean.data, self.running_var.data, self.eps
@@ -178,7 +178,7 @@ class BatchRenorm1d(Module):
         self.running_mean, self.running_var, self.num_batches_tracked = running_statistics(num_features, dtype)
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         check_channels(x, self.num_features, (2, 3))
         mean, variance = batch_norm.moments(x)
         running = self.running_mean.data, self.running_var.data
@@ -188,13 +188,13 @@ class BatchRenorm1d(Module):
         track(self, mean, variance, x.size // self.num_features)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx, dgamma, dbeta, _, _ = batch_renorm.backward(dy, self.cache)  # r and d are held constant
         if params:
             add_gradients(self, dgamma, dbeta)
         return dx if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         check_channels(x, self.num_features, (2, 3))
         return batch_norm.infer(
             x, *scale_and_shift(self, x, self.num_features), self.running_mean.data, self.running_var.data, self.eps

@@ -8,6 +8,10 @@ Sequential(Fork(body, Identity()), Join(1))      y = body(x) beside x itself, al
 Sequential(backbone, Heads(value=…, policy=…))   (value(h), policy(h)) of h = backbone(x)
 """
 
+from typing import Any
+
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.checks import check_floats, check_upstream
 from deepnp.layers.fusion import fuse
@@ -54,17 +58,17 @@ class Sequential(Module):
     def __getitem__(self, i: int) -> Module:
         return dict(self.children())[str(range(len(self))[i])]
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         for step in self.steps:
             x = step.forward(x)
         return x
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         for step in reversed(self.steps[1:]):
             dy = step.backward(dy, params)
         return self.steps[0].backward(dy, params, inputs)
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         for step in self.steps:
             x = step.predict(x)
         return x
@@ -109,7 +113,7 @@ class Heads(Module):
         self._cache = tuple(None if isinstance(part, tuple) else part.shape for part in y)  # a head of heads looks itself
         return y
 
-    def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
+    def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         heads = [head for _, head in self.children()]
         if not isinstance(dy, tuple | list) or len(dy) != len(heads):
             given = f"{len(dy)} of them" if isinstance(dy, tuple | list) else type(dy).__name__
@@ -145,16 +149,16 @@ class Identity(Module):
     def __init__(self):
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         check_floats(x)
         self._cache = x.shape
         return x
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         check_upstream(dy, self.cache)
         return dy if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return x
 
     def _tangent(self, v, vx):
@@ -191,14 +195,14 @@ class Residual(Module):
         check_modules({"body": body, "skip": skip})
         self.body, self.skip = body, skip
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         return self._add(self.body.forward(x), self.skip.forward(x))
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dbody, dskip = self.body.backward(dy, params, inputs), self.skip.backward(dy, params, inputs)
         return dbody + dskip if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._add(self.body.predict(x), self.skip.predict(x))
 
     def _tangent(self, v, vx):
@@ -233,12 +237,12 @@ class Join(Module):
         self.axis = axis
         self._cache = None
 
-    def forward(self, parts: tuple):
+    def forward(self, parts: tuple) -> np.ndarray:
         y = self.predict(parts)
         self._cache = [part.shape for part in parts], y.shape
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> tuple[np.ndarray, ...] | None:
         """dy -> a tuple with the gradient of each part."""
         shapes, shape = self.cache
         check_upstream(dy, shape)
@@ -253,7 +257,7 @@ class Join(Module):
             start = stop
         return tuple(pieces)
 
-    def predict(self, parts: tuple):
+    def predict(self, parts: tuple) -> np.ndarray:
         for part in parts:
             check_floats(part, "each part")
         shapes = [part.shape for part in parts]
@@ -288,7 +292,7 @@ class Join(Module):
         return "Join()" if self.axis is None else f"Join({self.axis})"
 
 
-def added(*tangents):
+def added(*tangents) -> Any:
     """The sum of tangents; None stands for zero."""
     moved = [v for v in tangents if v is not None]
     return sum(moved[1:], start=moved[0]) if moved else None

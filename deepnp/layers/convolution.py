@@ -116,7 +116,7 @@ class Conv(Module):
         self.bias = Parameter(zeros((out_channels,)).astype(dtype)) if bias else None
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         check_image(x, self.least, self.in_channels)
         x = self._pad.forward(x) if self._pad else x
         op = self.choose(x.shape[2:])
@@ -124,7 +124,7 @@ class Conv(Module):
         self._cache = Kept(op, cache, x)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         op, cache, _ = self.cache
         if params:
             add_gradients(self, *op.backward_parameters(dy, cache))
@@ -138,7 +138,7 @@ class Conv(Module):
         vx = self._pad.tangent(v, vx) if self._pad else vx
         return op.jvp(zeros_if_none(vx, x), *(v[p] for p in self.parameters()), cache)
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         check_image(x, self.least, self.in_channels)
         x = self._pad.predict(x) if self._pad else x
         return self._run(self.choose(x.shape[2:]), x)[0]
@@ -232,11 +232,11 @@ class ConvTranspose(Module):
         self.bias = Parameter(zeros((out_channels,)).astype(dtype)) if bias else None
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         y, self._cache = self._run(x)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         if params:
             add_gradients(self, *conv_transpose.backward_parameters(dy, self.cache))
         return conv_transpose.backward_input(dy, self.cache) if inputs else None
@@ -244,7 +244,7 @@ class ConvTranspose(Module):
     def _tangent(self, v, vx):
         return conv_transpose.jvp(zeros_if_none(vx, self.cache.x), *(v[p] for p in self.parameters()), self.cache)
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._run(x)[0]
 
     def _run(self, x):

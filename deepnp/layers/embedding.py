@@ -59,12 +59,12 @@ class Embedding(Module):
         self.padding_idx = padding_idx
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         """Indices x of any shape -> y (…, D)."""
         y, self._cache = self._run(x)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> None:
         """Adds to the table's gradient. Returns None: nothing flows to an index."""
         indices, grad = self.cache.indices, self.weight.grad
         check_upstream(dy, (*indices.shape, grad.shape[1]))
@@ -86,7 +86,7 @@ class Embedding(Module):
             vweight[self.padding_idx] = 0  # as backward has it
         return embedding.jvp(vweight, self.cache)
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._run(x)[0]
 
     def _run(self, x):
@@ -120,19 +120,19 @@ class Positions(Module):
         self.base = base
         self._cache = None
 
-    def forward(self, x, start: int = 0):
+    def forward(self, x, start: int = 0) -> np.ndarray:
         """x (…, T, D), whose first step stands at position `start` -> y (…, T, D)."""
         y, self._cache = self._run(x, start)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx = self.op.backward(dy, self.cache)
         return dx if inputs else None
 
     def _tangent(self, v, vx):
         return self.op.jvp(vx, self.cache)
 
-    def predict(self, x, start: int = 0):
+    def predict(self, x, start: int = 0) -> np.ndarray:
         return self._run(x, start)[0]
 
     def _run(self, x, start):

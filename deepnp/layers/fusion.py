@@ -1,8 +1,10 @@
 """Fusion: `Linear`s and the activations between them as one operation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import is_
 from types import ModuleType
+
+import numpy as np
 
 from deepnp.backend import array_module
 from deepnp.checks import check_floats
@@ -39,16 +41,16 @@ class DenseStack(Module):
         self._cache = None
         self._located = None
 
-    def children(self):
+    def children(self) -> Iterator[tuple[str, Module]]:
         for i, layer in enumerate(self.layers):
             yield str(i), layer
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         check_floats(x)
         y, self._cache = mlp.forward(x, self._flat()[0], self.layout)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         gradient = self._flat()[1] if params else None
         if not params or gradient is not None:
             return mlp.accumulate(dy, self.cache, gradient, inputs)
@@ -59,7 +61,7 @@ class DenseStack(Module):
             layer.bias.grad += dbias
         return dx
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         check_floats(x)
         return mlp.forward(x, self._flat()[0], self.layout)[0]
 

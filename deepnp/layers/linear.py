@@ -59,11 +59,11 @@ class Linear(Module):
         self.bias = Parameter(initial((out_features,), rng).astype(dtype)) if initial else None
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         y, self._cache = self._run(x)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         if not params:
             return linear.backward_input(dy, self.cache) if inputs else None
         dx, dweight, dbias = linear.backward(dy, self.cache) if inputs else (None, *linear.backward_parameters(dy, self.cache))
@@ -72,7 +72,7 @@ class Linear(Module):
             self.bias.grad += dbias
         return dx
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._run(x)[0]
 
     def _tangent(self, v, vx):

@@ -53,11 +53,11 @@ class LayerNorm(Module):
         self.weight, self.bias = affine_parameters(self.normalized_shape, elementwise_affine, dtype, bias)
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         y, self._cache = self._run(x)
         return y if y.shape == x.shape else y.reshape(x.shape)
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx, *gradients = layer_norm.backward(as_kept_rows(dy, self), self.cache)
         if params:
             add_gradients(self, *gradients)
@@ -65,7 +65,7 @@ class LayerNorm(Module):
             return dx if dx.shape == dy.shape else dx.reshape(dy.shape)
         return None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._run(x)[0].reshape(x.shape)
 
     def _tangent(self, v, vx):
@@ -113,11 +113,11 @@ class RMSNorm(Module):
         self.weight, _ = affine_parameters(self.normalized_shape, elementwise_affine, dtype)
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         y, self._cache = self._run(x)
         return y if y.shape == x.shape else y.reshape(x.shape)
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx, dgamma = rms_norm.backward(as_kept_rows(dy, self), self.cache)
         if params and self.weight is not None:
             self.weight.grad += dgamma.reshape(self.weight.shape)
@@ -125,7 +125,7 @@ class RMSNorm(Module):
             return dx if dx.shape == dy.shape else dx.reshape(dy.shape)
         return None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._run(x)[0].reshape(x.shape)
 
     def _tangent(self, v, vx):
@@ -187,17 +187,17 @@ class GroupNorm(Module):
         self.weight, self.bias = affine_parameters((num_channels,), affine, dtype)
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         y, self._cache = self._run(x)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx, *gradients = group_norm.backward(dy, self.cache)
         if params:
             add_gradients(self, *gradients)
         return dx if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         return self._run(x)[0]
 
     def _tangent(self, v, vx):
@@ -242,7 +242,7 @@ def scale_and_shift(layer, x, size: int) -> tuple:
     )
 
 
-def as_vector(parameter):
+def as_vector(parameter) -> np.ndarray:
     return parameter if parameter.ndim == 1 else parameter.ravel()
 
 
@@ -279,7 +279,7 @@ def written(sizes: tuple[int, ...]) -> str:
     return str(sizes[0] if len(sizes) == 1 else sizes)
 
 
-def as_rows(x, layer):
+def as_rows(x, layer) -> np.ndarray:
     """x (…, *normalized_shape) as (…, C); ValueError for another shape, TypeError for what is no array of floats."""
     sizes = layer.normalized_shape
     if getattr(x, "shape", ())[-len(sizes) :] != sizes:
@@ -288,7 +288,7 @@ def as_rows(x, layer):
     return x if len(sizes) == 1 else x.reshape(*x.shape[: -len(sizes)], math.prod(sizes))
 
 
-def as_kept_rows(x, layer):
+def as_kept_rows(x, layer) -> np.ndarray:
     """The same of an upstream gradient or a tangent, whose shape is that of the last x. One axis is left to the operation."""
     if len(layer.normalized_shape) == 1:
         return x

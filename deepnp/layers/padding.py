@@ -41,19 +41,19 @@ class Positional(Module):
         self.settings, self.least, self.described = settings, least, described
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         check_image(x, self.least)
         y, self._cache = self.op.forward(x, *self.settings)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx = self.op.backward(dy, self.cache)
         return dx if inputs else None
 
     def _tangent(self, v, vx):
         return self.op.jvp(vx, self.cache)
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         check_image(x, self.least)
         return self.op.forward(x, *self.settings)[0]
 
@@ -78,7 +78,7 @@ class Pad(Positional):
     """
 
     op = border_pad
-    source: Callable[[int, int], int] | None = None  # of border_pad
+    source: Callable | None = None  # of border_pad
 
     def __init__(self, padding: int | Sizes):
         ends = sizes("padding", padding, 2 * self.axes, least=0)

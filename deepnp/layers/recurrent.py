@@ -1,7 +1,7 @@
 """Recurrent layers: stacks, in one direction or both, over the operations of `deepnp.ops.recurrent`."""
 
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -99,17 +99,17 @@ class RNNBase(Module):
                 self._add_parameters(suffix, input_size if layer == 0 else hidden_size * self._directions, rng, dtype)
         self._cache = None
 
-    def forward(self, x, state=None, *, lengths=None):
+    def forward(self, x, state=None, *, lengths=None) -> np.ndarray:
         """y of x: `forward_state` without the final state."""
         return self.forward_state(x, state, lengths)[0]
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         return self.backward_state(dy, None, params, inputs)[0]
 
-    def predict(self, x, state=None, *, lengths=None):
+    def predict(self, x, state=None, *, lengths=None) -> np.ndarray:
         return self.predict_state(x, state, lengths)[0]
 
-    def forward_state(self, x, state=None, lengths=None):
+    def forward_state(self, x, state=None, lengths=None) -> tuple[np.ndarray, Any]:
         """y and the final state, remembering what `backward_state` needs.
 
         Parameters
@@ -135,11 +135,11 @@ class RNNBase(Module):
         y, state, self._cache = self._run(x, state, lengths, training=True)
         return y, state
 
-    def predict_state(self, x, state=None, lengths=None):
+    def predict_state(self, x, state=None, lengths=None) -> tuple[np.ndarray, Any]:
         """As `forward_state`, remembering and dropping nothing."""
         return self._run(x, state, lengths, training=False)[:2]
 
-    def backward_state(self, dy, dstate=None, params: bool = True, inputs: bool = True):
+    def backward_state(self, dy, dstate=None, params: bool = True, inputs: bool = True) -> tuple[np.ndarray | None, Any]:
         """dx (None unless `inputs`) and the gradient of the initial state; adds to the parameters' gradients if `params`.
 
         dy is shaped as y, dstate as the final state; None says that nothing reads that state.
@@ -365,7 +365,7 @@ class GRU(RNNBase):
     op = gru
 
 
-def side_by_side(parts: list):
+def side_by_side(parts: list) -> np.ndarray:
     """Both directions' arrays, one beside the other along the last axis."""
     return parts[0] if len(parts) == 1 else array_module(parts[0]).concatenate(parts, axis=-1)
 
@@ -376,7 +376,7 @@ def apart(x, count: int) -> list:
     return [x[..., i * size : (i + 1) * size] for i in range(count)]
 
 
-def reversed_in_time(x, lengths):
+def reversed_in_time(x, lengths) -> np.ndarray:
     """x (T, B, features) with each sequence's own steps backwards; twice is as before, so it is its own transpose."""
     xp = array_module(x)
     if lengths is None:

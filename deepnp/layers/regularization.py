@@ -36,18 +36,18 @@ class Dropout(Module):
         self.rng = rng or np.random.default_rng()
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         self._check(x)
         shape = x.shape if self.ndim is None else (*x.shape[:2], *[1] * (x.ndim - 2))
         kept = array_module(x).asarray(self.rng.random(shape, np.float32) >= self.p)
         y, self._cache = dropout.forward(x, kept, self.p)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         dx = dropout.backward(dy, self.cache)
         return dx if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         self._check(x)
         return x
 
@@ -133,12 +133,12 @@ class SpectralNorm(Module):
         self._worker = [copy.copy(module)]  # in a list, so that its parameters are not counted a second time
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         self._iterate(self.power_iterations)
         worker, self._cache = self._normalised()
         return worker.forward(x)
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         cache, worker = self.cache, self._worker[0]
         worker.weight.grad.fill(0)
         dx = worker.backward(dy, params, inputs)
@@ -146,7 +146,7 @@ class SpectralNorm(Module):
             self.module.weight.grad += spectral_norm.backward(worker.weight.grad, cache)
         return dx
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         worker, _ = self._normalised()
         return worker.predict(x)
 

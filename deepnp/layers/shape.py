@@ -34,16 +34,16 @@ class Flatten(Module):
         self.start_dim = start_dim
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         y = self.predict(x)
         self._cache = Shapes(x.shape, y.shape)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         check_upstream(dy, self.cache.y)
         return dy.reshape(self.cache.x) if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         if x.ndim <= self.start_dim:
             raise ValueError(f"expected an input of more than {self.start_dim} axes, given shape {x.shape}")
         return x.reshape(*x.shape[: self.start_dim], math.prod(x.shape[self.start_dim :]))
@@ -71,16 +71,16 @@ class Reshape(Module):
         self.shape = tuple(shape)
         self._cache = None
 
-    def forward(self, x):
+    def forward(self, x) -> np.ndarray:
         y = self.predict(x)
         self._cache = Shapes(x.shape, y.shape)
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         check_upstream(dy, self.cache.y)
         return dy.reshape(self.cache.x) if inputs else None
 
-    def predict(self, x):
+    def predict(self, x) -> np.ndarray:
         if x.ndim == 0 or math.prod(x.shape[1:]) != math.prod(self.shape):
             raise ValueError(f"expected samples of {math.prod(self.shape)} values for {self.shape}, given input of shape {x.shape}")
         return x.reshape(x.shape[0], *self.shape)

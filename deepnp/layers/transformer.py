@@ -83,7 +83,7 @@ class TransformerEncoderBlock(Module):
         feed = [self.linear1, self.activation, hidden, self.linear2, last]
         self._steps = fuse([step for step in feed if not isinstance(step, Identity)])
 
-    def forward(self, x, *, key_padding_mask=None, attn_mask=None):
+    def forward(self, x, *, key_padding_mask=None, attn_mask=None) -> np.ndarray:
         """x (B, L, E) -> y (B, L, E); the masks are those of `MultiheadAttention`."""
         masks = dict(key_padding_mask=key_padding_mask, attn_mask=attn_mask)
         if self.norm_first:
@@ -95,7 +95,7 @@ class TransformerEncoderBlock(Module):
         self._cache = y.shape
         return y
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         check_upstream(dy, self.cache)
         if self.norm_first:  # a skip hands the gradient on as it is, the branch adds its own
             dy = dy + self.norm2.backward(self._feed_backward(dy, params), params)
@@ -115,7 +115,7 @@ class TransformerEncoderBlock(Module):
         vmiddle = self.norm1.tangent(v, branch if vx is None else vx + branch)
         return self.norm2.tangent(v, vmiddle + self._feed_tangent(v, vmiddle))
 
-    def predict(self, x, *, key_padding_mask=None, attn_mask=None):
+    def predict(self, x, *, key_padding_mask=None, attn_mask=None) -> np.ndarray:
         masks = dict(key_padding_mask=key_padding_mask, attn_mask=attn_mask)
         if self.norm_first:
             x = x + self.self_attn.predict(self.norm1.predict(x), **masks)
@@ -152,6 +152,6 @@ class TransformerEncoderBlock(Module):
         return f"TransformerEncoderBlock({attention.embed_dim}, {attention.num_heads}, {self.linear1.weight.shape[0]})"
 
 
-def rows(x):
+def rows(x) -> np.ndarray:
     """x (B, L, E) -> (B·L, E)."""
     return x.reshape(x.shape[0] * x.shape[1], x.shape[2])

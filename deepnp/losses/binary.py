@@ -16,7 +16,7 @@ from deepnp.losses.checks import check_range, check_shapes, check_signs, in_one_
 from deepnp.losses.masks import kept, spread
 
 
-def bce_with_logits(logits, target, *, pos_weight=1.0, weight=None, mask=None):
+def bce_with_logits(logits, target, *, pos_weight=1.0, weight=None, mask=None) -> tuple[float, np.ndarray]:
     """Binary cross-entropy of logits z: the probability of class 1 is p = σ(z).
 
     Forward    L = −(1/n) Σ [w t ln σ(z) + (1 − t) ln σ(−z)]
@@ -55,7 +55,7 @@ def bce_with_logits(logits, target, *, pos_weight=1.0, weight=None, mask=None):
     return float(value), share * (no * up - yes * down)
 
 
-def spread_weight(pos_weight, logits):
+def spread_weight(pos_weight, logits) -> np.ndarray:
     """A weight of the last axes' shape, for every element."""
     shape = pos_weight.shape
     if shape != logits.shape[logits.ndim - len(shape) :]:
@@ -64,7 +64,7 @@ def spread_weight(pos_weight, logits):
     return array_module(logits).broadcast_to(pos_weight.astype(logits.dtype, copy=False), logits.shape)
 
 
-def bce(p, target, *, eps=1e-12, weight=None, mask=None):
+def bce(p, target, *, eps=1e-12, weight=None, mask=None) -> tuple[float, np.ndarray]:
     """Binary cross-entropy of probabilities p. From logits, `bce_with_logits` is more exact.
 
     Forward    L = −(1/n) Σ [t ln(p + ε) + (1 − t) ln(1 − p + ε)]
@@ -88,7 +88,7 @@ def bce(p, target, *, eps=1e-12, weight=None, mask=None):
     )
 
 
-def hinge(y, target, *, mask=None):
+def hinge(y, target, *, mask=None) -> tuple[float, np.ndarray]:
     """Hinge loss of scores: no loss once a score is on the right side by 1.
 
     Forward    L = (1/n) Σ max(0, 1 − t y)
@@ -111,7 +111,7 @@ def hinge(y, target, *, mask=None):
     return float(xp.maximum(missing, 0).mean()), xp.where(missing > 0, -target, 0) * (1 / y.size)
 
 
-def hinge_embedding(y, target, margin=1.0, *, mask=None):
+def hinge_embedding(y, target, margin=1.0, *, mask=None) -> tuple[float, np.ndarray]:
     """Hinge embedding of distances y: pairs that match come together, others go `margin` apart.
 
     Forward    L = (1/n) Σ y where t = 1, max(0, m − y) where t = −1

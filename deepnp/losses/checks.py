@@ -1,5 +1,7 @@
 """What every loss asks of its arguments, and what the element-wise ones share."""
 
+from typing import Any
+
 import numpy as np
 
 
@@ -39,7 +41,7 @@ def check_labels(labels, classes: int) -> None:
             raise ValueError(f"expected labels in [0, {classes}), given {value}")
 
 
-def shares(y, weight):
+def shares(y, weight) -> Any:
     """What each element counts in the mean: 1/n, or weight/n, an array like y."""
     if weight is None:
         return 1 / y.size
@@ -48,7 +50,7 @@ def shares(y, weight):
     return weight.astype(y.dtype, copy=False) * (1 / y.size)
 
 
-def in_one_pass(kernel, y, target, *constants):
+def in_one_pass(kernel, y, target, *constants) -> tuple[float, np.ndarray]:
     """Mean and gradient from an element-wise kernel, which sums in float64 and writes dy."""
     dy = np.empty_like(y)
     total = kernel(y.reshape(-1), target.reshape(-1), dy.reshape(-1), *(y.dtype.type(c) for c in constants))

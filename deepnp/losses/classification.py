@@ -19,7 +19,7 @@ from deepnp.losses.checks import check_labels, check_not_empty, check_range
 from deepnp.losses.masks import kept, spread
 
 
-def cross_entropy(logits, target, weight=None, *, label_smoothing=0.0, ignore_index=None, mask=None):
+def cross_entropy(logits, target, weight=None, *, label_smoothing=0.0, ignore_index=None, mask=None) -> tuple[float, np.ndarray]:
     """Cross-entropy of logits z against labels or distributions.
 
     Forward    L = −Σ_bc q_bc ln p_bc        ln p_bc = z_bc − max_c z_b − ln Σ_c e^(z_bc − max_c z_b)
@@ -56,7 +56,7 @@ def cross_entropy(logits, target, weight=None, *, label_smoothing=0.0, ignore_in
     return float(-(q * log_p).sum()), e * (q.sum(axis=-1, keepdims=True) / total) - q
 
 
-def cross_entropy_probabilities(p, target, weight=None, *, label_smoothing=0.0, eps=1e-12, mask=None):
+def cross_entropy_probabilities(p, target, weight=None, *, label_smoothing=0.0, eps=1e-12, mask=None) -> tuple[float, np.ndarray]:
     """Cross-entropy of probabilities. From logits, `cross_entropy` is more exact.
 
     Forward    L = −Σ_bc q_bc ln(p_bc + ε)
@@ -75,7 +75,7 @@ def cross_entropy_probabilities(p, target, weight=None, *, label_smoothing=0.0, 
     return float(-(q * array_module(p).log(shifted)).sum()), -q / shifted
 
 
-def without(ignore_index, target, mask):
+def without(ignore_index, target, mask) -> np.ndarray:
     """The mask of the rows whose label is another, of those that `mask` keeps."""
     if target.dtype.kind == "f":
         raise ValueError("expected integer labels with ignore_index, given distributions: use mask")
@@ -83,7 +83,7 @@ def without(ignore_index, target, mask):
     return counted if mask is None else counted & mask
 
 
-def distribution(y, target, weight, label_smoothing):
+def distribution(y, target, weight, label_smoothing) -> np.ndarray:
     """q (B…, C) of y's type, from the labels or distributions `target`: see the top of this file."""
     xp, classes = array_module(y), y.shape[-1]
     if target.dtype.kind == "f":

@@ -13,7 +13,7 @@ from deepnp.losses.checks import check_range, check_shapes, in_one_pass
 from deepnp.losses.masks import kept, spread
 
 
-def kl_divergence(log_q, target, *, mask=None):
+def kl_divergence(log_q, target, *, mask=None) -> tuple[float, np.ndarray]:
     """Kullback–Leibler divergence of q from the target distribution t.    B rows (every leading axis), C classes
 
     Forward    L = (1/B) Σ_bc t (ln t − ln q)                 0 where t = 0
@@ -42,7 +42,7 @@ def kl_divergence(log_q, target, *, mask=None):
     return float((share * target * (log_t - xp.where(target > 0, log_q, 0))).sum()), -share * target
 
 
-def gaussian_nll(mean, variance, *, target, eps=1e-6, mask=None):
+def gaussian_nll(mean, variance, *, target, eps=1e-6, mask=None) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
     """Negative log-likelihood of targets under N(μ, v), less the constant ½ ln 2π.
 
     Forward    L = (1/n) Σ ½ [ln v + (t − μ)²/v]              v = max(variance, ε)
@@ -73,7 +73,7 @@ def gaussian_nll(mean, variance, *, target, eps=1e-6, mask=None):
     return float((0.5 * share * (xp.log(v) + scaled * (mean - target))).sum()), (share * scaled, dvariance)
 
 
-def poisson_nll(y, target, log_input=True, *, eps=1e-8, mask=None):
+def poisson_nll(y, target, log_input=True, *, eps=1e-8, mask=None) -> tuple[float, np.ndarray]:
     """Negative log-likelihood of counts t under a Poisson distribution of rate λ, less the constant ln t!.
 
     Forward    L = (1/n) Σ (λ − t ln λ)                       λ = e^y, or λ = y with ln(y + ε) if not `log_input`

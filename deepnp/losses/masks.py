@@ -3,6 +3,8 @@
 What is left out is not even read: it may hold NaN, or a label that no class has. The mean is over what is kept.
 """
 
+import numpy as np
+
 from deepnp.backend import array_module
 
 
@@ -21,7 +23,7 @@ def kept(mask, *arrays) -> list:
     return [None if x is None else x[mask] for x in arrays]
 
 
-def spread(dy, mask):
+def spread(dy, mask) -> np.ndarray:
     """The gradient of what was kept, zero elsewhere: dy (kept, …) -> (mask.shape, …)."""
     whole = array_module(dy).zeros(mask.shape + dy.shape[1:], dy.dtype)
     whole[mask] = dy

@@ -14,7 +14,7 @@ from deepnp.losses.checks import check_shapes, in_one_pass, shares
 from deepnp.losses.masks import kept, spread
 
 
-def mse(y, target, *, weight=None, mask=None):
+def mse(y, target, *, weight=None, mask=None) -> tuple[float, np.ndarray]:
     """Mean squared error.
 
     Forward    L = (1/n) Σ (y − t)²
@@ -34,7 +34,7 @@ def mse(y, target, *, weight=None, mask=None):
     return float((share * error * error).sum()), 2 * share * error
 
 
-def rmse(y, target, *, mask=None):
+def rmse(y, target, *, mask=None) -> tuple[float, np.ndarray]:
     """Root of the mean squared error: in the units of y.
 
     Forward    L = √M,  M = (1/n) Σ (y − t)²
@@ -49,7 +49,7 @@ def rmse(y, target, *, mask=None):
     return root, dy * (0.5 / root)
 
 
-def l1(y, target, *, weight=None, mask=None):
+def l1(y, target, *, weight=None, mask=None) -> tuple[float, np.ndarray]:
     """Mean absolute error.
 
     Forward    L = (1/n) Σ |y − t|
@@ -70,7 +70,7 @@ def l1(y, target, *, weight=None, mask=None):
     return float((share * xp.abs(error)).sum()), share * xp.sign(error)
 
 
-def huber(y, target, *, delta=1.0, weight=None, mask=None):
+def huber(y, target, *, delta=1.0, weight=None, mask=None) -> tuple[float, np.ndarray]:
     """Huber loss: quadratic near the target, linear beyond `delta`, so that outliers pull with bounded force.
 
     Forward    L = (1/n) Σ ½e² where |e| ≤ δ, δ(|e| − ½δ) elsewhere,      e = y − t

@@ -10,7 +10,7 @@ from deepnp.losses.masks import kept, spread
 _TINY = 1e-12  # added to each squared length: a vector of zeros has cosine 0 and a bounded gradient
 
 
-def cosine(a, b, target=None, margin=0.0, *, mask=None):
+def cosine(a, b, target=None, margin=0.0, *, mask=None) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
     """Cosine embedding loss: vectors that match point the same way, others are at least at an angle.
 
     Forward    cos = ⟨a, b⟩/(|a| |b|)

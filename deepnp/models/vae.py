@@ -28,23 +28,23 @@ from deepnp.losses import bce_with_logits
 from deepnp.module import Module
 
 
-def reparametrise(mean, log_variance, noise):
+def reparametrise(mean, log_variance, noise) -> tuple[np.ndarray, np.ndarray]:
     """mean, log_variance, noise (B, D) -> z (B, D), cache."""
     spread = array_module(mean).exp(0.5 * log_variance) * noise
     return mean + spread, spread
 
 
-def reparametrise_backward(dz, cache):
+def reparametrise_backward(dz, cache) -> tuple[np.ndarray, np.ndarray]:
     """dz (B, D) -> dmean, dlog_variance (B, D)."""
     return dz, 0.5 * cache * dz
 
 
-def reparametrise_jvp(vmean, vlog_variance, cache):
+def reparametrise_jvp(vmean, vlog_variance, cache) -> np.ndarray:
     """Tangents vmean, vlog_variance (B, D) -> tangent of z (B, D)."""
     return vmean + 0.5 * cache * vlog_variance
 
 
-def gaussian_kl(mean, log_variance):
+def gaussian_kl(mean, log_variance) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
     """KL(N(μ, e^s) ‖ N(0, 1)), the mean over the batch.
 
     mean, log_variance (B, D) -> value, (dmean, dlog_variance) (B, D).
@@ -56,7 +56,7 @@ def gaussian_kl(mean, log_variance):
     return float(value), (share * mean, 0.5 * share * (variance - 1))
 
 
-def negative_elbo(output, x):
+def negative_elbo(output, x) -> tuple[float, tuple[np.ndarray, ...], dict[str, float]]:
     """The loss: −ELBO, the mean over the batch, in nats an image.
 
     Parameters
@@ -103,7 +103,7 @@ class VAE(Module):
         self.rng = rng or np.random.default_rng()
         check_modules({"encoder": encoder, "decoder": decoder})
 
-    def forward(self, x, noise=None):
+    def forward(self, x, noise=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """x (B, …), noise (B, D) or None, which draws it -> logits (B, …), mean, log_variance (B,
         D).
         """
@@ -113,7 +113,7 @@ class VAE(Module):
         z, self._cache = reparametrise(mean, log_variance, noise)
         return _checked(self.decoder.forward(z), x), mean, log_variance
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         """dy = (dlogits, dmean, dlog_variance): the two last come on top of what flows back through
         the sample.
         """
@@ -126,7 +126,7 @@ class VAE(Module):
         latent = array_module(dlogits).concatenate((dmean + through_mean, dlog_variance + through_variance), axis=1)
         return self.encoder.backward(latent, params, inputs)
 
-    def predict(self, x):
+    def predict(self, x) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `forward`, with each image at its mean: no noise."""
         mean, log_variance = _halves(self.encoder.predict(x))
         return _checked(self.decoder.predict(mean), x), mean, log_variance

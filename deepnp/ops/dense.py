@@ -14,6 +14,8 @@ two, and the activation's backward sums the bias gradient on its way.
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from deepnp.checks import check_shape, check_tangent, check_upstream
 from deepnp.ops import linear
 from deepnp.ops.activation import relu, sigmoid, tanh
@@ -29,7 +31,7 @@ class Cache(NamedTuple):
     activation: ModuleType
 
 
-def forward(x, weight, bias, activation: ModuleType):
+def forward(x, weight, bias, activation: ModuleType) -> tuple[np.ndarray, Cache]:
     """x (…, I), weight (O, I), bias (O,), activation one of ops.activation's tanh, relu, sigmoid -> y (…, O)."""
     check_shape("bias", bias, weight.shape[:1])
     rows = x.reshape(-1, x.shape[-1])
@@ -37,13 +39,13 @@ def forward(x, weight, bias, activation: ModuleType):
     return y.reshape(*x.shape[:-1], len(bias)), Cache(rows, x.shape, weight, y, activation)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dy (…, O) -> dx (…, I), dweight (O, I), dbias (O,)."""
     dz, dbias = backward_activation(dy, cache)
     return (dz @ cache.weight).reshape(cache.shape), dz.T @ cache.rows, dbias
 
 
-def jvp(vx, vweight, vbias, cache):
+def jvp(vx, vweight, vbias, cache) -> np.ndarray:
     """Tangents vx (…, I), vweight (O, I), vbias (O,) -> tangent of y (…, O)."""
     check_tangent(vx, cache.shape)
     vz = linear.jvp(vx.reshape(cache.rows.shape), vweight, vbias, linear.Cache(cache.rows, cache.weight))
@@ -51,18 +53,18 @@ def jvp(vx, vweight, vbias, cache):
     return vy.reshape(*cache.shape[:-1], vy.shape[-1])
 
 
-def backward_input(dy, cache):
+def backward_input(dy, cache) -> np.ndarray:
     """dy (…, O) -> dx (…, I), where the parameters' gradients are not wanted."""
     return (backward_activation(dy, cache)[0] @ cache.weight).reshape(cache.shape)
 
 
-def backward_parameters(dy, cache):
+def backward_parameters(dy, cache) -> tuple[np.ndarray, np.ndarray]:
     """dy (…, O) -> dweight (O, I), dbias (O,), where dx is not wanted."""
     dz, dbias = backward_activation(dy, cache)
     return dz.T @ cache.rows, dbias
 
 
-def backward_activation(dy, cache):
+def backward_activation(dy, cache) -> np.ndarray:
     """dy (…, O) -> dz (B, O), dbias (O,): the activation's share of the backward pass."""
     check_upstream(dy, (*cache.shape[:-1], cache.y.shape[1]))
     return cache.activation.backward_bias(dy.reshape(cache.y.shape), cache.y)

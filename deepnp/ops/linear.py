@@ -9,6 +9,8 @@ Tangent    vy = vx Wᵀ + x vWᵀ + vb                           the product rul
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.checks import check_tangent, check_upstream
 
@@ -20,7 +22,7 @@ class Cache(NamedTuple):
     weight: Any  # (O, I)
 
 
-def forward(x, weight, bias=None):
+def forward(x, weight, bias=None) -> tuple[np.ndarray, Cache]:
     """x (…, I), weight (O, I), bias (O,) or None, which is zero -> y (…, O)."""
     y = x @ weight.T
     if bias is not None:
@@ -28,13 +30,13 @@ def forward(x, weight, bias=None):
     return y, Cache(x, weight)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dy (…, O) -> dx (…, I), dweight (O, I), dbias (O,)."""
     dweight, dbias = backward_parameters(dy, cache)
     return dy @ cache.weight, dweight, dbias
 
 
-def jvp(vx, vweight, vbias, cache):
+def jvp(vx, vweight, vbias, cache) -> np.ndarray:
     """Tangents vx (…, I), vweight (O, I), vbias (O,) -> tangent of y (…, O)."""
     x, weight = cache
     for tangent, shape in ((vx, x.shape), (vweight, weight.shape), (vbias, weight.shape[:1])):
@@ -42,13 +44,13 @@ def jvp(vx, vweight, vbias, cache):
     return vx @ weight.T + x @ vweight.T + vbias
 
 
-def backward_input(dy, cache):
+def backward_input(dy, cache) -> np.ndarray:
     """dy (…, O) -> dx (…, I), where the parameters' gradients are not wanted."""
     check_output(dy, cache)
     return dy @ cache.weight
 
 
-def backward_parameters(dy, cache):
+def backward_parameters(dy, cache) -> tuple[np.ndarray, np.ndarray]:
     """dy (…, O) -> dweight (O, I), dbias (O,), where dx is not wanted."""
     check_output(dy, cache)
     rows, x = dy.reshape(-1, dy.shape[-1]), cache.x

@@ -64,7 +64,7 @@ class Layout:
         return np.array(self.widths, np.int64), np.array([CODES[f] for f in self.activations], np.int64)
 
     @cached_property
-    def expected(self) -> tuple[tuple[int], tuple[int]]:
+    def expected(self) -> tuple[tuple[int, ...], tuple[int]]:
         """(I_1,), what x's shape ends with, and (P,), the parameters' shape."""
         return self.widths[:1], (self.size,)
 
@@ -91,7 +91,7 @@ class Cache(NamedTuple):
     values: Any  # the kernel's y_1 … y_L, one after the other in one vector; None after the plain form
 
 
-def forward(x, parameters, layout):
+def forward(x, parameters, layout) -> tuple[np.ndarray, Cache]:
     """x (…, I_1), parameters (P,), layout a Layout -> y (…, O_L)."""
     if (x.shape[-1:], parameters.shape) != layout.expected:
         raise ValueError(
@@ -106,13 +106,13 @@ def forward(x, parameters, layout):
     return y, Cache(x, parameters, layout, y.shape, caches, None)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray | None, np.ndarray]:
     """dy (…, O_L) -> dx (…, I_1), dparameters (P,)."""
     dparameters = array_module(dy).zeros_like(cache.parameters)
     return accumulate(dy, cache, dparameters, True), dparameters
 
 
-def accumulate(dy, cache, dparameters, inputs):
+def accumulate(dy, cache, dparameters, inputs) -> np.ndarray | None:
     """dy (…, O_L) -> dx (…, I_1), or None unless `inputs`; adds to dparameters (P,), or computes none where that is None."""
     if getattr(dy, "shape", None) != cache.shape:
         check_upstream(dy, cache.shape)
@@ -131,7 +131,7 @@ def accumulate(dy, cache, dparameters, inputs):
     return dy
 
 
-def jvp(vx, vparameters, cache):
+def jvp(vx, vparameters, cache) -> np.ndarray:
     """Tangents vx (…, I_1), vparameters (P,) -> tangent of y (…, O_L)."""
     check_shape("vparameters", vparameters, cache.parameters.shape)
     vy = vx

@@ -20,6 +20,8 @@ It is made for hidden matrices. Whatever has not two axes (biases, scales, convo
 import math
 from collections.abc import Collection
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.optim.adam import ADAM, adam_constants
 from deepnp.optim.optimizer import Optimizer, check_amounts, check_shares
@@ -109,7 +111,7 @@ class Muon(Optimizer):
         p.data -= self.lr * self.weight_decay * p.data + scale * orthogonalise(u, self.iterations)
 
 
-def orthogonalise(u, iterations: int = 5):
+def orthogonalise(u, iterations: int = 5) -> np.ndarray:
     """NS(u): u (O, I) with all of its singular values brought near 1; zeros stay zeros."""
     a, b, c = COEFFICIENTS
     tall = u.shape[0] > u.shape[1]

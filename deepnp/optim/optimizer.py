@@ -130,7 +130,7 @@ class Optimizer(ABC):
         return (0.0, self.lr * strength) if self.decoupled else (strength, 0.0)
 
 
-def runs(vector: ParameterVector) -> Iterator[tuple[slice, bool]]:
+def runs(vector: ParameterVector) -> Iterator[tuple[slice, bool | None]]:
     """The vector as alternating pieces: weights (True) and what is not (False)."""
     start = stop = 0
     before = None

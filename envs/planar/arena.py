@@ -27,7 +27,7 @@ def routes() -> np.ndarray:
 
 
 @kernel
-def cell_of(x, y):
+def cell_of(x, y) -> int:
     """The cell that a point is in."""
     column = min(max(int(np.floor(x + HALF_ARENA)), 0), EDGE - 1)
     row = min(max(int(np.floor(y + HALF_ARENA)), 0), EDGE - 1)
@@ -35,7 +35,7 @@ def cell_of(x, y):
 
 
 @kernel
-def middle_of(cell):
+def middle_of(cell) -> tuple[np.floating, np.floating]:
     """A cell's middle."""
     half = np.float32(0.5)
     return np.float32(cell % EDGE) + half - HALF_ARENA, np.float32(cell // EDGE) + half - HALF_ARENA
@@ -81,7 +81,7 @@ def _search(table):
 
 
 @kernel
-def is_clear(x, y, to_x, to_y):
+def is_clear(x, y, to_x, to_y) -> bool:
     """Whether an enemy can walk straight from one point to another: the way misses all obstacles, made thicker by its radius."""
     dx, dy, one, zero = to_x - x, to_y - y, np.float32(1), np.float32(0)
     for b in range(len(BOXES)):
@@ -102,7 +102,7 @@ def is_clear(x, y, to_x, to_y):
 
 
 @kernel
-def keep_out(x, y, radius):
+def keep_out(x, y, radius) -> tuple[np.floating, np.floating]:
     """The nearest place for a disc that is inside the walls and outside the obstacles."""
     edge, zero = HALF_ARENA - radius, np.float32(0)
     x, y = min(max(x, -edge), edge), min(max(y, -edge), edge)

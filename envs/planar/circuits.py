@@ -22,7 +22,7 @@ TRIES = 200
 
 
 @kernel
-def draw_circuit(rng_state, i, x, y, tx, ty):
+def draw_circuit(rng_state, i, x, y, tx, ty) -> np.floating:
     """Fill x, y (M,), the middle of the road, and tx, ty (M,), its direction; returns the spacing of the points."""
     corner_x, corner_y = np.empty(CORNERS_MAX, np.float32), np.empty(CORNERS_MAX, np.float32)
     radius, cut = np.empty(CORNERS_MAX, np.float32), np.empty(CORNERS_MAX, np.float32)

@@ -105,13 +105,13 @@ class Driver(Game):
         traffic = {"traffic_at": (0, POINTS), "traffic_lane": (-HALF_WIDTH, HALF_WIDTH), "traffic_speed": (0, 100)}
         return {**counts, **traffic, "spacing": (0.1, 100)}
 
-    def begin(self, ids):
+    def begin(self, ids) -> None:
         _begin(self.world, ids)
 
-    def advance(self, actions, rewards, terminated):
+    def advance(self, actions, rewards, terminated) -> None:
         _advance(self.world, actions, rewards, terminated)
 
-    def look(self, ids, out):
+    def look(self, ids, out) -> None:
         _look(self.world, ids, self._directions, out)
 
     def info(self) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ ROUND, HALF = np.float32(2 * np.pi), np.float32(np.pi)
 
 
 @kernel
-def moved(action, heading, stride, turn):
+def moved(action, heading, stride, turn) -> tuple[np.floating, np.floating, np.floating]:
     """How far the agent goes along x and y, and its new heading in [−π, π]: `stride` metres or `turn` radians."""
     ahead, left = np.float32(0), np.float32(0)
     if action == AHEAD:

@@ -46,18 +46,18 @@ class Navigation(Game):
         observations, actions = spaces.Box(-np.inf, np.inf, (n,), np.float32), spaces.Box(-1, 1, (n,), np.float32)
         super().__init__(world, observations, actions, SECONDS, show_sensors=False)
 
-    def reset(self, ids, rngs):
+    def reset(self, ids, rngs) -> None:
         for i in ids:
             self.world.x[i] = rngs[i].standard_normal(self.world.x.shape[1], np.float32)
         self.look(ids, self._observations)
 
-    def begin(self, ids):
+    def begin(self, ids) -> None:
         pass
 
-    def advance(self, actions, rewards, terminated):
+    def advance(self, actions, rewards, terminated) -> None:
         _advance(self.world.x, actions, rewards)
 
-    def look(self, ids, out):
+    def look(self, ids, out) -> None:
         out[ids] = self.world.x[ids]
 
     def info(self) -> dict[str, np.ndarray]:

@@ -68,13 +68,13 @@ class Sorter(Game):
     def state_bounds(self) -> Bounds:
         return {"found": (0, TILES)}
 
-    def begin(self, ids):
+    def begin(self, ids) -> None:
         _begin(self.world, ids)
 
-    def advance(self, actions, rewards, terminated):
+    def advance(self, actions, rewards, terminated) -> None:
         _advance(self.world, actions, rewards, terminated)
 
-    def look(self, ids, out):
+    def look(self, ids, out) -> None:
         _look(self.world, ids, self._directions, out)
 
     def info(self) -> dict[str, np.ndarray]:

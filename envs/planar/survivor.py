@@ -97,13 +97,13 @@ class Survivor(Game):
         gun = {"rounds": (0, ROUNDS), "gun": (READY, RELOADING), "wait": (0, RELOADING_STEPS)}
         return {**gun, "clock": (0, LONGEST), "kills": (0, LONGEST)}
 
-    def begin(self, ids):
+    def begin(self, ids) -> None:
         _begin(self.world, ids)
 
-    def advance(self, actions, rewards, terminated):
+    def advance(self, actions, rewards, terminated) -> None:
         _advance(self.world, actions, self._barrel, self._routes, rewards, terminated)
 
-    def look(self, ids, out):
+    def look(self, ids, out) -> None:
         _look(self.world, ids, self._directions, self._barrel, out)
 
     def info(self) -> dict[str, np.ndarray]:

@@ -96,16 +96,16 @@ def autoreset_mode(env: VectorEnv) -> AutoresetMode:
 class CopiedObservations(gymnasium.Wrapper):
     """An environment whose observations are the caller's own."""
 
-    def reset(self, *, seed=None, options=None):
+    def reset(self, *, seed=None, options=None) -> tuple[Any, dict]:
         observation, info = self.env.reset(seed=seed, options=options)
         return copied(observation), info
 
-    def step(self, action):
+    def step(self, action) -> tuple:
         observation, *rest = self.env.step(action)
         return copied(observation), *rest
 
 
-def copied(observation):
+def copied(observation) -> Any:
     """A copy of an observation: an array, or a Dict or a Tuple of them."""
     return observation.copy() if isinstance(observation, np.ndarray) else copy.deepcopy(observation)
 

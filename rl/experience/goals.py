@@ -10,7 +10,7 @@ Shapes: N environments, B rows, G goal.
 """
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import Wrapper, spaces
@@ -24,14 +24,14 @@ KEYS = "observation", "desired_goal", "achieved_goal"  # as they are laid side b
 class Rewarding(Protocol):
     """What hindsight needs of an environment."""
 
-    def compute_reward(self, achieved_goal, desired_goal, info): ...
+    def compute_reward(self, achieved_goal, desired_goal, info) -> Any: ...
 
 
 @runtime_checkable
 class Terminating(Protocol):
     """An environment whose episodes may end at the goal."""
 
-    def compute_terminated(self, achieved_goal, desired_goal, info): ...
+    def compute_terminated(self, achieved_goal, desired_goal, info) -> Any: ...
 
 
 def has_goals(space: spaces.Space) -> bool:
@@ -77,11 +77,11 @@ class GoalVector(VectorWrapper):
             what = "compute_reward(achieved_goal, desired_goal, info)"
             raise ValueError(f"expected {what} of a goal environment, but {env} has none")
 
-    def reset(self, *, seed=None, options=None):
+    def reset(self, *, seed=None, options=None) -> tuple[np.ndarray, dict]:
         observations, infos = self.env.reset(seed=seed, options=options)
         return flat(observations), infos
 
-    def step(self, actions):
+    def step(self, actions) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         final = infos.get("final_obs")
         if isinstance(final, dict):

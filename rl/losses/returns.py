@@ -11,12 +11,12 @@ import numpy as np
 from deepnp.backend import kernel, kernel_runs
 
 
-def td_errors(rewards, values, next_values, gamma):
+def td_errors(rewards, values, next_values, gamma) -> np.ndarray:
     """δ_t = r_t + γ V(s_{t+1}) − V(s_t): (T, N)."""
     return rewards + gamma * next_values - values
 
 
-def gae(rewards, values, next_values, ended, gamma: float, lam: float, horizon: int | None = None):
+def gae(rewards, values, next_values, ended, gamma: float, lam: float, horizon: int | None = None) -> np.ndarray:
     """Generalised advantage estimation (Schulman et al. 2016), the sum cut at the episode's end.
 
         A_t = Σ_{l=0}^{h−1} (γλ)^l δ_{t+l}        = δ_t + γλ A_{t+1} for an unlimited horizon
@@ -76,7 +76,7 @@ def _gae(deltas, ended, decay, horizon):
     return advantages
 
 
-def n_step_returns(rewards, next_values, ended, gamma: float, n: int):
+def n_step_returns(rewards, next_values, ended, gamma: float, n: int) -> np.ndarray:
     """G_t = Σ_{l=0}^{m−1} γ^l r_{t+l} + γ^m V(s_{t+m}), with m = n, or less where the episode or the data ends.
 
     n = 1 is the TD target; n ≥ T is the Monte Carlo return, bootstrapped where the data ends.
@@ -96,7 +96,7 @@ def n_step_returns(rewards, next_values, ended, gamma: float, n: int):
     return out
 
 
-def monte_carlo_returns(rewards, next_values, ended, gamma: float):
+def monte_carlo_returns(rewards, next_values, ended, gamma: float) -> np.ndarray:
     """G_t = r_t + γ G_{t+1} to the episode's end, bootstrapped with V where the data or a truncation cuts it: (T, N)."""
     out = np.empty_like(rewards)
     following = next_values[-1]

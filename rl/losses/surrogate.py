@@ -16,7 +16,7 @@ RATIO_KINKS = (math.log(1 - CLIP), math.log(1 + CLIP))
 LOG_RATIO_LIMIT = 20.0  # e^20: beyond any ratio that matters, far from overflow
 
 
-def standardize(x):
+def standardize(x) -> np.ndarray:
     """(x − mean x)/(std x + 1e-8): advantages (B,) of a minibatch -> (B,)."""
     if not kernel_runs(x):
         return (x - x.mean()) / (x.std() + 1e-8)
@@ -37,7 +37,7 @@ def _standardize(x, out):
         out[i] = (x[i] - mean) * scale
 
 
-def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float):
+def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float) -> tuple[float, np.ndarray, dict[str, float]]:
     """−L^CLIP of Schulman et al. 2017, Eq. 7 (the thesis's Eq. 18), to be minimised.
 
         ρ = e^{ln π − ln π_old}
@@ -91,7 +91,7 @@ def _clipped_surrogate(log_prob, old_log_prob, advantages, clip, dlog_prob):
     return value, kl, outside
 
 
-def value_loss(values, old_values, targets, clip: float | None = None):
+def value_loss(values, old_values, targets, clip: float | None = None) -> tuple[float, np.ndarray]:
     """Squared error of the value, optionally clipped around the old one.
 
         L = (1/B) Σ (V − R)²,   with clip:   (1/B) Σ max((V − R)², (V_old + clip(V − V_old, ±ε) − R)²)

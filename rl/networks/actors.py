@@ -67,7 +67,7 @@ class SquashedGaussianPolicy(Module):
         drawn, self._cache = squashed.forward(*self._halves(y), noise)
         return drawn
 
-    def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
+    def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         """dy = (dactions (B, A), dlog_prob (B,))."""
         dmean, dlog_sigma, _ = squashed.backward(dy, self._cache)
         if self.shared:

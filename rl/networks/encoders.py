@@ -102,7 +102,7 @@ class ImageEncoder(Module):
     def forward(self, x: tuple) -> np.ndarray:
         return self._join(x, [image.forward(pixels(p)) for (_, image), p in zip(self.children(), x[1:], strict=True)])
 
-    def backward(self, dy, params: bool = True, inputs: bool = True):
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         if params:
             for (_, image), start, stop in zip(self.children(), self.ends, self.ends[1:], strict=False):
                 image.backward(np.ascontiguousarray(dy[:, start:stop]), inputs=False)

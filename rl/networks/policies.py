@@ -67,7 +67,7 @@ class GaussianPolicy(Module):
         self._cache = self.sigma.forward(x) if self.kind == "network" else self._state_free_sigma()
         return DiagonalGaussian(mean, self._cache)
 
-    def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
+    def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         """dy = (dmean (B, A), dsigma like sigma)."""
         dmean, dsigma = dy
         dx = self.mean.backward(dmean, params, inputs)
@@ -109,7 +109,7 @@ class ChoicePolicy(Module):
         """x (B, …) -> distribution over the choices."""
         return choices(self.action, self.logits.forward(x))
 
-    def backward(self, dy: tuple, params: bool = True, inputs: bool = True):
+    def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         """dy = (dlogits (B, C),)."""
         return self.logits.backward(dy[0], params, inputs)
 

@@ -37,7 +37,7 @@ class Cache(NamedTuple):
     actions: np.ndarray
 
 
-def forward(mean, log_sigma, noise):
+def forward(mean, log_sigma, noise) -> tuple[tuple[np.ndarray, np.ndarray], Cache]:
     """mean, log_sigma, noise (B, A) -> (actions (B, A), log_prob (B,)), cache."""
     _check(mean, log_sigma, noise)
     if mean.dtype == np.float32 and kernel_runs(mean, log_sigma, noise):
@@ -51,7 +51,7 @@ def forward(mean, log_sigma, noise):
     return (actions, log_prob), Cache(log_sigma, sigma, noise, actions)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dy = (dactions (B, A), dlog_prob (B,)) -> dmean, dlog_sigma, dnoise (B, A)."""
     dactions, dlog_prob = dy
     check_shape("dactions", dactions, cache.actions.shape)
@@ -65,7 +65,7 @@ def backward(dy, cache):
     return du, dlog_sigma, du * sigma - noise * row
 
 
-def jvp(vmean, vlog_sigma, vnoise, cache):
+def jvp(vmean, vlog_sigma, vnoise, cache) -> tuple[np.ndarray, np.ndarray]:
     """Tangents (B, A) -> tangents of actions (B, A) and log_prob (B,)."""
     for v in (vmean, vlog_sigma, vnoise):
         check_tangent(v, cache.actions.shape)

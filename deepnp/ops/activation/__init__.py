@@ -5,11 +5,12 @@ Those whose derivative is a function of their own output (tanh, ReLU, sigmoid) a
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 
-def elementwise(kernel: Callable, *arrays, settings: tuple[float, ...] = (), results: int = 1):
+def elementwise(kernel: Callable, *arrays, settings: tuple[float, ...] = (), results: int = 1) -> Any:
     """Run `kernel(*arrays, *settings, *results)` on the arrays as vectors, the settings in their dtype.
 
     -> what the kernel wrote into its results, in the arrays' shape: one array, or a tuple where there are several.
@@ -20,7 +21,7 @@ def elementwise(kernel: Callable, *arrays, settings: tuple[float, ...] = (), res
     return written if results > 1 else written[0]
 
 
-def bias_gradient(kernel: Callable, dy, y):
+def bias_gradient(kernel: Callable, dy, y) -> tuple[np.ndarray, np.ndarray]:
     """Run `kernel(dy, y, dz, dbias)`: dy, y (B, C) -> dz (B, C), dbias (C,)."""
     dz, dbias = np.empty_like(dy), np.zeros(dy.shape[1], dy.dtype)
     kernel(dy, y, dz, dbias)

@@ -26,20 +26,20 @@ class Cache(NamedTuple):
     scale: float
 
 
-def forward(x, alpha=1.0, scale=1.0):
+def forward(x, alpha=1.0, scale=1.0) -> tuple[np.ndarray, Cache]:
     """x (any shape), alpha ≥ 0, scale > 0 -> y of that shape."""
     xp = array_module(x)
     y = scale * xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
     return y, Cache(y, alpha, scale)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy -> dx."""
     y, alpha, scale = cache
     return dy * array_module(y).where(y > 0, scale, y + scale * alpha)
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 

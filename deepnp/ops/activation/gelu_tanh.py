@@ -33,21 +33,21 @@ class Cache(NamedTuple):
     s: np.ndarray  # σ(2u)
 
 
-def forward(x):
+def forward(x) -> tuple[np.ndarray, Cache]:
     """x (any shape) -> y of that shape."""
     bounded = array_module(x).clip(x, -BOUND, BOUND)
     s = sigmoid(2 * ROOT * bounded * (1 + CUBIC * bounded * bounded))
     return x * s, Cache(x, s)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy -> dx."""
     x, s = cache
     x = array_module(x).clip(x, -BOUND, BOUND)
     return dy * s * (1 + x * (1 - s) * 2 * ROOT * (1 + 3 * CUBIC * x * x))
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 

@@ -24,27 +24,27 @@ class Cache(NamedTuple):
     s: np.ndarray  # (…, C), σ(b)
 
 
-def forward(x):
+def forward(x) -> tuple[np.ndarray, Cache]:
     """x (…, 2C) -> y (…, C)."""
     a, b = halves(x)
     s = sigmoid(b)
     return a * s, Cache(x, s)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (…, C) -> dx (…, 2C)."""
     (a, _), s = halves(cache.x), cache.s
     return array_module(dy).concatenate([dy * s, dy * a * s * (1 - s)], axis=-1)
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (…, 2C) -> tangent of y (…, C)."""
     check_tangent(vx, cache.x.shape)
     (a, _), (va, vb), s = halves(cache.x), halves(vx), cache.s
     return va * s + a * s * (1 - s) * vb
 
 
-def halves(x):
+def halves(x) -> tuple[np.ndarray, np.ndarray]:
     """x (…, 2C) -> its two views (…, C)."""
     middle = x.shape[-1] // 2
     return x[..., :middle], x[..., middle:]

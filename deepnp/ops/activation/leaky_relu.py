@@ -21,17 +21,17 @@ class Cache(NamedTuple):
     slope: float
 
 
-def forward(x, slope=0.01):
+def forward(x, slope=0.01) -> tuple[np.ndarray, Cache]:
     """x (any shape), slope a number -> y of that shape."""
     return array_module(x).where(x > 0, x, slope * x), Cache(x, slope)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy -> dx."""
     return array_module(dy).where(cache.x > 0, dy, cache.slope * dy)
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 

@@ -24,7 +24,7 @@ class Cache(NamedTuple):
     y: np.ndarray
 
 
-def forward(x):
+def forward(x) -> tuple[np.ndarray, Cache]:
     """x (…, C) -> y (…, C), all ≤ 0, whose exponentials sum to 1."""
     xp = array_module(x)
     if x.size == 0:
@@ -34,12 +34,12 @@ def forward(x):
     return y, Cache(y)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (…, C) -> dx (…, C)."""
     return dy - array_module(dy).exp(cache.y) * dy.sum(axis=-1, keepdims=True)
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (…, C) -> tangent of y (…, C)."""
     check_tangent(vx, cache.y.shape)
     return vx - (array_module(vx).exp(cache.y) * vx).sum(axis=-1, keepdims=True)

@@ -26,12 +26,12 @@ class Cache(NamedTuple):
     weight: np.ndarray
 
 
-def forward(x, weight):
+def forward(x, weight) -> tuple[np.ndarray, Cache]:
     """x (C,) or (B, C, …), weight (C,) or (1,) -> y of x's shape."""
     return array_module(x).where(x > 0, x, along_channels(weight, x) * x), Cache(x, weight)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray]:
     """dy (as x) -> dx (as x), dweight (C,) or (1,)."""
     x, weight = cache
     xp = array_module(dy)
@@ -42,7 +42,7 @@ def backward(dy, cache):
     return dx, share.sum(axis=tuple(axis for axis in range(x.ndim) if axis != 1))
 
 
-def jvp(vx, vweight, cache):
+def jvp(vx, vweight, cache) -> np.ndarray:
     """Tangents vx (as x), vweight (C,) or (1,) -> tangent of y."""
     x, weight = cache
     check_tangent(vx, x.shape)
@@ -51,7 +51,7 @@ def jvp(vx, vweight, cache):
     return xp.where(x > 0, vx, along_channels(weight, x) * vx) + along_channels(vweight, x) * xp.minimum(x, 0)
 
 
-def along_channels(weight, x):
+def along_channels(weight, x) -> np.ndarray:
     """weight (C,) as (C, 1, …), which stretches along x's axis 1; (1,) stretches as it is."""
     return weight if len(weight) == 1 else weight.reshape(-1, *(1,) * (x.ndim - 2))
 

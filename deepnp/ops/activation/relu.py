@@ -30,29 +30,29 @@ class Cache(NamedTuple):
     y: np.ndarray
 
 
-def forward(x):
+def forward(x) -> tuple[np.ndarray, Cache]:
     """x (any shape) -> y of that shape."""
     y = array_module(x).maximum(x, 0)
     return y, Cache(y)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy -> dx."""
     return array_module(dy).where(cache.y <= 0, 0, dy)
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 
 
-def add_bias(z, bias):
+def add_bias(z, bias) -> np.ndarray:
     """max(z + bias, 0), written into z: z (B, C), bias (C,)."""
     z += bias
     return array_module(z).maximum(z, 0, out=z)
 
 
-def backward_bias(dy, y):
+def backward_bias(dy, y) -> tuple[np.ndarray, np.ndarray]:
     """dy, y (B, C) -> dz (B, C), dbias (C,)."""
     dz = backward(dy, Cache(y))
     return dz, dz.sum(axis=0)

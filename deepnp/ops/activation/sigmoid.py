@@ -29,37 +29,37 @@ class Cache(NamedTuple):
     y: np.ndarray
 
 
-def forward(x):
+def forward(x) -> tuple[np.ndarray, Cache]:
     """x (any shape) -> y of that shape."""
     y = sigmoid(x)
     return y, Cache(y)
 
 
-def sigmoid(x):
+def sigmoid(x) -> np.ndarray:
     """σ(x), stable on both sides."""
     xp = array_module(x)
     e = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1, e) / (1 + e)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy -> dx."""
     return dy * cache.y * (1 - cache.y)
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 
 
-def add_bias(z, bias):
+def add_bias(z, bias) -> np.ndarray:
     """σ(z + bias), written into z: z (B, C), bias (C,)."""
     z += bias
     z[...] = sigmoid(z)
     return z
 
 
-def backward_bias(dy, y):
+def backward_bias(dy, y) -> tuple[np.ndarray, np.ndarray]:
     """dy, y (B, C) -> dz (B, C), dbias (C,)."""
     dz = backward(dy, Cache(y))
     return dz, dz.sum(axis=0)

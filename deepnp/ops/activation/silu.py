@@ -23,19 +23,19 @@ class Cache(NamedTuple):
     s: np.ndarray  # σ(x)
 
 
-def forward(x):
+def forward(x) -> tuple[np.ndarray, Cache]:
     """x (any shape) -> y of that shape."""
     s = sigmoid(x)
     return x * s, Cache(x, s)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy -> dx."""
     x, s = cache
     return dy * s * (1 + x * (1 - s))
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 

@@ -24,7 +24,7 @@ class Cache(NamedTuple):
     temperature: float
 
 
-def forward(x, temperature=1.0):
+def forward(x, temperature=1.0) -> tuple[np.ndarray, Cache]:
     """x (…, C), temperature > 0 -> y (…, C), positive, summing to 1."""
     xp = array_module(x)
     if x.size == 0:
@@ -34,13 +34,13 @@ def forward(x, temperature=1.0):
     return y, Cache(y, temperature)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (…, C) -> dx (…, C)."""
     y, temperature = cache
     return y * (dy - (dy * y).sum(axis=-1, keepdims=True)) / temperature
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 

@@ -26,24 +26,24 @@ class Cache(NamedTuple):
     scale: float
 
 
-def forward(x, beta=1.0, scale=1.0):
+def forward(x, beta=1.0, scale=1.0) -> tuple[np.ndarray, Cache]:
     """x (any shape), beta > 0, scale > 0 -> y of that shape."""
     return (scale / beta) * softplus(beta * x), Cache(x, beta, scale)
 
 
-def softplus(u):
+def softplus(u) -> np.ndarray:
     """ln(1 + e^u), stable on both sides."""
     xp = array_module(u)
     return xp.maximum(u, 0) + xp.log1p(xp.exp(-xp.abs(u)))
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy -> dx."""
     x, beta, scale = cache
     return dy * (scale * sigmoid(beta * x))
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 

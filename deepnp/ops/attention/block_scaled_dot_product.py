@@ -61,7 +61,7 @@ class Cache(NamedTuple):
     kernels: bool = True  # whether backward may take them
 
 
-def forward(q, k, v, mask=None, causal=False, block=128):
+def forward(q, k, v, mask=None, causal=False, block=128) -> tuple[np.ndarray, Cache]:
     """q (…, Lq, d), k (…, Lk, d), v (…, Lk, dv), mask broadcast to (…, Lq, Lk) or None, causal, block size -> y (…, Lq, dv)."""
     xp = array_module(q)
     y, total = xp.zeros((*q.shape[:-1], v.shape[-1]), q.dtype), xp.zeros((*q.shape[:-1], 1), q.dtype)
@@ -81,7 +81,7 @@ def forward(q, k, v, mask=None, causal=False, block=128):
     return y, Cache(q, k, v, mask, causal, block, y, xp.where(blind, xp.inf, largest + xp.log(total)))
 
 
-def backward(dy, cache, out=None):
+def backward(dy, cache, out=None) -> tuple[np.ndarray, ...]:
     """dy (…, Lq, dv) -> dq (…, Lq, d), dk (…, Lk, d), dv (…, Lk, dv), written into the three arrays of `out` where given."""
     q, k, v, mask, causal, block, y, log_total, _ = cache
     xp, scale = array_module(dy), 1 / math.sqrt(q.shape[-1])
@@ -97,7 +97,7 @@ def backward(dy, cache, out=None):
     return written(out, (dq, dk, dv))
 
 
-def jvp(vq, vk, vv, cache):
+def jvp(vq, vk, vv, cache) -> np.ndarray:
     """Tangents vq (…, Lq, d), vk (…, Lk, d), vv (…, Lk, dv) -> tangent of y (…, Lq, dv)."""
     check_tangents(vq, vk, vv, cache)
     q, k, v, mask, causal, block, y, log_total, _ = cache

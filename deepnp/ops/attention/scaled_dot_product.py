@@ -54,7 +54,7 @@ class Cache(NamedTuple):
     kernels: bool = True  # whether backward may take them
 
 
-def forward(q, k, v, mask=None, causal=False):
+def forward(q, k, v, mask=None, causal=False) -> tuple[np.ndarray, Cache]:
     """q (…, Lq, d), k (…, Lk, d), v (…, Lk, dv), mask broadcast to (…, Lq, Lk) or None, causal -> y (…, Lq, dv)."""
     xp = array_module(q)
     scores = xp.matmul(q, k.swapaxes(-1, -2)) * (1 / math.sqrt(q.shape[-1]))
@@ -69,7 +69,7 @@ def forward(q, k, v, mask=None, causal=False):
     return xp.matmul(weights, v), Cache(q, k, v, weights)
 
 
-def backward(dy, cache, out=None):
+def backward(dy, cache, out=None) -> tuple[np.ndarray, ...]:
     """dy (…, Lq, dv) -> dq (…, Lq, d), dk (…, Lk, d), dv (…, Lk, dv), written into the three arrays of `out` where given."""
     q, k, v, weights, _ = cache
     xp = array_module(dy)
@@ -79,7 +79,7 @@ def backward(dy, cache, out=None):
     return written(out, gradients)
 
 
-def jvp(vq, vk, vv, cache):
+def jvp(vq, vk, vv, cache) -> np.ndarray:
     """Tangents vq (…, Lq, d), vk (…, Lk, d), vv (…, Lk, dv) -> tangent of y (…, Lq, dv)."""
     check_tangents(vq, vk, vv, cache)
     q, k, v, weights, _ = cache

@@ -74,7 +74,7 @@ class Window:
         ):
             raise ValueError(f"expected an image with room for {out} positions of {self}, given size {size}")
 
-    def padded(self, x, fill=0.0):
+    def padded(self, x, fill=0.0) -> np.ndarray:
         """x (B, C, *size) -> (B, C, *wide): x with `fill` around it; x itself where there is no padding."""
         size = self.wide(x.shape[2:])
         if size == x.shape[2:]:
@@ -107,7 +107,7 @@ def _extents(window: Window, size: Sizes) -> tuple[Sizes, Sizes]:
     return tuple(out), tuple(wide)
 
 
-def gather(x, window: Window, out: Sizes):
+def gather(x, window: Window, out: Sizes) -> np.ndarray:
     """x (B, C, *size) -> patches (C, *kernel, B, *out): what each tap reads at each position, 0 in the padding.
 
     The positions of all samples lie in one row, so that a convolution of them all is one matrix product.
@@ -118,7 +118,7 @@ def gather(x, window: Window, out: Sizes):
     return patches
 
 
-def scatter(patches, window: Window, x):
+def scatter(patches, window: Window, x) -> np.ndarray:
     """Add patches (C, *kernel, B, *out) to x (B, C, *size), in place, each value to the cell that `gather` reads it from; x."""
     wide = array_module(x).zeros((*x.shape[:2], *window.wide(x.shape[2:])), x.dtype)
     for tap, cells in window.taps(_positions(patches, window)):
@@ -155,7 +155,7 @@ def check_image(x, window: Window) -> None:
         raise ValueError(f"expected x (B, C, *size) on which {window} fits, given shape {x.shape}")
 
 
-def across(bias, window: Window):
+def across(bias, window: Window) -> np.ndarray:
     """bias (O,) -> (O, 1, …), to be added to every cell."""
     return bias.reshape(-1, *[1] * len(window.kernel))
 
@@ -184,7 +184,7 @@ def bins(cells: int, count: int) -> list[tuple[int, int]]:
     return [(p * cells // count, -(-(p + 1) * cells // count)) for p in range(count)]
 
 
-def as_image(x):
+def as_image(x) -> np.ndarray:
     """x (B, C, *size) as an image: a sequence gets height 1."""
     return x if x.ndim == 4 else x[:, :, None]
 

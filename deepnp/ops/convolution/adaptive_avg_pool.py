@@ -13,6 +13,8 @@ A sequence is an image of height 1.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.checks import check_floats, check_tangent, check_upstream
 from deepnp.ops.convolution import Sizes, as_image, bins
@@ -27,7 +29,7 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, size):
+def forward(x, size) -> tuple[np.ndarray, Cache]:
     """x (B, C, *input size), size a list of one number or two -> y (B, C, *size)."""
     check_floats(x)
     rows, columns = (means(array_module(x), n, count, x.dtype) for n, count in zip(as_image(x).shape[2:], [1, *size][-2:]))
@@ -35,19 +37,19 @@ def forward(x, size):
     return jvp(x, cache), cache
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (B, C, *size) -> dx (B, C, *input size)."""
     check_upstream(dy, cache.shape)
     return (cache.rows.T @ as_image(dy) @ cache.columns).reshape(cache.x_shape)
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (B, C, *input size) -> tangent of y."""
     check_tangent(vx, cache.x_shape)
     return (cache.rows @ as_image(vx) @ cache.columns.T).reshape(cache.shape)
 
 
-def means(xp, cells, count, dtype):
+def means(xp, cells, count, dtype) -> np.ndarray:
     """The matrix (count, cells) that averages over each bin."""
     matrix = xp.zeros((count, cells), dtype)
     for p, (first, last) in enumerate(bins(cells, count)):

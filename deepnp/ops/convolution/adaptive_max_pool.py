@@ -26,7 +26,7 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, size):
+def forward(x, size) -> tuple[np.ndarray, Cache]:
     """x (B, C, *input size), size a list of one number or two -> y (B, C, *size)."""
     check_floats(x)
     xp, image = array_module(x), as_image(x)
@@ -41,7 +41,7 @@ def forward(x, size):
     return jvp(x, cache), cache
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (B, C, *size) -> dx (B, C, *input size)."""
     check_upstream(dy, cache.shape)
     xp, (samples, channels) = array_module(dy), dy.shape[:2]
@@ -51,7 +51,7 @@ def backward(dy, cache):
     return dx
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (B, C, *input size) -> tangent of y."""
     check_tangent(vx, cache.x_shape)
     cells = vx.reshape(*vx.shape[:2], int(np.prod(vx.shape[2:])))

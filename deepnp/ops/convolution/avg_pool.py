@@ -27,7 +27,7 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, window, count_padding=True):
+def forward(x, window, count_padding=True) -> tuple[np.ndarray, Cache]:
     """x (B, C, *size) -> y (B, C, *out)."""
     check_image(x, window)
     size = x.shape[2:]
@@ -35,7 +35,7 @@ def forward(x, window, count_padding=True):
     return jvp(x, cache), cache
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (B, C, *out) -> dx (B, C, *size)."""
     check_upstream(dy, cache.shape)
     size = cache.x_shape[2:]
@@ -45,7 +45,7 @@ def backward(dy, cache):
     return wide[:, :, *cache.window.inner(size)]
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (B, C, *size) -> tangent of y."""
     check_tangent(vx, cache.x_shape)
     vy, wide = array_module(vx).zeros(cache.shape, vx.dtype), cache.window.padded(vx)
@@ -55,7 +55,7 @@ def jvp(vx, cache):
     return vy
 
 
-def counts(x, window, count_padding):
+def counts(x, window, count_padding) -> np.ndarray:
     """K_n: one number where it is the same at every position, otherwise an array (*out)."""
     size = x.shape[2:]
     if count_padding and not window.ceil:

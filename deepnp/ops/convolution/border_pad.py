@@ -24,17 +24,17 @@ from deepnp.checks import check_tangent, check_upstream
 from deepnp.ops.convolution import Sizes
 
 
-def reflected(place, n):
+def reflected(place, n) -> np.ndarray:
     """The cell that `place` reads in a mirror."""
     return abs(place) if place < n else 2 * (n - 1) - place
 
 
-def replicated(place, n):
+def replicated(place, n) -> np.ndarray:
     """The nearest cell."""
     return min(max(place, 0), n - 1)
 
 
-def circular(place, n):
+def circular(place, n) -> np.ndarray:
     """The cell on a ring."""
     return place % n
 
@@ -48,14 +48,14 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, padding, source):
+def forward(x, padding, source) -> tuple[np.ndarray, Cache]:
     """x (B, C, *size), padding a (before, after) for each axis of `size`, source of the three -> y (B, C, *larger)."""
     check_border(x, padding, source)
     y = extend(x, padding, source)
     return y, Cache(padding, source, x.shape, y.shape)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (B, C, *larger) -> dx (B, C, *size)."""
     check_upstream(dy, cache.shape)
     dx = dy
@@ -68,13 +68,13 @@ def backward(dy, cache):
     return dx
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (B, C, *size) -> tangent of y."""
     check_tangent(vx, cache.x_shape)
     return extend(vx, cache.padding, cache.source)
 
 
-def extend(x, padding, source):
+def extend(x, padding, source) -> np.ndarray:
     """x (B, C, *size) with its border (B, C, *larger)."""
     xp = array_module(x)
     for axis, (before, after) in enumerate(padding, start=2):

@@ -38,32 +38,32 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, weight, bias, window, groups=1):
+def forward(x, weight, bias, window, groups=1) -> tuple[np.ndarray, Cache]:
     """x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> y (B, O, *out)."""
     check_kernel(x, weight, bias, window, groups)
     y = correlate(x, weight, bias, window, groups, window.out(x.shape[2:]))
     return y, Cache(x, weight, bias is not None, window, groups, y.shape)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, ...]:
     """dy (B, O, *out) -> dx (B, I, *size), dweight (O, I/G, *kernel), and dbias (O,) if there is a bias."""
     return backward_input(dy, cache), *backward_parameters(dy, cache)
 
 
-def backward_input(dy, cache):
+def backward_input(dy, cache) -> np.ndarray:
     """dy (B, O, *out) -> dx (B, I, *size), where the parameters' gradients are not wanted."""
     check_upstream(dy, cache.shape)
     return correlate_transposed(dy, cache.weight, cache.window, cache.groups, cache.x.shape[2:])
 
 
-def backward_parameters(dy, cache):
+def backward_parameters(dy, cache) -> tuple[np.ndarray, ...]:
     """dy (B, O, *out) -> dweight (O, I/G, *kernel) and dbias (O,) if there is a bias, where dx is not wanted."""
     check_upstream(dy, cache.shape)
     dweight = correlate_weight(cache.x, dy, cache.weight.shape, cache.window, cache.groups)
     return (dweight, bias_gradient(dy)) if cache.has_bias else (dweight,)
 
 
-def jvp(vx, vweight, *rest):
+def jvp(vx, vweight, *rest) -> np.ndarray:
     """Tangents vx (B, I, *size), vweight (O, I/G, *kernel), vbias (O,) if there is a bias, cache -> tangent of y."""
     *vbias, cache = rest
     check_tangent(vx, cache.x.shape)
@@ -76,7 +76,7 @@ def jvp(vx, vweight, *rest):
     return vy
 
 
-def correlate(x, weight, bias, window, groups, out):
+def correlate(x, weight, bias, window, groups, out) -> np.ndarray:
     """y = W P + β: x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> (B, O, *out)."""
     xp, (outputs, taps, positions) = array_module(x), _sizes(weight, out)
     y = xp.empty((x.shape[0], outputs, *out), np.result_type(x.dtype, weight.dtype))
@@ -93,7 +93,7 @@ def correlate(x, weight, bias, window, groups, out):
     return y
 
 
-def correlate_transposed(dy, weight, window, groups, size):
+def correlate_transposed(dy, weight, window, groups, size) -> np.ndarray:
     """dx = the scattered Wᵀ dy: dy (B, O, *out), weight (O, I/G, *kernel) -> (B, I, *size)."""
     xp, (outputs, taps, positions) = array_module(dy), _sizes(weight, dy.shape[2:])
     dx = xp.zeros((dy.shape[0], groups * weight.shape[1], *size), np.result_type(dy.dtype, weight.dtype))
@@ -109,7 +109,7 @@ def correlate_transposed(dy, weight, window, groups, size):
     return dx
 
 
-def correlate_weight(x, dy, shape, window, groups):
+def correlate_weight(x, dy, shape, window, groups) -> np.ndarray:
     """dW = dy Pᵀ: x (B, I, *size), dy (B, O, *out) -> (O, I/G, *kernel), which is `shape`."""
     xp, out = array_module(x), dy.shape[2:]
     taps, positions = math.prod(shape[1:]), math.prod(out)
@@ -124,7 +124,7 @@ def correlate_weight(x, dy, shape, window, groups):
     return sum(over_threads(work, x, dy.size * taps)).reshape(shape)
 
 
-def bias_gradient(dy):
+def bias_gradient(dy) -> np.ndarray:
     """dβ: dy (B, O, *out) -> (O,)."""
     return dy.sum(axis=(0, *range(2, dy.ndim)))
 

@@ -17,6 +17,8 @@ Several sizes of y give one size of x where the stride is above 1; output_paddin
 
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp.checks import check_tangent, check_upstream
 from deepnp.ops.convolution import Sizes, Window, across, check_kernel
 from deepnp.ops.convolution.conv import bias_gradient, correlate, correlate_transposed, correlate_weight
@@ -33,7 +35,7 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, weight, bias, window, groups=1, output_padding=0):
+def forward(x, weight, bias, window, groups=1, output_padding=0) -> tuple[np.ndarray, Cache]:
     """x (B, I, *size), weight (I, O/G, *kernel), bias (O,) or None -> y (B, O, *out)."""
     check_kernel(x, weight, bias, window, groups, transposed=True)
     y = correlate_transposed(x, weight, window, groups, out_size(x.shape[2:], window, output_padding))
@@ -42,25 +44,25 @@ def forward(x, weight, bias, window, groups=1, output_padding=0):
     return y, Cache(x, weight, bias is not None, window, groups, y.shape)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, ...]:
     """dy (B, O, *out) -> dx (B, I, *size), dweight (I, O/G, *kernel), and dbias (O,) if there is a bias."""
     return backward_input(dy, cache), *backward_parameters(dy, cache)
 
 
-def backward_input(dy, cache):
+def backward_input(dy, cache) -> np.ndarray:
     """dy (B, O, *out) -> dx (B, I, *size), where the parameters' gradients are not wanted."""
     check_upstream(dy, cache.shape)
     return correlate(dy, cache.weight, None, cache.window, cache.groups, cache.x.shape[2:])
 
 
-def backward_parameters(dy, cache):
+def backward_parameters(dy, cache) -> tuple[np.ndarray, ...]:
     """dy (B, O, *out) -> dweight (I, O/G, *kernel) and dbias (O,) if there is a bias, where dx is not wanted."""
     check_upstream(dy, cache.shape)
     dweight = correlate_weight(dy, cache.x, cache.weight.shape, cache.window, cache.groups)
     return (dweight, bias_gradient(dy)) if cache.has_bias else (dweight,)
 
 
-def jvp(vx, vweight, *rest):
+def jvp(vx, vweight, *rest) -> np.ndarray:
     """Tangents vx (B, I, *size), vweight (I, O/G, *kernel), vbias (O,) if there is a bias, cache -> tangent of y."""
     *vbias, cache = rest
     check_tangent(vx, cache.x.shape)
@@ -73,7 +75,7 @@ def jvp(vx, vweight, *rest):
     return vy
 
 
-def out_size(size, window, output_padding=0):
+def out_size(size, window, output_padding=0) -> tuple[int, ...]:
     """Size of y for x of `size`; output_padding is one number, or one for each axis."""
     extra = [output_padding] * len(size) if isinstance(output_padding, int) else output_padding
     steps = zip(size, window.stride, window.padding, window.reach, extra)

@@ -39,7 +39,7 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, weight, bias, window, groups=1):
+def forward(x, weight, bias, window, groups=1) -> tuple[np.ndarray, Cache]:
     """x (B, I, *size), weight (O, I/G, *kernel), bias (O,) or None -> y (B, O, *out)."""
     check_kernel(x, weight, bias, window, groups)
     lengths = tuple(fast_length(n) for n in window.wide(x.shape[2:]))
@@ -49,18 +49,18 @@ def forward(x, weight, bias, window, groups=1):
     return y, Cache(x_f, w_f, bias is not None, window, lengths, x.shape, weight.shape, y.shape)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, ...]:
     """dy (B, O, *out) -> dx (B, I, *size), dweight (O, I/G, *kernel), and dbias (O,) if there is a bias."""
     return backward_input(dy, cache), *backward_parameters(dy, cache)
 
 
-def backward_input(dy, cache):
+def backward_input(dy, cache) -> np.ndarray:
     """dy (B, O, *out) -> dx (B, I, *size), where the parameters' gradients are not wanted."""
     dx = ungrouped(restore(_upstream_spectrum(dy, cache) @ cache.w_f, cache.lengths))
     return dx[:, :, *cache.window.inner(cache.x_shape[2:])].copy()
 
 
-def backward_parameters(dy, cache):
+def backward_parameters(dy, cache) -> tuple[np.ndarray, ...]:
     """dy (B, O, *out) -> dweight (O, I/G, *kernel) and dbias (O,) if there is a bias, where dx is not wanted."""
     dw_f = _upstream_spectrum(dy, cache).conj().swapaxes(-1, -2) @ cache.x_f
     taps = every(cache.window.dilation, cache.window.kernel)
@@ -68,7 +68,7 @@ def backward_parameters(dy, cache):
     return (dweight, bias_gradient(dy)) if cache.has_bias else (dweight,)
 
 
-def jvp(vx, vweight, *rest):
+def jvp(vx, vweight, *rest) -> np.ndarray:
     """Tangents vx (B, I, *size), vweight (O, I/G, *kernel), vbias (O,) if there is a bias, cache -> tangent of y."""
     *vbias, cache = rest
     check_tangent(vx, cache.x_shape)
@@ -82,17 +82,17 @@ def jvp(vx, vweight, *rest):
     return vy
 
 
-def image_spectrum(x, window, groups, lengths):
+def image_spectrum(x, window, groups, lengths) -> np.ndarray:
     """X of x (B, I, *size)."""
     return transform(grouped(window.padded(x), groups), lengths)
 
 
-def kernel_spectrum(weight, window, groups, lengths):
+def kernel_spectrum(weight, window, groups, lengths) -> np.ndarray:
     """W of weight (O, I/G, *kernel)."""
     return transform(spaced(weight.reshape(groups, -1, *weight.shape[1:]), window.dilation), lengths)
 
 
-def product(x_f, w_f, window, lengths, size):
+def product(x_f, w_f, window, lengths, size) -> np.ndarray:
     """X W*ᵀ taken back, every stride-th position of it: a view (B, O, *out)."""
     y = ungrouped(restore(x_f @ w_f.conj().swapaxes(-1, -2), lengths))
     return y[:, :, *every(window.stride, window.out(size))]
@@ -104,7 +104,7 @@ def _upstream_spectrum(dy, cache):
     return transform(grouped(spaced(dy, cache.window.stride), cache.w_f.shape[1]), cache.lengths)
 
 
-def transform(x, lengths):
+def transform(x, lengths) -> np.ndarray:
     """x (G, rows, columns, *size) -> its transform at these lengths (F, G, rows, columns)."""
     xp, axes = array_module(x), tuple(range(3, x.ndim))
     if x.size == 0:  # CuPy transforms nothing that is empty
@@ -113,7 +113,7 @@ def transform(x, lengths):
     return xp.ascontiguousarray(xp.moveaxis(x_f.reshape(*x.shape[:3], math.prod(x_f.shape[3:])), -1, 0))
 
 
-def restore(x_f, lengths):
+def restore(x_f, lengths) -> np.ndarray:
     """The inverse of `transform`: x_f (F, G, rows, columns) -> x (G, rows, columns, *lengths)."""
     xp = array_module(x_f)
     if x_f.size == 0:
@@ -122,22 +122,22 @@ def restore(x_f, lengths):
     return xp.fft.irfftn(x_f, lengths, tuple(range(3, x_f.ndim)))
 
 
-def frequencies(lengths):
+def frequencies(lengths) -> tuple[int, ...]:
     """How many frequencies a real signal of these lengths has along each axis: of the last, the negative ones say nothing new."""
     return *lengths[:-1], lengths[-1] // 2 + 1
 
 
-def grouped(x, groups):
+def grouped(x, groups) -> np.ndarray:
     """x (B, C, *size) -> (G, B, C/G, *size)."""
     return x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]).swapaxes(0, 1)
 
 
-def ungrouped(x):
+def ungrouped(x) -> np.ndarray:
     """x (G, B, C/G, *size) -> (B, C, *size)."""
     return x.swapaxes(0, 1).reshape(x.shape[1], x.shape[0] * x.shape[2], *x.shape[3:])
 
 
-def spaced(x, steps):
+def spaced(x, steps) -> np.ndarray:
     """x with steps − 1 zeros between neighbours along each of the last axes."""
     if max(steps) == 1:
         return x
@@ -147,12 +147,12 @@ def spaced(x, steps):
     return wide
 
 
-def every(steps, size):
+def every(steps, size) -> tuple[slice, ...]:
     """Where the values of `spaced` lie."""
     return tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(size, steps))
 
 
-def fast_length(n):
+def fast_length(n) -> int:
     """The least number from n on whose only prime factors are 2, 3 and 5: a transform of that length is fast."""
     while True:
         rest = n

@@ -31,7 +31,7 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, window):
+def forward(x, window) -> tuple[np.ndarray, Cache]:
     """x (B, C, *size) -> y (B, C, *out)."""
     xp, out = array_module(x), window.out(x.shape[2:])
     y, winner = xp.full((*x.shape[:2], *out), -np.inf, x.dtype), xp.empty((*x.shape[:2], *out), np.int32)
@@ -45,7 +45,7 @@ def forward(x, window):
     return y, Cache(winner, window, x.shape, y.shape)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (B, C, *out) -> dx (B, C, *size)."""
     xp, size = array_module(dy), cache.x_shape[2:]
     wide = xp.zeros((*cache.x_shape[:2], *cache.window.wide(size)), dy.dtype)
@@ -55,7 +55,7 @@ def backward(dy, cache):
     return wide[:, :, *cache.window.inner(size)]
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (B, C, *size) -> tangent of y."""
     check_tangent(vx, cache.x_shape)
     wide = cache.window.padded(vx)

@@ -7,6 +7,8 @@ Tangent    vy is vx with zeros around it: the map is linear
 
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.checks import check_tangent, check_upstream
 from deepnp.ops.convolution import Sizes
@@ -20,7 +22,7 @@ class Cache(NamedTuple):
     shape: Sizes  # of y
 
 
-def forward(x, padding):
+def forward(x, padding) -> tuple[np.ndarray, Cache]:
     """x (B, C, *size), padding a (before, after) for each axis of `size` -> y (B, C, *larger)."""
     if x.ndim != 2 + len(padding):
         raise ValueError(f"expected x of {2 + len(padding)} axes for padding {padding}, given {x.shape}")
@@ -29,13 +31,13 @@ def forward(x, padding):
     return jvp(x, cache), cache
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (B, C, *larger) -> dx (B, C, *size)."""
     check_upstream(dy, cache.shape)
     return dy[cache.inside].copy()
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (B, C, *size) -> tangent of y."""
     check_tangent(vx, cache.x_shape)
     vy = array_module(vx).zeros(cache.shape, vx.dtype)

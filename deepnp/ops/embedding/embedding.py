@@ -25,24 +25,24 @@ class Cache(NamedTuple):
     weight: np.ndarray  # (V, D)
 
 
-def forward(indices, weight):
+def forward(indices, weight) -> tuple[np.ndarray, Cache]:
     """indices (any shape) of integers, weight (V, D) -> y (…, D)."""
     check_indices(indices, len(weight))
     return weight[indices], Cache(indices, weight)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (…, D) -> dweight (V, D)."""
     return accumulate(dy, cache.indices, array_module(cache.weight).zeros_like(cache.weight, order="C"))
 
 
-def jvp(vweight, cache):
+def jvp(vweight, cache) -> np.ndarray:
     """Tangent vweight (V, D) -> tangent of y (…, D)."""
     check_tangent(vweight, cache.weight.shape)
     return vweight[cache.indices]
 
 
-def accumulate(dy, indices, dweight):
+def accumulate(dy, indices, dweight) -> np.ndarray:
     """Add the gradient to dweight (V, D), in place: dy (…, D), indices (…) -> dweight."""
     array_module(dweight).add.at(dweight, indices, dy)  # += would count a repeated index once
     return dweight

@@ -29,7 +29,7 @@ class Cache(NamedTuple):
     shape: tuple[int, ...]  # of x and y
 
 
-def forward(x, start=0, base=10000.0):
+def forward(x, start=0, base=10000.0) -> tuple[np.ndarray, Cache]:
     """x (…, T, D), position of the first of the T -> y (…, T, D)."""
     check_floats(x)
     if x.shape[-1] % 2:
@@ -38,19 +38,19 @@ def forward(x, start=0, base=10000.0):
     return rotate(x, turn), Cache(turn, x.shape)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (…, T, D) -> dx (…, T, D)."""
     check_upstream(dy, cache.shape)
     return rotate(dy, cache.turn.conj())
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (…, T, D) -> tangent of y."""
     check_tangent(vx, cache.shape)
     return rotate(vx, cache.turn)
 
 
-def rotate(x, turn):
+def rotate(x, turn) -> np.ndarray:
     """The pairs of x (…, T, D) times turn (T, D/2), as complex numbers -> (…, T, D)."""
     pair, part = np.result_type(x.dtype, np.complex64), np.result_type(x.dtype, np.float32)  # there is no complex float16
     pairs = array_module(x).ascontiguousarray(x, part).view(pair)

@@ -11,6 +11,8 @@ p_{t+k} is a rotation of p_t that depends on k alone, so "k steps back" is a lin
 
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.checks import check_floats, check_tangent, check_upstream
 from deepnp.ops.embedding import angles
@@ -22,7 +24,7 @@ class Cache(NamedTuple):
     shape: tuple[int, ...]  # of x and y
 
 
-def forward(x, start=0, base=10000.0):
+def forward(x, start=0, base=10000.0) -> tuple[np.ndarray, Cache]:
     """x (…, T, D), position of the first of the T -> y (…, T, D)."""
     check_floats(x)
     xp, (steps, channels), theta = array_module(x), x.shape[-2:], angles(x, start, base)
@@ -30,13 +32,13 @@ def forward(x, start=0, base=10000.0):
     return x + table.astype(x.dtype), Cache(x.shape)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (…, T, D) -> dx (…, T, D)."""
     check_upstream(dy, cache.shape)
     return dy
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx (…, T, D) -> tangent of y."""
     check_tangent(vx, cache.shape)
     return vx

@@ -3,6 +3,7 @@ channels of one row. RMS: the last, and without μ.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from deepnp.backend import array_module
 from deepnp.checks import check_shape
 
 
-def across(vector, x):
+def across(vector, x) -> np.ndarray:
     """vector (C,) as (C, 1, …, 1), so that it meets axis 1 of x (B, C, …)."""
     return vector.reshape(-1, *[1] * (x.ndim - 2))
 
@@ -21,7 +22,7 @@ def all_but_channels(x) -> tuple[tuple[int, ...], int]:
     return axes, math.prod(x.shape[a] for a in axes)
 
 
-def fit_squares(x, eps: float, axes, centred: bool = True):
+def fit_squares(x, eps: float, axes, centred: bool = True) -> tuple[np.ndarray, Any, np.ndarray | None]:
     """What to normalise over `axes` in place of x, so that squares of huge values do not overflow.
 
     A normalisation of x with ε is that of x/s with ε/s², and its dx is that one's divided by s. -> x/s, ε/s² and s, which is a
@@ -44,7 +45,7 @@ def fit_squares(x, eps: float, axes, centred: bool = True):
     return x / scale, xp.where(huge, least, eps).astype(x.dtype), scale
 
 
-def divided(dx, scale):
+def divided(dx, scale) -> np.ndarray:
     """dx/s, where there is an s."""
     return dx if scale is None else dx / scale
 

@@ -38,7 +38,7 @@ class Cache(NamedTuple):
     scale: np.ndarray | None = None  # (1, C, 1, …), of channels whose squares would overflow; None where none do
 
 
-def forward(x, gamma, beta, eps=1e-5):
+def forward(x, gamma, beta, eps=1e-5) -> tuple[np.ndarray, Cache]:
     """x (B, C, …), gamma (C,), beta (C,) -> y (B, C, …)."""
     x, eps, scale = fit_squares(x, eps, all_but_channels(x)[0])
     mean, variance = moments(x)
@@ -47,7 +47,7 @@ def forward(x, gamma, beta, eps=1e-5):
     return across(gamma, x) * _normal(cache) + across(beta, x), cache
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dy (B, C, …) -> dx (B, C, …), dgamma (C,), dbeta (C,)."""
     x, (axes, m), normal = cache.x, all_but_channels(dy), _normal(cache)
     dgamma, dbeta = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
@@ -56,7 +56,7 @@ def backward(dy, cache):
     return divided(dx, cache.scale), dgamma, dbeta
 
 
-def jvp(vx, vgamma, vbeta, cache):
+def jvp(vx, vgamma, vbeta, cache) -> np.ndarray:
     """Tangents vx (B, C, …), vgamma (C,), vbeta (C,) -> tangent of y (B, C, …)."""
     x, gamma = cache.x, cache.gamma
     for tangent, argument in ((vx, x), (vgamma, gamma), (vbeta, gamma)):
@@ -67,7 +67,7 @@ def jvp(vx, vgamma, vbeta, cache):
     return across(gamma / cache.sigma, x) * vnormal + across(vgamma, x) * normal + across(vbeta, x)
 
 
-def moments(x):
+def moments(x) -> tuple[np.ndarray, np.ndarray]:
     """x (B, C, …) -> mean (C,), biased variance (C,)."""
     axes, m = all_but_channels(x)
     mean = x.sum(axis=axes) / max(m, 1)
@@ -75,7 +75,7 @@ def moments(x):
     return mean, (centred * centred).sum(axis=axes) / max(m, 1)
 
 
-def batch_moments(cache):
+def batch_moments(cache) -> tuple[np.ndarray, np.ndarray]:
     """What `forward` computed on its way: mean (C,), biased variance (C,)."""
     if cache.scale is None:
         return cache.mean, cache.variance
@@ -83,13 +83,13 @@ def batch_moments(cache):
     return cache.mean * scale, cache.variance * scale * scale
 
 
-def infer(x, gamma, beta, mean, variance, eps=1e-5):
+def infer(x, gamma, beta, mean, variance, eps=1e-5) -> np.ndarray:
     """x (B, C, …), all others (C,) -> y (B, C, …), from given statistics."""
     scale = gamma / array_module(x).sqrt(variance + eps)
     return (x - across(mean, x)) * across(scale, x) + across(beta, x)
 
 
-def infer_backward(dy, x, gamma, mean, variance, eps=1e-5):
+def infer_backward(dy, x, gamma, mean, variance, eps=1e-5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dy (B, C, …) -> dx (B, C, …), dgamma (C,), dbeta (C,) of `infer`."""
     check_upstream(dy, x.shape)
     sigma, (axes, _) = array_module(x).sqrt(variance + eps), all_but_channels(x)
@@ -97,7 +97,7 @@ def infer_backward(dy, x, gamma, mean, variance, eps=1e-5):
     return across(gamma / sigma, x) * dy, (dy * normal).sum(axis=axes), dy.sum(axis=axes)
 
 
-def infer_jvp(vx, vgamma, vbeta, x, gamma, mean, variance, eps=1e-5):
+def infer_jvp(vx, vgamma, vbeta, x, gamma, mean, variance, eps=1e-5) -> np.ndarray:
     """Tangents vx (B, C, …), vgamma (C,), vbeta (C,) -> tangent of `infer`'s y (B, C, …)."""
     for tangent, argument in ((vx, x), (vgamma, gamma), (vbeta, gamma)):
         check_tangent(tangent, argument.shape)

@@ -32,20 +32,20 @@ class Cache(NamedTuple):
     d: np.ndarray  # (C,)
 
 
-def forward(x, gamma, beta, r, d, eps=1e-5):
+def forward(x, gamma, beta, r, d, eps=1e-5) -> tuple[np.ndarray, Cache]:
     """x (B, C, …), gamma (C,), beta (C,), r (C,), d (C,) -> y (B, C, …)."""
     y, inner = batch_norm.forward(x, gamma * r, gamma * d + beta, eps)
     return y, Cache(inner, gamma, r, d)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """dy (B, C, …) -> dx (B, C, …), dgamma (C,), dbeta (C,), dr (C,), dd (C,)."""
     inner, gamma, r, d = cache
     dx, dscale, dshift = batch_norm.backward(dy, inner)
     return dx, r * dscale + d * dshift, dshift, gamma * dscale, gamma * dshift
 
 
-def jvp(vx, vgamma, vbeta, vr, vd, cache):
+def jvp(vx, vgamma, vbeta, vr, vd, cache) -> np.ndarray:
     """Tangents vx (B, C, …), vgamma, vbeta, vr, vd (C,) -> tangent of y (B, C, …)."""
     inner, gamma, r, d = cache
     for tangent in (vgamma, vbeta, vr, vd):
@@ -53,7 +53,7 @@ def jvp(vx, vgamma, vbeta, vr, vd, cache):
     return batch_norm.jvp(vx, vgamma * r + gamma * vr, vgamma * d + gamma * vd + vbeta, inner)
 
 
-def correction(mean, variance, running_mean, running_variance, r_max, d_max, eps=1e-5):
+def correction(mean, variance, running_mean, running_variance, r_max, d_max, eps=1e-5) -> tuple[np.ndarray, np.ndarray]:
     """Moments of the batch and running ones, all (C,); r_max >= 1, d_max >= 0 -> r (C,), d (C,)."""
     xp = array_module(mean)
     sigma = xp.sqrt(running_variance + eps)

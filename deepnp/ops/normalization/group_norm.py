@@ -32,7 +32,7 @@ class Cache(NamedTuple):
     scale: np.ndarray | None = None  # (B, G, 1), of groups whose squares would overflow; None where none do
 
 
-def forward(x, gamma, beta, groups, eps=1e-5):
+def forward(x, gamma, beta, groups, eps=1e-5) -> tuple[np.ndarray, Cache]:
     """x (B, C, …), gamma (C,), beta (C,), groups a divisor of C -> y (B, C, …)."""
     rows, eps, scale = fit_squares(_grouped(x, groups), eps, 2)
     mean = rows.mean(axis=2, keepdims=True)
@@ -42,7 +42,7 @@ def forward(x, gamma, beta, groups, eps=1e-5):
     return across(gamma, x) * normal + across(beta, x), Cache(rows.reshape(x.shape), mean, sigma, gamma, scale)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dy (B, C, …) -> dx (B, C, …), dgamma (C,), dbeta (C,)."""
     x, mean, sigma, gamma, scale = cache
     normal = _normal(x, mean, sigma)
@@ -51,7 +51,7 @@ def backward(dy, cache):
     return dx.reshape(x.shape), (dy * normal.reshape(x.shape)).sum(axis=axes), dy.sum(axis=axes)
 
 
-def jvp(vx, vgamma, vbeta, cache):
+def jvp(vx, vgamma, vbeta, cache) -> np.ndarray:
     """Tangents vx (B, C, …), vgamma (C,), vbeta (C,) -> tangent of y (B, C, …)."""
     x, mean, sigma, gamma, scale = cache
     for tangent, argument in ((vx, x), (vgamma, gamma), (vbeta, gamma)):

@@ -34,7 +34,7 @@ class Cache(NamedTuple):
     scale: np.ndarray | None = None  # (…, 1), of rows whose squares would overflow; None where no row does
 
 
-def forward(x, gamma, beta, eps=1e-5):
+def forward(x, gamma, beta, eps=1e-5) -> tuple[np.ndarray, Cache]:
     """x (…, C), gamma (C,), beta (C,) -> y (…, C)."""
     x, eps, scale = fit_squares(x, eps, -1)
     mean = x.mean(axis=-1, keepdims=True)
@@ -43,7 +43,7 @@ def forward(x, gamma, beta, eps=1e-5):
     return gamma * (centred / sigma) + beta, Cache(x, mean, sigma, gamma, scale)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """dy (…, C) -> dx (…, C), dgamma (C,), dbeta (C,)."""
     x, mean, sigma, gamma, scale = cache
     normal, dnormal = (x - mean) / sigma, gamma * dy
@@ -52,7 +52,7 @@ def backward(dy, cache):
     return divided(dx, scale), (dy * normal).sum(axis=rows), dy.sum(axis=rows)
 
 
-def jvp(vx, vgamma, vbeta, cache):
+def jvp(vx, vgamma, vbeta, cache) -> np.ndarray:
     """Tangents vx (…, C), vgamma (C,), vbeta (C,) -> tangent of y (…, C)."""
     x, mean, sigma, gamma, scale = cache
     for tangent, argument in ((vx, x), (vgamma, gamma), (vbeta, gamma)):
@@ -89,7 +89,7 @@ def _backward_fast(dy, cache):
 
 
 @summing_kernel
-def forward_rows(x, gamma, beta, eps, y, mean, sigma):
+def forward_rows(x, gamma, beta, eps, y, mean, sigma) -> bool:
     """x (B, C), gamma and beta (G, C): row i takes group i mod G, so that ops.normalization.group_norm can come here too.
 
     -> whether squares of finite values overflowed: then y is wrong.
@@ -113,7 +113,7 @@ def forward_rows(x, gamma, beta, eps, y, mean, sigma):
 
 
 @ordered_kernel
-def overflowed(x, sigma):
+def overflowed(x, sigma) -> bool:
     """Whether the sigma of a row of finite values is not finite."""
     found = False
     for i in range(len(sigma)):
@@ -123,7 +123,7 @@ def overflowed(x, sigma):
 
 
 @summing_kernel
-def backward_rows(dy, x, mean, sigma, gamma, dx, dgamma, dbeta):
+def backward_rows(dy, x, mean, sigma, gamma, dx, dgamma, dbeta) -> None:
     """The shapes of forward_rows; dgamma and dbeta (G, C) are added to. Short loops, because a long one is not vectorised."""
     kind, groups, channels = dy.dtype.type, gamma.shape[0], dy.shape[1]
     share = kind(1.0 / channels)

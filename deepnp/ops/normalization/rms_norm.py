@@ -31,14 +31,14 @@ class Cache(NamedTuple):
     scale: np.ndarray | None = None  # (…, 1), of rows whose squares would overflow; None where no row does
 
 
-def forward(x, gamma, eps=1e-6):
+def forward(x, gamma, eps=1e-6) -> tuple[np.ndarray, Cache]:
     """x (…, C), gamma (C,) -> y (…, C)."""
     x, eps, scale = fit_squares(x, eps, -1, centred=False)
     rho = array_module(x).sqrt((x * x).mean(axis=-1, keepdims=True) + eps)
     return gamma * (x / rho), Cache(x, rho, gamma, scale)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, np.ndarray]:
     """dy (…, C) -> dx (…, C), dgamma (C,)."""
     x, rho, gamma, scale = cache
     normal, dnormal = x / rho, gamma * dy
@@ -46,7 +46,7 @@ def backward(dy, cache):
     return divided(dx, scale), (dy * normal).sum(axis=tuple(range(dy.ndim - 1)))
 
 
-def jvp(vx, vgamma, cache):
+def jvp(vx, vgamma, cache) -> np.ndarray:
     """Tangents vx (…, C), vgamma (C,) -> tangent of y (…, C)."""
     x, rho, gamma, scale = cache
     check_tangent(vx, x.shape)

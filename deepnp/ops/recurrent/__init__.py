@@ -17,6 +17,8 @@ Span       With `span=k`, backward is truncated: the state that enters step k, 2
            before it left. None: the whole sequence, the exact gradient.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from deepnp.backend import array_module, kernels_enabled
@@ -24,19 +26,19 @@ from deepnp.checks import check_shape, check_upstream
 from deepnp.dispatch import FLOATS
 
 
-def project(x, weight):
+def project(x, weight) -> np.ndarray:
     """a_t for every step: x (T, B, I), weight (G·H, I) -> (T, B, G·H)."""
     return (x.reshape(-1, x.shape[-1]) @ weight.T).reshape(*x.shape[:-1], len(weight))
 
 
-def room(state, steps):
+def room(state, steps) -> np.ndarray:
     """For the states of all steps: state (B, H) -> (T + 1, B, H), of which the first is set."""
     states = array_module(state).empty((steps + 1, *state.shape), state.dtype)
     states[0] = state
     return states
 
 
-def running(lengths, x):
+def running(lengths, x) -> np.ndarray:
     """Which sequences still run: lengths (B,) or None, x (T, B, I) -> Boolean (T, B, 1)."""
     xp = array_module(x)
     steps, batch = x.shape[:2]
@@ -45,40 +47,40 @@ def running(lengths, x):
     return (xp.arange(steps)[:, None] < lengths)[..., None]
 
 
-def used(x, live, lengths):
+def used(x, live, lengths) -> np.ndarray:
     """x (T, B, I) with zeros where a sequence has ended: 0 times what stands there is 0 then, be it NaN."""
     return x if lengths is None else array_module(x).where(live, x, x.dtype.type(0))
 
 
-def outputs(hidden, live, lengths):
+def outputs(hidden, live, lengths) -> np.ndarray:
     """y: the states after every step, hidden[1:] (T, B, H), zeros where a sequence has ended."""
     return hidden[1:] if lengths is None else array_module(hidden).where(live, hidden[1:], 0)
 
 
-def cut(t, span, live, *gradients):
+def cut(t, span, live, *gradients) -> None:
     """Gradients (B, H) of the state that enters step t, made zero in place where truncation ends there."""
     if span is not None and t > 0 and t % span == 0:
         for d in gradients:
             d *= ~live[t]  # a sequence that has ended takes no step, so there is nothing to cut
 
 
-def backward_input(da, weight):
+def backward_input(da, weight) -> np.ndarray:
     """da (T, B, G·H), weight (G·H, I) -> dx (T, B, I)."""
     return (da.reshape(-1, da.shape[-1]) @ weight).reshape(*da.shape[:-1], weight.shape[1])
 
 
-def backward_parameters(da, dm, x, hidden):
+def backward_parameters(da, dm, x, hidden) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """da, dm (T, B, G·H), x (T, B, I), hidden (T + 1, B, H) -> dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     da, dm, x, hidden = (part.reshape(-1, part.shape[-1]) for part in (da, dm, x, hidden[:-1]))
     return da.T @ x, dm.T @ hidden, da.sum(axis=0), dm.sum(axis=0)
 
 
-def tangent_inputs(vx, vweight_ih, vbias_ih, cache):
+def tangent_inputs(vx, vweight_ih, vbias_ih, cache) -> np.ndarray:
     """The tangent of a_t + b for every step: vx (T, B, I), vweight_ih (G·H, I), vbias_ih (G·H,) -> (T, B, G·H)."""
     return project(vx, cache.weight_ih) + project(cache.x, vweight_ih) + vbias_ih
 
 
-def tangent_states(tangents, cache, step):
+def tangent_states(tangents, cache, step) -> tuple[np.ndarray, ...]:
     """Tangents of y and of the last states; step(t, *states) gives those of the states after step t from those before it.
 
     What backward truncates is constant here, too: `cut` works on tangents as on gradients.
@@ -116,7 +118,7 @@ def check_upstreams(dy: tuple, cache, states: int) -> None:
         check_upstream(d, cache.hidden.shape[1:])
 
 
-def fastest(plain, kernel, *arrays, types=FLOATS):
+def fastest(plain, kernel, *arrays, types=FLOATS) -> Callable:
     """One step of the loop: `kernel` where it may run on arrays like these, whose rows steps take, else `plain`."""
     dtype = arrays[0].dtype
     fits = dtype in types and all(type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous for x in arrays)

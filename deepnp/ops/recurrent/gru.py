@@ -25,6 +25,8 @@ Tangent    va = vx_t Wᵀ + x_t vWᵀ + vb        vm = vh_{t−1} Rᵀ + h_{t−
 
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp import elementary
 from deepnp.backend import array_module, kernel, ordered_kernel
 from deepnp.dispatch import SINGLE
@@ -47,7 +49,7 @@ class Cache(NamedTuple):
     share: object  # (T, B, H): m^n
 
 
-def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None):
+def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None) -> tuple[tuple[np.ndarray, ...], Cache]:
     """x (T, B, I), h (B, H), weights (3H, I), (3H, H), biases (3H,) -> y (T, B, H), h_T (B, H)."""
     recurrent.check_inputs(GATES, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
     live = recurrent.running(lengths, x)
@@ -62,7 +64,7 @@ def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=Non
     return (recurrent.outputs(hidden, live, lengths), hidden[-1]), cache
 
 
-def step_plain(gates, m, bias_ih, bias_hh, live, h, new_h, share):
+def step_plain(gates, m, bias_ih, bias_hh, live, h, new_h, share) -> None:
     """One step: gates (B, 3H) hold x Wᵀ, m = h Rᵀ; writes the last two, and r, u, n into gates."""
     xp = array_module(gates)
     gates += bias_ih
@@ -74,14 +76,14 @@ def step_plain(gates, m, bias_ih, bias_hh, live, h, new_h, share):
     new_h[...] = xp.where(live, (1 - u) * n + u * h, h)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, ...]:
     """dy = (dy (T, B, H), dh (B, H)) -> dx, dh, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     da, dm, dh = backward_time(dy, cache)
     dx = recurrent.backward_input(da, cache.weight_ih)
     return dx, dh, *recurrent.backward_parameters(da, dm, cache.x, cache.hidden)
 
 
-def backward_time(dy, cache):
+def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The reverse loop: dy as in backward -> da (input side), dm (hidden side) (T, B, 3H), dh (B, H)."""
     recurrent.check_upstreams(dy, cache, STATES)
     gates, hidden, share, live = cache.gates, cache.hidden, cache.share, cache.live
@@ -96,7 +98,7 @@ def backward_time(dy, cache):
     return da, dm, dh
 
 
-def step_backward_plain(dy, live, gates, h, share, dh, da, dm):
+def step_backward_plain(dy, live, gates, h, share, dh, da, dm) -> None:
     """One step: dh of the state after it becomes that of the state before it, except its share through dm."""
     xp = array_module(gates)
     r, u, n = thirds(gates)
@@ -111,7 +113,7 @@ def step_backward_plain(dy, live, gates, h, share, dh, da, dm):
     dh[...] = xp.where(live, d * u, dh)
 
 
-def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
+def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache) -> tuple[np.ndarray, ...]:
     """Tangents vx (T, B, I), vh (B, H) and of the weights and biases -> tangents of y and h_T."""
     recurrent.check_inputs(GATES, vx, (vh,), vweight_ih, vweight_hh, vbias_ih, vbias_hh, None)
     va = recurrent.tangent_inputs(vx, vweight_ih, vbias_ih, cache)
@@ -127,7 +129,7 @@ def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
     return recurrent.tangent_states([vh], cache, step)
 
 
-def thirds(z):
+def thirds(z) -> tuple[np.ndarray, ...]:
     """Views of the three gates: z (B, 3H) -> three of (B, H)."""
     size = z.shape[1] // 3
     return tuple(z[:, k * size : (k + 1) * size] for k in range(3))

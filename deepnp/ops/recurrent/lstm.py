@@ -23,6 +23,8 @@ Tangent    vz_t = vx_t Wᵀ + x_t vWᵀ + vb + vh_{t−1} Rᵀ + h_{t−1} vRᵀ
 
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp import elementary
 from deepnp.backend import array_module, kernel, ordered_kernel
 from deepnp.dispatch import SINGLE
@@ -46,7 +48,7 @@ class Cache(NamedTuple):
     squashed: object  # (T, B, H): tanh c_t
 
 
-def forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None):
+def forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None) -> tuple[tuple[np.ndarray, ...], Cache]:
     """x (T, B, I), h, c (B, H), weights (4H, I), (4H, H), biases (4H,) -> y (T, B, H), h_T (B, H), c_T (B, H)."""
     recurrent.check_inputs(GATES, x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
     live, bias = recurrent.running(lengths, x), bias_ih + bias_hh
@@ -62,7 +64,7 @@ def forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=
     return (recurrent.outputs(hidden, live, lengths), hidden[-1], cell[-1]), cache
 
 
-def step_plain(gates, m, bias, live, h, c, new_h, new_c, squashed):
+def step_plain(gates, m, bias, live, h, c, new_h, new_c, squashed) -> None:
     """One step: gates (B, 4H) hold x Wᵀ, m = h Rᵀ; writes the last three, and i, f, g, o into gates."""
     xp = array_module(gates)
     i, f, g, o = quarters(gates)
@@ -75,14 +77,14 @@ def step_plain(gates, m, bias, live, h, c, new_h, new_c, squashed):
     new_h[...] = xp.where(live, o * squashed, h)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, ...]:
     """dy = (dy (T, B, H), dh, dc (B, H)) -> dx, dh, dc, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     dz, _, *dstates = backward_time(dy, cache)
     dx = recurrent.backward_input(dz, cache.weight_ih)
     return dx, *dstates, *recurrent.backward_parameters(dz, dz, cache.x, cache.hidden)
 
 
-def backward_time(dy, cache):
+def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The reverse loop: dy as in backward -> dz (T, B, 4H) twice (input side, hidden side), dh, dc (B, H)."""
     recurrent.check_upstreams(dy, cache, STATES)
     gates, cell, squashed, live = cache.gates, cache.cell, cache.squashed, cache.live
@@ -97,7 +99,7 @@ def backward_time(dy, cache):
     return dz, dz, dh, dc
 
 
-def step_backward_plain(dy, live, gates, c, squashed, dh, dc, dz):
+def step_backward_plain(dy, live, gates, c, squashed, dh, dc, dz) -> None:
     """One step: dh, dc of the states after it become those of the states before it, except dh's share through dz."""
     xp = array_module(gates)
     i, f, g, o = quarters(gates)
@@ -111,7 +113,7 @@ def step_backward_plain(dy, live, gates, c, squashed, dh, dc, dz):
     dc[...] = xp.where(live, d_c * f, dc)
 
 
-def jvp(vx, vh, vc, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
+def jvp(vx, vh, vc, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache) -> tuple[np.ndarray, ...]:
     """Tangents vx (T, B, I), vh, vc (B, H) and of the weights and biases -> tangents of y, h_T and c_T."""
     recurrent.check_inputs(GATES, vx, (vh, vc), vweight_ih, vweight_hh, vbias_ih, vbias_hh, None)
     va = recurrent.tangent_inputs(vx, vweight_ih, vbias_ih + vbias_hh, cache)
@@ -126,7 +128,7 @@ def jvp(vx, vh, vc, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
     return recurrent.tangent_states([vh, vc], cache, step)
 
 
-def quarters(z):
+def quarters(z) -> tuple[np.ndarray, ...]:
     """Views of the four gates: z (B, 4H) -> four of (B, H)."""
     size = z.shape[1] // 4
     return tuple(z[:, k * size : (k + 1) * size] for k in range(4))

@@ -15,6 +15,8 @@ Tangent    vz_t = vx_t Wᵀ + x_t vWᵀ + vb + vh_{t−1} Rᵀ + h_{t−1} vRᵀ
 from types import ModuleType
 from typing import NamedTuple
 
+import numpy as np
+
 from deepnp.backend import array_module
 from deepnp.ops import recurrent
 from deepnp.ops.activation import relu, tanh
@@ -34,7 +36,9 @@ class Cache(NamedTuple):
     activation: ModuleType  # f
 
 
-def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, activation: ModuleType = tanh, lengths=None, span=None):
+def forward(
+    x, h, weight_ih, weight_hh, bias_ih, bias_hh, activation: ModuleType = tanh, lengths=None, span=None
+) -> tuple[tuple[np.ndarray, ...], Cache]:
     """x (T, B, I), h (B, H), weights (H, I), (H, H), biases (H,) -> y (T, B, H), h_T (B, H)."""
     recurrent.check_inputs(GATES, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
     xp, live, bias = array_module(x), recurrent.running(lengths, x), bias_ih + bias_hh
@@ -47,14 +51,14 @@ def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, activation: ModuleType
     return (recurrent.outputs(hidden, live, lengths), hidden[-1]), cache
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> tuple[np.ndarray, ...]:
     """dy = (dy (T, B, H), dh (B, H)) -> dx, dh, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     dz, _, dh = backward_time(dy, cache)
     dx = recurrent.backward_input(dz, cache.weight_ih)
     return dx, dh, *recurrent.backward_parameters(dz, dz, cache.x, cache.hidden)
 
 
-def backward_time(dy, cache):
+def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The reverse loop: dy as in backward -> dz (T, B, H) twice (input side, hidden side), dh (B, H)."""
     recurrent.check_upstreams(dy, cache, STATES)
     (dy, dh), xp, hidden, live = dy, array_module(cache.hidden), cache.hidden, cache.live
@@ -66,7 +70,7 @@ def backward_time(dy, cache):
     return dz, dz, dh
 
 
-def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
+def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache) -> tuple[np.ndarray, ...]:
     """Tangents vx (T, B, I), vh (B, H) and of the weights and biases -> tangents of y and h_T."""
     recurrent.check_inputs(GATES, vx, (vh,), vweight_ih, vweight_hh, vbias_ih, vbias_hh, None)
     va = recurrent.tangent_inputs(vx, vweight_ih, vbias_ih + vbias_hh, cache)
@@ -78,7 +82,7 @@ def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache):
     return recurrent.tangent_states([vh], cache, step)
 
 
-def slope(d, h, cache):
+def slope(d, h, cache) -> np.ndarray:
     """d·f′, with f′ written with h = f(z)."""
     return cache.activation.backward(d, cache.activation.Cache(h))
 

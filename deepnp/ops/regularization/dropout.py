@@ -23,18 +23,18 @@ class Cache(NamedTuple):
     shape: tuple[int, ...]  # of x and y
 
 
-def forward(x, mask, p):
+def forward(x, mask, p) -> tuple[np.ndarray, Cache]:
     """x (any shape), mask (Boolean, that shape or one that spreads over it), p in [0, 1) -> y of x's shape."""
     factor = 1 / (1 - p)
     return x * mask * factor, Cache(mask, factor, x.shape)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy -> dx."""
     return dy * cache.mask * cache.factor
 
 
-def jvp(vx, cache):
+def jvp(vx, cache) -> np.ndarray:
     """Tangent vx -> tangent of y."""
     return backward(vx, cache)
 

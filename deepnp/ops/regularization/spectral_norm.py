@@ -32,25 +32,25 @@ class Cache(NamedTuple):
     v: np.ndarray  # (I,)
 
 
-def forward(weight, u, v):
+def forward(weight, u, v) -> tuple[np.ndarray, Cache]:
     """weight (O, …), u (O,), v (I,) -> weight/σ (O, …)."""
     sigma = u @ (_matrix(weight) @ v)
     normal = weight / sigma
     return normal, Cache(normal, sigma, u, v)
 
 
-def backward(dy, cache):
+def backward(dy, cache) -> np.ndarray:
     """dy (O, …) -> dweight (O, …)."""
     return (dy - (dy * cache.normal).sum() * _outer(cache)) / cache.sigma
 
 
-def jvp(vweight, cache):
+def jvp(vweight, cache) -> np.ndarray:
     """Tangent vweight (O, …) -> tangent of weight/σ (O, …)."""
     check_tangent(vweight, cache.normal.shape)
     return (vweight - cache.normal * (vweight * _outer(cache)).sum()) / cache.sigma
 
 
-def iterate(weight, u, eps=1e-12):
+def iterate(weight, u, eps=1e-12) -> tuple[np.ndarray, np.ndarray]:
     """weight (O, …), u (O,) -> u (O,), v (I,) after one step of the power method."""
     matrix = _matrix(weight)
     v = _unit(u @ matrix, eps)

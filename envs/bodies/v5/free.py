@@ -22,14 +22,14 @@ class Free(Task):
         super().__init__(num_envs, num_threads)
         self.forces = ExternalForces(self.body)
 
-    def reset(self, ids, rngs):
+    def reset(self, ids, rngs) -> None:
         super().reset(ids, rngs)
         self.forces.reset(ids)
 
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         return {**super().state(), "forces": self.forces.values.copy()}
 
-    def restore(self, state):
+    def restore(self, state) -> None:
         super().restore(state)
         self.forces.values[:] = state["forces"]
 
@@ -61,7 +61,7 @@ class Ant(Free):
         rewards, infos = self._account(velocity, velocity[:, 0], healthy.astype(float), 0.5 * squares(actions), contact_cost)
         return rewards, ~healthy, infos
 
-    def observe(self):
+    def observe(self) -> np.ndarray:
         forces = np.clip(self.forces.values[:, 1:], -1, 1).reshape(self.num_envs, -1)
         return np.concatenate([self.body.qpos[:, 2:], self.body.qvel, forces], axis=1, dtype=np.float32)
 
@@ -88,7 +88,7 @@ class Humanoid(Free):
         rewards, infos = self._account(velocity, 1.25 * velocity[:, 0], 5.0 * healthy, control_cost, contact_cost)
         return rewards, ~healthy, infos
 
-    def observe(self):
+    def observe(self) -> np.ndarray:
         parts = [self.body.qpos[:, 2:], self.body.qvel, self.fields["cinert"][:, 1:], self.fields["cvel"][:, 1:]]
         parts += [self.fields["qfrc_actuator"][:, 6:], self.forces.values[:, 1:]]
         return np.concatenate([part.reshape(self.num_envs, -1) for part in parts], axis=1, dtype=np.float32)

@@ -60,7 +60,7 @@ class Runner(Task):
     def _places(self):
         return {"x_position": self.body.qpos[:, 0].copy()}
 
-    def observe(self):
+    def observe(self) -> np.ndarray:
         velocities = np.clip(self.body.qvel, -self.fastest, self.fastest)
         return np.concatenate([self.body.qpos[:, self.hidden :], velocities], axis=1, dtype=np.float32)
 

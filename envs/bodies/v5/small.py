@@ -21,7 +21,7 @@ class InvertedPendulum(Task):
         upright = np.abs(self.body.qpos[:, 1]) <= 0.2
         return upright.astype(float), ~upright, {"reward_survive": upright.astype(float)}
 
-    def observe(self):
+    def observe(self) -> np.ndarray:
         return np.concatenate([self.body.qpos, self.body.qvel], axis=1, dtype=np.float32)
 
 
@@ -52,7 +52,7 @@ class Reacher(Task):
         cost = squares(actions)
         return distance - cost, np.zeros(self.num_envs, bool), {"reward_dist": distance, "reward_ctrl": -cost}
 
-    def observe(self):
+    def observe(self) -> np.ndarray:
         qpos, qvel = self.body.qpos, self.body.qvel
         parts = [np.cos(qpos[:, :2]), np.sin(qpos[:, :2]), qpos[:, 2:], qvel[:, :2], self._offset()[:, :2]]
         return np.concatenate(parts, axis=1, dtype=np.float32)

@@ -27,6 +27,7 @@ from rl.loops import off_policy
 from rl.networks.actors import deterministic_policy, value_gradient
 from rl.networks.parallel import Halves
 from rl.networks.targets import target_of
+from rl.state import Part
 from rl.takes import Takes
 
 
@@ -54,7 +55,7 @@ class DDPG(Agent):
     iterate = off_policy.iterate
     critic_count = 1
 
-    def build(self):
+    def build(self) -> None:
         space, c = self.space, self.config
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
@@ -66,15 +67,19 @@ class DDPG(Agent):
         self.memory = make_memory(space, c)
         self.noise = OrnsteinUhlenbeck(c.exploration)
 
-    def parts(self):
-        policies = {"policy": self.policy, "target_policy": self.target_policy, "policy_optimizer": self.policy_optimizer}
+    def parts(self) -> dict[str, Part]:
+        policies: dict[str, Part] = {
+            "policy": self.policy,
+            "target_policy": self.target_policy,
+            "policy_optimizer": self.policy_optimizer,
+        }
         return {**policies, "critics": self.critics, "memory": self.memory, "noise": self.noise}
 
-    def act(self, observations, rng):
+    def act(self, observations, rng) -> np.ndarray:
         actions = self.policy.predict(observations)
         return actions if rng is None else gaussian(actions, self.config.exploration, rng)
 
-    def explore(self, observations, rng):
+    def explore(self, observations, rng) -> np.ndarray:
         if self.config.noise == "gaussian":
             return self.act(observations, rng)
         self.noise.reset(self.collector.ended)
@@ -90,6 +95,6 @@ class DDPG(Agent):
         self.follow(tau)
         return {"critic_loss": critic_loss, "td_error": float(errors.mean()), "policy_loss": -float(q.mean())}, errors
 
-    def next_value(self, networks, s_next):
+    def next_value(self, networks, s_next) -> np.ndarray:
         """Q̄(s′, μ̄(s′)), of the smaller critic where there are two: (B,)."""
         return networks.critics.target(s_next, networks.target_policy.predict(s_next))

@@ -29,6 +29,7 @@ from rl.loops import off_policy
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.parallel import Halves
 from rl.networks.temperature import Temperature
+from rl.state import Part
 from rl.takes import Takes
 
 
@@ -63,7 +64,7 @@ class SAC(Agent):
     takes = Takes(bounded=True, goals=True, on_policy=False)
     iterate = off_policy.iterate
 
-    def build(self):
+    def build(self) -> None:
         space, c = self.space, self.config
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
@@ -75,11 +76,15 @@ class SAC(Agent):
         self.temperature = Temperature(c.temperature, c.initial_temperature, target_entropy, c.lr)
         self.memory = make_memory(space, c)
 
-    def parts(self):
-        policy = {"policy": self.policy, "policy_optimizer": self.policy_optimizer, "temperature": self.temperature}
+    def parts(self) -> dict[str, Part]:
+        policy: dict[str, Part] = {
+            "policy": self.policy,
+            "policy_optimizer": self.policy_optimizer,
+            "temperature": self.temperature,
+        }
         return {**policy, "critics": self.critics, "memory": self.memory}
 
-    def act(self, observations, rng):
+    def act(self, observations, rng) -> np.ndarray:
         return self.policy.predict(observations)[0] if rng is None else self.policy.draw(observations, rng)[0]
 
     explore = act
@@ -96,12 +101,12 @@ class SAC(Agent):
         self.temperature.step(log_prob)
         return {"critic_loss": critic_loss, "td_error": float(errors.mean()), **means(q, log_prob, alpha)}, errors
 
-    def next_value(self, networks, s_next, noise):
+    def next_value(self, networks, s_next, noise) -> np.ndarray:
         """The soft value min_i Q̄_i(s′, ã′) − α ln π(ã′|s′) of drawn actions: (B,)."""
         actions, log_prob = networks.policy.predict(s_next, noise)
         return networks.critics.target(s_next, actions) - self.temperature.alpha * log_prob
 
-    def policy_loss_gradient(self, networks, size, s, noise):
+    def policy_loss_gradient(self, networks, size, s, noise) -> tuple[np.ndarray, np.ndarray]:
         """Of α ln π(ã|s) − min_i Q_i(s, ã), averaged over `size` rows; returns Q and ln π of these rows: (B,) each."""
         actions, log_prob = networks.policy.forward(s, noise)
         q, dactions = networks.critics.action_gradient(s, actions, dvalue=-1 / size)

@@ -8,6 +8,8 @@ The policy still descends on α ln π(ã|s) − min_i Q_i(s, ã). Everything els
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from rl.algorithms.actor_critic.sac import SAC, SACConfig
 
 
@@ -24,6 +26,6 @@ class SACLite(SAC):
 
     Config = SACLiteConfig
 
-    def next_value(self, networks, s_next, noise):
+    def next_value(self, networks, s_next, noise) -> np.ndarray:
         """min_i Q̄_i(s′, ã′) of drawn actions: (B,)."""
         return networks.critics.target(s_next, networks.policy.predict(s_next, noise)[0])

@@ -23,6 +23,7 @@ from rl.algorithms.actor_critic.sac import SAC, SACConfig, means
 from rl.experience.replay import Batch
 from rl.networks.critics import Values
 from rl.networks.encoders import network
+from rl.state import Part
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ class SACValue(SAC):
 
     Config = SACValueConfig
 
-    def build(self):
+    def build(self) -> None:
         super().build()
         c, space = self.config, self.space
         self.value = Values([network(space.observation, c.hidden, 1, ACTIVATIONS[c.activation], self.rngs["weights"])], c.lr)
 
-    def parts(self):
+    def parts(self) -> dict[str, Part]:
         return super().parts() | {"value": self.value}
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:

@@ -29,7 +29,7 @@ from rl.loops import off_policy
 from rl.networks.actors import deterministic_policy, value_gradient
 from rl.networks.parallel import Halves
 from rl.networks.targets import target_of
-from rl.state import Counter
+from rl.state import Counter, Part
 from rl.takes import Takes
 
 
@@ -58,7 +58,7 @@ class TD3(Agent):
     takes = Takes(bounded=True, goals=True, on_policy=False)
     iterate = off_policy.iterate
 
-    def build(self):
+    def build(self) -> None:
         space, c = self.space, self.config
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
@@ -70,11 +70,15 @@ class TD3(Agent):
         self.memory = make_memory(space, c)
         self.critic_updates = Counter()
 
-    def parts(self):
-        policies = {"policy": self.policy, "target_policy": self.target_policy, "policy_optimizer": self.policy_optimizer}
+    def parts(self) -> dict[str, Part]:
+        policies: dict[str, Part] = {
+            "policy": self.policy,
+            "target_policy": self.target_policy,
+            "policy_optimizer": self.policy_optimizer,
+        }
         return {**policies, "critics": self.critics, "memory": self.memory, "critic_updates": self.critic_updates}
 
-    def act(self, observations, rng):
+    def act(self, observations, rng) -> np.ndarray:
         actions = self.policy.predict(observations)
         return actions if rng is None else gaussian(actions, self.config.exploration, rng)
 
@@ -99,7 +103,7 @@ class TD3(Agent):
             metrics["policy_loss"] = -float(q.mean())
         return metrics, errors
 
-    def next_value(self, networks, s_next, noise):
+    def next_value(self, networks, s_next, noise) -> np.ndarray:
         """min_i Q̄_i(s′, ã′) of smoothed actions: (B,)."""
         a_next = np.clip(networks.target_policy.predict(s_next) + noise, np.float32(-1), np.float32(1))
         return networks.critics.target(s_next, a_next)

@@ -35,7 +35,7 @@ from rl.networks.branches import Distribution
 from rl.networks.encoders import network
 from rl.networks.parallel import independently
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
-from rl.state import snapshot
+from rl.state import Part, snapshot
 from rl.takes import Takes
 
 
@@ -89,7 +89,7 @@ class PPO(Agent):
     takes = Takes(actions=("Box", "Discrete", "MultiDiscrete", "MultiBinary"))
     iterate = on_policy.iterate
 
-    def build(self):
+    def build(self) -> None:
         space, c = self.space, self.config
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
@@ -106,16 +106,16 @@ class PPO(Agent):
         if c.mirror and self.mirror is None:
             raise ValueError("expected an environment with mirror(), to learn from mirror images, given one without")
 
-    def parts(self):
+    def parts(self) -> dict[str, Part]:
         optimizers = {"policy_optimizer": self.policy_optimizer, "value_optimizer": self.value_optimizer}
         scaler = {"scaler": self.scaler} if self.scaler else {}
         return {"policy": self.policy, "value": self.value, **optimizers, **scaler}
 
-    def act(self, observations, rng):
+    def act(self, observations, rng) -> np.ndarray:
         distribution = self.policy.predict(observations)
         return distribution.mode() if rng is None else distribution.sample(rng)
 
-    def learn_scale(self, observations):
+    def learn_scale(self, observations) -> None:
         """Let the normaliser take in observations (N, …), and their reflections where these are learned from."""
         if self.normalizer:
             seen = trees.vector(observations)
