@@ -118,13 +118,13 @@ def _whole(x):
     return (base if usual else np.ascontiguousarray(x)).reshape(-1)
 
 
-def padding_mask(padding, dtype=np.float32):
+def padding_mask(padding, dtype=np.float32) -> np.ndarray:
     """padding (B, Lk), True where a key is padding -> mask (B, 1, 1, Lk): −∞ there and 0 elsewhere."""
     xp = array_module(padding)
     return xp.where(padding, -xp.inf, 0.0).astype(dtype)[:, None, None, :]
 
 
-def hide(scores, mask, causal, queries=0, keys=0):
+def hide(scores, mask, causal, queries=0, keys=0) -> None:
     """Mask scores (…, rows, columns) in place. Their first row is query number `queries`, their first column key number `keys`."""
     xp, (rows, columns) = array_module(scores), scores.shape[-2:]
     if mask is not None:
@@ -134,7 +134,7 @@ def hide(scores, mask, causal, queries=0, keys=0):
         xp.copyto(scores, -xp.inf, where=later)
 
 
-def part(mask, queries, keys):
+def part(mask, queries, keys) -> np.ndarray:
     """The rows and columns of a mask that two slices name; an axis of length 1 serves all."""
     return mask[..., queries if mask.shape[-2] > 1 else slice(None), keys if mask.shape[-1] > 1 else slice(None)]
 
@@ -181,7 +181,7 @@ def stack_mask(mask, leading, keys) -> tuple[np.ndarray, np.ndarray]:
     return rows.reshape(-1, *rows.shape[-2:]), np.broadcast_to(which, leading).ravel()
 
 
-def room(x, columns):
+def room(x, columns) -> np.ndarray:
     """An empty array (…, L, columns) that lies in memory as x (…, L, d) does: merging the heads of one needs no copy."""
     y = np.empty_like(x, shape=(*x.shape[:-1], columns))
     return y if rows_in_order(y) else np.empty(y.shape, y.dtype)
@@ -217,7 +217,7 @@ def for_all(count, work, run) -> None:
 
 
 @partial(Kernel, fastmath={"contract", "nnan", "nsz"})
-def scale_row(row, scale, mask):
+def scale_row(row, scale, mask) -> np.floating:
     """row·scale + mask, in place -> the largest; a NaN may be skipped there, but stays in the row.
 
     Kernels of other files hold a copy of this one: see `deepnp.elementary` on editing it.
