@@ -77,7 +77,7 @@ class Agent(ABC):
         vector = make_vector(env, config.num_envs, env_settings)
         owned = is_made_here(env)
         try:
-            self._begin(space_of(vector), replace(config, num_envs=vector.num_envs), seed)
+            self._begin(space_of(vector), config, seed)
         except BaseException:
             if owned:
                 vector.close()
@@ -111,7 +111,7 @@ class Agent(ABC):
         self.collector: Collector | None = None
         self.safe_point = SafePoint()
         self._close: Callable[[], Any] | None = None
-        self._left: dict | None = None  # the environment's state as the last `learn` left it
+        self._left: dict | None = None  # the environment's state as the last `learn` left it; None while learning
         self.build()
         self._built = frozenset(map(id, self.parts().values()))
 
@@ -145,19 +145,23 @@ class Agent(ABC):
         ValueError
             If its spaces are not the agent's.
         """
-        copies = self.config.num_envs if is_made_here(env) else 1
-        vector = make_vector(env, copies, env_settings)
+        owned = is_made_here(env)
+        vector = make_vector(env, self.config.num_envs if owned else 1, env_settings)
         try:
             self.space.check(space_of(vector))
-        except ValueError:
-            if is_made_here(env):
+        except BaseException:
+            if owned:
                 vector.close()
             raise
-        self._use(vector, (env, env_settings) if is_made_here(env) else None)
+        if vector is self.env:
+            self.forget_episodes()
+        else:
+            self._use(vector, (env, env_settings) if owned else None)
 
     def _use(self, vector, source):
         self.close()
         self.env, self.env_name, self.source = vector, name_of(vector), source
+        self.config = replace(self.config, num_envs=vector.num_envs)
         if source is not None:
             self._close = weakref.finalize(self, vector.close)
             self._close.atexit = False
@@ -177,8 +181,8 @@ class Agent(ABC):
     def observe(self, observations: Observations) -> Observations:
         """Observations (B, …), as the space lays them out, as the networks see them: float32, normalised."""
         vector = trees.vector(observations)
-        seen = self.normalizer(vector) if self.normalizer else np.asarray(vector, np.float32)
-        return trees.with_vector(observations, seen)
+        normalized = self.normalizer(vector) if self.normalizer else np.asarray(vector, np.float32)
+        return trees.with_vector(observations, normalized)
 
     def predict(
         self,
@@ -232,18 +236,24 @@ class Agent(ABC):
         total_steps = whole_number("total_steps", total_steps, 1)
         if self.env is None:
             raise RuntimeError("this agent has no environment: call set_env(env) before learn")
-        if self.collector is not None and not self._untouched():
-            self.collector = None
-        with one_blas_thread(), self.safe_point:  # environment threads and our own work side by side beat a threaded BLAS
-            while self.steps < total_steps:
-                if self.collector is None:  # at first, and after a callback played in the very environment that we learn in
-                    self._begin_episodes()
-                metrics = self._iterate(total_steps)
-                go_on = callback(self, metrics) if callback is not None else None
-                if go_on is not None and not go_on:
-                    break
-        self._left = self.env.state() if self.collector is not None and isinstance(self.env, Resumable) else None
+        if not self.is_undisturbed():
+            self.forget_episodes()
+        self._left = None
+        try:
+            with self.safe_point, one_blas_thread():  # two threads of our own work beat a threaded BLAS
+                self._learn(total_steps, callback)
+        finally:
+            self._left = self.env.state() if self.collector is not None and isinstance(self.env, Resumable) else None
         return self
+
+    def _learn(self, total_steps, callback):
+        while self.steps < total_steps:
+            if self.collector is None:  # at first, and after a callback played in the very environment that we learn in
+                self._begin_episodes()
+            metrics = self._iterate(total_steps)
+            go_on = callback(self, metrics) if callback is not None else None
+            if go_on is not None and not go_on:
+                break
 
     def _iterate(self, total_steps):
         try:
@@ -255,11 +265,14 @@ class Agent(ABC):
             self.forget_episodes()
             raise
 
-    def _untouched(self):
-        """Whether nobody stepped the environment since the last `learn`: certain where we made it, or where it tells its state."""
-        if self._close is not None or not isinstance(self.env, Resumable):
-            return self._close is not None
-        return self._left is not None and same_state(self.env.state(), self._left)
+    def is_undisturbed(self) -> bool:
+        """Whether the environment stands where learning left it, so that episodes under way can go on.
+
+        Its state tells, where it has one; else this holds where the environment was made for the agent.
+        """
+        if self.collector is None or not isinstance(self.env, Resumable):
+            return self.collector is not None and self._close is not None
+        return self._left is None or same_state(self.env.state(), self._left)
 
     def _begin_episodes(self):
         """The one place where new episodes begin: whatever remembers old ones hears of it."""
@@ -311,6 +324,9 @@ class Agent(ABC):
             agent.set_env(env, env_settings=env_settings)
             checkpoint.restore_environment(agent, name, environment)
         return agent
+
+    def __copy__(self) -> Self:
+        return checkpoint.copy_of(self)
 
     def __deepcopy__(self, memo: dict) -> Self:
         return checkpoint.copy_of(self)

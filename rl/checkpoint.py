@@ -48,13 +48,15 @@ class Saved(Protocol):
 
     def parts(self) -> dict[str, Part]: ...
 
+    def is_undisturbed(self) -> bool: ...
+
 
 def snapshot(agent: Saved) -> tuple[Tensors, dict[str, Any]]:
     """Everything that makes an agent, as tensors (some of them live: copy what must not change) and JSON."""
     groups = {"agent": state_of(agent.parts())}
     if agent.normalizer:
         groups["normalizer"] = agent.normalizer.state_dict()
-    if agent.collector is not None and isinstance(agent.env, Resumable):
+    if agent.is_undisturbed() and isinstance(agent.env, Resumable):
         groups |= {"env": agent.env.state(), "collector": agent.collector.state_dict()}
     metadata = {
         "format": FORMAT,
@@ -123,19 +125,25 @@ def restore_environment(agent: Any, name: str | None, tensors: Tensors) -> None:
     Raises
     ------
     ValueError
-        If the file was saved in an environment of another name.
+        If the file was saved in an environment of another name, or what it says of it is damaged.
     """
     if name is not None and name != agent.env_name:
         given = f'given "{agent.env_name}": to learn in another one, load without an environment and call set_env'
         agent.close()
         raise ValueError(f'expected environment "{name}", {given}')
     state, stood = part(tensors, "env"), part(tensors, "collector")
-    if isinstance(agent.env, Resumable) and state and len(stood["ended"]) == agent.env.num_envs:
-        dtype = agent.space.vector_dtype(agent.normalizer is not None)
-        collector = Collector(agent.env, agent.space.observation, dtype, seed=None)
-        collector.load_state_dict(stood)
-        agent.env.set_state(state)
-        agent.collector, agent._left = collector, agent.env.state()
+    if not (state and isinstance(agent.env, Resumable)):
+        return
+    dtype = agent.space.vector_dtype(agent.normalizer is not None)
+    collector = Collector(agent.env, agent.space.observation, dtype, seed=None)
+    try:
+        if len(stood["ended"]) == agent.env.num_envs:
+            collector.load_state_dict(stood)
+            agent.env.set_state(state)
+            agent.collector, agent._left = collector, agent.env.state()
+    except (KeyError, TypeError, IndexError) as error:
+        agent.close()
+        raise ValueError(f"what the file says of the environment is not whole: {type(error).__name__} {error}") from error
 
 
 def copy_of(agent: Any) -> Any:

@@ -96,13 +96,12 @@ class ActionLayout:
         return numbers.reshape(count, *shape)
 
     def to_environment(self, actions: np.ndarray) -> np.ndarray:
-        """The agent's actions (N, A), choices (N,) or (N, K), as the environment takes them, always inside the space."""
+        """The agent's actions (N, A), choices (N,) or (N, K), as the environment takes them: in the space, and in a new array."""
         if self.kind == "Discrete":
             return actions + self.start[0]
         if self.kind != "Box":
             return (actions + np.array(self.start, actions.dtype)).reshape(len(actions), *self.shape).astype(self.dtype)
-        if self.low is not None:
-            actions = self._stretch(actions)
+        actions = np.array(actions, self.dtype) if self.low is None else self._stretch(actions)
         return actions.reshape(len(actions), *self.shape)
 
     def _stretch(self, actions):

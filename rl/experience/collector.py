@@ -11,8 +11,9 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from deepnp import NonFiniteError
+from deepnp.checks import check_shape
 from rl.experience.environments import same_step
-from rl.experience.spaces import ObservationLayout
+from rl.experience.spaces import ObservationLayout, one_row
 from rl.experience.trees import Observations, parts
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -144,11 +145,21 @@ class Collector:
         return own | {f"observations{i}": array for i, array in enumerate(parts(self.observations))}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from a `state_dict()`; the environment must go on from its own."""
-        count = sum(name.startswith("observations") for name in state)
-        arrays = tuple(np.array(state[f"observations{i}"]) for i in range(count))
-        self.observations = arrays if self.layout.images else arrays[0]
-        self.ended, self.returns, self.lengths = (np.array(state[name]) for name in ("ended", "returns", "lengths"))
+        """Go on from a `state_dict()`; the environment must go on from its own.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit; then nothing is changed.
+        """
+        empty = self.layout.empty(self.env.num_envs, self.dtype)
+        own = {"ended": self.ended, "returns": self.returns, "lengths": self.lengths}
+        own |= {f"observations{i}": array for i, array in enumerate(parts(empty))}
+        for name, array in own.items():
+            check_shape(name, state[name], array.shape)
+        new = {name: np.array(state[name], array.dtype) for name, array in own.items()}
+        self.ended, self.returns, self.lengths = (new.pop(name) for name in ("ended", "returns", "lengths"))
+        self.observations = tuple(new.values()) if self.layout.images else new["observations0"]
 
 
 Info = tuple[str, np.ndarray, np.ndarray]
@@ -171,15 +182,7 @@ def _one(final, n):
         return {key: _one(value, n) for key, value in final.items()}
     if isinstance(final, tuple):
         return tuple(_one(value, n) for value in final)
-    return _batch(final[n])
-
-
-def _batch(observation):
-    if isinstance(observation, Mapping):
-        return {key: _batch(value) for key, value in observation.items()}
-    if isinstance(observation, tuple):
-        return tuple(map(_batch, observation))
-    return np.asarray(observation)[None]
+    return one_row(final[n])
 
 
 def _check(array: np.ndarray, message: str) -> None:

@@ -54,11 +54,21 @@ def make_vector(env: EnvLike, num_envs: int = 1, settings: Mapping[str, Any] | N
     vector = _make_vector(env, num_envs, dict(settings or {}))
     if not has_goals(vector.single_observation_space):
         return vector
-    return ResumableGoalVector(vector) if isinstance(vector, Resumable) else GoalVector(vector)
+    try:
+        return ResumableGoalVector(vector) if isinstance(vector, Resumable) else GoalVector(vector)
+    except BaseException:
+        if is_made_here(env):
+            vector.close()
+        raise
 
 
 def is_made_here(env: EnvLike) -> bool:
-    """Whether `make_vector` makes the environments itself, so that whoever asked for them has to close them."""
+    """Whether `make_vector` makes the environments itself, so that whoever asked for them has to close them.
+
+    Of a list, it has to make all: whoever hands in an Env closes the others with it.
+    """
+    if isinstance(env, list | tuple):
+        return all(map(is_made_here, env))
     return isinstance(env, str | EnvSpec) or (callable(env) and not isinstance(env, gymnasium.Env | VectorEnv))
 
 
@@ -124,32 +134,42 @@ def _make_vector(env, num_envs, settings):
     if isinstance(env, gymnasium.Env):
         if num_envs > 1:
             raise ValueError(f"expected an id or a factory for {num_envs} copies, given one {type(env).__name__}")
-        return _side_by_side([lambda: env])
+        return _side_by_side([env])
     if isinstance(env, list | tuple) and env:
-        return _side_by_side([_maker(item) for item in env])
+        return _side_by_side(env)
     if callable(env):
         return _side_by_side([env] * num_envs)
     raise ValueError(f"expected an environment's id, an Env, a VectorEnv, a factory or a list, given {type(env).__name__}")
 
 
-def _maker(item) -> Callable[[], gymnasium.Env]:
+def _single(item):
     if isinstance(item, gymnasium.Env):
-        return lambda: item
-    if isinstance(item, str | EnvSpec):
-        return lambda: gymnasium.make(item)
-    if callable(item):
         return item
+    if isinstance(item, str | EnvSpec):
+        return gymnasium.make(item)
+    if callable(item):
+        return item()
     raise ValueError(f"expected a list of ids, factories or Envs, given {type(item).__name__} in it")
 
 
-def _side_by_side(makers):
-    def make(maker):
-        env = maker()
-        if not isinstance(env, gymnasium.Env):
-            raise ValueError(f"expected a factory that returns a gymnasium.Env, given {type(env).__name__}")
-        return CopiedObservations(env)
-
-    return SyncVectorEnv([lambda m=m: make(m) for m in makers], autoreset_mode=AutoresetMode.SAME_STEP)
+def _side_by_side(items):
+    """One copy of each item of a list; where one cannot be made, those that were are closed."""
+    envs, made = [], []
+    try:
+        for item in items:
+            env = _single(item)
+            envs.append(env)
+            if is_made_here(item):
+                made.append(env)
+            if not isinstance(env, gymnasium.Env):
+                raise ValueError(f"expected a factory that returns a gymnasium.Env, given {type(env).__name__}")
+        makers = [lambda env=env: CopiedObservations(env) for env in envs]
+        return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+    except BaseException:
+        for env in made:
+            if isinstance(env, gymnasium.Env | VectorEnv):
+                env.close()
+        raise
 
 
 def _from_spec(env, num_envs, settings):

@@ -117,9 +117,7 @@ class ReplayMemory:
         self.heads, self.sizes = np.zeros(copies, np.int64), np.zeros(copies, np.int64)  # next slot, filled slots
 
     def _empty(self, rows) -> Observations:
-        vector = np.zeros((rows, self.space.observations), self.dtype)
-        images = self.space.observation.images
-        return (vector, *(np.zeros((rows, *leaf.image_shape), leaf.dtype) for leaf in images)) if images else vector
+        return self.space.observation.empty(rows, self.dtype)
 
     @property
     def bytes_per_row(self) -> int:
@@ -206,12 +204,12 @@ class ReplayMemory:
         return Batch(*start, rewards, trees.take(self.next_observations, last), discounts, weights, rows)
 
     def _successors(self, rows):
-        """The row after each, and whether it belongs to the same episode and was written."""
+        """The row after each, and whether it holds the next step of the same episode."""
         copies, slots = np.divmod(rows, self.slots)
         following = (slots + 1) % self.slots
-        written = following != self.heads.take(copies)  # the head is the oldest row, or empty
+        newer = following != self.heads.take(copies)  # the head is the oldest row, or empty
         ended = self.terminated.take(rows) | self.truncated.take(rows)
-        return copies * self.slots + following, written & ~ended
+        return copies * self.slots + following, newer & ~ended
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """The filled part, and where the heads stand; empty before `prepare`."""

@@ -80,10 +80,11 @@ class Leaf:
             return rows
         numbers = rows - np.array(self.start)
         offsets = np.cumsum((0, *self.choices[:-1]))
-        if ((numbers < 0) | (numbers >= np.array(self.choices))).any():
+        columns = (numbers + offsets).astype(np.int64)
+        if ((numbers < 0) | (numbers >= np.array(self.choices)) | (columns != numbers + offsets)).any():
             raise ValueError(f"expected choices in {[(s, s + n - 1) for s, n in zip(self.start, self.choices)]}, given {rows}")
         encoded = np.zeros((len(rows), self.width), np.float32)
-        encoded[np.arange(len(rows))[:, None], numbers + offsets] = 1
+        encoded[np.arange(len(rows))[:, None], columns] = 1
         return encoded
 
 
@@ -154,7 +155,14 @@ class ObservationLayout:
                 raise ValueError(f"expected an observation of numbers, given {array.dtype}")
             if not np.isfinite(array).all():
                 raise ValueError("expected a finite observation, given NaN or infinity")
-        return (_batch(observation) if single else observation), single
+        return (one_row(observation) if single else observation), single
+
+    def empty(self, rows: int, dtype: Any = np.float32) -> Observations:
+        """Zeros in the layout of so many observations."""
+        vector = np.zeros((rows, self.width), dtype)
+        if not self.images:
+            return vector
+        return vector, *(np.zeros((rows, *leaf.image_shape), leaf.dtype) for leaf in self.images)
 
 
 @dataclass(frozen=True)
@@ -254,11 +262,12 @@ def _channels_first(leaf, batch):
     return np.array(batch.transpose(0, 3, 1, 2) if leaf.channels_last else batch, order="C")
 
 
-def _batch(observation):
+def one_row(observation: Any) -> Any:
+    """An observation as a batch of one: an array, or a Dict or a Tuple of them."""
     if isinstance(observation, Mapping):
-        return {key: _batch(value) for key, value in observation.items()}
+        return {key: one_row(value) for key, value in observation.items()}
     if isinstance(observation, tuple):
-        return tuple(map(_batch, observation))
+        return tuple(map(one_row, observation))
     return np.asarray(observation)[None]
 
 

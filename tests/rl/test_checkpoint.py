@@ -111,6 +111,20 @@ def test_a_memory_of_another_capacity_or_with_heads_outside_is_refused(tmp_path)
             rl.SAC.load(path)
 
 
+def test_an_environment_s_situation_that_is_not_whole_is_refused(algorithm, tmp_path):
+    path, env = tmp_path / "agent.safetensors", "deepnp/Navigation-v0"
+    agent_of(algorithm, env).learn(40).save(path)
+    tensors, metadata = load_tensors(path)
+    for name in [name for name in tensors if name.startswith(("env.", "collector."))]:
+        other = {k: v for k, v in tensors.items() if k != name}
+        for changed in (other, {**other, name: tensors[name][:-1]}, {**other, name: tensors[name][None]}):
+            if name == "collector.ended" and name in changed and len(changed[name]) == 1:
+                continue  # so many copies it does not speak of
+            save_tensors(path, changed, metadata)
+            with pytest.raises(ValueError, match=r"expected|whole"):
+                algorithm.cls.load(path, env)
+
+
 def test_resuming_equals_never_having_stopped(algorithm, tmp_path):
     """Bit for bit, in an environment that tells its state, after a stop at an odd number of steps."""
     env = "deepnp/Navigation-v0"

@@ -1,5 +1,6 @@
 """What an environment may do, and what it may be: names, factories, buffers, wrappers, endings, numbers that are none."""
 
+import copy
 import functools
 import gc
 import re
@@ -15,6 +16,7 @@ import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from deepnp import NonFiniteError
 from rl.experience.environments import make_vector, name_of
+from rl.experience.goals import KEYS
 from rl.training.evaluation import play
 from tests.rl.toys import Counter, Endless, Reach, Target, vectorize
 
@@ -160,6 +162,25 @@ class TestNewBeginnings:
         agent.learn(60)
         assert agent.collector.lengths.tolist() == [10, 10]
 
+    def test_a_loop_of_one_s_own_in_the_agent_s_own_environment(self, tmp_path):
+        """Its state tells, at the next `learn` and in a file."""
+        agent = sac("deepnp/Navigation-v0", num_envs=2, warmup=10**6).learn(20)
+        agent.save(tmp_path / "before.safetensors")
+        agent.env.step(agent.env.action_space.sample())
+        agent.save(tmp_path / "after.safetensors")
+        for name, lengths in (("before", [15, 15]), ("after", [5, 5])):
+            loaded = rl.SAC.load(tmp_path / f"{name}.safetensors", "deepnp/Navigation-v0").learn(30)
+            assert loaded.collector.lengths.tolist() == lengths
+        assert agent.learn(30).collector.lengths.tolist() == [5, 5]
+        assert agent.learn(40).collector.lengths.tolist() == [10, 10]
+
+    def test_a_callback_that_saves_and_fails_leaves_whole_episodes(self, tmp_path):
+        agent, path = sac("deepnp/Navigation-v0", num_envs=2, warmup=10**6).learn(10), tmp_path / "agent.safetensors"
+        with pytest.raises(ZeroDivisionError):
+            agent.learn(20, lambda agent, metrics: agent.save(path) or 1 / 0)
+        assert agent.learn(30).collector.lengths.tolist() == [15, 15]
+        assert rl.SAC.load(path, "deepnp/Navigation-v0").learn(30).collector.lengths.tolist() == [15, 15]
+
     def test_an_exception_in_the_middle_of_a_step(self, monkeypatch):
         agent = sac(vectorize(lambda: Counter(1000, truncates=True), 1), warmup=10**6).learn(10)
         add = agent.memory.add
@@ -300,12 +321,53 @@ class TestOwnership:
             agent.learn(20)
         self.all_closed(counted)
 
+    def test_by_whoever_gives_a_list(self, counted):
+        rl.evaluate(ppo(Target()), ["Counted-v0"] * 2, 2)
+        self.all_closed(counted)
+        agent = ppo(["Counted-v0", functools.partial(gymnasium.make, "Counted-v0")])
+        twin = copy.deepcopy(agent)
+        assert twin.config.num_envs == twin.env.num_envs == 2
+        agent.close()
+        twin.close()
+        self.all_closed(counted)
+
+    @pytest.mark.parametrize("broken", [lambda: 1 / 0, lambda: 3, "Unknown-v0", Counter])
+    def test_those_before_one_that_cannot_be_made(self, counted, broken):
+        with pytest.raises((ZeroDivisionError, ValueError, RuntimeError, gymnasium.error.Error)):
+            make_vector(["Counted-v0", "Counted-v0", broken])
+        self.all_closed(counted)
+
+    def test_goals_without_rewards(self, counted):
+        made = gymnasium.registry["Counted-v0"].entry_point
+
+        def without_reward():
+            goals = {name: spaces.Box(-1, 1, (1,), np.float32) for name in KEYS}
+            return gymnasium.wrappers.TransformObservation(made(), lambda x: dict.fromkeys(goals, x), spaces.Dict(goals))
+
+        with pytest.raises(ValueError, match="compute_reward"):
+            make_vector(without_reward, 2)
+        self.all_closed(counted)
+
+    def test_the_environment_that_the_agent_has_stays_open(self, counted):
+        agent = ppo("Counted-v0").learn(20)
+        agent.set_env(agent.env)
+        assert not counted[1]
+        assert agent.learn(40).steps == 40
+        agent.close()
+        self.all_closed(counted)
+
     def test_what_was_handed_in_is_left_open(self, counted):
         env = gymnasium.make("Counted-v0")
         agent = ppo(env)
         agent.close()
         rl.evaluate(agent, env, 2)
+        rl.evaluate(agent, [env, "Counted-v0"], 2)
         assert not counted[1]
+
+    def test_settings_follow_the_environment(self):
+        agent = ppo("Pendulum-v1", num_envs=2)
+        agent.set_env(vectorize(lambda: gymnasium.make("Pendulum-v1"), 3))
+        assert agent.config.num_envs == 3
 
 
 class TestSpacesThatDoNotFit:

@@ -105,6 +105,10 @@ def test_one_of_n():
     np.testing.assert_array_equal(layout.split(np.array([[1, 1], [3, 0]])), [[1, 0, 0, 0, 1], [0, 0, 1, 1, 0]])
     with pytest.raises(ValueError, match=r"expected choices in \[\(1, 3\), \(0, 1\)\], given"):
         layout.split(np.array([[0, 1]]))
+    with pytest.raises(ValueError, match="expected choices in"):
+        layout.split(np.array([[1.5, 1]]))
+    np.testing.assert_array_equal(layout.split(np.array([[1.0, 1.0]])), [[1, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(layout.split(np.array([[3, 1]], np.uint64)), [[0, 0, 1, 0, 1]])
 
 
 def test_images_stay_bytes_in_the_memory_and_reach_the_network_as_shares():
@@ -227,6 +231,17 @@ class TestBounds:
         space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
         actions = np.float32([[-7], [12]])
         np.testing.assert_array_equal(SpaceInfo.of(BOX, space).action.to_environment(actions), actions)
+
+    @pytest.mark.parametrize("name", ACTIONS)
+    def test_what_the_environment_does_with_its_actions_is_its_own_business(self, name, rng):
+        """They are a new array, in a type that the space knows."""
+        wide = [spaces.Box(-np.inf, np.inf, (2,), dtype) for dtype in (np.float16, np.float32, np.float64)]
+        for space in (ACTIONS[name], *wide):
+            layout = SpaceInfo.of(BOX, space).action
+            actions = layout.random(5, rng)
+            given = layout.to_environment(actions)
+            assert not np.shares_memory(actions, given)
+            assert all(space.contains(action) for action in given)
 
 
 class TestRefusals:
