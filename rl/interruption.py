@@ -21,20 +21,24 @@ class SafePoint:
         self._handler: Callable[..., Any] | None = None  # what was there before
 
     def __enter__(self) -> "SafePoint":
-        self._pending, handler = None, signal.getsignal(signal.SIGINT)
-        if callable(handler) and self._handler is None:
+        handler = signal.getsignal(signal.SIGINT)
+        if handler == self._hold:  # a block inside a block
+            return self
+        self._pending = self._handler = None
+        if callable(handler):
+            self._handler = handler  # first: `_hold` may be called as soon as it is installed
             try:
                 signal.signal(signal.SIGINT, self._hold)
             except ValueError:  # not the main thread: no interrupt arrives here
-                return self
-            self._handler = handler
+                self._handler = None
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         if self._handler is None:
             return
-        handler, self._handler = self._handler, None
-        signal.signal(signal.SIGINT, handler)
+        handler = self._handler
+        signal.signal(signal.SIGINT, handler)  # first: until then `_hold` may be called
+        self._handler = None
         if kind is None and self._pending is not None:
             pending, self._pending = self._pending, None
             handler(*pending)
@@ -46,8 +50,6 @@ class SafePoint:
             self._handler(*pending)
 
     def _hold(self, number, frame):
-        if self._handler is None:  # between two lines of `__enter__` or `__exit__`: nothing is under way
-            raise KeyboardInterrupt
         if self._pending is not None:
             self._handler(number, frame)
         self._pending = number, frame

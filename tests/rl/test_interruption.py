@@ -102,6 +102,37 @@ class TestSafePoint:
         with pytest.raises(KeyboardInterrupt), SafePoint():
             os.kill(os.getpid(), signal.SIGINT)
 
+    @pytest.mark.parametrize("when", ["entered", "left", "restored"])
+    def test_one_that_comes_while_handlers_change(self, monkeypatch, when):
+        """It is raised in the end, and the next block waits as the first one did."""
+        set_handler, point = signal.signal, SafePoint()
+
+        def interrupted(number, handler):
+            installs = handler == point._hold
+            if when == "left" and not installs:
+                os.kill(os.getpid(), signal.SIGINT)
+            set_handler(number, handler)
+            if when == ("entered" if installs else "restored"):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(signal, "signal", interrupted)
+        with pytest.raises(KeyboardInterrupt), point:
+            pass
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        passed = []
+
+        def again():
+            with point:
+                os.kill(os.getpid(), signal.SIGINT)
+                passed.append("held")
+                point.reached()
+                passed.append("beyond")
+
+        with pytest.raises(KeyboardInterrupt):
+            again()
+        assert passed == ["held"]
+
     def test_somebody_else_s_handler_is_called_at_the_safe_point(self):
         calls = []
         before = signal.signal(signal.SIGINT, lambda *_: calls.append("called"))
