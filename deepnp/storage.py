@@ -12,16 +12,16 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from deepnp.backend import to_device
 from deepnp.files import write_atomically
 
-__all__ = ["load_tensors", "save_json", "save_tensors", "write_atomically"]
+__all__ = ["load_metadata", "load_tensors", "save_json", "save_tensors", "write_atomically"]
 
 HEADER_LIMIT = 16 * 2**20  # bytes; a longer one takes seconds to parse, and nobody's is
 CHUNK = 2**24  # bytes; between two chunks of a checksum Ctrl-C is heard
@@ -95,12 +95,29 @@ def load_tensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
     ValueError
         If it is truncated, changed, or no safetensors file at all, or holds numbers that NumPy does not know.
     """
+    return _reading(path, _read)
+
+
+def load_metadata(path: str | os.PathLike) -> dict:
+    """The metadata alone of a safetensors file, at once: its arrays are neither read nor checked.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If its header is damaged.
+    """
+    return _reading(path, lambda file, size: _read_header(file, size)[1])
+
+
+def _reading(path: str | os.PathLike, read: Callable[[BinaryIO, int], Any]) -> Any:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a safetensors file, found none at {path}")
     try:
         with path.open("rb") as file:
-            return _read(file, path.stat().st_size)
+            return read(file, path.stat().st_size)
     except _UnknownNumbersError as error:
         raise ValueError(f"{path} holds numbers that NumPy does not know: {error}") from error
     except (ValueError, OSError, RecursionError) as error:  # RecursionError: JSON of a million brackets
@@ -122,6 +139,17 @@ class _Place(NamedTuple):
 
 
 def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict]:
+    places, metadata, stored, crc = _read_header(file, size)
+    tensors = {}
+    for place in places:
+        tensors[place.name], crc = _read_array(file, place, crc)
+    if stored is not None and stored != f"{crc:08x}":
+        raise ValueError(f"its checksum is {crc:08x} where {stored} was written: it has changed since")
+    return tensors, metadata
+
+
+def _read_header(file: BinaryIO, size: int) -> tuple[list[_Place], dict, str | None, int]:
+    """Where the arrays lie, the metadata, the checksum that was written, and that of the header."""
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > size - 8:
@@ -140,12 +168,7 @@ def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict]:
         raise ValueError("its settings are no JSON object")
     stored = extra.get("crc32")
     crc = 0 if stored is None else zlib.crc32(blob.replace(CRC + stored.encode(), CRC + b"0" * 8, 1))
-    tensors = {}
-    for place in _places(header, size - 8 - length):
-        tensors[place.name], crc = _read_array(file, place, crc)
-    if stored is not None and stored != f"{crc:08x}":
-        raise ValueError(f"its checksum is {crc:08x} where {stored} was written: it has changed since")
-    return tensors, metadata
+    return _places(header, size - 8 - length), metadata, stored, crc
 
 
 def _unique(pairs: list[tuple]) -> dict:

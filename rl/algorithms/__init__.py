@@ -1,9 +1,10 @@
 """The algorithms, one page each, and the list of them: a new one is a file and a line here."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from deepnp.storage import load_tensors
+from deepnp.storage import load_metadata
 from rl.agent import Agent
 from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
 from rl.algorithms.actor_critic.sac import SAC, SACConfig
@@ -13,6 +14,7 @@ from rl.algorithms.actor_critic.td2 import TD2, TD2Config
 from rl.algorithms.actor_critic.td3 import TD3, TD3Config
 from rl.algorithms.policy_gradient.ppo import PPO, PPOConfig
 from rl.algorithms.registry import Algorithm
+from rl.experience.environments import EnvLike
 
 _LIST = (
     Algorithm(PPO, "policy_gradient", "Schulman et al. 2017"),
@@ -46,7 +48,7 @@ __all__ = [
 ]
 
 
-def load(path: str | os.PathLike, env: Any = None) -> Agent:
+def load(path: str | os.PathLike, env: EnvLike | None = None, *, env_settings: Mapping[str, Any] | None = None) -> Agent:
     """The agent of a file, whatever its algorithm; see `Agent.load`.
 
     Raises
@@ -54,8 +56,7 @@ def load(path: str | os.PathLike, env: Any = None) -> Agent:
     ValueError
         If the file holds no agent, or one of an algorithm that is not in the list.
     """
-    _, metadata = load_tensors(path)
-    name = metadata.get("algorithm") if isinstance(metadata, dict) else None
+    name = load_metadata(path).get("algorithm")
     if name not in ALGORITHMS:
         raise ValueError(f"{path} holds no agent of {sorted(ALGORITHMS)}, given {name!r}")
-    return ALGORITHMS[name].cls.load(path, env)
+    return ALGORITHMS[name].cls.load(path, env, env_settings=env_settings)

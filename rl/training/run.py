@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from deepnp.storage import save_json
+from deepnp.storage import load_metadata, save_json
 from rl.agent import Agent
 from rl.config import whole_number
 from rl.experience.environments import EnvLike
@@ -102,10 +102,16 @@ class Run:
             If the folder holds no run.
         BlockingIOError
             If another process is training in it.
+        ValueError
+            If the folder's latest checkpoint is another one: somebody trained in it since.
         """
         run = cls.__new__(cls)
         run._record = read_config(folder)
         run._open(folder, checkpoint_seconds)
+        steps = load_metadata(run.checkpoint if run.checkpoint.exists() else previous_of(folder)).get("steps")
+        if steps != agent.steps:
+            run.close()
+            raise ValueError(f"expected the agent of {folder}'s latest checkpoint, at step {steps}, given step {agent.steps}")
         run.progress = Table.read(run.folder / PROGRESS)
         run.progress.keep_until(agent.steps)
         last = run.progress.rows[-1] if run.progress.rows else {KEY: "0", "seconds": "0"}

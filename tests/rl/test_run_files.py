@@ -212,6 +212,18 @@ def test_one_training_at_a_time(folder):
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_an_agent_that_was_loaded_before_somebody_else_trained_is_refused(folder):
+    """Two resume at once: the second gets its turn when the first is done, with an agent of before."""
+    late = load_agent(PPO, folder, world())
+    agent, run = resume(folder)
+    agent.learn(agent.steps + 32, run)
+    run.save(agent)
+    run.close()
+    with pytest.raises(ValueError, match=rf"latest checkpoint, at step {agent.steps}, given step {late.steps}"):
+        Run.resume(folder, late)
+    resume(folder)[1].close()  # the folder is free
+
+
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_a_killed_process_leaves_no_lock(tmp_path):
     hold = "import sys, time; from rl.training.lock import FolderLock; lock = FolderLock(sys.argv[1])"
