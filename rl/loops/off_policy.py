@@ -55,7 +55,7 @@ def iterate(agent: OffPolicy, total_steps: int) -> dict[str, float]:
         before = agent.steps
         gather(agent, statistics)
         for _ in range(updates_due(agent, before)):
-            batch = draw_batch(agent, agent.steps / total_steps)
+            batch = draw_batch(agent, min(agent.steps / total_steps, 1.0))
             losses, errors = agent.update(batch)
             metrics.append(losses)
             if agent.memory.priorities is not None:

@@ -46,10 +46,10 @@ def gae(rewards, values, next_values, ended, gamma: float, lam: float, horizon: 
 def _gae_plain(deltas, ended, decay, horizon):
     advantages = np.zeros_like(deltas)
     for t in range(len(deltas)):
-        alive, weight = np.ones(deltas.shape[1], bool), 1.0
+        valid, weight = np.ones(deltas.shape[1], bool), 1.0
         for k in range(t, min(t + horizon, len(deltas))):
-            advantages[t] += np.where(alive, weight * deltas[k], 0)
-            alive, weight = alive & ~ended[k], weight * decay
+            advantages[t] += np.where(valid, weight * deltas[k], 0)
+            valid, weight = valid & ~ended[k], weight * decay
     return advantages
 
 
@@ -87,12 +87,12 @@ def n_step_returns(rewards, next_values, ended, gamma: float, n: int) -> np.ndar
     length = len(rewards)
     out = np.zeros_like(rewards)
     for t in range(length):
-        alive, weight = np.ones(rewards.shape[1], bool), 1.0
+        valid, weight = np.ones(rewards.shape[1], bool), 1.0
         for k in range(t, min(t + n, length)):
-            out[t] += np.where(alive, weight * rewards[k], 0)
+            out[t] += np.where(valid, weight * rewards[k], 0)
             last = ended[k] | (k == min(t + n, length) - 1)
-            out[t] += np.where(alive & last, weight * gamma * next_values[k], 0)
-            alive, weight = alive & ~ended[k], weight * gamma
+            out[t] += np.where(valid & last, weight * gamma * next_values[k], 0)
+            valid, weight = valid & ~ended[k], weight * gamma
     return out
 
 

@@ -157,6 +157,13 @@ def test_importance_of_what_is_drawn(progress):
     np.testing.assert_array_equal(np.sort(batch.rows[8:]), np.sort((slots + np.array([[0], [agent.memory.slots]])).ravel()))
 
 
+def test_importance_ends_at_one_where_the_last_step_of_all_copies_is_one_too_many(monkeypatch):
+    progress, draw = [], off_policy.draw_batch
+    monkeypatch.setattr(off_policy, "draw_batch", lambda agent, p: progress.append(p) or draw(agent, p))
+    assert small("DDPG", Worlds(2)).learn(21).steps == 22
+    assert progress[-1] == max(progress) == 1
+
+
 def test_priorities_are_the_errors_of_the_last_update():
     """p = (|δ| + ε)^α of the rows that were learned from; others keep the largest so far."""
     agent, given = small("DDPG", World(), priority_exponent=0.7, priority_offset=0.05), []

@@ -175,6 +175,23 @@ def test_mirror_needs_an_environment_that_knows_its_reflection():
         small(vectorize(Target, 4), mirror=True)
 
 
+def test_mirror_images_of_images_are_refused():
+    """The reflection is one of the vector: the image beside it would stay as it is."""
+
+    class Picture(Target):
+        def __init__(self):
+            super().__init__()
+            self.observation_space = spaces.Box(0, 255, (8, 8, 3), np.uint8)
+
+    class Mirrored(SyncVectorEnv):
+        def mirror(self):
+            index, sign = np.arange(1), np.ones(1, np.float32)
+            return dict(observation_index=index[:0], observation_sign=sign[:0], action_index=index, action_sign=-sign)
+
+    with pytest.raises(ValueError, match="given images, which it does not reflect"):
+        small(Mirrored([Picture] * 2, autoreset_mode=AutoresetMode.SAME_STEP), mirror=True)
+
+
 def test_annealing_goes_to_zero():
     agent = small(vectorize(Target, 4), num_envs=4, anneal_clip=True, anneal_entropy=True, entropy_coef=0.1)
     rates = []

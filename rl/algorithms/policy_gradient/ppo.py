@@ -103,8 +103,9 @@ class PPO(Agent):
         self.value_optimizer = Adam(self.value.flat, c.lr, eps=c.adam_eps)
         self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None
         self.mirror = space.mirror if c.mirror else None
-        if c.mirror and self.mirror is None:
-            raise ValueError("expected an environment with mirror(), to learn from mirror images, given one without")
+        if c.mirror and (self.mirror is None or space.observation.images):
+            given = "images, which it does not reflect" if self.mirror else "one without"
+            raise ValueError(f"expected an environment with mirror(), to learn from mirror images, given {given}")
 
     def parts(self) -> dict[str, Part]:
         optimizers = {"policy_optimizer": self.policy_optimizer, "value_optimizer": self.value_optimizer}
@@ -118,8 +119,8 @@ class PPO(Agent):
     def learn_scale(self, observations) -> None:
         """Let the normaliser take in observations (N, …), and their reflections where these are learned from."""
         if self.normalizer:
-            seen = trees.vector(observations)
-            self.normalizer.update(np.concatenate([seen, self.mirror.observations(seen)]) if self.mirror else seen)
+            vectors = trees.vector(observations)
+            self.normalizer.update(np.concatenate([vectors, self.mirror.observations(vectors)]) if self.mirror else vectors)
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Algorithm 12, lines 21–67, on one rollout; `progress` in [0, 1] of the training drives the annealing."""
