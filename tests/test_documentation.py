@@ -1,0 +1,111 @@
+"""The documentation says what the code says: the table of algorithms, the settings, links, and what functions return."""
+
+import ast
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import deepnp
+import rl
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(p for folder in (ROOT, ROOT / "docs", ROOT / "tests") for p in folder.glob("*.md"))
+SOURCES = sorted(p for folder in ("jit", "deepnp", "rl", "envs") for p in (ROOT / folder).rglob("*.py"))
+ALGORITHMS = list(rl.ALGORITHMS.values())
+
+
+def row(algorithm) -> str:
+    """The line of an algorithm in docs/algorithms.md."""
+    takes = algorithm.takes
+    actions = ", ".join(takes.actions) + (" with finite bounds" if takes.bounded else "")
+    observations = "all" + ("" if takes.images else " but images") + (", and goals" if takes.goals else "")
+    page = algorithm.cls.__module__.replace(".", "/") + ".py"
+    policy = "on-policy" if takes.on_policy else "off-policy"
+    cells = f"[`{algorithm.name}`](../{page})", algorithm.family, algorithm.paper, policy, actions, observations
+    return "| " + " | ".join(cells) + " |"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
+def test_the_table_of_algorithms_has_its_row(algorithm):
+    assert row(algorithm) in (ROOT / "docs" / "algorithms.md").read_text().splitlines()
+
+
+def test_the_table_of_algorithms_has_no_other_rows():
+    lines = (ROOT / "docs" / "algorithms.md").read_text().splitlines()
+    assert [line for line in lines if line.startswith("| [`")] == [row(algorithm) for algorithm in ALGORITHMS]
+
+
+def test_every_paper_of_an_algorithm_is_cited():
+    cited = (ROOT / "docs" / "references.md").read_text()
+    assert not [a.paper for a in ALGORITHMS if f"| {a.paper.partition(', ch.')[0]} |" not in cited]
+
+
+def settings_of(algorithm) -> set[str]:
+    """Settings and defaults in docs/settings.md, from the sections whose titles name the algorithm or its kind."""
+    kind = "on-policy" if algorithm.takes.on_policy else "off-policy"
+    found: set[str] = set()
+    for section in re.split(r"^## ", (ROOT / "docs" / "settings.md").read_text(), flags=re.M)[1:]:
+        title = set(re.findall(r"[\w-]+", section.partition("\n")[0]))
+        if title & {algorithm.name, kind}:
+            found |= set(re.findall(r"^\| `([^`]+)` \|", section, flags=re.M))
+    return found
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
+def test_every_setting_is_compared_with_others(algorithm):
+    expected = {f"{f.name}={f.default!r}".replace("'", '"') for f in fields(algorithm.config)}
+    given = settings_of(algorithm)
+    assert not expected - given, "docs/settings.md lacks these rows"
+    assert not given - expected, "docs/settings.md has rows that the code has not"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        path, _, place = link.partition("#")
+        if "://" in link:
+            continue
+        target = (page.parent / path) if path else page
+        assert target.exists(), link
+        if place:
+            assert place in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    """What can be linked to on a page: its titles, as GitHub spells them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_code_on_the_pages_is_python_and_imports_what_there_is(page):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S):
+        tree = ast.parse(block if not block.startswith('"""') or block.count('"""') > 1 else block + '"""')
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in ("deepnp", "rl"):
+                module = deepnp if node.module == "deepnp" else rl
+                assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+def public_functions(tree, inside: str = ""):
+    """Functions and methods whose names, and whose classes' names, have no leading underscore."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node, f"{node.name}.")
+        elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield f"{inside}{node.name}", node
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_public_function_says_what_it_returns(path):
+    functions = public_functions(ast.parse(path.read_text()))
+    assert not [name for name, node in functions if node.returns is None]
+
+
+@pytest.mark.parametrize("package", ["deepnp", "rl", "envs", "jit"])
+def test_types_are_installed_with_the_package(package):
+    assert (ROOT / package / "py.typed").exists()
+    assert f"{package} = py.typed" in (ROOT / "setup.cfg").read_text()
