@@ -87,8 +87,10 @@ class Agent(ABC):
     @classmethod
     def of_spaces(cls, observation_space: Space, action_space: Space, config: Any = None, seed: int = 0) -> Self:
         """An agent for two Gymnasium spaces, without an environment: to predict, or to be given one by `set_env`."""
-        agent = cls.__new__(cls)
-        agent._begin(SpaceInfo.of(observation_space, action_space), cls._checked(config), seed)
+        agent, goal = cls.__new__(cls), 0
+        if goals.has_goals(observation_space):
+            observation_space, goal = goals.flat_space(observation_space)
+        agent._begin(SpaceInfo.of(observation_space, action_space, goal), cls._checked(config), seed)
         return agent
 
     @classmethod

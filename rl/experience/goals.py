@@ -46,6 +46,23 @@ def flat(observation: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([np.asarray(observation[key], np.float32) for key in KEYS], axis=-1)
 
 
+def flat_space(space: spaces.Dict) -> tuple[spaces.Box, int]:
+    """The space of `flat` observations, and the size G of a goal.
+
+    Raises
+    ------
+    ValueError
+        If the parts are not vectors, or the goals differ in size.
+    """
+    parts = [space[key] for key in KEYS]
+    if not all(isinstance(part, spaces.Box) and len(part.shape) == 1 for part in parts):
+        raise ValueError(f"expected a goal environment's parts to be vectors, given {space}")
+    if parts[1].shape != parts[2].shape:
+        raise ValueError(f"expected goals of one size, given desired {parts[1].shape} and achieved {parts[2].shape}")
+    bounds = (np.concatenate([getattr(part, bound) for part in parts]).astype(np.float32) for bound in ("low", "high"))
+    return spaces.Box(*bounds, dtype=np.float32), parts[1].shape[0]
+
+
 class GoalVector(VectorWrapper):
     """A goal environment with flat observations.
 
@@ -62,14 +79,7 @@ class GoalVector(VectorWrapper):
 
     def __init__(self, env: VectorEnv):
         super().__init__(env)
-        parts = [env.single_observation_space[key] for key in KEYS]
-        if not all(isinstance(part, spaces.Box) and len(part.shape) == 1 for part in parts):
-            raise ValueError(f"expected a goal environment's parts to be vectors, given {env.single_observation_space}")
-        if parts[1].shape != parts[2].shape:
-            raise ValueError(f"expected goals of one size, given desired {parts[1].shape} and achieved {parts[2].shape}")
-        self.goal = parts[1].shape[0]
-        low, high = (np.concatenate([getattr(part, bound) for part in parts]).astype(np.float32) for bound in ("low", "high"))
-        self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
+        self.single_observation_space, self.goal = flat_space(env.single_observation_space)
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self._rewarding = _outermost(env, Rewarding)
         self._terminating = _outermost(env, Terminating)

@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
-CONTAINER = Path("/sys/fs/cgroup")  # files of version 2, then of version 1
-LIMITS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+CONTAINER = Path("/sys/fs/cgroup")
+# Limit, use, and what of the use is files that are not needed; of version 2, then of version 1.
+LIMITS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+)
 
 
 def check_memory(needed: int, what: str) -> None:
@@ -34,9 +38,18 @@ def _of_the_machine() -> int | None:
 
 
 def _of_the_container() -> int | None:
-    for limit, used in LIMITS:
+    for limit, used, statistics, cached in LIMITS:
         try:
-            return int((CONTAINER / limit).read_text()) - int((CONTAINER / used).read_text())
+            free = int((CONTAINER / limit).read_text()) - int((CONTAINER / used).read_text())
         except (OSError, ValueError):  # no such file, or "max"
             continue
+        return free + _number(CONTAINER / statistics, cached)
     return None
+
+
+def _number(path: Path, name: str) -> int:
+    """A number of a file with a name and a number in each line; 0 where it is not there."""
+    try:
+        return int(dict(line.split() for line in path.read_text().splitlines())[name])
+    except (OSError, ValueError, KeyError):
+        return 0

@@ -74,7 +74,7 @@ def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> None:
         agent.normalizer.update(trees.vector(before))
     actions = explore(agent, 1.0 if agent.steps < agent.config.warmup else agent.config.random_share)
     step = collector.step(agent.space.action.to_environment(actions), statistics)
-    following = trees.each(np.copy, collector.observations)
+    following = trees.each(np.copy, collector.observations) if step.final else collector.observations
     for n, observation in step.final.items():
         trees.write(following, slice(n, n + 1), observation)
     agent.memory.add(before, actions, step.rewards, following, step.terminated, step.truncated, step.valid)

@@ -117,3 +117,12 @@ class TestBadInput:
 
         with pytest.raises(ValueError, match=r"expected compute_reward to return shape \(2,\) .* given \(\)"):
             make_vector(Blind()).rewards(np.zeros((2, 2)), np.zeros((2, 2)))
+
+
+def test_an_agent_of_spaces_with_goals_learns_where_it_is_put():
+    """`of_spaces` lays a goal environment's observations out as an environment does."""
+    env, settings = Reach(), dict(hidden=(8,), batch_size=16, warmup=20, memory=400)
+    agent = rl.SAC.of_spaces(env.observation_space, env.action_space, rl.SACConfig(**settings, hindsight="final"))
+    assert env.action_space.contains(agent.predict(env.reset(seed=0)[0]))
+    agent.set_env(env)
+    assert agent.learn(60).steps == 60
