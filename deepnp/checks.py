@@ -35,6 +35,12 @@ def check_shape(name: str, x, shape: tuple[int, ...]) -> None:
         raise ValueError(f"expected {name} of shape {shape}, given {given}")
 
 
+def check_array(x, name: str = "input", write: str = "numpy.asarray(…, numpy.float32)") -> None:
+    """Raise TypeError unless x is an array: no list, no number. `write` is what helps."""
+    if not isinstance(getattr(x, "shape", None), tuple):
+        raise TypeError(f"expected {name} to be an array, given {type(x).__name__}: {write}")
+
+
 def check_floats(x, name: str = "input") -> None:
     """Raise TypeError unless x is an array of floating-point numbers: no list, no integers,
     Booleans or complex numbers.

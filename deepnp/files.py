@@ -24,8 +24,16 @@ def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], object
 
     A symbolic link stays, and what it points to is replaced. A new file has the mode that the umask leaves, an existing one
     keeps its own. The folder is made if need be.
+
+    Raises
+    ------
+    OSError
+        If `path` is a folder, a device or a pipe: these are never replaced.
     """
     path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        kind = IsADirectoryError if path.is_dir() else OSError
+        raise kind(f"expected the name of a file to write, given {'a folder' if path.is_dir() else 'a device or a pipe'}, {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}.tmp")

@@ -6,6 +6,7 @@ Arguments come in the order of the losses: what was predicted, then what is true
 import numpy as np
 
 from deepnp.backend import array_module
+from deepnp.checks import check_array
 from deepnp.losses.checks import check_labels
 
 
@@ -34,6 +35,8 @@ def top_k_accuracy(scores, target, k: int = 5) -> float:
     k : int
         In [1, C].
     """
+    check_array(scores, "scores")
+    check_array(target, "labels", "numpy.asarray(…)")
     classes = scores.shape[-1]
     if scores.shape[:-1] != target.shape:
         raise ValueError(f"expected labels of shape {scores.shape[:-1]}, given {target.shape}")
@@ -153,6 +156,8 @@ def _numbers(y, target):
 
 
 def _check_shapes(y, target) -> None:
+    check_array(y, "predictions", "numpy.asarray(…)")
+    check_array(target, "targets", "numpy.asarray(…)")
     if y.shape != target.shape:
         raise ValueError(f"expected predictions and targets of one shape, given {y.shape} and {target.shape}")
     if y.size == 0:

@@ -240,6 +240,8 @@ class Module(ABC):
             For a dtype that is not one of floating-point numbers.
         """
         device, dtype = (target, None) if isinstance(target, str) else (None, np.dtype(target))
+        if target is None:  # NumPy's float64
+            raise TypeError("expected a device or a dtype, given None")
         if dtype is not None and dtype.kind != "f":
             raise TypeError(f"expected a dtype of floating-point numbers, given {dtype}")
         named = dict(self.named_parameters())

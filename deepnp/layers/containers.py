@@ -159,6 +159,7 @@ class Identity(Module):
         return dy if inputs else None
 
     def predict(self, x) -> np.ndarray:
+        check_floats(x)
         return x
 
     def _tangent(self, v, vx):

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
-from deepnp.checks import check_upstream
+from deepnp.checks import check_floats, check_upstream
 from deepnp.module import Module
 from deepnp.ops.embedding import embedding, rotary, sinusoidal
 from deepnp.parameters import Parameter
@@ -136,6 +136,7 @@ class Positions(Module):
         return self._run(x, start)[0]
 
     def _run(self, x, start):
+        check_floats(x)
         if x.ndim < 2:
             raise ValueError(f"expected input of shape (…, T, D), given {x.shape}")
         return self.op.forward(x, start, self.base)

@@ -135,6 +135,7 @@ class RMSNorm(Module):
         return rms_norm.jvp(vx, vgamma, self.cache).reshape(shape)
 
     def _run(self, x):
+        check_floats(x)
         rows = as_rows(x, self)
         gamma = array_module(x).ones(rows.shape[-1], x.dtype) if self.weight is None else self.weight.data.ravel()
         return rms_norm.forward(rows, gamma, float(np.finfo(x.dtype).eps) if self.eps is None else self.eps)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp.checks import check_tangent, check_upstream
+from deepnp.checks import check_array, check_tangent, check_upstream
 from deepnp.module import Module
 from deepnp.ops.convolution import Sizes
 
@@ -44,6 +44,7 @@ class Flatten(Module):
         return dy.reshape(self.cache.x) if inputs else None
 
     def predict(self, x) -> np.ndarray:
+        check_array(x)
         if x.ndim <= self.start_dim:
             raise ValueError(f"expected an input of more than {self.start_dim} axes, given shape {x.shape}")
         return x.reshape(*x.shape[: self.start_dim], math.prod(x.shape[self.start_dim :]))
@@ -81,6 +82,7 @@ class Reshape(Module):
         return dy.reshape(self.cache.x) if inputs else None
 
     def predict(self, x) -> np.ndarray:
+        check_array(x)
         if x.ndim == 0 or math.prod(x.shape[1:]) != math.prod(self.shape):
             raise ValueError(f"expected samples of {math.prod(self.shape)} values for {self.shape}, given input of shape {x.shape}")
         return x.reshape(x.shape[0], *self.shape)

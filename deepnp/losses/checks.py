@@ -4,16 +4,21 @@ from typing import Any
 
 import numpy as np
 
+from deepnp.checks import check_array
+
 
 def check_shapes(y, target, names: str = "y and target") -> None:
-    """Raise ValueError unless both have one shape and at least one element, TypeError unless y holds floats."""
+    """Raise ValueError unless both have one shape and at least one element, TypeError unless both are arrays and y holds floats."""
+    check_array(y, "y")
+    check_array(target, "target")
     if y.shape != target.shape:  # broadcasting (B,) against (B, 1) is the classic silent bug
         raise ValueError(f"expected {names} of one shape, given {y.shape} and {target.shape}")
     check_not_empty(y)
 
 
 def check_not_empty(y) -> None:
-    """Raise ValueError unless y has an element, TypeError unless it holds floats."""
+    """Raise ValueError unless y has an element, TypeError unless it is an array of floats."""
+    check_array(y, "y")
     if y.dtype.kind != "f":
         raise TypeError(f"expected floating-point numbers to differentiate by, given {y.dtype}")
     if y.size == 0:
@@ -45,6 +50,7 @@ def shares(y, weight) -> Any:
     """What each element counts in the mean: 1/n, or weight/n, an array like y."""
     if weight is None:
         return 1 / y.size
+    check_array(weight, "weight")
     if weight.shape != y.shape:
         raise ValueError(f"expected a weight of y's shape {y.shape}, given {weight.shape}")
     return weight.astype(y.dtype, copy=False) * (1 / y.size)

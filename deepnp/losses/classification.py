@@ -15,6 +15,7 @@ import numpy as np
 from deepnp import elementary
 from deepnp.backend import array_module, kernel, kernel_runs, summing_kernel
 from deepnp.cases import Booleans, Integers, Uniform
+from deepnp.checks import check_array
 from deepnp.losses.checks import check_labels, check_not_empty, check_range
 from deepnp.losses.masks import kept, spread
 
@@ -103,6 +104,7 @@ def distribution(y, target, weight, label_smoothing) -> np.ndarray:
 def check_targets(y, target, weight, label_smoothing) -> None:
     """Raise unless shapes and types fit; the values are looked at once the masked ones are gone."""
     check_not_empty(y)
+    check_array(target, "target", "numpy.asarray(…, numpy.int64)")
     kind, shape = target.dtype.kind, target.shape
     if not ((kind in "iu" and shape == y.shape[:-1]) or (kind == "f" and shape == y.shape)):
         error = TypeError if kind not in "iuf" or shape == y.shape[:-1] else ValueError
@@ -112,6 +114,7 @@ def check_targets(y, target, weight, label_smoothing) -> None:
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"expected label_smoothing in [0, 1], given {label_smoothing}")
     if weight is not None:
+        check_array(weight, "weight")
         if weight.shape != y.shape[-1:]:
             raise ValueError(f"expected a weight of shape {y.shape[-1:]}, one a class, given {weight.shape}")
         check_range(weight, 0, math.inf, "class weights")

@@ -7,6 +7,7 @@ by value    g ← clip(g, −c, c)                element by element: the direct
 import math
 
 from deepnp.backend import array_module
+from deepnp.optim.optimizer import check_vector, is_number
 from deepnp.parameters import NonFiniteError, ParameterVector
 
 
@@ -27,8 +28,9 @@ def clip_grad_norm(vector: ParameterVector, max_norm: float, order: float = 2) -
     NonFiniteError
         If the norm is NaN or infinite; the message names the parameter.
     """
-    if not max_norm > 0:
-        raise ValueError(f"expected max_norm > 0, given {max_norm}")
+    check_vector(vector)
+    if not (is_number(max_norm) and max_norm > 0):
+        raise ValueError(f"expected max_norm > 0, given {max_norm!r}")
     g, xp = vector.grad, array_module(vector.grad)
     if order == 2:
         norm = math.sqrt(float(g @ g))
@@ -48,7 +50,8 @@ def clip_grad_norm(vector: ParameterVector, max_norm: float, order: float = 2) -
 
 def clip_grad_value(vector: ParameterVector, limit: float) -> None:
     """Clip every element of the gradient to [−limit, limit], in place."""
-    if not limit > 0:
-        raise ValueError(f"expected limit > 0, given {limit}")
+    check_vector(vector)
+    if not (is_number(limit) and limit > 0):
+        raise ValueError(f"expected limit > 0, given {limit!r}")
     vector.check_finite(vector.grad, "gradient")
     array_module(vector.grad).clip(vector.grad, -limit, limit, out=vector.grad)

@@ -12,7 +12,7 @@ The optimizers have both as `weight_decay`; these functions are for penalties ap
 from collections.abc import Iterator
 
 from deepnp.backend import array_module
-from deepnp.optim.optimizer import check_amounts, runs
+from deepnp.optim.optimizer import check_amounts, check_vector, is_number, runs
 from deepnp.parameters import ParameterVector
 
 
@@ -42,14 +42,15 @@ def decay_weights(vector: ParameterVector, factor: float) -> None:
 
     Call it before the optimizer's step: the gradient was taken at the weights as they were.
     """
-    if not 0 <= factor <= 1:
-        raise ValueError(f"expected factor in [0, 1], given {factor}")
+    if not (is_number(factor) and 0 <= factor <= 1):
+        raise ValueError(f"expected factor in [0, 1], given {factor!r}")
     for w, _ in weights(vector):
         w *= 1 - factor
 
 
 def weights(vector: ParameterVector) -> Iterator[tuple]:
     """Flat views of the weights and of their gradients, neighbours as one."""
+    check_vector(vector)
     for part, are_weights in runs(vector):
         if are_weights:
             yield vector.data[part], vector.grad[part]

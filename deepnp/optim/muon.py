@@ -24,7 +24,7 @@ import numpy as np
 
 from deepnp.backend import array_module
 from deepnp.optim.adam import ADAM, adam_constants
-from deepnp.optim.optimizer import Optimizer, check_amounts, check_shares
+from deepnp.optim.optimizer import Optimizer, check_amounts, check_shares, check_vector
 from deepnp.parameters import ParameterVector
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -76,6 +76,7 @@ class Muon(Optimizer):
         adam_betas: tuple[float, float] = (0.9, 0.95),
         adam_eps: float = 1e-10,
     ):
+        check_vector(vector)
         check_shares("momentum", momentum)
         check_shares("adam_betas", *adam_betas)
         check_amounts(adam_lr=adam_lr, adam_eps=adam_eps)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from deepnp import gpu
-from deepnp.backend import array_module, kernel_runs, to_device
-from deepnp.parameters import ParameterVector
+from deepnp.backend import array_module, kernel_runs
+from deepnp.parameters import ParameterVector, converted
 
 
 class Formula(NamedTuple):
@@ -68,6 +68,7 @@ class Optimizer(ABC):
     def __init__(
         self, vector: ParameterVector, lr: float, weight_decay: float, decoupled: bool, formula: Formula, state: tuple[str, ...]
     ):
+        check_vector(vector)
         check_amounts(lr=lr, weight_decay=weight_decay)
         self.vector = vector
         self.lr, self.weight_decay, self.decoupled = lr, weight_decay, decoupled
@@ -103,7 +104,9 @@ class Optimizer(ABC):
         KeyError
             If a part is missing.
         ValueError
-            If a part is unknown or of another shape. Nothing is restored then.
+            If a part is unknown, of another shape, or not finite. Nothing is restored then.
+        TypeError
+            If a part is no array, or of another kind of numbers.
         """
         own = self.state_dict()
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -111,12 +114,10 @@ class Optimizer(ABC):
             raise KeyError(f"state of {type(self).__name__} lacks {missing}")
         if unknown:
             raise ValueError(f"state does not fit {type(self).__name__}: unknown {unknown}")
-        for name, array in own.items():
-            if state[name].shape != array.shape:
-                raise ValueError(f'expected "{name}" of shape {array.shape}, given {state[name].shape}')
+        values = {name: converted(name, state[name], array) for name, array in own.items()}
         for name, array in self.state.items():
-            array[...] = array_module(array).asarray(to_device(state[name], "cpu"))  # from any device
-        self.t = int(state["t"])
+            array[...] = array_module(array).asarray(values[name])
+        self.t = int(values["t"])
 
     def _count(self) -> None:
         if self.vector.stale:
@@ -143,14 +144,25 @@ def runs(vector: ParameterVector) -> Iterator[tuple[slice, bool | None]]:
     yield slice(start, stop), bool(before)
 
 
+def check_vector(vector) -> None:
+    """Raise TypeError unless this is a model's flat vector."""
+    if not isinstance(vector, ParameterVector):
+        raise TypeError(f"expected a ParameterVector, as net.flat is, given {type(vector).__name__}")
+
+
 def check_amounts(**amounts: float) -> None:
-    """Raise ValueError unless every amount is a number >= 0."""
+    """Raise ValueError unless every amount is a finite number >= 0."""
     for name, amount in amounts.items():
-        if not amount >= 0:
-            raise ValueError(f"expected {name} >= 0, given {amount}")
+        if not (is_number(amount) and 0 <= amount < math.inf):
+            raise ValueError(f"expected a finite {name} >= 0, given {amount!r}")
+
+
+def is_number(x) -> bool:
+    """Whether x is one number: Python's, NumPy's, or an array of no axis; a bool is none."""
+    return np.ndim(x) == 0 and np.asarray(x).dtype.kind in "iuf"
 
 
 def check_shares(name: str, *shares: float) -> None:
     """Raise ValueError unless every share is in [0, 1)."""
-    if not all(0 <= share < 1 for share in shares):
+    if not all(is_number(share) and 0 <= share < 1 for share in shares):
         raise ValueError(f"expected {name} in [0, 1), given {shares if len(shares) > 1 else shares[0]}")

@@ -1,6 +1,7 @@
 """Polyak averaging of a target network's parameters: θ̄ ← (1 − τ)θ̄ + τθ."""
 
 from deepnp.backend import kernel_runs, ordered_kernel
+from deepnp.checks import check_array
 
 
 def polyak(target, source, tau: float) -> None:
@@ -8,6 +9,8 @@ def polyak(target, source, tau: float) -> None:
 
     tau is always the source's share: 0.005, not 0.995.
     """
+    check_array(target, "target", "net.flat.data")
+    check_array(source, "source", "net.flat.data")
     if target.shape != source.shape:
         raise ValueError(f"expected vectors of one shape, given {target.shape} and {source.shape}")
     if kernel_runs(target, source):

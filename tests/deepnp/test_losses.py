@@ -1,5 +1,6 @@
 """Every loss goes through the same checks, as every operation does in test_ops; then what is particular to each."""
 
+import inspect
 import math
 
 import numpy as np
@@ -359,3 +360,14 @@ def test_refuses_silent_broadcasting_no_elements_and_integers(loss):
         loss(np.zeros(0), *empty, np.zeros(0))
     with pytest.raises(TypeError, match="floating-point numbers to differentiate by, given int64"):
         loss(np.zeros(4, int), *extra, np.zeros(4))
+
+
+@pytest.mark.parametrize("wrong", [[[0.5, 0.5]], None, 0.5])
+@pytest.mark.parametrize("loss", losses.CASES, ids=lambda f: f.__name__)
+def test_what_is_no_array_is_refused(loss, wrong):
+    """Predictions and targets, each in its turn; masks, weights and settings are named."""
+    names = [p.name for p in inspect.signature(loss).parameters.values() if p.default is p.empty]
+    for place in names:
+        given = {name: np.full((1, 2), 0.5) for name in names} | {place: wrong}
+        with pytest.raises(TypeError, match=rf"expected .+ to be an array, given {type(wrong).__name__}"):
+            loss(**given)

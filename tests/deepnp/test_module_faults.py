@@ -220,6 +220,11 @@ class TestTypes:
         np.testing.assert_array_equal(net.flat.data, before)
         with pytest.raises(TypeError, match="floating-point numbers, given"):
             Linear(4, 3, dtype=dtype)
+
+    def test_none_is_no_dtype(self):
+        """NumPy takes it for float64."""
+        with pytest.raises(TypeError, match="expected a device or a dtype, given None"):
+            Linear(4, 3).to(None)
         with pytest.raises(TypeError, match="to be an array, given list"):
             Parameter([1.0, 2.0])
 

@@ -190,6 +190,14 @@ class TestState:
 
 
 class TestNumbers:
+    @pytest.mark.parametrize("wrong", [[[1.0, 2.0]], None, 3.0])
+    def test_what_is_no_array_is_refused(self, entry, rng, wrong):
+        module, x = entry.make(rng), entry.draw(rng)
+        given = tuple(wrong for _ in x[0]) if isinstance(x[0], tuple) else wrong
+        for method in (module.forward, module.predict):
+            with pytest.raises(TypeError, match=rf"expected .+ to be an array, given {type(wrong).__name__}"):
+                method(given, *x[1:])
+
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_keeps_the_dtype(self, entry, rng, dtype, kernels):
         module = entry.make(rng).to(dtype)

@@ -150,3 +150,15 @@ def test_helpers_survive_an_error_of_theirs():
         with pytest.raises(ValueError, match="inside"):
             side_by_side(*functions)
         assert side_by_side(lambda: 1, lambda: 2) == [1, 2]
+
+
+@pytest.mark.parametrize("wrong", [None, [1.0], np.ones(3, np.float32)])
+def test_what_is_no_flat_vector_is_refused(wrong):
+    for clip in (clip_grad_norm, clip_grad_value):
+        with pytest.raises(TypeError, match=f"expected a ParameterVector, as net.flat is, given {type(wrong).__name__}"):
+            clip(wrong, 1.0)
+    for place in (0, 1):
+        vectors = [np.ones(3), np.ones(3)]
+        vectors[place] = [1.0] * 3
+        with pytest.raises(TypeError, match=r"to be an array, given list: net\.flat\.data"):
+            polyak(*vectors, 0.1)

@@ -1,12 +1,14 @@
 """What all optimizers share: kernels equal plain forms, exact resuming, decay on weights only, clear errors."""
 
+import math
+
 import numpy as np
 import pytest
 
 import deepnp
 from deepnp import storage
 from deepnp.gradcheck import relative_error
-from deepnp.layers import Sequential
+from deepnp.layers import Linear, Sequential
 from deepnp.optim import SGD, AdaBelief, Adadelta, Adagrad, Adam, Adamax, AdamW, Adan, Lion, Muon, NAdam, RAdam, RMSprop
 from deepnp.parameters import Parameter, ParameterVector
 
@@ -131,9 +133,33 @@ def test_the_gradient_is_left_as_it_is(cls, settings, rng, kernels):
 
 @every
 def test_bad_settings(cls, settings):
-    for wrong in (dict(lr=-1.0), dict(weight_decay=-1.0), dict(lr=float("nan"))):
-        with pytest.raises(ValueError, match=r"expected (lr|weight_decay) >= 0, given (-1\.0|nan)"):
+    for wrong in (dict(lr=-1.0), dict(weight_decay=-1.0), dict(lr=float("nan")), dict(lr=math.inf), dict(lr="0.1"), dict(lr=None)):
+        with pytest.raises(ValueError, match=r"expected a finite (lr|weight_decay) >= 0, given (-1\.0|nan|inf|'0.1'|None)"):
             cls(model(), **{**settings, **wrong})
+
+
+@every
+def test_what_is_no_flat_vector(cls, settings):
+    for wrong in (Linear(2, 3), Linear(2, 3).parameters(), np.zeros(3, np.float32), None):
+        with pytest.raises(TypeError, match=rf"expected a ParameterVector, as net.flat is, given {type(wrong).__name__}"):
+            cls(wrong, **settings)
+
+
+@every
+def test_a_state_that_is_none_leaves_the_optimizer_as_it_is(cls, settings):
+    """Not finite, or no arrays: as a module's state, it is refused whole."""
+    optimizer = cls(model(), **settings)
+    optimizer.vector.grad[...] = 1
+    optimizer.step()
+    before = {name: np.array(array) for name, array in optimizer.state_dict().items()}
+    for name, array in before.items():
+        with pytest.raises(TypeError, match=f'expected "{name}" to be an array, given list'):
+            optimizer.load_state_dict({**before, name: [0]})
+        if array.dtype.kind == "f":
+            with pytest.raises(ValueError, match=f'expected finite values in "{name}"'):
+                optimizer.load_state_dict({**before, name: np.full_like(array, np.nan)})
+    for name, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 @pytest.mark.parametrize(

@@ -255,3 +255,14 @@ class TestPlaces:
         write_atomically(tmp_path / "x", write)
         assert (tmp_path / "x").read_bytes() == b"mine"
         assert sorted(p.name for p in tmp_path.iterdir()) == ["x", "y"]
+
+    @pytest.mark.parametrize("kind", ["folder", "pipe"])
+    def test_only_files_are_replaced(self, tmp_path, kind):
+        """As root, a rename onto /dev/null would put a file in its place, for everybody."""
+        place = tmp_path / "place"
+        (os.mkfifo if kind == "pipe" else os.mkdir)(place)
+        before = os.stat(place)
+        with pytest.raises(OSError, match=f"expected the name of a file to write, given a .*{kind}"):
+            save_json(place, {})
+        assert os.stat(place).st_mode == before.st_mode
+        assert os.listdir(tmp_path) == ["place"]

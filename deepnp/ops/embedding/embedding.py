@@ -14,7 +14,7 @@ import numpy as np
 
 from deepnp.backend import array_module, summing_kernel
 from deepnp.cases import Integers
-from deepnp.checks import check_shape, check_tangent
+from deepnp.checks import check_array, check_shape, check_tangent
 from deepnp.dispatch import accelerated
 
 
@@ -50,6 +50,7 @@ def accumulate(dy, indices, dweight) -> np.ndarray:
 
 def check_indices(indices, rows: int) -> None:
     """Raise TypeError unless the indices are whole numbers, ValueError unless they name one of so many rows."""
+    check_array(indices, "indices", "numpy.asarray(…, numpy.int64)")
     if indices.dtype.kind not in "iu":
         raise TypeError(f"expected whole numbers as indices, given {indices.dtype}")
     if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < rows:
