@@ -131,7 +131,7 @@ def test_squashed_policy_gradient(rng):
     assert off(right * noise, true_sigma) > 0.1  # without β/σ nothing holds σ up
     assert off(right * noise + beta / sigma, true_sigma) < EXACT
     _, cache = squashed.forward(mean, log_sigma, noise)
-    dmean, dlog_sigma = squashed.backward((np.broadcast_to(weights, mean.shape), np.array([-beta])), cache)
+    dmean, dlog_sigma, _ = squashed.backward((np.broadcast_to(weights, mean.shape), np.array([-beta])), cache)
     assert off(dmean, true_mean) < EXACT
     assert off(dlog_sigma / sigma, true_sigma) < EXACT  # dℓ = σ dσ
 

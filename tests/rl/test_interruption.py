@@ -40,10 +40,11 @@ def shoot():
 
 shooter = threading.Thread(target=shoot, daemon=True)
 shooter.start()
-while shooter.is_alive():
+while True:
     try:
-        while shooter.is_alive():
-            agent.learn(agent.steps + 10**6, lambda a, m: shooter.is_alive())
+        if not shooter.is_alive():
+            break
+        agent.learn(agent.steps + 10**6, lambda a, m: shooter.is_alive())
     except KeyboardInterrupt:
         caught += 1
 for _ in range(5):                                 # signals that are still under way
