@@ -1,7 +1,8 @@
 """What all algorithms share: acting, learning, and one list of what training changes.
 
-An algorithm subclasses `Agent` once. It sets `Config`, `takes` and `iterate`, and implements `build`, `parts`, `act` and
-`update`. Saving, loading, resuming and copying follow from `parts()`; see checkpoint.py.
+An algorithm subclasses `Agent` once. It sets `Config`, `takes` and `iterate`, and implements
+`build`, `parts`, `act` and `update`. Saving, loading, resuming and copying follow from `parts()`;
+see checkpoint.py.
 """
 
 import os
@@ -38,8 +39,8 @@ class Agent(ABC):
     Parameters
     ----------
     env
-        Where it learns: an id (made into `config.num_envs` copies), an Env, a VectorEnv, a factory or a list of these; see
-        `rl.experience.environments.make_vector`.
+        Where it learns: an id (made into `config.num_envs` copies), an Env, a VectorEnv, a factory
+        or a list of these; see `rl.experience.environments.make_vector`.
     config : dataclass, optional
         The algorithm's settings.
     seed : int
@@ -127,7 +128,10 @@ class Agent(ABC):
 
     @abstractmethod
     def iterate(self, total_steps: int) -> dict[str, float]:
-        """Collect and learn for a while, to `total_steps` at most: one of rl/loops. Returns metrics."""
+        """Collect and learn for a while, to `total_steps` at most: one of rl/loops.
+
+        Returns metrics.
+        """
 
     @abstractmethod
     def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
@@ -219,21 +223,24 @@ class Agent(ABC):
     def learn(self, total_steps: int, callback: Callback | None = None) -> Self:
         """Train until `steps` reaches `total_steps`, counted over the agent's whole life.
 
-        So a loaded agent goes on where it was: `agent.learn(1_000_000)` after a checkpoint at 600,000 does the rest,
-        schedules included. An environment that was handed in begins new episodes at each call, as others may have stepped it;
-        one that can tell its state goes on if nobody did. Ctrl-C waits until the present step is whole; a second one does not.
+        So a loaded agent goes on where it was: `agent.learn(1_000_000)` after a checkpoint at
+        600,000 does the rest, schedules included. An environment that was handed in begins new
+        episodes at each call, as others may have stepped it; one that can tell its state goes on if
+        nobody did. Ctrl-C waits until the present step is whole; a second one does not.
 
         Parameters
         ----------
         total_steps : int
             Environment steps; exceeded by less than one step of all copies.
         callback : callable, optional
-            `callback(agent, metrics)` after each iteration; returning something false (but None) stops.
+            `callback(agent, metrics)` after each iteration; returning something false (but None)
+            stops.
 
         Raises
         ------
         NonFiniteError
-            If a loss, gradient, observation, action or reward is NaN or infinite; the message names it and the step.
+            If a loss, gradient, observation, action or reward is NaN or infinite; the message names
+            it and the step.
         """
         total_steps = whole_number("total_steps", total_steps, 1)
         if self.env is None:
@@ -270,7 +277,8 @@ class Agent(ABC):
     def is_undisturbed(self) -> bool:
         """Whether the environment stands where learning left it, so that episodes under way can go on.
 
-        Its state tells, where it has one; else this holds where the environment was made for the agent.
+        Its state tells, where it has one; else this holds where the environment was made for the
+        agent.
         """
         if self.collector is None or not isinstance(self.env, Resumable):
             return self.collector is not None and self._close is not None
@@ -291,13 +299,14 @@ class Agent(ABC):
     def save(self, path: str | os.PathLike) -> None:
         """Write everything that training needs to go on exactly to one safetensors file, atomically.
 
-        Where the environment offers `state()`, as the vector environments of `envs` do, its situation is included; any
-        other begins new episodes after loading.
+        Where the environment offers `state()`, as the vector environments of `envs` do, its
+        situation is included; any other begins new episodes after loading.
 
         Raises
         ------
         NonFiniteError
-            If a number in it is NaN or infinite: such a file would be of no use, and might replace one that is.
+            If a number in it is NaN or infinite: such a file would be of no use, and might replace
+            one that is.
         """
         checkpoint.save(self, path)
 
@@ -310,15 +319,16 @@ class Agent(ABC):
         path
             The file.
         env : optional
-            The environment to go on learning in; without one the agent can only predict. To learn in another environment
-            than the file's, load without one and call `set_env`.
+            The environment to go on learning in; without one the agent can only predict. To learn
+            in another environment than the file's, load without one and call `set_env`.
         env_settings : mapping, optional
             Keyword arguments of an id's environment.
 
         Raises
         ------
         ValueError
-            If the file is damaged, or not a checkpoint of this algorithm, or does not fit the environment.
+            If the file is damaged, or not a checkpoint of this algorithm, or does not fit the
+            environment.
         """
         agent, environment = checkpoint.load(cls, path)
         if env is not None:

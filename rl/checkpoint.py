@@ -80,7 +80,10 @@ def save(agent: Saved, path: str | os.PathLike) -> None:
 
 
 def load(cls: Any, path: str | os.PathLike) -> tuple[Any, Tensors]:
-    """The agent of a file, and what it says of the environment; ValueError where the file is not whole, or another's."""
+    """The agent of a file, and what it says of the environment.
+
+    Raises ValueError where the file is not whole, or another's.
+    """
     tensors, metadata = load_tensors(path)
     given = metadata.get("format") if isinstance(metadata, dict) else None
     if given != FORMAT:
@@ -149,8 +152,8 @@ def restore_environment(agent: Any, name: str | None, tensors: Tensors) -> None:
 def copy_of(agent: Any) -> Any:
     """A twin that shares nothing, at the same point of its training.
 
-    Where the agent's environment was made for it, the twin gets another of its own. An environment that was handed in
-    stays with its agent: `set_env` gives the twin one.
+    Where the agent's environment was made for it, the twin gets another of its own. An environment
+    that was handed in stays with its agent: `set_env` gives the twin one.
     """
     tensors, metadata = snapshot(agent)
     tensors = {name: np.array(array) for name, array in tensors.items()}

@@ -9,7 +9,8 @@ import numpy as np
 def setting(default: Any, doc: str, low: float | None = None, high: float = np.inf, choices: tuple[str, ...] = ()) -> Any:
     """A field of a Config: its default, its meaning, and its valid range [low, high] or choices.
 
-    An int default wants integers, a float default takes any number; None, as a default, also stands for "off".
+    An int default wants integers, a float default takes any number; None, as a default, also stands
+    for "off".
     """
     return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices})
 

@@ -1,8 +1,8 @@
 """Ctrl-C while learning, held back to a point where nothing is half done.
 
-An interrupt may come between an environment's step and its entry into the memory, or between two halves of an optimizer's
-step. Inside `SafePoint`, one waits until the loop says `reached()`, and then does what it would have done; a second one that
-comes before that does so at once.
+An interrupt may come between an environment's step and its entry into the memory, or between two
+halves of an optimizer's step. Inside `SafePoint`, one waits until the loop says `reached()`, and
+then does what it would have done; a second one that comes before that does so at once.
 """
 
 import signal
@@ -13,7 +13,8 @@ from typing import Any
 class SafePoint:
     """A `with` block in which Ctrl-C takes effect at `reached()` only. In other threads than the main one, nothing.
 
-    What takes effect is whatever handler was there before: Python's own, which raises KeyboardInterrupt, or somebody's.
+    What takes effect is whatever handler was there before: Python's own, which raises
+    KeyboardInterrupt, or somebody's.
     """
 
     def __init__(self):

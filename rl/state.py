@@ -60,7 +60,10 @@ def state_of(parts: dict[str, Part]) -> dict[str, np.ndarray]:
 
 
 def restore(parts: dict[str, Part], state: dict[str, np.ndarray]) -> None:
-    """Write `state_of` back into the same parts; ValueError for entries that belong to none of them."""
+    """Write `state_of` back into the same parts.
+
+    Raises ValueError for entries that belong to none of them.
+    """
     unknown = sorted({key.partition(".")[0] for key in state} - parts.keys())
     if unknown:
         raise ValueError(f"expected the parts {sorted(parts)}, given {unknown} besides")

@@ -52,9 +52,11 @@ class Step(NamedTuple):
     terminated, truncated : bool arrays (N,)
         At most one of the two.
     valid : bool array (N,)
-        False for steps that never happened: after an episode's end, a NEXT_STEP environment ignores one action.
+        False for steps that never happened: after an episode's end, a NEXT_STEP environment ignores
+        one action.
     final : dict of int to observation
-        By copy, wherever a reset replaced an episode's last observation: that observation, as a batch of one.
+        By copy, wherever a reset replaced an episode's last observation: that observation, as a
+        batch of one.
     """
 
     rewards: np.ndarray

@@ -1,8 +1,8 @@
 """Environments as learners take them: whatever `gymnasium.make` takes, an `Env`, a `VectorEnv`, a factory or a list of these.
 
-All of them are stepped as a `VectorEnv`. Environments that are made here get SAME_STEP autoreset, and every observation is a
-copy: an environment may hand out one array again and again, and with SAME_STEP the last observation of an episode would
-become the first of the next.
+All of them are stepped as a `VectorEnv`. Environments that are made here get SAME_STEP autoreset,
+and every observation is a copy: an environment may hand out one array again and again, and with
+SAME_STEP the last observation of an episode would become the first of the next.
 """
 
 import copy
@@ -26,7 +26,10 @@ EnvLike = Single | VectorEnv | Sequence[Single]
 
 @runtime_checkable
 class Resumable(Protocol):
-    """An environment whose situation can be saved, so that a training goes on exactly. The vector environments of `envs` are."""
+    """An environment whose situation can be saved, so that a training goes on exactly.
+
+    The vector environments of `envs` are.
+    """
 
     def state(self) -> dict: ...
 
@@ -39,9 +42,9 @@ def make_vector(env: EnvLike, num_envs: int = 1, settings: Mapping[str, Any] | N
     Parameters
     ----------
     env
-        An id (also "module:Name-v0") or an `EnvSpec`: made into `num_envs` copies, natively where it has a vector form.
-        A callable that makes an Env: called `num_envs` times. An Env: one copy. A list of any of these: one copy each.
-        A VectorEnv: as it is.
+        An id (also "module:Name-v0") or an `EnvSpec`: made into `num_envs` copies, natively where
+        it has a vector form. A callable that makes an Env: called `num_envs` times. An Env: one
+        copy. A list of any of these: one copy each. A VectorEnv: as it is.
     num_envs : int
     settings : mapping, optional
         Keyword arguments of an id's environment.
@@ -73,7 +76,10 @@ def is_made_here(env: EnvLike) -> bool:
 
 
 def space_of(env: VectorEnv) -> SpaceInfo:
-    """What an agent needs to know of the spaces of a `make_vector`; ValueError for spaces that no agent here can handle."""
+    """What an agent needs to know of the spaces of a `make_vector`.
+
+    Raises ValueError for spaces that no agent here can handle.
+    """
     goal = env.goal if isinstance(env, GoalVector) else 0
     return SpaceInfo.of(env.single_observation_space, env.single_action_space, goal, Mirror.of(env))
 

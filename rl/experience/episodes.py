@@ -1,8 +1,8 @@
 """Where the rows of a replay memory lie in their episodes, so that a row can look back and ahead without crossing a reset.
 
-Steps are named by their age in their ring: 0 is the newest. A row of age a that was step p of its episode, with r more steps
-after it, belongs to the ages a − r … a + p, as far as the ring still holds them. An episode that goes on has no r yet: it
-reaches to age 0.
+Steps are named by their age in their ring: 0 is the newest. A row of age a that was step p of its
+episode, with r more steps after it, belongs to the ages a − r … a + p, as far as the ring still
+holds them. An episode that goes on has no r yet: it reaches to age 0.
 
 Shapes: N copies, L slots each, B rows of a batch.
 """
@@ -23,7 +23,10 @@ class Episodes:
         self.lengths = np.zeros(copies, np.int64)  # steps of the episode that each copy is in
 
     def add(self, rows: np.ndarray, ended: np.ndarray) -> None:
-        """Rows (n,) that were just written, one of a copy; `ended` (n,) says which are the last of their episode."""
+        """Rows (n,) that were just written, one of a copy.
+
+        `ended` (n,) says which are the last of their episode.
+        """
         copies = rows // self.slots
         self.position[rows], self.remaining[rows] = self.lengths[copies], -1
         self.lengths[copies] += 1

@@ -4,7 +4,8 @@
     compute_reward(achieved, desired, info)             for rows of goals (B, G) -> (B,)
     compute_terminated(achieved, desired, info)         optional, for one pair of goals (G,) -> bool
 
-Learners take them flat: [observation, desired goal, achieved goal], so nothing else has to know of Dicts.
+Learners take them flat: [observation, desired goal, achieved goal], so nothing else has to know of
+Dicts.
 
 Shapes: N environments, B rows, G goal.
 """
@@ -74,7 +75,8 @@ class GoalVector(VectorWrapper):
     Raises
     ------
     ValueError
-        If the parts are not vectors, the goals differ in size, or there is no `compute_reward` in reach.
+        If the parts are not vectors, the goals differ in size, or there is no `compute_reward` in
+        reach.
     """
 
     def __init__(self, env: VectorEnv):
@@ -118,7 +120,10 @@ class GoalVector(VectorWrapper):
         return self._terminating is not None
 
     def terminated(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
-        """Whether these goals (B, G) end an episode: (B,). Asked pair by pair, for the convention knows no rows here."""
+        """Whether these goals (B, G) end an episode: (B,).
+
+        Asked pair by pair, for the convention knows no rows here.
+        """
         if self._terminating is None:
             raise ValueError("expected compute_terminated(achieved_goal, desired_goal, info) of this environment, but it has none")
         ends = (self._terminating.compute_terminated(*pair, {}) for pair in zip(achieved, desired, strict=True))

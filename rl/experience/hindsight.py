@@ -1,8 +1,8 @@
 """Hindsight experience replay (Andrychowicz et al. 2017; Algorithm 18 of the DeepUnity thesis, corrected).
 
-A trajectory that missed its goal g is a good example for another goal g′: one that it did reach. Transitions are stored as
-they happened; when a batch is drawn, the share k/(k + 1) of its rows gets the goal that some step reached, and the rewards
-that the same steps would have had for it:
+A trajectory that missed its goal g is a good example for another goal g′: one that it did reach.
+Transitions are stored as they happened; when a batch is drawn, the share k/(k + 1) of its rows gets
+the goal that some step reached, and the rewards that the same steps would have had for it:
 
     final      the last step of the row's episode
     future     a step of that episode, the row's own or a later one
@@ -13,7 +13,8 @@ that the same steps would have had for it:
     binary     −[|g′ − s′| > ε]                                      of the state that is reached
     shaped     λ|g′ − s|^p − |g′ − s′|^p
 
-An episode that goes on ends, for this, with its newest step. Observations end in the desired and the achieved goal, see goals.py.
+An episode that goes on ends, for this, with its newest step. Observations end in the desired and
+the achieved goal, see goals.py.
 
 Shapes: B rows, G goal.
 """
@@ -42,8 +43,9 @@ class Hindsight:
     k : int
         Relabelled rows for each that stays as it was; 0 relabels none.
     reward : str
-        Of `REWARDS`. "environment" asks the environment for the relabelled rows and leaves the others' rewards; any other
-        replaces the rewards of all rows, so that one reward is learned from.
+        Of `REWARDS`. "environment" asks the environment for the relabelled rows and leaves the
+        others' rewards; any other replaces the rewards of all rows, so that one reward is learned
+        from.
     tolerance : float
         ε of "binary".
     keep, power : float

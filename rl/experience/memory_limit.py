@@ -12,7 +12,10 @@ LIMITS = (
 
 
 def check_memory(needed: int, what: str) -> None:
-    """Raise MemoryError if `needed` bytes are more than are free; where the system does not say, nothing is checked."""
+    """Raise MemoryError if `needed` bytes are more than are free.
+
+    Where the system does not say, nothing is checked.
+    """
     free = free_memory()
     if free is not None and needed > free:
         raise MemoryError(f"{what} needs {needed / 2**30:.2f} GiB, but only {free / 2**30:.2f} GiB are free")

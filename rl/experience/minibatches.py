@@ -13,7 +13,8 @@ Minibatch = tuple[Observations, ...]
 def minibatches(columns: tuple[Observations, ...], batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Minibatch]]:
     """A shuffled order of the rows (B,), and the columns in that order, in parts of about `batch_size` rows.
 
-    The parts' sizes differ by one at most. Shuffled as a whole: one long copy is faster than many short ones.
+    The parts' sizes differ by one at most. Shuffled as a whole: one long copy is faster than many
+    short ones.
     """
     order = rng.permutation(trees.length(columns[0]))
     shuffled = [trees.take(column, order) for column in columns]

@@ -1,6 +1,7 @@
 """Running normalisation of observations and scaling of rewards (§3.4.1 of the thesis, corrected).
 
-Welford's recurrence merges a batch of n values with mean m and squared deviations M into the running ones (Chan et al.):
+Welford's recurrence merges a batch of n values with mean m and squared deviations M into the
+running ones (Chan et al.):
 
     δ = m − μ      μ ← μ + δ·n/(N+n)      M2 ← M2 + M + δ²·N·n/(N+n)      N ← N + n
 
@@ -66,7 +67,8 @@ class RunningMoments:
 class ObservationNormalizer:
     """x̂ = clip((x − μ)/(σ + ε), ±clip).
 
-    A constant feature has σ = 0; the floor ε makes its x̂ zero instead of NaN. Frozen in evaluation: only `update` learns.
+    A constant feature has σ = 0; the floor ε makes its x̂ zero instead of NaN. Frozen in
+    evaluation: only `update` learns.
 
     Parameters
     ----------

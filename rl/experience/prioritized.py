@@ -4,10 +4,12 @@
     P(i) = p_i^α / Σ_j p_j^α          how often i is drawn
     w_i  = (N·P(i))^−β / max_j w_j    how much i counts, so that the mean stays (β = 1) what uniform rows would give
 
-The maximum runs over the batch, so N and Σ_j p_j^α cancel: w_i = (min_j p_j^α / p_i^α)^β, at most 1.
+The maximum runs over the batch, so N and Σ_j p_j^α cancel: w_i = (min_j p_j^α / p_i^α)^β, at most
+1.
 
-Sums are kept in a tree: its leaves are the p_i^α, every other node is the sum of its two children. Drawing follows a number
-u ∈ [0, Σ) down from the root; changing a leaf changes the nodes above it. Both take log₂ N steps.
+Sums are kept in a tree: its leaves are the p_i^α, every other node is the sum of its two children.
+Drawing follows a number u ∈ [0, Σ) down from the root; changing a leaf changes the nodes above it.
+Both take log₂ N steps.
 
 Shapes: R rows of the memory, B rows of a batch.
 """
@@ -20,8 +22,9 @@ from deepnp.backend import kernel_runs, ordered_kernel
 class SumTree:
     """R numbers ≥ 0 and their partial sums, in float64.
 
-    Node 1 is the root, the children of node i are 2i and 2i + 1, leaf k is node R + k. That is a whole tree for every R, not
-    only for powers of two. A node is always the rounded sum of its two children as they are: nothing drifts.
+    Node 1 is the root, the children of node i are 2i and 2i + 1, leaf k is node R + k. That is a
+    whole tree for every R, not only for powers of two. A node is always the rounded sum of its two
+    children as they are: nothing drifts.
 
     Parameters
     ----------
@@ -43,7 +46,10 @@ class SumTree:
         return self.nodes[self.leaves + rows]
 
     def __setitem__(self, rows: np.ndarray, values: np.ndarray) -> None:
-        """Change the leaves `rows` (B,) to `values` (B,); the last one counts where a row comes twice."""
+        """Change the leaves `rows` (B,) to `values` (B,).
+
+        The last one counts where a row comes twice.
+        """
         if kernel_runs(self.nodes, values):
             _set(self.nodes, rows, values)
             return

@@ -1,8 +1,9 @@
 """Replay memory: a ring of transitions for each environment copy, sampled by index.
 
-Arrays are taken once: observations in their own types (images stay uint8), choices as integers, everything else float32.
-A row is number n·L + slot, n the copy and slot its place in that copy's ring of L slots; the successor of a row is the next
-slot of the same ring, which is all that n-step returns need.
+Arrays are taken once: observations in their own types (images stay uint8), choices as integers,
+everything else float32. A row is number n·L + slot, n the copy and slot its place in that copy's
+ring of L slots; the successor of a row is the next slot of the same ring, which is all that n-step
+returns need.
 
 Shapes: N copies, L slots each, B rows of a batch, O observation, A action dimensions.
 """
@@ -33,9 +34,11 @@ class Batch:
     actions : array (B, A), (B,) or (B, K)
         In [−1, 1], or choices.
     rewards : array (B,)
-        Σ_{k<h} γᵏ r_{t+k}, h steps ahead: as many as asked for, fewer where the episode ended or the memory stops.
+        Σ_{k<h} γᵏ r_{t+k}, h steps ahead: as many as asked for, fewer where the episode ended or
+        the memory stops.
     discounts : array (B,)
-        What V(next) counts: γ^h, and 0 where the episode *terminated*. A truncated one still bootstraps.
+        What V(next) counts: γ^h, and 0 where the episode *terminated*. A truncated one still
+        bootstraps.
     weights : array (B,)
         Importance of each row in the loss; ones without priorities.
     rows : array (B,) of int
@@ -130,7 +133,10 @@ class ReplayMemory:
         return int(self.sizes.sum()) if self.copies else 0
 
     def add(self, observations, actions, rewards, next_observations, terminated, truncated, valid) -> np.ndarray:
-        """Take in one step of every copy that is `valid` (N,); a full ring forgets its oldest. Returns the rows written."""
+        """Take in one step of every copy that is `valid` (N,); a full ring forgets its oldest.
+
+        Returns the rows written.
+        """
         copies = np.flatnonzero(valid)
         rows = copies * self.slots + self.heads[copies]
         trees.write(self.observations, rows, trees.at(observations, copies))
@@ -148,7 +154,8 @@ class ReplayMemory:
     def begin(self, num_envs: int) -> None:
         """The next step of every copy begins an episode: whatever went on is truncated.
 
-        An environment that was exchanged, or whose situation was not saved, never says that its episode ended.
+        An environment that was exchanged, or whose situation was not saved, never says that its
+        episode ended.
         """
         self.prepare(num_envs)
         copies = np.flatnonzero(self.sizes > 0)
@@ -185,8 +192,8 @@ class ReplayMemory:
     ) -> Batch:
         """The transitions of some rows (B,), with returns over `n_step` steps.
 
-        `step_rewards` gives the rewards (B,) of the steps in B rows, `step_ends` whether they terminated (B,), where what was
-        stored is not what counts.
+        `step_rewards` gives the rewards (B,) of the steps in B rows, `step_ends` whether they
+        terminated (B,), where what was stored is not what counts.
         """
         step_rewards = step_rewards or self.rewards.take
         last, rewards, discounts = rows, step_rewards(rows), np.full(len(rows), gamma, np.float32)

@@ -26,7 +26,8 @@ class Rollout:
         As the learner wants them.
     terminated, truncated : bool arrays (T, N)
     valid : bool array (T, N)
-        False for steps that never happened: after an episode's end, a NEXT_STEP environment ignores one action.
+        False for steps that never happened: after an episode's end, a NEXT_STEP environment ignores
+        one action.
     last : (N, …)
         Observations after the last step.
     final : dict of (int, int) to an observation (1, …)

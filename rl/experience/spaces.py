@@ -1,6 +1,7 @@
 """What an agent needs to know of an environment's spaces, and nothing more: it can be written to a file as JSON.
 
-Observations are laid out as a vector and images (see trees.py). Every part of a Dict or a Tuple adds to them:
+Observations are laid out as a vector and images (see trees.py). Every part of a Dict or a Tuple
+adds to them:
 
     Box                 its values; an image where it has three axes, two of them at least 8 long
     Discrete(n)         n values, one of them 1 and the others 0
@@ -188,7 +189,10 @@ class SpaceInfo:
     def of(
         cls, observation_space: spaces.Space, action_space: spaces.Space, goal: int = 0, mirror: Mirror | None = None
     ) -> "SpaceInfo":
-        """Read a single environment's spaces; ValueError for spaces that no agent here can handle."""
+        """Read a single environment's spaces.
+
+        Raises ValueError for spaces that no agent here can handle.
+        """
         return cls(ObservationLayout.of(observation_space), ActionLayout.of(action_space), goal, mirror)
 
     @property

@@ -1,7 +1,7 @@
 """Learning from mirror images (Abdolhosseini et al. 2019, "On learning symmetric locomotion", the duplication of tuples).
 
-Where a task is symmetric under a reflection M of states and actions, every experience (s, a, A) is also one of (Ms, Ma, A):
-twice the data, and a policy that favours neither side.
+Where a task is symmetric under a reflection M of states and actions, every experience (s, a, A) is
+also one of (Ms, Ma, A): twice the data, and a policy that favours neither side.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,10 @@ class Mirror:
 
     @classmethod
     def of(cls, env: VectorEnv) -> "Mirror | None":
-        """The environment's own; None where it does not offer one, or a wrapper changes what it would reflect."""
+        """The environment's own.
+
+        None where it does not offer one, or a wrapper changes what it would reflect.
+        """
         return cls(**env.mirror()) if isinstance(env, Mirrored) else None
 
     def observations(self, observations: np.ndarray) -> np.ndarray:

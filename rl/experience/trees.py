@@ -1,7 +1,8 @@
 """Observations as learners hold them: one array (B, O), or a tuple of it and of images (B, C, H, W).
 
-Most environments give vectors: then an observation is one array and every function here is one NumPy call. With images
-the first part is still the vector (of width 0 where there is none), and each image follows as it was, uint8 and all.
+Most environments give vectors: then an observation is one array and every function here is one
+NumPy call. With images the first part is still the vector (of width 0 where there is none), and
+each image follows as it was, uint8 and all.
 """
 
 from collections.abc import Callable, Sequence

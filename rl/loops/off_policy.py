@@ -3,8 +3,9 @@
 repeat
     a ← random for the first steps, then the policy's exploring action; step; store (s, a, r, s′, terminated)
     every `update_interval` steps: `updates` times
-        learn from a batch drawn from the memory: uniform, or by priority (prioritized.py); with the newest transitions
-        besides (combined replay, Zhang & Sutton 2017); with goals in hindsight (hindsight.py)
+        learn from a batch drawn from the memory: uniform, or by priority (prioritized.py); with the
+        newest transitions besides (combined replay, Zhang & Sutton 2017); with goals in hindsight
+        (hindsight.py)
 
 Shapes: N environments, B rows of a batch, A action dimensions.
 """
@@ -47,7 +48,10 @@ class OffPolicy(Protocol):
 
 
 def iterate(agent: OffPolicy, total_steps: int) -> dict[str, float]:
-    """Up to 1,000 environment steps, `total_steps` in all, with the updates that are due; returns the means of what happened."""
+    """Up to 1,000 environment steps, `total_steps` in all, with the updates that are due.
+
+    Returns the means of what happened.
+    """
     statistics, metrics = EpisodeStatistics(), []
     agent.memory.prepare(agent.collector.env.num_envs)
     end = min(agent.steps + STEPS_PER_REPORT, total_steps)

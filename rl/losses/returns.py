@@ -1,9 +1,10 @@
 """Returns and advantages of trajectories.
 
-Shapes: T steps, N environments. All arrays are (T, N); `ended` marks the last step of an episode, however it ended.
+Shapes: T steps, N environments. All arrays are (T, N); `ended` marks the last step of an episode,
+however it ended.
 
-`next_values` is V(s_{t+1}) *of the same episode*: 0 where s_t terminated, V(final observation) where it was truncated.
-So no function here needs to know the difference between the two.
+`next_values` is V(s_{t+1}) *of the same episode*: 0 where s_t terminated, V(final observation)
+where it was truncated. So no function here needs to know the difference between the two.
 """
 
 import numpy as np

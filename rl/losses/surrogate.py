@@ -46,7 +46,8 @@ def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float) -> tuple[
                  = 0              where the clipped branch is the smaller one: it is flat
 
     Beyond |ln ρ| = 20 the ratio is held there, and the gradient is that of the held ratio times ρA.
-    Through ln π, not π: the product of many small probabilities underflows, the sum of their logarithms does not.
+    Through ln π, not π: the product of many small probabilities underflows, the sum of their
+    logarithms does not.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float) -> tuple[
     value : float
     dlog_prob : array (B,)
     info : dict
-        `kl` the estimate (ρ − 1) − ln ρ of KL(old‖new) (Schulman 2020), `clip_fraction` the share with |ρ − 1| > ε.
+        `kl` the estimate (ρ − 1) − ln ρ of KL(old‖new) (Schulman 2020), `clip_fraction` the share
+        with |ρ − 1| > ε.
     """
     for name, x in (("old_log_prob", old_log_prob), ("advantages", advantages)):
         check_shape(name, x, log_prob.shape)

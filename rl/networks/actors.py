@@ -76,7 +76,10 @@ class SquashedGaussianPolicy(Module):
         return dx + dx_sigma if inputs else None
 
     def predict(self, x: Observations, noise: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-        """Like `forward`, remembering nothing; without noise the most probable action, tanh μ(s), and None."""
+        """Like `forward`, remembering nothing.
+
+        Without noise the most probable action, tanh μ(s), and None.
+        """
         if noise is None:
             mean = self.body.predict(x)[:, : self.actions] if self.shared else self.mean.predict(x)
             return np.tanh(mean), None

@@ -1,11 +1,12 @@
 """Critics: networks Q(s, a), or V(s), with targets that follow them.
 
-The smaller of two critics that know nothing of each other is a cautious estimate (Fujimoto et al. 2018). Each reads [s, a]
-side by side in one array; the two learn at the same time.
+The smaller of two critics that know nothing of each other is a cautious estimate (Fujimoto et al.
+2018). Each reads [s, a] side by side in one array; the two learn at the same time.
 
-Normalisation between a hidden layer and its activation bounds the features, and with them how far the values can run away
-("Algorithms for model-free reinforcement learning", §3: layer or group normalisation, 16 groups). With batch normalisation only
-the critics' own step sees the batch's statistics; targets and policies see the running ones.
+Normalisation between a hidden layer and its activation bounds the features, and with them how far
+the values can run away ("Algorithms for model-free reinforcement learning", §3: layer or group
+normalisation, 16 groups). With batch normalisation only the critics' own step sees the batch's
+statistics; targets and policies see the running ones.
 
 Shapes: B rows, O observation, A action dimensions.
 """
@@ -61,7 +62,8 @@ class Values:
     def fit(self, x: Observations, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
         """One step of each network on (1/B) Σ w (V_i(x) − y)².
 
-        Returns the mean loss, and the networks' mean absolute error |V − y| of each row (B,), by which rows may be chosen again.
+        Returns the mean loss, and the networks' mean absolute error |V − y| of each row (B,), by
+        which rows may be chosen again.
 
         Raises
         ------
@@ -115,8 +117,8 @@ class Critics(Values):
     ) -> tuple[np.ndarray, np.ndarray]:
         """min_i Q_i(s, a) (B,) over the first `count` critics or all, and its gradient with respect to the actions times `dvalue`.
 
-        The gradient (B, A) flows through the smaller critic of each row, through the first where they are equal; the critics'
-        parameters stay out of it.
+        The gradient (B, A) flows through the smaller critic of each row, through the first where
+        they are equal; the critics' parameters stay out of it.
         """
         x, width = trees.with_actions(observations, actions), trees.vector(observations).shape[1]
         values = [q.forward(x)[:, 0] for q in self.networks[:count]]

@@ -1,7 +1,7 @@
 """Probability distributions over actions, with hand-written derivatives.
 
-`f(…)` gives a value per row; `f_backward(…, df)` takes dL/df (B,) and gives dL/d(parameter) for each parameter of the
-distribution, in the order of its fields.
+`f(…)` gives a value per row; `f_backward(…, df)` takes dL/df (B,) and gives dL/d(parameter) for
+each parameter of the distribution, in the order of its fields.
 
 Shapes: B rows, A action dimensions, C choices.
 """
@@ -105,7 +105,8 @@ class Categorical:
     H       = −Σ_i p_i ln p_i                     ∂H/∂z_i = −p_i (ln p_i + H)
     KL(p‖q) = Σ_i p_i (ln p_i − ln q_i)           ∂/∂z_i^p = p_i (ln p_i − ln q_i − KL),  ∂/∂z_i^q = q_i − p_i
 
-    A logit of −∞ excludes a choice: p = 0, and 0·ln 0 is 0. Working with logits keeps division by p out of sight.
+    A logit of −∞ excludes a choice: p = 0, and 0·ln 0 is 0. Working with logits keeps division by p
+    out of sight.
 
     Attributes
     ----------
@@ -145,7 +146,10 @@ class Categorical:
         return (-dentropy[:, None] * p * (log_p + self.entropy()[:, None]),)
 
     def kl(self, other: "Categorical") -> np.ndarray:
-        """KL(self‖other): (B,); infinite where the other excludes a choice that this one does not."""
+        """KL(self‖other): (B,).
+
+        Infinite where the other excludes a choice that this one does not.
+        """
         p, gap = self._gap(other)
         return (p * gap).sum(axis=-1)
 

@@ -1,12 +1,13 @@
 """Networks that read observations as learners hold them (rl/experience/trees.py): vectors, and images beside them.
 
-A vector goes straight into a multilayer perceptron. An image goes through convolutions first, and what these find lies
-beside the vector:
+A vector goes straight into a multilayer perceptron. An image goes through convolutions first, and
+what these find lies beside the vector:
 
     x = [vector, f_1(image_1), f_2(image_2), …]        y = mlp(x)
 
-Large images get the three convolutions of Mnih et al. 2015 (32 8×8 by 4, 64 4×4 by 2, 64 3×3 by 1), small ones two of 3×3 by 2.
-A byte counts as a share of 255. Every network has convolutions of its own.
+Large images get the three convolutions of Mnih et al. 2015 (32 8×8 by 4, 64 4×4 by 2, 64 3×3 by 1),
+small ones two of 3×3 by 2. A byte counts as a share of 255. Every network has convolutions of its
+own.
 
 Shapes: B rows, O vector, F values in all, C channels, H rows and W columns of an image.
 """

@@ -1,8 +1,9 @@
 """Work on two threads: the one place of rl that knows of them.
 
-Waking a thread takes about as long as a small network's pass. So a chain of passes, through policy and critics and back, is
-split once by rows, instead of at each network. Each half has networks of its own: twins over the same parameters. The halves
-are the same whatever the number of threads, so results are, too.
+Waking a thread takes about as long as a small network's pass. So a chain of passes, through policy
+and critics and back, is split once by rows, instead of at each network. Each half has networks of
+its own: twins over the same parameters. The halves are the same whatever the number of threads, so
+results are, too.
 """
 
 import math
@@ -50,7 +51,10 @@ class Halves:
         self._own, self._other = (p.flat for p in policies)
 
     def map(self, function: Callable, *rows: Observations) -> Any:
-        """function(networks, *rows of a half) for both halves; the array (B, …), or the arrays, that it returns, joined."""
+        """function(networks, *rows of a half) for both halves.
+
+        Returns the array (B, …), or the arrays, that it returns, joined.
+        """
         size = trees.length(rows[0])
         halves = slice(size // 2), slice(size // 2, None)
         results = side_by_side(
@@ -70,8 +74,8 @@ class Halves:
         Parameters
         ----------
         function : callable
-            function(networks, size, *rows of a half) adds the gradient of a mean over all `size` rows to
-            `networks.policy`, and returns an array, or arrays, of its rows.
+            function(networks, size, *rows of a half) adds the gradient of a mean over all `size`
+            rows to `networks.policy`, and returns an array, or arrays, of its rows.
         optimizer : Optimizer
             Of the policy.
         *rows : (B, …)

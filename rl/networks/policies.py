@@ -28,7 +28,8 @@ class GaussianPolicy(Module):
     activation : callable returning a Module
         Between the layers.
     sigma : {"vector", "fixed", "network"}
-        A trainable vector ln σ, independent of the state; a constant; or a network of its own, σ(s) = softplus(…).
+        A trainable vector ln σ, independent of the state; a constant; or a network of its own, σ(s)
+        = softplus(…).
     initial_sigma : float
         σ at the start.
     rng : numpy.random.Generator

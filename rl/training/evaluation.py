@@ -12,15 +12,15 @@ from rl.experience.environments import EnvLike, is_made_here, make_vector, membe
 def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> np.ndarray:
     """Returns of independent episodes, undiscounted.
 
-    Each episode runs in a copy of its own with seeds `seed`, `seed + 1`, …, so that short episodes do not crowd out long
-    ones. The agent's normaliser is frozen.
+    Each episode runs in a copy of its own with seeds `seed`, `seed + 1`, …, so that short episodes
+    do not crowd out long ones. The agent's normaliser is frozen.
 
     Parameters
     ----------
     agent : Agent
     env : str, EnvSpec, gymnasium.Env, VectorEnv or a factory
-        An id, a spec or a factory is made into one copy per episode, which are closed at the end; an Env plays them one after
-        the other; a VectorEnv must have that many copies.
+        An id, a spec or a factory is made into one copy per episode, which are closed at the end;
+        an Env plays them one after the other; a VectorEnv must have that many copies.
     episodes, seed : int
     deterministic : bool
         The most probable actions instead of draws.

@@ -86,7 +86,10 @@ class DDPG(Agent):
         return self.noise(self.policy.predict(observations), rng)
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
-        """One gradient step of the critic and of the policy; the targets move. Returns metrics, and |Q − y| of each row."""
+        """One gradient step of the critic and of the policy; the targets move.
+
+        Returns metrics, and |Q − y| of each row.
+        """
         s, s_next, tau = self.observe(batch.observations), self.observe(batch.next_observations), self.config.tau
         y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next)
         critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)

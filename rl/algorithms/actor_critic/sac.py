@@ -90,7 +90,10 @@ class SAC(Agent):
     explore = act
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
-        """One gradient step of everything: Algorithm 13, lines 19–38. Returns metrics, and |Q − y| of each row (B,)."""
+        """One gradient step of everything: Algorithm 13, lines 19–38.
+
+        Returns metrics, and |Q − y| of each row (B,).
+        """
         s, s_next, shape = self.observe(batch.observations), self.observe(batch.next_observations), batch.actions.shape
         alpha = self.temperature.alpha
         noise_next, noise = (self.rngs["noise"].standard_normal(shape, np.float32) for _ in range(2))
@@ -107,7 +110,10 @@ class SAC(Agent):
         return networks.critics.target(s_next, actions) - self.temperature.alpha * log_prob
 
     def policy_loss_gradient(self, networks, size, s, noise) -> tuple[np.ndarray, np.ndarray]:
-        """Of α ln π(ã|s) − min_i Q_i(s, ã), averaged over `size` rows; returns Q and ln π of these rows: (B,) each."""
+        """Of α ln π(ã|s) − min_i Q_i(s, ã), averaged over `size` rows.
+
+        Returns Q and ln π of these rows: (B,) each.
+        """
         actions, log_prob = networks.policy.forward(s, noise)
         q, dactions = networks.critics.action_gradient(s, actions, dvalue=-1 / size)
         dlog_prob = np.full(len(log_prob), self.temperature.alpha / size, log_prob.dtype)

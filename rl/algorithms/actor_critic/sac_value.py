@@ -7,8 +7,9 @@
     θ   ← Adam descent on  α ln π(ã|s) − min_i Q_i(s, ã)
     V̄   ← (1 − τ)V̄ + τV
 
-α is fixed there (1/reward scale); here it may be tuned as in sac.py, which has everything else. That paper's ½ before the squares
-is left out, as Adam does not feel it. One draw ã, of the policy before its step, serves V and π.
+α is fixed there (1/reward scale); here it may be tuned as in sac.py, which has everything else.
+That paper's ½ before the squares is left out, as Adam does not feel it. One draw ã, of the policy
+before its step, serves V and π.
 
 Shapes: B rows, O observation, A action dimensions.
 """

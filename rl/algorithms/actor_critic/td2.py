@@ -2,7 +2,8 @@
 
     y ← r + γ(1 − terminated) min_i Q̄_i(s′, μ̄(s′))                   DDPG's target, but the smaller of two critics
 
-The policy ascends Q_1, the noise is Gaussian with σ = 0.2, the weights begin orthogonal. Everything else is ddpg.py.
+The policy ascends Q_1, the noise is Gaussian with σ = 0.2, the weights begin orthogonal. Everything
+else is ddpg.py.
 """
 
 from dataclasses import dataclass

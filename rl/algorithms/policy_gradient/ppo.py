@@ -11,7 +11,8 @@
 
 The policy and the value share no parameter, so the two descents are independent programs.
 
-Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), O observation, A action dimensions.
+Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), O observation, A
+action dimensions.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ from rl.takes import Takes
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Settings of PPO. Each field: its default, its meaning with its symbol in Algorithm 12, its valid range."""
+    """Settings of PPO.
+
+    Each field: its default, its meaning with its symbol in Algorithm 12, its valid range.
+    """
 
     algorithm: ClassVar[str] = "PPO"
 
@@ -123,7 +127,10 @@ class PPO(Agent):
             self.normalizer.update(np.concatenate([vectors, self.mirror.observations(vectors)]) if self.mirror else vectors)
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
-        """Algorithm 12, lines 21–67, on one rollout; `progress` in [0, 1] of the training drives the annealing."""
+        """Algorithm 12, lines 21–67, on one rollout.
+
+        `progress` in [0, 1] of the training drives the annealing.
+        """
         c = self.config
         samples = samples_of(rollout, lambda s: self.value.predict(s)[:, 0], c.gamma, c.lam, c.gae_horizon)
         if self.mirror:
