@@ -90,6 +90,11 @@ def test_code_on_the_pages_is_python_and_imports_what_there_is(page):
                 assert all(hasattr(module, alias.name) for alias in node.names)
 
 
+def test_the_readme_shows_the_beginning_of_a_file_as_it_is():
+    block = re.search(r'```python\n(""".*?)```', (ROOT / "README.md").read_text(), flags=re.S).group(1)
+    assert (ROOT / "deepnp" / "ops" / "normalization" / "layer_norm.py").read_text().startswith(block)
+
+
 def public_functions(tree, inside: str = ""):
     """Functions and methods whose names, and whose classes' names, have no leading underscore."""
     for node in tree.body:
