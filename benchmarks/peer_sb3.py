@@ -3,10 +3,16 @@
 Prints one JSON line: seconds per environment step of whole training, and of the learner (all but env.step and env.reset).
 """
 
+import argparse
 import json
 import sys
 import time
 from pathlib import Path
+
+if __name__ == "__main__":  # before the imports: `--help` needs no peer
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("settings", type=json.loads, help="as benchmarks.ppo gives them, in JSON")
+    options = parser.parse_args()
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -56,8 +62,7 @@ class NativeVecEnv(VecEnv):
         return [False] * self.num_envs
 
 
-def main() -> None:
-    s = json.loads(sys.argv[1])
+def main(s: dict) -> None:
     torch.set_num_threads(s["threads"])
     env = NativeVecEnv(s["env"], s["num_envs"]) if s["native"] else DummyVecEnv([lambda: gymnasium.make(s["env"])] * s["num_envs"])
     spent, step = 0.0, env.step_wait
@@ -90,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(options.settings)

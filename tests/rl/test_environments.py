@@ -374,7 +374,9 @@ class TestSpacesThatDoNotFit:
     def test_evaluation_in_other_spaces(self):
         narrow = Target()
         narrow.action_space = spaces.Box(-0.1, 0.1, (1,), np.float32)
-        for other in (narrow, Target(True), Counter()):
+        wide = Target()
+        wide.action_space = spaces.Box(-2, 2, (1,), np.float64)
+        for other in (narrow, wide, Target(True), Counter()):
             with pytest.raises(ValueError, match="environment does not fit the agent: expected"):
                 rl.evaluate(ppo(Target()), other)
 
