@@ -224,6 +224,18 @@ def test_an_agent_that_was_loaded_before_somebody_else_trained_is_refused(folder
     resume(folder)[1].close()  # the folder is free
 
 
+@pytest.mark.skipif(os.name == "nt", reason="folders cannot be opened")
+def test_a_checkpoint_its_rows_and_their_folder_are_on_the_disk(folder, monkeypatch):
+    """A power cut takes nothing of what was saved."""
+    agent, run = resume(folder)
+    agent.learn(agent.steps + 32, run)
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino) or fsync(descriptor))
+    run.save(agent)
+    for path in (folder / "progress.csv", checkpoint_of(folder), checkpoint_of(folder).parent):
+        assert path.stat().st_ino in synced, path
+
+
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_a_killed_process_leaves_no_lock(tmp_path):
     hold = "import sys, time; from rl.training.lock import FolderLock; lock = FolderLock(sys.argv[1])"
