@@ -5,6 +5,7 @@ An algorithm subclasses `Agent` once. It sets `Config`, `takes` and `iterate`, a
 see checkpoint.py.
 """
 
+import inspect
 import os
 import weakref
 from abc import ABC, abstractmethod
@@ -212,6 +213,10 @@ class Agent(ABC):
         ValueError
             If the shape is wrong or a value is not finite.
         """
+        if not isinstance(deterministic, bool | np.bool_):
+            raise TypeError(f"expected deterministic as a bool, given {deterministic!r}")
+        if not (rng is None or isinstance(rng, np.random.Generator)):
+            raise TypeError(f"expected rng as a numpy.random.Generator or None, given {rng!r}")
         if self.space.goal and isinstance(observation, Mapping):
             observation = goals.flat(observation)
         batch, single = self.space.observation.batched(observation)
@@ -243,6 +248,8 @@ class Agent(ABC):
             it and the step.
         """
         total_steps = whole_number("total_steps", total_steps, 1)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"expected callback as a function (agent, metrics), given {callback!r}")
         if self.env is None:
             raise RuntimeError("this agent has no environment: call set_env(env) before learn")
         if not self.is_undisturbed():
@@ -286,6 +293,8 @@ class Agent(ABC):
 
     def _begin_episodes(self):
         """The one place where new episodes begin: whatever remembers old ones hears of it."""
+        if self.env is None:
+            raise RuntimeError("this agent's environment was closed while it learned: call set_env(env) to go on")
         dtype, seed = self.space.vector_dtype(self.normalizer is not None), int(self.rngs["environment"].integers(2**31))
         self.collector = Collector(self.env, self.space.observation, dtype, seed)
         for part in self.parts().values():
@@ -329,7 +338,11 @@ class Agent(ABC):
         ValueError
             If the file is damaged, or not a checkpoint of this algorithm, or does not fit the
             environment.
+        TypeError
+            If called on `Agent` itself: `rl.load` finds a file's algorithm.
         """
+        if inspect.isabstract(cls):
+            raise TypeError(f"expected an algorithm's load, given {cls.__name__}'s: rl.load finds a file's own")
         agent, environment = checkpoint.load(cls, path)
         if env is not None:
             name = agent.env_name

@@ -66,6 +66,8 @@ class ActionLayout:
     @classmethod
     def _box(cls, space):
         finite, shape, dtype = np.isfinite([space.low, space.high]), tuple(map(int, space.shape)), str(space.dtype)
+        if not math.prod(shape):
+            raise ValueError(f"expected actions of at least one value, given {space}")
         if finite.all():
             low, high = (tuple(map(float, bound.ravel())) for bound in (space.low, space.high))
             return cls("Box", shape, dtype, low, high)

@@ -13,10 +13,8 @@ from gymnasium.vector import VectorEnv
 from deepnp import NonFiniteError
 from deepnp.checks import check_shape
 from rl.experience.environments import same_step
-from rl.experience.spaces import ObservationLayout, one_row
+from rl.experience.spaces import LARGEST, ObservationLayout
 from rl.experience.trees import Observations, parts
-
-LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass
@@ -132,7 +130,7 @@ class Collector:
         final = infos.get("final_obs")
         if final is None:
             raise ValueError(f'expected "final_obs" in the infos of a SAME_STEP environment, given {sorted(infos)}')
-        return self._split(_one(final, n), "final observation")
+        return self._split(self.layout.row(_one(final, n)), "final observation")
 
     def _close_episodes(self, ended, infos, statistics):
         statistics.returns += self.returns[ended].tolist()
@@ -172,7 +170,11 @@ def episode_infos(infos: Mapping[str, Any], same_step: bool, ended: np.ndarray) 
 
     With SAME_STEP they are in "final_info": what else is there belongs to the next episode.
     """
-    infos = infos.get("final_info", {}) if same_step else infos
+    if same_step and isinstance(infos, Mapping):
+        infos = infos.get("final_info", {})
+    if not isinstance(infos, Mapping):
+        given = type(infos).__name__
+        raise TypeError(f"expected infos as a dict of arrays, as a VectorEnv gives them, given {given}")
     for name, values in infos.items():
         if not name.startswith("_") and isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiub":
             yield name, values, ended & infos.get(f"_{name}", True)
@@ -184,7 +186,7 @@ def _one(final, n):
         return {key: _one(value, n) for key, value in final.items()}
     if isinstance(final, tuple):
         return tuple(_one(value, n) for value in final)
-    return one_row(final[n])
+    return final[n]
 
 
 def _check(array: np.ndarray, message: str) -> None:

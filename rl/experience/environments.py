@@ -5,17 +5,16 @@ and every observation is a copy: an environment may hand out one array again and
 SAME_STEP the last observation of an episode would become the first of the next.
 """
 
-import copy
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
-import numpy as np
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from rl.experience.checked import Checked
 from rl.experience.goals import GoalVector, ResumableGoalVector, has_goals
 from rl.experience.spaces import SpaceInfo
 from rl.experience.symmetry import Mirror
@@ -109,23 +108,6 @@ def autoreset_mode(env: VectorEnv) -> AutoresetMode:
     return AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.DISABLED))
 
 
-class CopiedObservations(gymnasium.Wrapper):
-    """An environment whose observations are the caller's own."""
-
-    def reset(self, *, seed=None, options=None) -> tuple[Any, dict]:
-        observation, info = self.env.reset(seed=seed, options=options)
-        return copied(observation), info
-
-    def step(self, action) -> tuple:
-        observation, *rest = self.env.step(action)
-        return copied(observation), *rest
-
-
-def copied(observation) -> Any:
-    """A copy of an observation: an array, or a Dict or a Tuple of them."""
-    return observation.copy() if isinstance(observation, np.ndarray) else copy.deepcopy(observation)
-
-
 def _make_vector(env, num_envs, settings):
     if num_envs != int(num_envs) or num_envs < 1:
         raise ValueError(f"expected num_envs >= 1, given {num_envs}")
@@ -169,7 +151,9 @@ def _side_by_side(items):
                 made.append(env)
             if not isinstance(env, gymnasium.Env):
                 raise ValueError(f"expected a factory that returns a gymnasium.Env, given {type(env).__name__}")
-        makers = [lambda env=env: CopiedObservations(env) for env in envs]
+        if len({id(env.unwrapped) for env in envs}) < len(envs):
+            raise ValueError(f"expected an Env of its own for each of {len(envs)} copies, given one twice")
+        makers = [lambda env=env: Checked(env) for env in envs]
         return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
     except BaseException:
         for env in made:
@@ -186,7 +170,7 @@ def _from_spec(env, num_envs, settings):
         if "autoreset_mode" in inspect.signature(creator).parameters:
             return gymnasium.make_vec(spec, num_envs, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP, **settings)
     mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    return gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(CopiedObservations,), **settings)
+    return gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(Checked,), **settings)
 
 
 def _spec(env) -> EnvSpec:

@@ -26,6 +26,7 @@ from rl.experience.actions import ActionLayout
 from rl.experience.symmetry import Mirror
 from rl.experience.trees import Observations
 
+LARGEST = float(np.finfo(np.float32).max)
 SMALLEST_IMAGE = 8  # pixels along a side
 MOST_CHANNELS = 4  # of an image whose channels come last
 MOST_CHOICES = 100_000  # beyond, one value for each choice is no representation
@@ -76,7 +77,7 @@ class Leaf:
 
     def encode(self, batch: np.ndarray) -> np.ndarray:
         """A batch (N, *shape) as part of the vector (N, width)."""
-        rows = batch.reshape(len(batch), -1)
+        rows = batch.reshape(len(batch), math.prod(self.shape))
         if not self.choices:
             return rows
         numbers = rows - np.array(self.start)
@@ -102,9 +103,12 @@ class ObservationLayout:
         Raises
         ------
         ValueError
-            For a space that is none of those above.
+            For a space that is none of those above, or holds no value.
         """
-        return cls(tuple(_leaves(space, ())))
+        layout = cls(tuple(_leaves(space, ())))
+        if not layout.width and not layout.images:
+            raise ValueError(f"expected observations of at least one value, given {space}")
+        return layout
 
     @cached_property
     def width(self) -> int:
@@ -139,13 +143,12 @@ class ObservationLayout:
         Raises
         ------
         ValueError
-            If a shape is wrong, or a value is NaN or infinite.
+            If a shape is wrong, or a value is NaN, infinite or beyond float32.
         """
         try:
             arrays = [leaf.find(observation) for leaf in self.leaves]
-        except (KeyError, IndexError, TypeError) as error:
-            names = ["/".join(map(str, leaf.path)) for leaf in self.leaves]
-            raise ValueError(f"expected an observation with {names}, given {_describe(observation)}") from error
+        except (KeyError, IndexError, TypeError, ValueError) as error:  # ValueError: rows of unequal length
+            raise ValueError(f"expected {self._describe()}, given {_describe(observation)}") from error
         single = arrays[0].shape == self.leaves[0].shape
         for leaf, array in zip(self.leaves, arrays, strict=True):
             if array.shape[0 if single else 1 :] != leaf.shape or (not single and array.ndim == 0):
@@ -156,7 +159,20 @@ class ObservationLayout:
                 raise ValueError(f"expected an observation of numbers, given {array.dtype}")
             if not np.isfinite(array).all():
                 raise ValueError("expected a finite observation, given NaN or infinity")
-        return (one_row(observation) if single else observation), single
+            if array.dtype.itemsize > 4 and np.abs(array).max(initial=0) > LARGEST:
+                raise ValueError(f"expected an observation within float32, given {np.abs(array).max()}")
+        if not single and len({len(array) for array in arrays}) > 1:
+            raise ValueError(f"expected as many rows in each part, given {[len(array) for array in arrays]}")
+        return (self.row(observation) if single else observation), single
+
+    def row(self, observation: Any) -> Any:
+        """An observation as a batch of one."""
+        return _row(observation, [leaf.path for leaf in self.leaves])
+
+    def _describe(self):
+        if self.leaves[0].path:
+            return f"an observation with {['/'.join(map(str, leaf.path)) for leaf in self.leaves]}"
+        return f"an observation of shape {self.leaves[0].shape}"
 
     def empty(self, rows: int, dtype: Any = np.float32) -> Observations:
         """Zeros in the layout of so many observations."""
@@ -266,13 +282,12 @@ def _channels_first(leaf, batch):
     return np.array(batch.transpose(0, 3, 1, 2) if leaf.channels_last else batch, order="C")
 
 
-def one_row(observation: Any) -> Any:
-    """An observation as a batch of one: an array, or a Dict or a Tuple of them."""
-    if isinstance(observation, Mapping):
-        return {key: one_row(value) for key, value in observation.items()}
-    if isinstance(observation, tuple):
-        return tuple(map(one_row, observation))
-    return np.asarray(observation)[None]
+def _row(observation, paths):
+    """What lies at these paths, each array with a first axis of one: the paths say where an array begins."""
+    if () in paths:
+        return np.asarray(observation)[None]
+    keys = dict.fromkeys(path[0] for path in paths)
+    return {key: _row(observation[key], [path[1:] for path in paths if path[0] == key]) for key in keys}
 
 
 def _describe(observation) -> str:

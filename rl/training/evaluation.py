@@ -18,9 +18,9 @@ def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, dete
     Parameters
     ----------
     agent : Agent
-    env : str, EnvSpec, gymnasium.Env, VectorEnv or a factory
+    env : str, EnvSpec, gymnasium.Env, VectorEnv, a factory or a list
         An id, a spec or a factory is made into one copy per episode, which are closed at the end;
-        an Env plays them one after the other; a VectorEnv must have that many copies.
+        an Env plays them one after the other; a VectorEnv, or a list, must have that many copies.
     episodes, seed : int
     deterministic : bool
         The most probable actions instead of draws.
@@ -39,6 +39,8 @@ def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, dete
 
 def play(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> dict[str, np.ndarray]:
     """Like `evaluate`, with everything known of each episode: "return", "length" and the numbers in the environment's infos."""
+    if not isinstance(agent, Agent):
+        raise TypeError(f"expected an agent, and then its environment, given {agent!r:.60}")
     episodes, seed = whole_number("episodes", episodes, 1), whole_number("seed", seed, 0)
     vector = make_vector(env, episodes if is_made_here(env) else 1)
     try:

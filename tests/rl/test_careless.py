@@ -1,0 +1,199 @@
+"""What careless users do, each with an answer in words: wrong results of environments, wrong arguments, wrong moments."""
+
+import re
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import rl
+from rl.experience.environments import make_vector
+from tests.rl.toys import Target
+
+BOX = spaces.Box(-9, 9, (2,), np.float32)
+NESTED = spaces.Dict(place=spaces.Box(-9, 9, (2,), np.float32), kind=spaces.Tuple((spaces.Discrete(3), spaces.MultiBinary(2))))
+
+
+class Odd(gymnasium.Env):
+    """Returns from `reset` and from `step` what it is told to."""
+
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, space=BOX, first=None, later=None):
+        self.observation_space = space
+        self.first, self.later = first, later
+
+    def reset(self, *, seed=None, options=None):
+        return (self.observation_space.sample(), {}) if self.first is None else self.first
+
+    def step(self, action):
+        return (self.observation_space.sample(), 1.0, False, True, {}) if self.later is None else self.later
+
+
+def ppo(env, **settings):
+    return rl.PPO(env, rl.PPOConfig(**{"steps": 8, "epochs": 1, "hidden": (8,), **settings}))
+
+
+def sac(env, **settings):
+    return rl.SAC(env, rl.SACConfig(**{"warmup": 4, "batch_size": 4, "memory": 50, "hidden": (8,), **settings}))
+
+
+def result(observation=(0.0, 0.0), reward=1.0, terminated=False, truncated=False, info=None):
+    return np.array(observation, np.float32), reward, terminated, truncated, {} if info is None else info
+
+
+class TestResults:
+    """Whatever an environment returns is right, or named with what was expected."""
+
+    @pytest.mark.parametrize("make", [ppo, sac])
+    @pytest.mark.parametrize(
+        "observation", [[1, 2], (1.0, 2.0), np.array([1, 2]), np.array([1, 2], np.float16), np.array([1e6, -1e6]), [True, False]]
+    )
+    def test_observations_that_can_be_read(self, make, observation):
+        agent = make(Odd(first=(observation, {}), later=(observation, 1, False, True, {}))).learn(12)
+        assert agent.steps == 12
+
+    @pytest.mark.parametrize("reward", [1, 1.0, True, np.float64(1), np.array(1), np.int8(1), np.bool_(1)])
+    def test_rewards_that_are_numbers(self, reward):
+        rows = []
+        ppo(Odd(later=result(reward=reward, truncated=np.bool_(True)))).learn(8, lambda agent, metrics: rows.append(metrics))
+        assert rows[0]["episode_return"] == 1
+
+    @pytest.mark.parametrize("make", [ppo, sac])
+    @pytest.mark.parametrize(
+        ("observation", "message"),
+        [
+            (np.zeros(1, np.float32), r"an observation of shape (2,), given an array of float32 and shape (1,)"),
+            (np.zeros((2, 1), np.float32), r"an observation of shape (2,), given an array of float32 and shape (2, 1)"),
+            (0.5, r"an observation of shape (2,), given 0.5"),
+            (None, r"an observation of shape (2,), given None"),
+            ([[1], [2, 3]], r"an observation of shape (2,), given a list of 2"),
+            (["a", "b"], r"an observation of float32, given a list of 2"),
+            (np.zeros(2, complex), r"an observation of float32, given an array of complex128 and shape (2,)"),
+            ({"x": 1}, r"an observation of shape (2,), given a dict with ['x']"),
+        ],
+    )
+    def test_observations(self, make, observation, message):
+        for odd in (Odd(first=(observation, {})), Odd(later=(observation, 1.0, False, True, {}))):
+            with pytest.raises(ValueError, match=re.escape(f"expected of Odd {message}")):
+                make(odd).learn(12)
+
+    @pytest.mark.parametrize(
+        ("observation", "message"),
+        [
+            ({"place": np.zeros(2)}, "an observation with ['place', 'kind'], given a dict with ['place']"),
+            ({"place": np.zeros(2), "kind": (0,)}, "an observation of 2 parts, given a tuple of 1"),
+            ({"place": np.zeros(2), "kind": (0, [1, 0, 1])}, "an observation of shape (2,), given a list of 3"),
+            (np.zeros(2), "an observation with ['place', 'kind'], given an array of float64"),
+        ],
+    )
+    def test_observations_in_parts(self, observation, message):
+        assert ppo(Odd(NESTED)).learn(8).steps == 8
+        with pytest.raises(ValueError, match=re.escape(f"expected of Odd {message}")):
+            ppo(Odd(NESTED, first=(observation, {}))).learn(8)
+
+    @pytest.mark.parametrize(
+        ("later", "message"),
+        [
+            (result(reward=None), "a reward that is one number, given None"),
+            (result(reward="1"), "a reward that is one number, given '1'"),
+            (result(reward=np.ones(1)), "a reward that is one number, given an array of float64 and shape (1,)"),
+            (result(reward=[1.0]), "a reward that is one number, given a list of 1"),
+            (result(reward=1j), "a reward that is one number, given 1j"),
+            (result(terminated=None), "terminated as a bool, given None"),
+            (result(truncated="no"), "truncated as a bool, given 'no'"),
+            (result(info="x"), "a dict of infos, given 'x'"),
+            (result()[:4], "step to return (observation, reward, terminated, truncated, info), given a tuple of 4"),
+            (1, "step to return (observation, reward, terminated, truncated, info), given 1"),
+        ],
+    )
+    def test_the_rest_of_a_step(self, later, message):
+        with pytest.raises(ValueError, match=re.escape(f"expected of Odd {message}")):
+            ppo(Odd(later=later)).learn(8)
+
+    @pytest.mark.parametrize("first", [np.zeros(2, np.float32), (np.zeros(2, np.float32), {}, {})])
+    def test_what_reset_returns(self, first):
+        with pytest.raises(ValueError, match=r"expected of Odd reset to return \(observation, info\), given"):
+            ppo(Odd(first=first)).learn(8)
+
+    def test_infos_in_a_list(self):
+        vector = gymnasium.wrappers.vector.DictInfoToList(make_vector([Target, Target]))
+        with pytest.raises(TypeError, match="expected infos as a dict of arrays, as a VectorEnv gives them, given list"):
+            ppo(vector).learn(8)
+
+    @pytest.mark.parametrize("which", ["observation", "action"])
+    def test_spaces_of_no_value(self, which):
+        odd, empty = Odd(), spaces.Box(-1, 1, (0,), np.float32)
+        setattr(odd, f"{which}_space", empty)
+        with pytest.raises(ValueError, match=f"expected {which}s of at least one value, given Box"):
+            ppo(odd)
+
+
+def test_one_environment_in_two_places():
+    """Two copies that step the same one would each see every other step."""
+    env = Target()
+    for twice in ([env, env], [env, gymnasium.wrappers.TimeLimit(env, 5)], lambda: env):
+        with pytest.raises(ValueError, match="expected an Env of its own for each of 2 copies, given one twice"):
+            make_vector(twice, 2)
+
+
+class TestPredict:
+    @pytest.fixture(params=[ppo, sac])
+    def agent(self, request):
+        return request.param(Odd())
+
+    def test_tuples_are_arrays(self, agent):
+        np.testing.assert_array_equal(agent.predict((1.0, 2.0)), agent.predict(np.array([1.0, 2.0])))
+        np.testing.assert_array_equal(agent.predict(((1.0, 2.0), (3.0, 4.0)))[0], agent.predict([1.0, 2.0]))
+
+    def test_no_rows(self, agent):
+        assert agent.predict(np.zeros((0, 2))).shape == (0, 1)
+
+    @pytest.mark.parametrize(
+        ("observation", "message"),
+        [
+            ((np.zeros(2), {}), r"expected an observation of shape \(2,\), given tuple"),
+            ([[1, 2], [3]], r"expected an observation of shape \(2,\), given list"),
+            (np.full(2, 1e300), r"expected an observation within float32, given 1e\+300"),
+        ],
+    )
+    def test_what_is_refused(self, agent, observation, message):
+        with pytest.raises(ValueError, match=message):
+            agent.predict(observation)
+
+    def test_parts_of_unequal_length(self):
+        agent = ppo(Odd(NESTED))
+        rows = {"place": np.zeros((2, 2)), "kind": (np.zeros(2, int), np.zeros((2, 2), int))}
+        assert agent.predict(rows).shape == (2, 1)
+        with pytest.raises(ValueError, match=r"expected as many rows in each part, given \[2, 3, 2\]"):
+            agent.predict(rows | {"kind": (np.zeros(3, int), np.zeros((2, 2), int))})
+
+    def test_arguments_in_another_order(self, agent):
+        with pytest.raises(TypeError, match="expected deterministic as a bool, given None"):
+            agent.predict(np.zeros(2), None)
+        with pytest.raises(TypeError, match=r"expected rng as a numpy.random.Generator or None, given 3"):
+            agent.predict(np.zeros(2), False, 3)
+
+
+class TestMoments:
+    @pytest.mark.parametrize("make", [ppo, sac])
+    def test_closed_by_a_callback(self, make):
+        with pytest.raises(RuntimeError, match="environment was closed while it learned"):
+            make("Pendulum-v1").learn(3000, lambda agent, metrics: agent.close())
+
+    def test_callbacks_are_functions(self):
+        agent = ppo("Pendulum-v1")
+        with pytest.raises(TypeError, match=r"expected callback as a function \(agent, metrics\), given 3"):
+            agent.learn(8, 3)
+        assert agent.steps == 0
+
+    @pytest.mark.parametrize("given", ["Pendulum-v1", rl.PPO, None])
+    def test_evaluate_takes_an_agent_first(self, given):
+        with pytest.raises(TypeError, match="expected an agent, and then its environment, given"):
+            rl.evaluate(given, "Pendulum-v1")
+
+    def test_load_belongs_to_an_algorithm(self, tmp_path):
+        ppo("Pendulum-v1").save(tmp_path / "x")
+        with pytest.raises(TypeError, match=r"expected an algorithm's load, given Agent's: rl\.load finds a file's own"):
+            rl.Agent.load(tmp_path / "x")
