@@ -44,10 +44,11 @@ def flat(observation: Mapping[str, np.ndarray]) -> np.ndarray:
     """A Dict observation, or a batch of them, as one float32 array (…, O)."""
     if set(observation) != set(KEYS):
         raise ValueError(f"expected an observation with {sorted(KEYS)}, given {sorted(observation)}")
-    return np.concatenate([np.asarray(observation[key], np.float32) for key in KEYS], axis=-1)
+    with np.errstate(over="ignore"):  # infinity is refused where it is read
+        return np.concatenate([np.asarray(observation[key], np.float32) for key in KEYS], axis=-1)
 
 
-def flat_space(space: spaces.Dict) -> tuple[spaces.Box, int]:
+def flat_space(space: spaces.Space) -> tuple[spaces.Box, int]:
     """The space of `flat` observations, and the size G of a goal.
 
     Raises
@@ -60,8 +61,10 @@ def flat_space(space: spaces.Dict) -> tuple[spaces.Box, int]:
         raise ValueError(f"expected a goal environment's parts to be vectors, given {space}")
     if parts[1].shape != parts[2].shape:
         raise ValueError(f"expected goals of one size, given desired {parts[1].shape} and achieved {parts[2].shape}")
-    bounds = (np.concatenate([getattr(part, bound) for part in parts]).astype(np.float32) for bound in ("low", "high"))
-    return spaces.Box(*bounds, dtype=np.float32), parts[1].shape[0]
+    bounds = [np.concatenate([getattr(part, bound) for part in parts]) for bound in ("low", "high")]
+    with np.errstate(over="ignore"):  # what float32 does not hold is unbounded
+        low, high = (bound.astype(np.float32) for bound in bounds)
+    return spaces.Box(low, high, dtype=np.float32), parts[1].shape[0]
 
 
 class GoalVector(VectorWrapper):

@@ -7,6 +7,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import rl
+from deepnp import NonFiniteError
 from rl.experience.environments import Resumable, make_vector, space_of
 from rl.experience.spaces import SpaceInfo
 from tests.rl.toys import Counter, Reach, ResumableReach, vectorize
@@ -126,3 +127,28 @@ def test_an_agent_of_spaces_with_goals_learns_where_it_is_put():
     assert env.action_space.contains(agent.predict(env.reset(seed=0)[0]))
     agent.set_env(env)
     assert agent.learn(60).steps == 60
+
+
+@pytest.mark.parametrize("value", [1e300, np.nan])
+def test_goals_in_float64(value):
+    """Bounds that float32 does not hold are infinite; a value that it does not hold is an error with a name."""
+
+    class Wide(Reach):
+        def __init__(self):
+            super().__init__()
+            widest = np.finfo(np.float64).max
+            self.observation_space = spaces.Dict(
+                {key: spaces.Box(-widest, widest, (2,), np.float64) for key in self.observation_space}
+            )
+
+        def _observe(self):
+            observation = {key: np.array(part, np.float64) for key, part in super()._observe().items()}
+            observation["observation"][1] = value if self.count == 3 else 0
+            return observation
+
+    space = make_vector(Wide).single_observation_space
+    assert np.isinf(space.high).all()
+    assert np.isinf(space.low).all()
+    agent = rl.SAC(Wide(), rl.SACConfig(hidden=(8,), batch_size=16, warmup=20, memory=400, hindsight="final"))
+    with pytest.raises(NonFiniteError, match=r"at step 2: the environment returned observation (inf|nan)"):
+        agent.learn(10)
