@@ -6,7 +6,7 @@ code is kept on disk for later processes. Where nothing can be kept, it is compi
 
 from functools import partial
 
-from jit.kernel import Kernel, jit_disabled
+from jit.recipe import Kernel, jit_disabled
 
 # What the compiler may assume. Constants 1/x may be multiplied by (arcp), the sign of 0 is free (nsz).
 kernel = Kernel  # sums may be reordered, NaN is not looked for
