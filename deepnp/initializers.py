@@ -59,7 +59,7 @@ def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator, gain: float = 1.0) -> np.ndarray:
     """gain · a random (semi-)orthogonal matrix of shape (fan_out, the rest)  (Saxe et al. 2014).
 
-    QR of a Gaussian matrix, by Householder reflections (the thesis's Gram–Schmidt loses
+    QR of a Gaussian matrix, by Householder reflections (Gram–Schmidt loses
     orthogonality); a wide matrix is factored through its transpose. Multiplying Q's columns by
     sign(diag R) makes it uniform over all orthogonal matrices, which Q alone is not.
     """

@@ -1,4 +1,4 @@
-"""Modules: the thesis's stateful shell over the pure operations (its Algorithm 1).
+"""Modules: a stateful shell over the pure operations (Algorithm 1 of the thesis; see docs/references.md).
 
     forward(x)                                  y, and keeps what the three below need
     backward(dy, params=True, inputs=True)      adds to every Parameter.grad and returns dx;

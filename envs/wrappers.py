@@ -1,4 +1,4 @@
-"""Cores around cores: the wrappers of the thesis's chapter 3.4, for many copies at once.
+"""Cores around cores, for many copies at once: decisions, memory and rewards as in chapter 3.4 of the thesis (docs/references.md).
 
 >>> core = StackedInputs(DecisionPeriod(Walker(64), steps=2), frames=3)
 >>> env = CoreVectorEnv(core, max_episode_steps=250, autoreset_mode="SameStep")

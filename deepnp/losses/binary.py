@@ -68,8 +68,7 @@ def bce(p, target, *, eps=1e-12, weight=None, mask=None) -> tuple[float, np.ndar
     """Binary cross-entropy of probabilities p. From logits, `bce_with_logits` is more exact.
 
     Forward    L = −(1/n) Σ [t ln(p + ε) + (1 − t) ln(1 − p + ε)]
-    Backward   dp = (1/n) [(1 − t)/(1 − p + ε) − t/(p + ε)]   each ε stays with its own logarithm; the thesis puts one
-                                                              under (p − t)/(p(1 − p)), which is wrong where p saturates
+    Backward   dp = (1/n) [(1 − t)/(1 − p + ε) − t/(p + ε)]   each ε stays with its own logarithm
 
     p, target : arrays of one shape in [0, 1], eps >= 0 -> value, dp (that shape).
     """
@@ -94,7 +93,7 @@ def hinge(y, target, *, mask=None) -> tuple[float, np.ndarray]:
     Forward    L = (1/n) Σ max(0, 1 − t y)
     Backward   dy = −t/n where t y < 1, 0 elsewhere           the kink t y = 1 counts as right
 
-    The thesis calls it hinge embedding, which is the next function.
+    Not to be confused with hinge embedding, the next function.
 
     y, target : arrays of one shape, targets −1 or 1 -> value, dy (that shape).
     """

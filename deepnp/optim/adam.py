@@ -6,7 +6,7 @@ With gradient g at step t, and decay λ:
     m ← β₁m + (1 − β₁)g
     v ← β₂v + (1 − β₂)g²
     m̂ = m/(1 − β₁ᵗ)    v̂ = v/(1 − β₂ᵗ)                  m and v start at 0; without the division they would lag
-    θ ← θ − α m̂/(√v̂ + ε) − αλθ       AdamW's decoupled decay (Loshchilov & Hutter 2019; the thesis forgets its α)
+    θ ← θ − α m̂/(√v̂ + ε) − αλθ       AdamW's decoupled decay (Loshchilov & Hutter 2019)
 
 ε stands outside the root. One of the two decays is in force: `decoupled` says which.
 
@@ -14,8 +14,8 @@ AMSGrad (Reddi et al. 2018) divides by the largest v seen, so that the step of a
 
     w ← max(w, v)    θ ← θ − α m̂/(√(w/(1 − β₂ᵗ)) + ε)
 
-Here the maximum is taken before the bias is corrected, as in PyTorch. The thesis (Alg. 11) corrects v first and keeps the maximum
-of v̂: its first steps, where the correction is large, then bind all later ones.
+Here the maximum is taken before the bias is corrected, as in PyTorch. Some correct v first and keep the maximum
+of v̂: the first steps, where the correction is large, then bind all later ones.
 """
 
 from functools import partial

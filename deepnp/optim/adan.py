@@ -1,4 +1,4 @@
-"""Adan: adaptive Nesterov momentum without a gradient at the look-ahead point (Xie et al. 2022, Algorithm 1; thesis Alg. 19).
+"""Adan: adaptive Nesterov momentum without a gradient at the look-ahead point (Xie et al. 2022, Algorithm 1).
 
     d = g − g_old                            how the gradient changed, 0 at t = 1
     m ← m + (1 − β₁)(g − m)                  m₁ = g₁
@@ -8,8 +8,8 @@
     g_old ← g
 
 Our β is the share that is kept, the paper's one minus that. The averages begin with their first value, as the paper has it, so
-they need no correction; the authors' code begins with 0 and corrects. The thesis sets g_old = 0 at t = 1, which takes the whole
-of g₁ for a change. The decay is decoupled and proximal: it divides. There is no restart.
+they need no correction; the authors' code begins with 0 and corrects. With g_old = 0 at t = 1 the whole
+of g₁ would count as a change. The decay is decoupled and proximal: it divides. There is no restart.
 """
 
 import numpy as np

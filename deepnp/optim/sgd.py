@@ -6,8 +6,8 @@
     θ ← θ − α(g + μv)                        Nesterov (Sutskever et al. 2013): g as if at the place where μv will have led
 
 This is PyTorch's variant: v holds gradients, and α multiplies it when it is used. With a constant α it equals the older
-v ← μv − αg, θ ← θ + μv − αg. The thesis (Alg. 10) prints θ − (g + μv) of that v, which diverges, and a v₀ = g₁, which
-counts the first gradient 1 + μ times.
+v ← μv − αg, θ ← θ + μv − αg. docs/errata.md has a form of it that
+diverges.
 """
 
 from deepnp.backend import ordered_kernel

@@ -1,4 +1,4 @@
-"""deepnp/Crawler-v0: crawl forward on four legs as far as possible (the thesis's §4.4 task).
+"""deepnp/Crawler-v0: crawl forward on four legs as far as possible.
 
 Observation (94)    torso orientation, a quaternion with w ≥ 0: 4 · torso velocities 6 · thighs B10 ×4 · shins B10 ×4 ·
                     1 for each foot that touches the ground ×4

@@ -1,4 +1,4 @@
-"""deepnp/Walker-v0: walk forward as far as possible without falling (the thesis's §4.4 task).
+"""deepnp/Walker-v0: walk forward as far as possible without falling.
 
 Observation (120)   chest orientation, a quaternion with w ≥ 0: 4 · head B10 · chest velocities 6 · hips B10 · arms B10 ×2 ·
                     forearms B8 ×2 · legs B10 ×2 · shins B8 ×2 · feet (B8 + 1 if it touches the ground) ×2

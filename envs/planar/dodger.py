@@ -1,4 +1,4 @@
-"""deepnp/Dodger-v0: stay in the centre of the arena and out of the way of basketballs (the thesis's §4.4 task).
+"""deepnp/Dodger-v0: stay in the centre of the arena and out of the way of basketballs.
 
 Observation (435)   a grid of 6 × 3 × 6 cells of 0.5 m round the agent (ahead, up, left), each [1 if empty · 1 if the wall
                     reaches into it · the ground · a ball], 432; then where the agent is, seen from the centre: ahead, up (0)

@@ -1,4 +1,4 @@
-"""deepnp/Driver-v0: one lap of a circuit, fast, without touching a wall (the thesis's §4.4 task).
+"""deepnp/Driver-v0: one lap of a circuit, fast, without touching a wall.
 
 Observation (72)    18 rays of 30 m round the car, evenly in a full circle, the first straight ahead, then to the left:
                     each [distance / 30, or −1 · 1 if it hit anything but · a wall · a car]

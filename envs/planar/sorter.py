@@ -1,4 +1,4 @@
-"""deepnp/Sorter-v0: visit ten numbered tiles in ascending order, fast, without touching the wall (the thesis's §4.4 task).
+"""deepnp/Sorter-v0: visit ten numbered tiles in ascending order, fast, without touching the wall.
 
 Observation (70)    5 rays of 10 m over 45°, from right to left: each [distance / 10, or −1 · 1 if it hit the wall · one-hot of
                     the tile, 10]; then a one-hot of the tile to find next, 10

@@ -1,4 +1,4 @@
-"""deepnp/Survivor-v0: stay alive in an arena that fills with enemies, with a gun of twelve rounds (the thesis's §4.4 task).
+"""deepnp/Survivor-v0: stay alive in an arena that fills with enemies, with a gun of twelve rounds.
 
 Observation (157)   rounds left / 12 · one-hot of the gun: ready, cooling, reloading · 50 rays of 20 m round the agent, the first
                     straight ahead, then to the left, each [distance / 20, or −1 · 1 if it hit a wall · 1 if it hit an enemy];

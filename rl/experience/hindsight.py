@@ -1,4 +1,4 @@
-"""Hindsight experience replay (Andrychowicz et al. 2017; Algorithm 18 of the DeepUnity thesis, corrected).
+"""Hindsight experience replay (Andrychowicz et al. 2017; Algorithm 18 of the thesis, corrected).
 
 A trajectory that missed its goal g is a good example for another goal g′: one that it did reach.
 Transitions are stored as they happened; when a batch is drawn, the share k/(k + 1) of its rows gets
@@ -9,7 +9,7 @@ the goal that some step reached, and the rewards that the same steps would have 
     episode    any step of that episode
     random     any step in the memory
 
-    r′ = R(s, s′, g′)                                                g′, where the thesis prints g
+    r′ = R(s, s′, g′)                                                g′, not g
     binary     −[|g′ − s′| > ε]                                      of the state that is reached
     shaped     λ|g′ − s|^p − |g′ − s′|^p
 

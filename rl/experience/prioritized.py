@@ -1,4 +1,4 @@
-"""Prioritised replay (Schaul et al. 2016; Algorithm 17 of the DeepUnity thesis, corrected): surprises come up more often.
+"""Prioritised replay (Schaul et al. 2016; Algorithm 17 of the thesis, corrected): surprises come up more often.
 
     p_i  = |δ_i| + ε                  δ the critics' error when i was last learned from; the largest so far for a new one
     P(i) = p_i^α / Σ_j p_j^α          how often i is drawn

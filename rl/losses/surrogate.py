@@ -38,7 +38,7 @@ def _standardize(x, out):
 
 
 def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float) -> tuple[float, np.ndarray, dict[str, float]]:
-    """−L^CLIP of Schulman et al. 2017, Eq. 7 (the thesis's Eq. 18), to be minimised.
+    """−L^CLIP of Schulman et al. 2017, Eq. 7, to be minimised.
 
         ρ = e^{ln π − ln π_old}
         L = −(1/B) Σ min(ρA, clip(ρ, 1−ε, 1+ε)A)

@@ -9,7 +9,7 @@ from deepnp.cases import Uniform
 
 
 def squared_td_error(values: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """A critic's loss (the thesis's Eq. 25), each row weighted by its importance.
+    """A critic's loss, each row weighted by its importance.
 
         δ = Q − y        L = (1/B) Σ w δ²        dQ = (2/B) w δ        y is a plain number: nothing flows into it
 

@@ -21,8 +21,8 @@ class DiagonalGaussian:
     """Independent normal distributions N(μ_j, σ_j²).
 
     ln π(a) = Σ_j −½((a_j − μ_j)/σ_j)² − ln σ_j − ½ ln 2π
-        ∂/∂μ_j = (a_j − μ_j)/σ_j²                 (the thesis's Eq. 21 prints /σ_j)
-        ∂/∂σ_j = ((a_j − μ_j)² − σ_j²)/σ_j³       (its Eq. 22)
+        ∂/∂μ_j = (a_j − μ_j)/σ_j²
+        ∂/∂σ_j = ((a_j − μ_j)² − σ_j²)/σ_j³
     H       = Σ_j ln σ_j + ½ ln 2πe               ∂H/∂σ_j = 1/σ_j
     KL(p‖q) = Σ_j ln(σ_q/σ_p) + (σ_p² + (μ_p − μ_q)²)/(2σ_q²) − ½
 

@@ -7,8 +7,6 @@ Backward   du = da·(1 − a²) + 2a·dlnπ                                  tan
            dμ = du                                                     u = μ + σξ
            dℓ = du·σξ − dlnπ                                           u moves with σ = e^ℓ; −ℓ is in ln π itself
            dξ = du·σ − ξ·dlnπ                                          −½ξ² is in ln π itself
-           (the thesis's Eq. 38 has the sign of the Gaussian's part wrong, and Alg. 13 l.36 loses
-           −dlnπ: σ collapses)
 Tangent    vu = vμ + σξ·vℓ + σ·vξ        va = (1 − a²)·vu        vlnπ = Σ_j [2a·vu − vℓ − ξ·vξ]_j
 
 ℓ is held in [−20, 2]; outside, its gradient is 0.

@@ -4,7 +4,7 @@ Forward    y = ½x(1 + tanh u),  u = √(2/π)(x + 0.044715 x³)
              = x·s,  s = σ(2u)                            because ½(1 + tanh u) = σ(2u)
 Backward   y′ = s + x·s′                                  the product rule
            s′ = s(1 − s)·2u′                              the chain rule, σ′ = σ(1 − σ)
-           u′ = √(2/π)(1 + 3·0.044715 x²)                 the inner derivative, which the thesis forgets
+           u′ = √(2/π)(1 + 3·0.044715 x²)                 the inner derivative
            dx = dy·s·(1 + x(1 − s)·2u′)                   each x_i reaches its own y_i only
 Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 

@@ -5,7 +5,6 @@ Backward   y′ = t + x·t′                                  the product rule
            t′ = (1 − t²)·p′                               the chain rule, tanh′ = 1 − tanh²
            p′ = e^x/(1 + e^x) = σ(x)                      the chain rule again
            dx = dy·(t + x(1 − t²)σ(x))                    each x_i reaches its own y_i only
-                                                          (the thesis has sech for sech² = 1 − t², and no σ)
 Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 
 The float32 kernel

@@ -3,7 +3,7 @@
 Forward    y = max(x, 0)
 Backward   y′ = 1 where x > 0, and 0 where x < 0          y is x there, and constant here
            y > 0 exactly where x > 0                      so the output is all that backward needs
-           dx = dy where y > 0, 0 elsewhere               at the kink x = 0 ours is 0, as in PyTorch (the thesis prints 1)
+           dx = dy where y > 0, 0 elsewhere               at the kink x = 0 ours is 0, as in PyTorch
 Tangent    vy = y′·vx                                     the Jacobian is diagonal: forward mode and backward are one product
 
 Fused with a bias (see ops.dense)

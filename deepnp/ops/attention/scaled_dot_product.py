@@ -2,7 +2,7 @@
 
 Forward    S = q kᵀ/√d + mask        A = softmax_j S        y = A v
            S_ij is a sum of d products; 1/√d keeps its variance that of one, whatever d. With several heads d is a head's own
-           width (the thesis takes the whole one)
+           width
 Backward   dv = Aᵀ dy                                     v_j enters every y_i, with weight A_ij
            dA = dy vᵀ                                     and A_ij enters y_i, with factor v_j
            dS = A ⊙ (dA − Σ_j A ⊙ dA)                     softmax row by row, as in ops.activation.softmax
@@ -11,7 +11,7 @@ Tangent    vS = (vq kᵀ + q vkᵀ)/√d                        the product rule
            vA = A ⊙ (vS − Σ_j A ⊙ vS)                     softmax's Jacobian is symmetric
            vy = vA v + A vv
 
-The mask is added before the softmax (thesis Alg. 9 multiplies by −∞); masks are described in ops.attention. A row that is masked
+The mask is added before the softmax; masks are described in ops.attention. A row that is masked
 throughout would divide 0 by 0: its A is set to zero, so its y and all that flows through it are zero.
 
 The kernels take one head after another: the products by BLAS, the softmax while the head's scores are still in the cache.

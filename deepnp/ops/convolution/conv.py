@@ -10,7 +10,7 @@ Backward   y is linear in W and in P, as in ops.linear:
            dP = Wᵀ dy               each patch value reaches all outputs of its column
            dx_bcm = Σ dP            over the entries of P that were read from the cell m: position n sees it
                                     through tap t, a later n through an earlier t; what P read in the padding is dropped
-           dβ_o = Σ_bn dy_bon       no scale anywhere: the mean belongs to the loss (thesis Alg. 6 divides all three)
+           dβ_o = Σ_bn dy_bon       no scale anywhere: the mean belongs to the loss
 Tangent    vy = vβ + vW P + W vP    the product rule; vP are the patches of vx
 
 `gather` makes P and `scatter` takes dP back. On the CPU that is done for a few samples at a time, whose patches stay in the

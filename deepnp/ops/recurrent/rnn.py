@@ -4,8 +4,7 @@ Forward    z_t = x_t Wᵀ + b + h_{t−1} Rᵀ + r        h_t = f(z_t),  f = tan
 Backward   t = T … 1, with dh the gradient of the state after step t, at first that of h_T
            dh += dy_t                               the loss reads h_t as y_t; the rest of dh came from step t + 1
            dz_t = dh·f′(z_t)                        f′ written with h_t alone, so z need not be kept
-           dh ← dz_t R                              h_{t−1} enters z_t through R (the thesis's Alg. 8 has a W_ρ here that it
-                                                    never defines)
+           dh ← dz_t R                              h_{t−1} enters z_t through R
            dx, dW, dR from all dz at once (see ops.recurrent); db = dr = Σ_t Σ_b dz_t         sums: the mean is the loss's
 Tangent    vz_t = vx_t Wᵀ + x_t vWᵀ + vb + vh_{t−1} Rᵀ + h_{t−1} vRᵀ + vr        vh_t = f′(z_t)·vz_t
 

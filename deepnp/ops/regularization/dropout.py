@@ -2,7 +2,7 @@
 
 Forward    y = x·M/(1 − p)                                M is 1 where x is kept, with probability 1 − p: E[y] = x
 Backward   y′ = M/(1 − p)                                 the mask is given, not learned: y is linear in x
-           dx = dy·M/(1 − p)                              each x_i reaches its own y_i only (thesis Alg. 5 forgets the 1/(1 − p))
+           dx = dy·M/(1 − p)                              each x_i reaches its own y_i only
 Tangent    vy = vx·M/(1 − p)                              the Jacobian is diagonal: forward mode and backward are one product
 
 M may be smaller than x and spread over it: (B, C, 1, 1) drops whole channels (spatial dropout, Tompson et al. 2015), because

@@ -5,7 +5,7 @@ Forward    σ = uᵀWv    W̄ = W/σ                            u and v: unit ve
 Backward   ∂σ/∂W = u vᵀ                                   σ = Σ_oi u_o W_oi v_i is linear in W
            dσ = −⟨dW̄, W⟩/σ² = −⟨dW̄, W̄⟩/σ                  σ divides every element: ∂W̄_oi/∂σ = −W_oi/σ²
            dW = dW̄/σ + dσ·u vᵀ                            directly, and through σ; collected:
-              = (dW̄ − ⟨dW̄, W̄⟩·u vᵀ)/σ                     (thesis Alg. 16 steps along dW̄ and forgets the way through σ)
+              = (dW̄ − ⟨dW̄, W̄⟩·u vᵀ)/σ
 Tangent    vσ = ⟨u vᵀ, vW⟩
            vW̄ = (vW − W̄·vσ)/σ                             the quotient rule
 

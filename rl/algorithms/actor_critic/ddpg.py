@@ -1,4 +1,4 @@
-"""Deep Deterministic Policy Gradient (Lillicrap et al. 2016; Algorithm 20 of the DeepUnity thesis).
+"""Deep Deterministic Policy Gradient (Lillicrap et al. 2016; Algorithm 20 of the thesis).
 
     repeat
         a ← clip(μ(s) + noise, ±1), step, remember (s, a, r, s′)     Gaussian noise, or one that remembers itself

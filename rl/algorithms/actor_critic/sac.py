@@ -1,4 +1,4 @@
-"""Soft Actor-Critic (Haarnoja et al. 2018, "Algorithms and Applications"; Algorithm 13 of the DeepUnity thesis, corrected).
+"""Soft Actor-Critic (Haarnoja et al. 2018, "Algorithms and Applications"; Algorithm 13 of the thesis, corrected).
 
     repeat
         a ~ π(·|s), step, remember (s, a, r, s′)                    a is squashed: the critics never see anything else

@@ -1,4 +1,4 @@
-"""Twin Delayed DDPG (Fujimoto et al. 2018; Algorithm 21 of the DeepUnity thesis, corrected).
+"""Twin Delayed DDPG (Fujimoto et al. 2018; Algorithm 21 of the thesis, corrected).
 
     repeat
         a ← clip(μ(s) + N(0, 0.1²), ±1), step, remember (s, a, r, s′)

@@ -1,4 +1,4 @@
-"""Proximal Policy Optimization (Schulman et al. 2017; Algorithm 12 of the DeepUnity thesis, corrected).
+"""Proximal Policy Optimization (Schulman et al. 2017; Algorithm 12 of the thesis, corrected).
 
     repeat
         collect T steps in N environments with π_old

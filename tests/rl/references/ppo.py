@@ -1,4 +1,4 @@
-"""One update of PPO (Schulman et al. 2017, Algorithm 1; Algorithm 12 of the DeepUnity thesis with its errata).
+"""One update of PPO (Schulman et al. 2017, Algorithm 1; Algorithm 12 of the thesis with its errata).
 
 Shapes: T steps, N environments, B rows, O observation, A action dimensions.
 """
