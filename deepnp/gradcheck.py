@@ -17,6 +17,7 @@ layers of one's own.
 import argparse
 import copy
 import difflib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -26,6 +27,7 @@ import numpy as np
 from deepnp import losses
 from deepnp.backend import to_device
 from deepnp.cases import differentiable, dot, draw, tupled, upstream
+from deepnp.checks import check_array
 from deepnp.module import Module
 from deepnp.ops import find
 
@@ -65,12 +67,15 @@ def numerical_gradient(f: Callable[[np.ndarray], float], x: np.ndarray, step: fl
 
 
 def relative_error(given: np.ndarray, expected: np.ndarray) -> float:
-    """max|given − expected| relative to the largest |expected|; 0 for empty arrays."""
+    """max|given − expected| relative to the largest |expected|; 0 for empty arrays, inf where shapes
+    differ or a number is not finite: a NaN would be lost in the next `max`.
+    """
     if given.shape != expected.shape:
-        return float("inf")
+        return math.inf
     if expected.size == 0:
         return 0.0
-    return float(np.abs(given - expected).max() / max(np.abs(expected).max(), 1e-3))
+    error = float(np.abs(given - expected).max() / max(np.abs(expected).max(), 1e-3))
+    return error if math.isfinite(error) else math.inf
 
 
 def check_case(op: ModuleType, case: dict, rng: np.random.Generator) -> dict[str, float]:
@@ -141,8 +146,13 @@ def check_module(
     -------
     dict of str to float
         Relative error by name: "x", or "x[0]", "x[1]", … of several inputs, then the parameters,
-        named as in `state_dict`. inf where a gradient is missing or has another shape. Right
-        derivatives stay under `TOLERANCE`, 1e-6.
+        named as in `state_dict`. inf where a gradient is missing or has another shape, or where a
+        number is NaN or infinite. Right derivatives stay under `TOLERANCE`, 1e-6.
+
+    Raises
+    ------
+    TypeError
+        If it is no module, or an input no array.
 
     Examples
     --------
@@ -157,6 +167,8 @@ def check_module(
     >>> check_module(Cube(), np.linspace(1, 2, 5))["x"] < TOLERANCE
     False
     """
+    if not isinstance(module, Module):
+        raise TypeError(f"expected a module to check, given {module!r}")
     rng = rng or np.random.default_rng(SEED)
     module = copy.deepcopy(module).to("cpu").to(np.float64)
     leaves = [_double(part) for x in inputs for part in tupled(x)]
@@ -196,13 +208,17 @@ def _along_directions(value: Callable, gradient, shape: tuple[int, ...], directi
         d = rng.normal(size=shape)
         measured = (value(STEP * d) - value(-STEP * d)) / (2 * STEP)
         scale = max(abs(measured), float(np.linalg.norm(gradient)), 1e-3)  # a slope may be near zero by chance
-        worst = max(worst, abs(float((gradient * d).sum()) - measured) / scale)
+        gap = abs(float((gradient * d).sum()) - measured) / scale
+        worst = max(worst, gap if math.isfinite(gap) else math.inf)  # max would pass NaN over
     return worst
 
 
 def _double(x):
     """Floats as float64 on the CPU, anything else as it is."""
-    if x is None or x.dtype.kind != "f":
+    if x is None:
+        return x
+    check_array(x, "each input")
+    if x.dtype.kind != "f":
         return x
     return to_device(x, "cpu").astype(np.float64)
 

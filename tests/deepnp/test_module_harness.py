@@ -264,6 +264,30 @@ class TestCheckModule:
 
         assert check_module(Silent(), np.ones(3)) == {"x": float("inf")}
 
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    @pytest.mark.parametrize("what", ["dx", "y", "x"])
+    def test_what_is_not_finite_is_infinitely_wrong(self, what, value, rng):
+        """max(0, NaN) is 0: a gradient of NaN once passed for a right one."""
+
+        class Spoiled(Module):
+            def forward(self, x):
+                return 2 * x + (value if what == "y" else 0)
+
+            def backward(self, dy, params=True, inputs=True):
+                return 2 * dy + (value if what == "dx" else 0)
+
+            def predict(self, x):
+                return 2 * x
+
+        with np.errstate(invalid="ignore"):
+            assert check_module(Spoiled(), rng.normal(size=3) + (value if what == "x" else 0)) == {"x": np.inf}
+
+    def test_takes_a_module_and_arrays(self):
+        with pytest.raises(TypeError, match="expected a module to check, given <class"):
+            check_module(Linear, np.ones((2, 3)))
+        with pytest.raises(TypeError, match="expected each input to be an array, given list"):
+            check_module(Linear(3, 2), [[1.0, 2.0, 3.0]])
+
     def test_leaves_the_module_as_it_is(self, rng):
         module, x = Linear(4, 3, rng=rng), rng.normal(size=(5, 4)).astype(np.float32)
         before = module.flat.data.copy()

@@ -266,3 +266,12 @@ class TestPlaces:
             save_json(place, {})
         assert os.stat(place).st_mode == before.st_mode
         assert os.listdir(tmp_path) == ["place"]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"), [([np.ones(2)], "arrays by name, given list"), ({"a": [1, 2]}, "'a' to be an array")]
+)
+def test_what_is_no_array_is_refused(tmp_path, tensors, message):
+    with pytest.raises(TypeError, match=f"expected {message}"):
+        save_tensors(tmp_path / "x", tensors)
+    assert not list(tmp_path.iterdir())
