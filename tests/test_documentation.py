@@ -1,9 +1,11 @@
 """The documentation says what the code says: the table of algorithms, the settings, links, and what functions return."""
 
 import ast
+import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -110,6 +112,11 @@ def public_functions(tree, inside: str = ""):
 def test_every_public_function_says_what_it_returns(path):
     functions = public_functions(ast.parse(path.read_text()))
     assert not [name for name, node in functions if node.returns is None]
+
+
+def test_an_agent_of_a_class_is_typed_as_that_class():
+    for method in (rl.Agent.load, rl.Agent.learn, rl.Agent.of_spaces):
+        assert inspect.signature(method).return_annotation is Self, method
 
 
 @pytest.mark.parametrize("package", ["deepnp", "rl", "envs", "jit"])
