@@ -65,7 +65,7 @@ def test_every_setting_is_compared_with_others(algorithm):
     assert not given - expected, f"docs/settings.md has rows that the code has not: {sorted(given - expected)}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
     for link in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
@@ -84,7 +84,9 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_code_on_the_pages_is_python_and_imports_what_there_is(page):
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S):
         tree = ast.parse(block if block.count('"""') != 1 else block + '"""')
