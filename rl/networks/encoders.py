@@ -14,12 +14,13 @@ Shapes: B rows, O vector, F values in all, C channels, H rows and W columns of a
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from deepnp import Conv2d, Flatten, Linear, Module, ReLU, Sequential
 from deepnp.models import mlp
+from rl.experience.memory_limit import check_memory
 from rl.experience.spaces import Leaf, ObservationLayout
 
 LARGE = 36  # pixels along a side, from which the three convolutions fit
@@ -28,6 +29,7 @@ KERNELS = {
     False: ((16, 3, 2, 1), (32, 3, 2, 1)),
 }  # channels, size, stride, padding
 FEATURES = {True: 512, False: 128}
+BYTES = 24  # for each weight: its float64 draw, itself, its gradient, and two moments of Adam
 
 
 def network(
@@ -58,11 +60,18 @@ def network(
         Values that lie beside the vector, such as a critic's actions.
     normalization : callable, optional
         See `deepnp.models.mlp`.
+
+    Raises
+    ------
+    MemoryError
+        If it needs more than is free.
     """
     width = layout.width + beside
     images = [convolutions(leaf, rng) for leaf in layout.images]
     features = [FEATURES[is_large(leaf)] for leaf in layout.images]
-    head = mlp((width + sum(features), *hidden, outputs), activation, output_gain, rng=rng, normalization=normalization)
+    widths = (width + sum(features), *hidden, outputs)
+    check_memory(BYTES * sum(a * b for a, b in pairwise(widths)), f"a network of widths {widths}")
+    head = mlp(widths, activation, output_gain, rng=rng, normalization=normalization)
     return Sequential(ImageEncoder(width, images, features), head) if images else head
 
 

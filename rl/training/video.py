@@ -22,11 +22,17 @@ def film(agent: Agent, env: gymnasium.Env, seed: int, seconds: float, fps: float
     Raises
     ------
     ValueError
-        If it renders otherwise.
+        If it renders otherwise, or does not tell; or if fps is not above 0.
+    TypeError
+        If it is no Env, such as an id.
     """
+    if not isinstance(env, gymnasium.Env):
+        raise TypeError(f"expected an Env to film in, given {env!r:.60}")
     if env.render_mode != "rgb_array":
         raise ValueError(f'expected an environment with render_mode="rgb_array", given {env.render_mode!r}')
-    decisions_per_second = env.metadata["render_fps"]
+    decisions_per_second = env.metadata.get("render_fps") or 0
+    if not (decisions_per_second > 0 and fps > 0):
+        raise ValueError(f"expected render_fps of {env} and fps above 0, given {decisions_per_second} and {fps}")
     every = max(1, round(decisions_per_second / fps))
     observation, _ = env.reset(seed=seed)
     frames, ended, decision = [], False, 0
@@ -42,6 +48,8 @@ def save_gif(path: str | os.PathLike, frames: list[np.ndarray], fps: float, widt
     """Write frames as a small looping GIF, `width` pixels wide, one palette for all frames."""
     if not frames:
         raise ValueError("expected at least one frame, given none")
+    if not fps > 0:
+        raise ValueError(f"expected fps above 0, given {fps}")
     height = round(width * frames[0].shape[0] / frames[0].shape[1])
     images = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in frames]
     palette = palette_of(images)
@@ -88,5 +96,7 @@ def _histogram(images: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
 
 def contact_sheet(frames: list[np.ndarray], count: int) -> np.ndarray:
     """`count` frames, evenly spaced in time, side by side: (H, count·W, 3)."""
+    if not frames or count < 1:
+        raise ValueError(f"expected at least one frame, given {count} of {len(frames)}")
     chosen = [frames[round(i)] for i in np.linspace(0, len(frames) - 1, min(count, len(frames)))]
     return np.concatenate(chosen, axis=1)

@@ -8,6 +8,7 @@ import pytest
 from gymnasium import spaces
 
 import rl
+from rl.experience import memory_limit
 from rl.experience.environments import make_vector
 from tests.rl.toys import Target
 
@@ -197,3 +198,12 @@ class TestMoments:
         ppo("Pendulum-v1").save(tmp_path / "x")
         with pytest.raises(TypeError, match=r"expected an algorithm's load, given Agent's: rl\.load finds a file's own"):
             rl.Agent.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("make", [ppo, sac])
+def test_networks_that_the_machine_cannot_hold(make, monkeypatch):
+    """Said before anything is drawn: a machine that lends more than it has would end the process, or itself."""
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: 2**30)
+    assert make(Odd(), hidden=(1000, 1000)).steps == 0
+    with pytest.raises(MemoryError, match=r"a network of widths \(\d, 1000000000, \d\) needs .* GiB, but only 1.00 GiB are free"):
+        make(Odd(), hidden=(10**9,))

@@ -196,6 +196,15 @@ def test_film(tmp_path):
         save_gif(path, [], 10)
     with pytest.raises(ValueError, match='render_mode="rgb_array", given None'):
         film(agent, gymnasium.make("deepnp/Walker-v0"), 0, 1, 10)
+    with pytest.raises(TypeError, match="expected an Env to film in, given 'deepnp/Walker-v0'"):
+        film(agent, "deepnp/Walker-v0", 0, 1, 10)
+    with pytest.raises(ValueError, match=r"expected render_fps of .* and fps above 0, given \d+.* and 0"):
+        film(agent, env, 0, 1, 0)
+    with pytest.raises(ValueError, match="expected fps above 0, given 0"):
+        save_gif(path, frames, 0)
+    for given, count in (([], 3), (frames, 0)):
+        with pytest.raises(ValueError, match="expected at least one frame, given"):
+            contact_sheet(given, count)
 
 
 def test_a_small_thing_keeps_its_colour(tmp_path, rng):
