@@ -4,6 +4,8 @@ They cost one comparison a call, and they stand before every compiled kernel, wh
 write beyond an array's end.
 """
 
+from collections.abc import Mapping
+
 
 def check_upstream(dy, shape: tuple[int, ...]) -> None:
     """Raise unless the upstream gradient has the shape of y; nothing is broadcast.
@@ -39,6 +41,12 @@ def check_array(x, name: str = "input", write: str = "numpy.asarray(…, numpy.f
     """Raise TypeError unless x is an array: no list, no number. `write` is what helps."""
     if not isinstance(getattr(x, "shape", None), tuple):
         raise TypeError(f"expected {name} to be an array, given {type(x).__name__}: {write}")
+
+
+def check_named(state) -> None:
+    """Raise TypeError unless this is a mapping, as `state_dict` gives it: no file's name, no list."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"expected arrays by name, given {type(state).__name__}")
 
 
 def check_floats(x, name: str = "input") -> None:

@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 
 from deepnp.backend import array_module, to_device
-from deepnp.checks import check_tangent
+from deepnp.checks import check_named, check_tangent
 from deepnp.parameters import Buffer, Parameter, ParameterVector, Tangents, converted, lies_in
 
 
@@ -271,6 +271,7 @@ class Module(ABC):
             complex numbers, text.
             Whatever is raised, nothing is written.
         """
+        check_named(state)
         own = dict(self._named_state())
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from deepnp.backend import to_device
-from deepnp.checks import check_array
+from deepnp.checks import check_array, check_named
 from deepnp.files import write_atomically
 
 __all__ = ["load_metadata", "load_tensors", "save_json", "save_tensors", "write_atomically"]
@@ -53,8 +53,7 @@ def save_tensors(path: str | os.PathLike, tensors: Mapping, metadata: dict | Non
     TypeError
         For what is no array.
     """
-    if not isinstance(tensors, Mapping):
-        raise TypeError(f"expected arrays by name, given {type(tensors).__name__}")
+    check_named(tensors)
     for name, x in tensors.items():
         check_array(x, repr(name))
     order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))  # so every array lies aligned

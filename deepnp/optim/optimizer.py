@@ -17,6 +17,7 @@ import numpy as np
 
 from deepnp import gpu
 from deepnp.backend import array_module, kernel_runs
+from deepnp.checks import check_named
 from deepnp.parameters import ParameterVector, converted
 
 
@@ -108,6 +109,7 @@ class Optimizer(ABC):
         TypeError
             If a part is no array, or of another kind of numbers.
         """
+        check_named(state)
         own = self.state_dict()
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing:

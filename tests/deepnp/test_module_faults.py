@@ -221,6 +221,11 @@ class TestTypes:
         with pytest.raises(TypeError, match="floating-point numbers, given"):
             Linear(4, 3, dtype=dtype)
 
+    @pytest.mark.parametrize("state", ["net.safetensors", None, [np.ones(3)]])
+    def test_a_state_is_arrays_by_name(self, state):
+        with pytest.raises(TypeError, match=f"expected arrays by name, given {type(state).__name__}"):
+            Linear(4, 3).load_state_dict(state)
+
     def test_none_is_no_dtype(self):
         """NumPy takes it for float64."""
         with pytest.raises(TypeError, match="expected a device or a dtype, given None"):

@@ -152,6 +152,8 @@ def test_a_state_that_is_none_leaves_the_optimizer_as_it_is(cls, settings):
     optimizer.vector.grad[...] = 1
     optimizer.step()
     before = {name: np.array(array) for name, array in optimizer.state_dict().items()}
+    with pytest.raises(TypeError, match="expected arrays by name, given str"):
+        optimizer.load_state_dict("optimizer.safetensors")
     for name, array in before.items():
         with pytest.raises(TypeError, match=f'expected "{name}" to be an array, given list'):
             optimizer.load_state_dict({**before, name: [0]})
