@@ -186,3 +186,13 @@ def test_blocks_allocate_no_matrix_of_scores(causal, rng, kernels):
     peak(block_scaled_dot_product, 64)  # compiling a kernel allocates, too
     assert peak(block_scaled_dot_product, 64) < matrix / 4
     assert peak(scaled_dot_product) > matrix
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("op", "settings"), [(scaled_dot_product, ()), (block_scaled_dot_product, (2,))])
+def test_what_the_kernels_compute_is_taken(op, settings, causal, rng):
+    """Where it is not finite the plain form computes it again: kernels that only give NaN would pass every other test."""
+    q, k, v = heads(rng, 5, 6)
+    y, cache = op.forward(q, k, v, padding_mask(np.arange(6)[None] > 4), causal, *settings)
+    assert cache.kernels
+    assert all(np.isfinite(gradient).all() for gradient in op._backward_fast(np.ones_like(y), cache, None))

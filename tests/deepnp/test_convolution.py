@@ -32,6 +32,7 @@ from deepnp.layers.pooling import (
 from deepnp.layers.shape import Flatten, Reshape
 from deepnp.ops import convolution as ops
 from deepnp.ops.convolution import Window, conv, conv_transpose, fft_conv
+from deepnp.ops.convolution.fft_conv import fast_length
 from tests.deepnp.references.convolution import REFERENCES
 
 IMAGE, SEQUENCE = (2, 4, 7, 6), (2, 4, 9)
@@ -301,6 +302,7 @@ def test_constructors_refuse_nonsense(build, message):
         (MaxPool2d(4), (2, 4, 3, 4), r"of at least \(4, 4\)"),
         (AvgPool1d(5, padding=1), (2, 4, 2), r"of at least \(3,\)"),
         (ReflectionPad2d((0, 0, 3, 0)), (2, 4, 3, 3), r"of at least \(4, 1\)"),
+        (Reshape((1,)), (), "expected samples of 1 values"),
         (Reshape((2, 3)), (4, 5), r"expected samples of 6 values for \(2, 3\), given input of shape \(4, 5\)"),
         (Flatten(2), (4, 5), "expected an input of more than 2 axes"),
     ],
@@ -315,3 +317,8 @@ def test_least_inputs_are_taken():
     assert Conv2d(1, 1, 3, dilation=3, padding=1)(np.zeros((1, 1, 5, 5), np.float32)).shape == (1, 1, 1, 1)
     assert ConvTranspose2d(1, 1, 3, padding=2)(np.zeros((1, 1, 3, 3), np.float32)).shape == (1, 1, 1, 1)
     assert ConvTranspose1d(1, 1, 2, 3, 3, 2)(np.zeros((1, 1, 2), np.float32)).shape == (1, 1, 1)
+    assert Reshape((1,))(np.zeros(3, np.float32)).shape == (3, 1)
+
+
+def test_transforms_have_the_least_length_that_is_fast():
+    assert [fast_length(n) for n in (1, 6, 7, 11, 13, 17, 31, 97, 121)] == [1, 6, 8, 12, 15, 18, 32, 100, 125]

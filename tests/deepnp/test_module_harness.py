@@ -8,7 +8,7 @@ import pytest
 
 from deepnp import Linear, Module
 from deepnp.cases import dot, tupled, upstream
-from deepnp.gradcheck import TOLERANCE, check_module
+from deepnp.gradcheck import TOLERANCE, check_module, relative_error
 from tests.deepnp.module_entries import ENTRIES, public_modules
 
 
@@ -281,6 +281,9 @@ class TestCheckModule:
 
         with np.errstate(invalid="ignore"):
             assert check_module(Spoiled(), rng.normal(size=3) + (value if what == "x" else 0)) == {"x": np.inf}
+
+    def test_the_error_is_relative_to_the_largest_number(self):
+        assert relative_error(np.array([3.0, 40.5]), np.array([2.0, 40.0])) == 1 / 40
 
     def test_takes_a_module_and_arrays(self):
         with pytest.raises(TypeError, match="expected a module to check, given <class"):

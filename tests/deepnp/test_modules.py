@@ -7,7 +7,7 @@ import pytest
 
 import deepnp
 from deepnp import Heads, LayerNorm, Linear, Parameter, ParameterVector, ReLU, Sequential, Sigmoid, Softmax, Softplus, Tanh
-from deepnp.blas import find_sgemm
+from deepnp.blas import NAMES, find_sgemm
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.models import mlp
 
@@ -118,6 +118,7 @@ def test_a_shadow_shares_running_statistics(rng):
 
 def test_the_stack_s_kernel_runs_where_numpy_s_blas_is_found(rng):
     assert find_sgemm()[0] != 0, "NumPy's wheels bring OpenBLAS: its sgemm should be found"
+    assert all(wide == name.endswith("64_") for name, wide in NAMES)  # OpenBLAS's mark of 64-bit sizes
     stack = tower(rng).steps[0]
     stack.forward(rng.normal(size=(2, 4)).astype("f"))
     assert stack._cache.values is not None  # the kernel keeps one workspace, the plain form a list of caches

@@ -77,6 +77,8 @@ class TestKernelsDoor:
                 ops.gather(x, window, out)
             with pytest.raises(ValueError, match=r"room for|expected patches"):
                 ops.scatter(np.zeros((3, 3, 3, 2, *out), np.float32), window, x)
+        with pytest.raises(ValueError, match="room for"):
+            ops.gather(np.zeros((2, 3, 5, 5, 5), np.float32), window, (3, 3))
 
     @pytest.mark.parametrize("shape", [(4, 3, 3, 3, 3, 3), (3, 2, 3, 2, 3, 3), (3, 3, 3, 1, 3, 3)])
     def test_patches_of_another_image(self, shape):

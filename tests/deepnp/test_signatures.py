@@ -71,6 +71,16 @@ TORCH = {
     "ZeroPad1d": PADS,
     "ZeroPad2d": PADS,
 }
+POOLS = ("AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d")
+DEFAULTS = {  # PyTorch's, by the parameter's name; it has no default for dim, where ours is the last axis
+    **dict.fromkeys(("bias", "affine", "elementwise_affine", "count_include_pad"), True),
+    **dict.fromkeys(("inplace", "batch_first", "bidirectional", "ceil_mode"), False),
+    **dict.fromkeys(("stride", "dilation", "groups", "num_layers", "num_parameters", "start_dim"), 1),
+    **dict.fromkeys(("padding", "output_padding", "dropout"), 0),
+    **dict(alpha=1.0, negative_slope=0.01, min_val=-1.0, max_val=1.0, beta=1.0, init=0.25, lower=1 / 8, upper=1 / 3),
+    **dict(p=0.5, eps=1e-5, dim=-1, padding_idx=None, approximate="none", nonlinearity="tanh", padding_mode="zeros"),
+}
+EXCEPT = {"RMSNorm": {"eps": None}} | {name: {"stride": None} for name in POOLS}
 ELSEWHERE = {  # what PyTorch does not have, or does not have as a layer
     "Activation",
     "BatchRenorm1d",
@@ -102,3 +112,10 @@ def test_positions_mean_what_they_mean_in_pytorch(name):
     parameters = inspect.signature(getattr(layers, name)).parameters.values()
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert tuple(positional) == TORCH[name][: len(positional)]
+
+
+@pytest.mark.parametrize("name", sorted(TORCH.keys() & set(layers.__all__)))
+def test_defaults_are_those_of_pytorch(name):
+    parameters = inspect.signature(getattr(layers, name)).parameters.values()
+    given = {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty}
+    assert given == {p: (DEFAULTS | EXCEPT.get(name, {}))[p] for p in given}

@@ -262,8 +262,9 @@ class TestPlaces:
         place = tmp_path / "place"
         (os.mkfifo if kind == "pipe" else os.mkdir)(place)
         before = os.stat(place)
-        with pytest.raises(OSError, match=f"expected the name of a file to write, given a .*{kind}"):
+        with pytest.raises(OSError, match=f"expected the name of a file to write, given a .*{kind}") as error:
             save_json(place, {})
+        assert error.type is (IsADirectoryError if kind == "folder" else OSError)
         assert os.stat(place).st_mode == before.st_mode
         assert os.listdir(tmp_path) == ["place"]
 

@@ -1,13 +1,15 @@
 """What runs on the CPU gives the same on the GPU, with fused kernels and without, and leaves its arrays there."""
 
 import math
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import deepnp
 from deepnp import gpu, losses, metrics
-from deepnp.backend import to_device
+from deepnp.backend import cuda_available, to_device
 from deepnp.cases import differentiable, draw, tupled, upstream
 from deepnp.models import mlp
 from deepnp.ops import find
@@ -214,3 +216,10 @@ def test_a_model_keeps_its_vector(rng):
     assert net.to("cuda").flat is net.flat
     assert before.stale
     assert not isinstance(net.flat.data, np.ndarray)
+
+
+@pytest.mark.parametrize("cards", [0, 1])
+def test_there_is_a_gpu_where_cupy_counts_one(cards, monkeypatch):
+    runtime = SimpleNamespace(getDeviceCount=lambda: cards)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
+    assert cuda_available() == (cards > 0)
