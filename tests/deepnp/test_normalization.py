@@ -192,8 +192,11 @@ class TestBatchNorm:
         x, dy, before = rng.normal(size=shape), rng.normal(size=shape), layer.running_var.data.copy()
         np.testing.assert_array_equal(layer.forward(x), layer.predict(x))
         layer.zero_grad()
-        assert relative_error(layer.backward(dy), numerical_gradient(lambda v: float((dy * layer.predict(v)).sum()), x)) < TOLERANCE
+        dx = layer.backward(dy)
+        assert relative_error(dx, numerical_gradient(lambda v: float((dy * layer.predict(v)).sum()), x)) < TOLERANCE
         theta, given = layer.flat.data.copy(), layer.flat.grad.copy()
+        v, vx = rng.normal(size=theta.size), rng.normal(size=shape)
+        assert (dy * layer.jvp(v, vx)).sum() == pytest.approx(given @ v + (dx * vx).sum(), rel=1e-10)
 
         def of_parameters(v):
             layer.flat.data[...] = v

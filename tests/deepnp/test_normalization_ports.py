@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepnp.layers import BatchNorm1d, LayerNorm, RMSNorm
-from deepnp.ops.normalization import batch_norm, group_norm, layer_norm
+from deepnp.ops.normalization import batch_norm, batch_renorm, group_norm, layer_norm, rms_norm
 
 F64 = np.float64
 
@@ -81,3 +81,14 @@ def test_huge_rows_are_normalised_like_others(dtype, share, rng, kernels):
         np.testing.assert_allclose(
             still, vy - op.jvp(dy, 0 * ones, 0 * ones, op.forward(x, ones, 0 * ones, *settings, 1e-30)[1]), atol=1e-4
         )
+
+
+@pytest.mark.parametrize(
+    ("op", "count", "settings"),
+    [(layer_norm, 2, ()), (rms_norm, 1, ()), (batch_norm, 2, ()), (batch_renorm, 4, ()), (group_norm, 2, (2,))],
+)
+def test_each_vector_has_one_value_for_each_channel(op, count, settings):
+    vectors = [np.ones(4)] * count
+    for i in range(count):
+        with pytest.raises(ValueError, match=r"of shape \(4,\), given \(5,\)"):
+            op.forward(np.ones((3, 4)), *vectors[:i], np.ones(5), *vectors[i + 1 :], *settings)
