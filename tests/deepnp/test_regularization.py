@@ -8,6 +8,7 @@ import pytest
 from deepnp import Linear, Module, Parameter, Sequential, Tanh
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.layers.regularization import Dropout, Dropout1d, Dropout2d, SpectralNorm
+from deepnp.ops.regularization import spectral_norm
 
 F64 = np.float64
 
@@ -232,6 +233,10 @@ class TestSpectralNorm:
         assert layer.predict(x).shape == (0, 3)
         assert not layer.flat.grad.any()
         assert layer(np.ones((2, 4), np.float32)).dtype == layer.u.data.dtype == np.float32
+
+    def test_a_step_of_the_power_method_gives_unit_vectors(self, rng):
+        for vector in spectral_norm.iterate(rng.normal(size=(4, 3, 2)), rng.normal(size=4)):
+            assert vector @ vector == pytest.approx(1, rel=1e-10)
 
     @pytest.mark.parametrize("module", [Tanh(), np.zeros((3, 4)), None])
     def test_refuses_what_has_no_weight(self, module):
