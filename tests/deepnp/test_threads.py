@@ -128,7 +128,7 @@ def test_an_error_on_either_side_waits_for_the_other(two_threads):
 
 def test_a_helper_that_is_lost_is_replaced(two_threads):
     side_by_side(int, int)
-    _free.pop()  # as if interrupted just here
+    _free.clear()  # as if interrupted just here
     gc.collect()  # errors of other tests
     deadline = time.monotonic() + 20
     while len(_made) and time.monotonic() < deadline:  # its thread may still hold the last job
