@@ -169,6 +169,7 @@ def test_a_state_that_is_none_leaves_the_optimizer_as_it_is(cls, settings):
     [
         (SGD, dict(momentum=-0.1), "momentum >= 0, given -0.1"),
         (SGD, dict(dampening=1.5), r"dampening in \[0, 1\], given 1.5"),
+        (SGD, dict(dampening=-0.1), r"dampening in \[0, 1\], given -0.1"),
         (SGD, dict(nesterov=True), "momentum > 0 and no dampening with nesterov, given 0.0 and 0.0"),
         (SGD, dict(momentum=0.9, dampening=0.1, nesterov=True), "given 0.9 and 0.1"),
         (Adam, dict(betas=(1.0, 0.9)), r"betas in \[0, 1\), given \(1.0, 0.9\)"),

@@ -12,6 +12,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from deepnp import storage
 from deepnp.models import mlp
 from deepnp.storage import load_metadata, load_tensors, save_json, save_tensors, write_atomically
 
@@ -120,6 +121,25 @@ def test_every_changed_bit_is_noticed(tmp_path, rng):
     # only the name of the checksum itself may change: the arrays are as they were
     assert all(b'"crc32"' not in damaged for damaged in taken)
     assert len(taken) < 20
+
+
+def test_every_byte_of_an_array_counts_in_the_checksum(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "CHUNK", 2)
+    path = tmp_path / "x"
+    save_tensors(path, {"a": np.arange(5, dtype=np.uint8), "b": np.arange(3, dtype=np.uint8)})
+    whole = path.read_bytes()
+    for place in range(1, 9):
+        damaged = bytearray(whole)
+        damaged[-place] ^= 128
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="checksum"):
+            load_tensors(path)
+
+
+def test_arrays_lie_aligned_whatever_the_header_s_length(tmp_path):
+    for length in range(8):
+        save_tensors(tmp_path / "x", {"n" * (1 + length): np.ones(2)})
+        assert struct.unpack("<Q", (tmp_path / "x").read_bytes()[:8])[0] % 8 == 0
 
 
 INSERTED = (b"[" * 40, b"9" * 40, b'{"', b"null", b"-1", b"1e999", b"\0" * 40)
