@@ -57,7 +57,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/training/evaluation.py": ("tests/rl/test_loops.py", TRAINING),
     "rl/training/*": (TRAINING,),
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_losses.py", UPDATES),
-    "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k PPO", LEARNERS),
+    "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
     "rl/networks/*": (UPDATES, "tests/rl/test_distributions.py", LEARNERS),
@@ -90,7 +90,7 @@ def steps_of(path: str) -> tuple[str, ...]:
 def expand(step: str) -> str:
     """A step with the files that its patterns mean."""
     words: list[str] = []
-    for word in step.split():
+    for word in shlex.split(step):
         words += sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(word)) if word.endswith(".py") else [word]
     if not words or not words[0].endswith(".py"):
         raise LookupError(f'no file fits "{step}" in benchmarks/mutants/selection.py')
