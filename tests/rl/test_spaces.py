@@ -6,9 +6,11 @@ import pytest
 from gymnasium import spaces
 
 import rl
+from deepnp import ReLU
 from rl.experience import trees
 from rl.experience.exploration import Schedule, replace_by_random
 from rl.experience.spaces import SpaceInfo
+from rl.networks.encoders import network
 from rl.networks.parallel import Halves
 from tests.rl.toys import vectorize
 
@@ -121,6 +123,13 @@ def test_images_stay_bytes_in_the_memory_and_reach_the_network_as_shares():
     assert image[:12].any()
 
 
+def test_large_images_get_the_convolutions_of_mnih_et_al(rng):
+    layout = SpaceInfo.of(spaces.Box(0, 255, (4, 36, 36), np.uint8), BOX).observation
+    net = network(layout, (8,), 1, ReLU, rng)
+    kernels = [p.shape for p in net.parameters() if len(p.shape) == 4]
+    assert kernels == [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3)]
+
+
 def test_the_gradient_of_an_image_network_reaches_every_parameter(rng):
     """Through convolutions and perceptron, against central differences."""
     from deepnp import Tanh
@@ -222,8 +231,8 @@ class TestBounds:
     def test_the_widest_bounds_are_used_in_full(self, dtype):
         info = np.finfo(dtype)
         space = spaces.Box(info.min, info.max, (1,), dtype)
-        actions = SpaceInfo.of(BOX, space).action.to_environment(np.float32([[-1], [-0.5], [0], [0.5], [1]]))
-        expected = np.array([[info.min], [info.min / 2], [0], [info.max / 2], [info.max]], dtype)
+        actions = SpaceInfo.of(BOX, space).action.to_environment(np.float32([[-3], [-1], [-0.5], [0], [0.5], [1], [3]]))
+        expected = np.array([[info.min]] * 2 + [[info.min / 2], [0], [info.max / 2]] + [[info.max]] * 2, dtype)
         np.testing.assert_allclose(actions, expected, rtol=1e-3)
         assert all(space.contains(a) for a in actions)
 
@@ -277,6 +286,15 @@ class TestRefusals:
         ):
             with pytest.raises(ValueError, match=message):
                 agent.predict(wrong)
+
+    def test_what_differs_between_two_environments_is_named(self):
+        one, two = spaces.Dict(a=BOX), spaces.Dict(a=BOX, b=BOX)
+        for other, message in (
+            (one, "observations of 2 parts, given 1"),
+            (spaces.Dict(a=BOX, b=IMAGE), "observation kind vector, given"),
+        ):
+            with pytest.raises(ValueError, match=f"does not fit the agent: expected {message}"):
+                SpaceInfo.of(two, BOX).check(SpaceInfo.of(other, BOX))
 
 
 def test_acting_and_learning_see_the_same_numbers():

@@ -35,6 +35,17 @@ def test_a_run_is_written_down(tmp_path):
     assert PPO.load(run.checkpoint).steps == 320
     for file in plot_run(run.folder, {"episode_return": "return", "missing": "?"}, "title"):
         assert file.stat().st_size > 1000
+    assert plot_run(run.folder, {"missing": "?"}, "nothing to show")[0].is_file()
+
+
+def test_a_curve_is_smoothed_over_a_fortieth_of_it(tmp_path, monkeypatch, rng):
+    values, figures = rng.normal(size=120), []
+    monkeypatch.setattr("rl.training.curves.read_progress", lambda _: {"steps": list(range(120)), "loss": list(values)})
+    monkeypatch.setattr("rl.training.curves.save_figure", lambda figure, *_: figures.append(figure))
+    plot_run(tmp_path, {"loss": "loss"}, "title")
+    raw, smoothed = figures[0].axes[0].lines
+    np.testing.assert_array_equal(raw.get_ydata(), values)
+    np.testing.assert_array_equal(smoothed.get_ydata(), smooth(values, 3))
 
 
 def test_a_run_never_overwrites_another(tmp_path):
@@ -254,6 +265,7 @@ def test_progress_never_says_more_than_all(monkeypatch, capsys, first):
     for line in lines:
         assert float(line.split("%")[0]) <= 100
         assert "-" not in line
+        assert "  50 steps/s  " in line or line is lines[0]
     assert lines[-1].startswith("100 %  4,080 steps")
     assert lines[-1].endswith("loss 0.5  0 s left")
 
