@@ -139,6 +139,12 @@ def test_one_environment_in_two_places():
             make_vector(twice, 2)
 
 
+@pytest.mark.parametrize("copies", [0, 1.5])
+def test_copies_are_counted_from_one(copies):
+    with pytest.raises(ValueError, match=f"expected num_envs >= 1, given {copies}"):
+        make_vector(Target, copies)
+
+
 class TestPredict:
     @pytest.fixture(params=[ppo, sac])
     def agent(self, request):

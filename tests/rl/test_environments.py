@@ -59,11 +59,6 @@ class TestWhatStandsForAnEnvironment:
         with pytest.raises(ValueError, match="expected an id or a factory for 8 copies, given one Target"):
             ppo(Target(), num_envs=8)
 
-    @pytest.mark.parametrize("copies", [0, 1.5])
-    def test_copies_are_counted_from_one(self, copies):
-        with pytest.raises(ValueError, match=f"expected num_envs >= 1, given {copies}"):
-            make_vector(Target, copies)
-
     @pytest.mark.parametrize("wrong", ["no_such_module:Pendulum-v1", "Pendulm-v1", "", 3, None, [], [3], lambda: 3])
     def test_what_is_none_is_refused(self, wrong):
         with pytest.raises(ValueError, match=r"unknown environment|expected"):
@@ -321,6 +316,9 @@ class TestOwnership:
         self.all_closed(counted)
         with pytest.raises(ValueError, match="hindsight"):
             sac("Counted-v0", hindsight="final")
+        self.all_closed(counted)
+        with pytest.raises(ValueError, match="does not fit the agent"):
+            ppo(Counter()).set_env("Counted-v0")
         self.all_closed(counted)
         with ppo("Counted-v0") as agent:
             agent.learn(20)
