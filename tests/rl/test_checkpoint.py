@@ -1,6 +1,7 @@
 """Files of agents: what is damaged, foreign, too large or not finite is refused in words, and quickly."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -126,14 +127,20 @@ def test_an_environment_s_situation_that_is_not_whole_is_refused(algorithm, tmp_
 
 
 def test_resuming_equals_never_having_stopped(algorithm, tmp_path):
-    """Bit for bit, in an environment that tells its state, after a stop at an odd number of steps."""
-    env = "deepnp/Navigation-v0"
-    whole, half = agent_of(algorithm, env), agent_of(algorithm, env)
-    whole.learn(600)
-    half.learn(600, lambda agent, metrics: agent.steps < 200)
-    half.save(tmp_path / "half.safetensors")
-    resumed = rl.load(tmp_path / "half.safetensors", env).learn(600)
-    assert resumed.steps == whole.steps
-    assert states(resumed).keys() == states(whole).keys()
-    for name, array in states(whole).items():
-        np.testing.assert_array_equal(array, states(resumed)[name], err_msg=name)
+    """Bit for bit, in environments that tell their state: priorities, the newest rows, returns over two steps, a ring that
+    goes round, normalisers; after a stop in the middle of the schedules.
+    """
+    settings = dict(normalize_observations=True, n_step=2, newest=2, update_interval=8)
+    known = {f.name for f in fields(algorithm.config)}
+    settings = {name: value for name, value in settings.items() if name in known}
+    for env in ("deepnp/Navigation-v0", "deepnp/Walker-v0"):
+        whole, half = agent_of(algorithm, env, **settings), agent_of(algorithm, env, **settings)
+        whole.learn(2400)
+        half.learn(2400, lambda agent, metrics: agent.steps < 800)
+        assert 800 <= half.steps <= 1000
+        half.save(tmp_path / "half.safetensors")
+        resumed = rl.load(tmp_path / "half.safetensors", env).learn(2400)
+        assert resumed.steps == whole.steps
+        assert states(resumed).keys() == states(whole).keys()
+        for name, array in states(whole).items():
+            np.testing.assert_array_equal(array, states(resumed)[name], err_msg=name)

@@ -269,7 +269,7 @@ while True:  # nothing but writing, so that the kill comes in the middle of it
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_killed_runs_can_be_resumed(tmp_path):
     rng = np.random.default_rng(0)
-    for i in range(20):
+    for i in range(10):
         folder = tmp_path / str(i)
         command = [sys.executable, "-c", WRITER, str(folder)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
