@@ -12,6 +12,7 @@ The result is a table, one line a mutant, and the survivors as differences. `pip
 
 import argparse
 import csv
+import importlib.util
 import queue
 import sys
 import tempfile
@@ -21,6 +22,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
+
+if importlib.util.find_spec("cosmic_ray") is None:
+    sys.exit('benchmarks.mutants needs Cosmic Ray: pip install -e ".[mutants]"')
 
 from benchmarks.mutants.named import NAMED
 from benchmarks.mutants.scratch import Outcome, Scratch

@@ -122,6 +122,28 @@ class ChoicePolicy(Module):
 Policy = GaussianPolicy | ChoicePolicy
 
 
+def stochastic_policy(
+    space: SpaceInfo,
+    hidden: Sequence[int],
+    activation: Activation,
+    sigma: str,
+    initial_sigma: float,
+    rng: np.random.Generator,
+) -> Policy:
+    """The policy that suits an action space: Gaussian for a Box, over choices for any other.
+
+    Parameters
+    ----------
+    space, hidden, activation, rng
+        See both.
+    sigma, initial_sigma
+        See `GaussianPolicy`; choices have none.
+    """
+    if space.action.kind == "Box":
+        return GaussianPolicy(space, hidden, activation, sigma, initial_sigma, rng)
+    return ChoicePolicy(space, hidden, activation, rng)
+
+
 def choices(action: ActionLayout, logits: np.ndarray) -> Distribution:
     """The distribution over an action space of choices that logits (B, C) stand for."""
     if action.kind == "Discrete":

@@ -11,8 +11,7 @@
 
 The policy and the value share no parameter, so the two descents are independent programs.
 
-Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), O observation, A
-action dimensions.
+Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), A action dimensions.
 """
 
 from dataclasses import dataclass
@@ -35,17 +34,14 @@ from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
 from rl.networks.branches import Distribution
 from rl.networks.encoders import network
 from rl.networks.parallel import independently
-from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
+from rl.networks.policies import stochastic_policy
 from rl.state import Part, snapshot
 from rl.takes import Takes
 
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Settings of PPO.
-
-    Each field: its default, its meaning with its symbol in Algorithm 12, its valid range.
-    """
+    """Settings of PPO: each field's default, its meaning with its symbol in Algorithm 12, its range."""
 
     algorithm: ClassVar[str] = "PPO"
 
@@ -97,11 +93,7 @@ class PPO(Agent):
         space, c = self.space, self.config
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
-        self.policy: Policy
-        if space.action.kind == "Box":
-            self.policy = GaussianPolicy(space, c.hidden, activation, c.sigma, c.initial_sigma, rng)
-        else:
-            self.policy = ChoicePolicy(space, c.hidden, activation, rng)
+        self.policy = stochastic_policy(space, c.hidden, activation, c.sigma, c.initial_sigma, rng)
         self.value = network(space.observation, c.hidden, 1, activation, rng)
         self.policy_optimizer = Adam(self.policy.flat, c.lr, eps=c.adam_eps)
         self.value_optimizer = Adam(self.value.flat, c.lr, eps=c.adam_eps)
