@@ -79,6 +79,8 @@ class Schedule:
     share: float = 1.0
 
     def __post_init__(self):
+        if not (np.isfinite(self.start) and np.isfinite(self.end)):
+            raise ValueError(f"expected finite ends of a schedule, given {self.start} and {self.end}")
         if not 0 < self.share <= 1:
             raise ValueError(f"expected a share of the training in (0, 1], given {self.share}")
 

@@ -6,6 +6,7 @@ Losses return their value and their gradient; the mean over the batch is taken h
 import numpy as np
 
 from deepnp.cases import Uniform
+from deepnp.losses.checks import check_not_empty
 
 
 def squared_td_error(values: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -27,8 +28,9 @@ def squared_td_error(values: np.ndarray, targets: np.ndarray, weights: np.ndarra
     """
     if not values.shape == targets.shape == weights.shape:
         raise ValueError(f"expected values, targets and weights (B,), given {values.shape}, {targets.shape}, {weights.shape}")
+    check_not_empty(values)
     errors = values - targets
-    scale = weights * values.dtype.type(2 / max(len(values), 1))
+    scale = weights * values.dtype.type(2 / len(values))
     return float((weights * errors * errors).mean()), scale * errors, errors
 
 

@@ -341,6 +341,8 @@ class TestExploration:
         np.testing.assert_allclose([epsilon(p) for p in (0, 0.25, 0.5, 0.75, 1)], [1, 0.55, 0.1, 0.1, 0.1])
         with pytest.raises(ValueError, match=r"share of the training in \(0, 1\], given 0"):
             Schedule(1.0, 0.0, 0)
+        with pytest.raises(ValueError, match="expected finite ends of a schedule, given nan and 0"):
+            Schedule(np.nan, 0)
 
     @pytest.mark.parametrize("name", ACTIONS)
     def test_a_share_of_the_actions_is_replaced(self, name, rng):
