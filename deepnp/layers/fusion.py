@@ -1,7 +1,6 @@
 """Fusion: `Linear`s and the activations between them as one operation."""
 
 from collections.abc import Iterator, Sequence
-from operator import is_
 from types import ModuleType
 
 import numpy as np
@@ -76,16 +75,41 @@ class DenseStack(Module):
         """Our parameters as one vector, and its gradient; None for that where they do not lie
         together and had to be copied.
         """
-        parameters = self._parameters()
-        arrays = [p.data for p in parameters]
-        if self._located is None or not all(map(is_, arrays, self._located[0])):  # another vector took them since
-            self._located = arrays, consecutive(parameters)
-        if self._located[1] is None:
-            return array_module(arrays[0]).concatenate([a.ravel() for a in arrays]), None
+        owner = self.layers[0].weight.vector
+        if self._located is None or owner is not self._located[0] or owner is None or owner.stale:  # another vector took them
+            parameters = self._parameters()
+            pieces = consecutive(parameters)
+            if pieces is None:
+                arrays = [p.data.ravel() for p in parameters]
+                return array_module(arrays[0]).concatenate(arrays), None
+            self._located = self.layers[0].weight.vector, pieces
         return self._located[1]
+
+    @property
+    def vector(self) -> np.ndarray:
+        """The parameters (P,), as `ops.mlp` wants them."""
+        return self._flat()[0]
+
+    @property
+    def gradient(self) -> np.ndarray | None:
+        """The gradient (P,); None where the parameters do not lie together."""
+        return self._flat()[1]
+
+    def kernels_run(self, x) -> bool:
+        """Whether kernels may run over these layers and the array x."""
+        vector, gradient = self._flat()
+        return gradient is not None and mlp.kernels_run(self.layout, x, vector)
 
     def __repr__(self) -> str:
         return f"DenseStack{self.layout.widths}"
+
+
+def whole(module: Module) -> DenseStack | None:
+    """The stack that is all of a module; None where the module is more than that, or something else."""
+    if isinstance(module, DenseStack):
+        return module
+    steps = getattr(module, "steps", ())
+    return steps[0] if len(steps) == 1 and isinstance(steps[0], DenseStack) else None
 
 
 def fuse(modules: Sequence[Module]) -> list[Module]:

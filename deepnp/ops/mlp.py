@@ -97,7 +97,7 @@ def forward(x, parameters, layout) -> tuple[np.ndarray, Cache]:
         raise ValueError(
             f"expected input of shape (…, {layout.widths[0]}) and {layout.size} parameters, given {x.shape} and {parameters.shape}"
         )
-    if _kernels_run(layout, x, parameters):
+    if kernels_run(layout, x, parameters):
         return _forward_fast(x, parameters, layout)
     caches, y = [], x
     for (weight, bias), activation in zip(layout.layers(parameters), layout.activations, strict=True):
@@ -160,7 +160,8 @@ def by_layer(cache: Cache) -> list:
     return caches
 
 
-def _kernels_run(layout, x, parameters):
+def kernels_run(layout, x, parameters) -> bool:
+    """Whether the kernels know these layers and may take these arrays."""
     return x.dtype == SINGLE and layout.for_kernels is not None and kernel_runs(x, parameters) and find_sgemm()[0] != 0
 
 
@@ -180,10 +181,11 @@ def _forward_fast(x, parameters, layout):
 def _accumulate_fast(dy, cache, dparameters, inputs):
     x, parameters, layout, _, _, values = cache
     i, o = layout.widths[0], layout.widths[-1]
-    dy, dx = np.ascontiguousarray(dy, SINGLE).reshape(-1, o), np.empty_like(x) if inputs else x[:0]
-    gradient = parameters[:0] if dparameters is None else dparameters
-    _backward(*find_sgemm(), parameters, *layout.for_kernels, values, dy, dx.reshape(-1, i), x.reshape(-1, i), gradient)
-    return dx if inputs else None
+    rows, gradient = x.reshape(-1, i), parameters[:0] if dparameters is None else dparameters
+    dx = np.empty((len(rows) if inputs else 0, i), SINGLE)
+    dy = np.ascontiguousarray(dy, SINGLE).reshape(-1, o)
+    _backward(*find_sgemm(), parameters, *layout.for_kernels, values, dy, dx, rows, gradient)
+    return dx.reshape(x.shape) if inputs else None
 
 
 @kernel
@@ -207,6 +209,7 @@ def _forward(address, wide, parameters, widths, codes, x, values):
 
 @kernel
 def _backward(address, wide, parameters, widths, codes, values, dy, dx, x, dparameters):
+    """dx (B, n) is the gradient of the last n inputs: of none, of all, or of actions that lie beside an observation."""
     rows, p, v = len(x), len(parameters), len(values)
     widest = widths[1:].max()
     upstream, above = np.empty(rows * widest, np.float32), dy
@@ -230,12 +233,12 @@ def _backward(address, wide, parameters, widths, codes, values, dy, dx, x, dpara
             dweight = dparameters[p:].ctypes.data
             sgemm(address, wide, True, False, o, i, rows, dz.ctypes.data, o, source, i, np.float32(1), dweight, i)
         if layer > 0:
-            above = upstream[: rows * i].reshape((rows, i))
-        elif len(dx) > 0:
-            above = dx
-        if layer > 0 or len(dx) > 0:
-            weight = parameters[p:].ctypes.data
-            sgemm(address, wide, False, False, rows, i, o, dz.ctypes.data, o, weight, i, np.float32(0), above.ctypes.data, i)
+            above, n = upstream[: rows * i].reshape((rows, i)), i
+        else:
+            above, n = dx, dx.shape[1]
+        if above.size > 0:
+            weight = parameters[p + i - n :].ctypes.data  # its last n columns
+            sgemm(address, wide, False, False, rows, n, o, dz.ctypes.data, o, weight, i, np.float32(0), above.ctypes.data, n)
 
 
 CASES = [

@@ -12,6 +12,7 @@ Shapes: B rows, O observation, A action dimensions.
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,9 +21,8 @@ from deepnp import BatchNorm1d, GroupNorm, LayerNorm, NonFiniteError
 from deepnp.layers.batch_normalization import BatchNorm
 from deepnp.module import Module
 from deepnp.optim import Adam
-from rl.experience import trees
 from rl.experience.trees import Observations
-from rl.losses.td import squared_td_error
+from rl.networks.chains import action_gradient, add_td_gradient, smallest
 from rl.networks.parallel import independently
 from rl.networks.targets import target_of
 from rl.state import restore, state_of
@@ -54,13 +54,13 @@ class Values:
         pairs = [target_of(network) for network in networks]
         self.targets, self._updaters = [target for target, _ in pairs], [updater for _, updater in pairs]
 
-    def target(self, x: Observations) -> np.ndarray:
-        """The smallest target value min_i V̄_i(x): (B,)."""
-        values = np.minimum.reduce([network.predict(x)[:, 0] for network in self.targets])
+    def target(self, *inputs: Observations) -> np.ndarray:
+        """The smallest target value min_i V̄_i(x) of x = (observations,), or (observations, actions): (B,)."""
+        values = smallest(self.targets, inputs)
         return values if self.bounds is None else np.clip(values, *map(values.dtype.type, self.bounds))
 
-    def fit(self, x: Observations, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-        """One step of each network on (1/B) Σ w (V_i(x) − y)².
+    def fit(self, *inputs: Observations, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        """One step of each network on (1/B) Σ w (V_i(x) − y)²; inputs as in `target`.
 
         Returns the mean loss, and the networks' mean absolute error |V − y| of each row (B,), by
         which rows may be chosen again.
@@ -68,15 +68,14 @@ class Values:
         Raises
         ------
         NonFiniteError
-            If a loss or a gradient is NaN or infinite: that network stays as it is.
+            If a loss is NaN or infinite: that network stays as it is.
         """
 
         def step(network, optimizer):
-            loss, dvalues, errors = squared_td_error(network.forward(x)[:, 0], targets, weights)
-            if not np.isfinite(loss):
-                raise NonFiniteError(f"the critic loss is {loss}")
             optimizer.vector.zero_grad()
-            network.backward(dvalues[:, None], inputs=False)
+            loss, errors = add_td_gradient((network,), inputs, targets, weights)
+            if not math.isfinite(loss):
+                raise NonFiniteError(f"the critic loss is {loss}")
             optimizer.step()
             return loss, errors
 
@@ -102,31 +101,16 @@ class Values:
 
 
 class Critics(Values):
-    """Several critics Q_1, Q_2, … that read [s, a]; see `Values`."""
-
-    def target(self, observations: Observations, actions: np.ndarray) -> np.ndarray:
-        """The smallest target value min_i Q̄_i(s, a): (B,)."""
-        return super().target(trees.with_actions(observations, actions))
-
-    def fit(self, observations, actions, targets, weights) -> tuple[float, np.ndarray]:
-        """One step of each critic on (1/B) Σ w (Q_i(s, a) − y)²; see `Values.fit`."""
-        return super().fit(trees.with_actions(observations, actions), targets, weights)
+    """Several critics Q_1, Q_2, … that read (s, a); see `Values`."""
 
     def action_gradient(
         self, observations: Observations, actions: np.ndarray, dvalue: float = 1.0, count: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """min_i Q_i(s, a) (B,) over the first `count` critics or all, and its gradient with respect to the actions times `dvalue`.
 
-        The gradient (B, A) flows through the smaller critic of each row, through the first where
-        they are equal; the critics' parameters stay out of it.
+        The gradient is (B, A); see `chains.action_gradient`.
         """
-        x, width = trees.with_actions(observations, actions), trees.vector(observations).shape[1]
-        values = [q.forward(x)[:, 0] for q in self.networks[:count]]
-        smallest, gradient, kind = np.argmin(values, axis=0), 0, values[0].dtype.type
-        for i, q in enumerate(self.networks[:count]):
-            dq = np.where(smallest == i, kind(dvalue), kind(0))[:, None]
-            gradient = gradient + q.backward(dq, params=False)[:, width:]
-        return np.minimum.reduce(values), gradient
+        return action_gradient(self.networks[:count], (observations, actions), dvalue)
 
     def twin(self) -> "Critics":
         """The same critics for another thread, to read and to take action gradients from: see `Module.twin`."""

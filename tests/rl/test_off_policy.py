@@ -121,7 +121,7 @@ class TestGradients:
         for q in critics.networks:
             q.to(np.float64)
         critics.optimizers = [deepnp.optim.Adam(q.flat, 0.0) for q in critics.networks]
-        loss, errors = critics.fit(s, a, y, w)
+        loss, errors = critics.fit(s, a, targets=y, weights=w)
         losses, gaps = [], []
         for q in critics.networks:
             theta, given = q.flat.data.copy(), q.flat.grad.copy()
@@ -143,7 +143,7 @@ class TestGradients:
         for q in (*critics.networks, *critics.targets):
             q.to(np.float64)
         critics.optimizers = [deepnp.optim.Adam(q.flat, 1e-2) for q in critics.networks]
-        critics.fit(s, a, y, w)  # running statistics are no longer 0 and 1
+        critics.fit(s, a, targets=y, weights=w)  # running statistics are no longer 0 and 1
         reader, before = critics.twin(), [dict(q.state_dict()) for q in critics.networks]
 
         def smallest(v):

@@ -92,7 +92,7 @@ class DDPG(Agent):
         """
         s, s_next, tau = self.observe(batch.observations), self.observe(batch.next_observations), self.config.tau
         y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next)
-        critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)
+        critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
         self.critics.follow(tau)
         q = self.halves.step(value_gradient, self.policy_optimizer, s)
         self.follow(tau)

@@ -98,7 +98,7 @@ class SAC(Agent):
         alpha = self.temperature.alpha
         noise_next, noise = (self.rngs["noise"].standard_normal(shape, np.float32) for _ in range(2))
         y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next, noise_next)
-        critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)
+        critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
         self.critics.follow(self.config.tau)
         q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
         self.temperature.step(log_prob)

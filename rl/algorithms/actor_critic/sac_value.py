@@ -52,9 +52,9 @@ class SACValue(SAC):
         s, s_next, alpha = self.observe(batch.observations), self.observe(batch.next_observations), self.temperature.alpha
         noise = self.rngs["noise"].standard_normal(batch.actions.shape, np.float32)
         y = batch.rewards + batch.discounts * self.value.target(s_next)
-        critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)
+        critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
         q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
-        value_loss, _ = self.value.fit(s, q - alpha * log_prob, batch.weights)
+        value_loss, _ = self.value.fit(s, targets=q - alpha * log_prob, weights=batch.weights)
         self.value.follow(self.config.tau)
         self.temperature.step(log_prob)
         losses = {"critic_loss": critic_loss, "value_loss": value_loss, "td_error": float(errors.mean())}

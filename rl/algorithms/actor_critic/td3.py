@@ -93,7 +93,7 @@ class TD3(Agent):
         noise = c.smoothing * self.rngs["noise"].standard_normal(batch.actions.shape, np.float32)
         noise = np.clip(noise, -c.smoothing_clip, c.smoothing_clip).astype(np.float32)
         y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next, noise)
-        critic_loss, errors = self.critics.fit(s, batch.actions, y, batch.weights)
+        critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
         metrics = {"critic_loss": critic_loss, "td_error": float(errors.mean())}
         self.critic_updates.count += 1
         if self.critic_updates.count % c.delay == 0:

@@ -1,0 +1,205 @@
+"""Values and their gradients through several networks at once, for critics and for what reads them.
+
+    v_i = V_i(x)            x = [s], or [s, a] side by side
+    v = min_i v_i           the smallest, row by row
+    ∂v/∂a                   comes through the smallest network of each row alone, through the first where they are equal
+
+Each is written twice. The plain forms go from module to module. Where every network is one stack of
+dense layers (`deepnp.layers.fusion`), the fast forms do the whole chain in one call that needs no
+Python, and make no product that nobody reads: a row's gradient passes through one network instead
+of all, and its first layer gives the columns of a alone.
+
+Shapes: B rows, O observation, A action dimensions.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+
+import numpy as np
+
+from deepnp import Module
+from deepnp.backend import kernel_runs, ordered_kernel
+from deepnp.blas import find_sgemm
+from deepnp.layers.fusion import DenseStack, whole
+from deepnp.ops import mlp
+from rl.experience import trees
+from rl.losses.td import squared_td_error
+
+Inputs = tuple  # (observations,) or (observations, actions (B, A))
+
+
+def smallest(networks: Sequence[Module], inputs: Inputs) -> np.ndarray:
+    """min_i V_i(x): (B,)."""
+    x = beside(inputs)
+    return np.minimum.reduce([network.predict(x)[:, 0] for network in networks])
+
+
+def action_gradient(networks: Sequence[Module], inputs: Inputs, dvalue: float) -> tuple[np.ndarray, np.ndarray]:
+    """min_i Q_i(s, a) (B,), and its gradient with respect to a, times `dvalue`: (B, A).
+
+    The networks' parameters stay out of it.
+    """
+    x, width = beside(inputs), trees.vector(inputs[0]).shape[1]
+    values = [q.forward(x)[:, 0] for q in networks]
+    chosen, gradient, kind = np.argmin(values, axis=0), 0, values[0].dtype.type
+    for i, q in enumerate(networks):
+        dq = np.where(chosen == i, kind(dvalue), kind(0))[:, None]
+        gradient = gradient + q.backward(dq, params=False)[:, width:]
+    return np.minimum.reduce(values), gradient
+
+
+def add_td_gradient(
+    networks: Sequence[Module], inputs: Inputs, targets: np.ndarray, weights: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Add the gradient of (1/B) Σ w (V(x) − y)² to the parameters of the one network given.
+
+    Returns the loss, and the errors V − y: (B,).
+    """
+    (network,) = networks
+    loss, dvalues, errors = squared_td_error(network.forward(beside(inputs))[:, 0], targets, weights)
+    if np.isfinite(loss):
+        network.backward(dvalues[:, None], inputs=False)
+    return loss, errors
+
+
+def beside(inputs: Inputs) -> trees.Observations:
+    """What a network reads: observations, with actions beside them where there are any."""
+    return inputs[0] if len(inputs) == 1 else trees.with_actions(*inputs)
+
+
+def chained(plain: Callable, fast: Callable) -> Callable:
+    """The function that takes the fast form for stacks of dense layers and arrays that kernels may read."""
+
+    @wraps(plain)
+    def chosen(networks, inputs, *arguments):
+        stacks = stacks_of(networks, inputs, arguments)
+        return plain(networks, inputs, *arguments) if stacks is None else fast(stacks, inputs, *arguments)
+
+    return chosen
+
+
+def stacks_of(networks: Sequence[Module], inputs: Inputs, arguments: tuple) -> list[DenseStack] | None:
+    """The networks as stacks of the same layers; None if one is something else, or an array is no kernel's."""
+    arrays = [*inputs, *(x for x in arguments if type(x) is np.ndarray)]
+    if not all(type(x) is np.ndarray for x in inputs) or not kernel_runs(*arrays) or not len(inputs[0]):
+        return None
+    stacks = [whole(network) for network in networks]
+    if any(stack is None or not stack.kernels_run(inputs[0]) for stack in stacks):
+        return None
+    widths, activations = stacks[0].layout.widths, stacks[0].layout.activations
+    if any(s.layout.widths != widths or s.layout.activations != activations for s in stacks[1:]):
+        return None
+    fits = sum(x.shape[1] for x in inputs) == widths[0] and widths[-1] == 1
+    return stacks if fits and all(len(x) == len(inputs[0]) for x in arrays) else None
+
+
+def _smallest_fast(stacks, inputs):
+    values = np.empty(len(inputs[0]), np.float32)
+    _smallest(*find_sgemm(), tuple(stack.vector for stack in stacks), *stacks[0].layout.for_kernels, inputs, values)
+    return values
+
+
+def _action_gradient_fast(stacks, inputs, dvalue):
+    values, dactions = np.empty(len(inputs[0]), np.float32), np.empty_like(inputs[1])
+    vectors, shape = tuple(stack.vector for stack in stacks), stacks[0].layout.for_kernels
+    _action_gradient(*find_sgemm(), vectors, *shape, inputs, np.float32(dvalue), values, dactions)
+    return values, dactions
+
+
+def _add_td_gradient_fast(stacks, inputs, targets, weights):
+    errors, (stack,) = np.empty_like(targets), stacks
+    shape = stack.layout.for_kernels
+    loss = _add_td_gradient(*find_sgemm(), stack.vector, *shape, inputs, targets, weights, errors, stack.gradient)
+    return loss, errors
+
+
+@ordered_kernel
+def _smallest(address, wide, vectors, widths, codes, inputs, values):
+    x = _beside(inputs)
+    rows = len(x)
+    layers, chosen = np.empty(rows * widths[1:].sum(), np.float32), np.empty(rows, np.int64)
+    for i in range(len(vectors)):
+        mlp._forward(address, wide, vectors[i], widths, codes, x, layers)
+        _keep_smallest(layers[len(layers) - rows :], values, chosen, i)
+
+
+@ordered_kernel
+def _action_gradient(address, wide, vectors, widths, codes, inputs, dvalue, values, dactions):
+    x = _beside(inputs)
+    rows, size, count = len(x), widths[1:].sum(), len(vectors)
+    layers, chosen = np.empty((count, rows * size), np.float32), np.empty(rows, np.int64)
+    for i in range(count):
+        mlp._forward(address, wide, vectors[i], widths, codes, x, layers[i])
+        _keep_smallest(layers[i, rows * (size - 1) :], values, chosen, i)
+    for i in range(count):
+        own = np.flatnonzero(chosen == i)
+        n = len(own)
+        picked, da = _rows_of(layers[i], widths, rows, own), np.empty((n, dactions.shape[1]), np.float32)
+        dv = np.full((n, 1), dvalue, np.float32)
+        mlp._backward(address, wide, vectors[i], widths, codes, picked, dv, da, x[:n], layers[i, :0])
+        for k in range(n):
+            dactions[own[k]] = da[k]
+
+
+@ordered_kernel
+def _add_td_gradient(address, wide, vector, widths, codes, inputs, targets, weights, errors, gradient):
+    x = _beside(inputs)
+    rows = len(x)
+    layers, dv = np.empty(rows * widths[1:].sum(), np.float32), np.empty((rows, 1), np.float32)
+    mlp._forward(address, wide, vector, widths, codes, x, layers)
+    loss = _td(layers[len(layers) - rows :], targets, weights, errors, dv)
+    if np.isfinite(loss):
+        mlp._backward(address, wide, vector, widths, codes, layers, dv, x[:0], x, gradient)
+    return loss
+
+
+@ordered_kernel
+def _td(values, targets, weights, errors, dvalues):
+    """See `squared_td_error`."""
+    loss, share = 0.0, np.float32(2 / len(values))
+    for b in range(len(values)):
+        errors[b] = values[b] - targets[b]
+        dvalues[b, 0] = weights[b] * share * errors[b]
+        loss += weights[b] * errors[b] * errors[b]
+    return loss / len(values)
+
+
+@ordered_kernel
+def _keep_smallest(new, values, chosen, i):
+    """Network i's values where they are smaller, and its number; a NaN counts as smallest, as in numpy.minimum."""
+    for b in range(len(values)):
+        if i == 0 or new[b] < values[b] or (new[b] != new[b] and values[b] == values[b]):
+            values[b], chosen[b] = new[b], i
+
+
+@ordered_kernel
+def _beside(inputs):
+    """[s, a] of (s, a)."""
+    width = 0
+    for part in inputs:
+        width += part.shape[1]
+    x, start = np.empty((len(inputs[0]), width), np.float32), 0
+    for part in inputs:
+        for b in range(len(x)):
+            for j in range(part.shape[1]):
+                x[b, start + j] = part[b, j]
+        start += part.shape[1]
+    return x
+
+
+@ordered_kernel
+def _rows_of(layers, widths, rows, chosen):
+    """The values y_1 … y_L of some rows alone, laid out as those of all."""
+    picked, start, end = np.empty(len(chosen) * widths[1:].sum(), np.float32), 0, 0
+    for o in widths[1:]:
+        for k in range(len(chosen)):
+            source = start + chosen[k] * o
+            picked[end : end + o] = layers[source : source + o]
+            end += o
+        start += rows * o
+    return picked
+
+
+smallest = chained(smallest, _smallest_fast)
+action_gradient = chained(action_gradient, _action_gradient_fast)
+add_td_gradient = chained(add_td_gradient, _add_td_gradient_fast)
