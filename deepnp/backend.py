@@ -7,9 +7,9 @@ everything imports and runs on the CPU.
 import os
 import threading
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
-from weakref import WeakSet
+from weakref import ref
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -134,12 +134,15 @@ class _Blas:
 
     BLAS has one setting for the whole process, but several Python threads may ask. Who asks is known by a token that lives as
     long as its block. So an interruption anywhere leaves nothing that the next block's end does not put right.
+
+    A block inside a block takes no lock. It adds its token and then reads `limited`; the last to leave clears `limited` and
+    then looks for tokens. So either the newcomer waits for the lock and limits again, or the one who leaves sees its token.
     """
 
     def __init__(self):
+        self.tokens: dict[int, ref] = {}
+        self.limited = False  # True means that all libraries use one thread
         self._lock = threading.RLock()
-        self._tokens: WeakSet = WeakSet()
-        self._limited = False
 
     @cached_property
     def _libraries(self) -> list[tuple[Callable, int]]:
@@ -151,27 +154,22 @@ class _Blas:
     def set_threads(self, n: int) -> None:
         with self._lock:
             self._libraries = [(set_library, n) for set_library, _ in self._libraries]
-            if not self._limited:
-                self._restore()
+            self.release()
 
-    def begin(self, token) -> None:
+    def limit(self) -> None:
         with self._lock:
-            self._tokens.add(token)
-            if not self._limited:
-                libraries, self._limited = self._libraries, True  # said first: to restore too often does no harm
-                for set_library, _ in libraries:
-                    set_library(1)
+            for set_library, _ in self._libraries:
+                set_library(1)
+            self.limited = True
 
-    def end(self, token) -> None:
+    def release(self) -> None:
         with self._lock:
-            self._tokens.discard(token)
-            if not self._tokens:
-                self._restore()
-
-    def _restore(self) -> None:
-        for set_library, threads in self._libraries:
-            set_library(threads)
-        self._limited = False
+            limited, self.limited = self.limited, False
+            if self.tokens:
+                self.limited = limited
+                return
+            for set_library, threads in self._libraries:
+                set_library(threads)
 
 
 _blas = _Blas()
@@ -180,8 +178,15 @@ _blas = _Blas()
 class one_blas_thread:  # in lower case, as contextlib's
     """Within `with one_blas_thread():`, a matrix product uses one thread; in all Python threads, until the last block ends."""
 
+    __slots__ = ("__weakref__",)
+
     def __enter__(self) -> None:
-        _blas.begin(self)
+        key = id(self)
+        _blas.tokens[key] = ref(self, partial(_blas.tokens.pop, key))  # a token that dies inside its block is taken out
+        if not _blas.limited:
+            _blas.limit()
 
     def __exit__(self, *error) -> None:
-        _blas.end(self)
+        _blas.tokens.pop(id(self), None)
+        if not _blas.tokens:
+            _blas.release()

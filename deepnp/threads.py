@@ -10,34 +10,48 @@ does no harm. A helper that gets lost between two steps is forgotten, ends, and 
 
 import os
 import threading
+from array import array
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from time import perf_counter
 from weakref import WeakSet
 
-import numpy as np
-
-from deepnp.backend import get_num_threads, kernel, kernels_enabled, one_blas_thread
+from deepnp.backend import get_num_threads, kernels_enabled, one_blas_thread
+from deepnp.chooser import Chooser
+from deepnp.spin import report_and_spin, spin
 
 SPINS = 500_000  # before sleep: about a third of a millisecond
 
 
 def side_by_side(*functions: Callable[[], object], worthwhile: bool = True) -> list:
-    """Results of independent functions, run at the same time where there are threads, each with one BLAS thread.
+    """Results of independent functions, run at the same time where that is faster, each with one BLAS thread.
 
     Two middling networks on two threads beat one network after the other on a two-thread BLAS. Tiny ones do not: their
     threads spend their time handing Python's lock to each other, and a caller that knows says `worthwhile=False`.
+    Nor does anything on a busy machine, which is found out by trying (`deepnp.chooser`).
     The results do not depend on any of this. Whatever happens, Ctrl-C too, nobody works on after this function has left.
     """
-    helpers: list[_Helper] = []
     with one_blas_thread():
-        try:
-            if worthwhile:
-                _take(min(get_num_threads(), len(functions)) - 1, helpers)
-            return _shared(functions, helpers) if helpers else [f() for f in functions]
-        finally:
-            while helpers:
-                helpers.pop().give_back()
+        if not worthwhile or len(functions) < 2 or get_num_threads() < 2:
+            return [f() for f in functions]
+        start = perf_counter()
+        results = _with_helpers(functions) if _chooser.helpers else [f() for f in functions]
+        _chooser.record(start, perf_counter())
+        return results
+
+
+_chooser = Chooser()
+
+
+def _with_helpers(functions: Sequence[Callable]) -> list:
+    helpers: list[_Helper] = []
+    try:
+        _take(min(get_num_threads(), len(functions)) - 1, helpers)
+        return _shared(functions, helpers) if helpers else [f() for f in functions]
+    finally:
+        while helpers:
+            helpers.pop().give_back()
 
 
 def _shared(functions: Sequence[Callable], helpers: list["_Helper"]) -> list:
@@ -71,6 +85,8 @@ def _settle(jobs: list["_Job"]) -> None:
 class _Job:
     """Functions that a helper shall run, and what came of it."""
 
+    __slots__ = ("_claims", "_error", "_finished", "_functions", "_helper", "_values", "_wake", "number")
+
     def __init__(self, functions: Sequence[Callable], helper: "_Helper"):
         self._functions, self._helper = functions, helper
         self._claims: dict[str, str] = {}
@@ -79,7 +95,7 @@ class _Job:
         self._finished = False
         self._wake = threading.Lock()
         self._wake.acquire()
-        self._before, self.number = helper.ended[0], helper.begun[0] + 1
+        self.number = helper.begun[0] + 1
 
     def begin(self) -> None:
         self._helper.job = self
@@ -97,12 +113,12 @@ class _Job:
         except BaseException as error:  # it is the caller's
             self._error = error
         self._functions, self._finished = (), True
-        self._helper.ended[0] += 1  # for who spins
         self._wake.release()
 
     def results(self) -> list:
-        """The values; a helper that has not begun yet will find the work done."""
+        """The values; a helper that has not begun yet will find nothing to do."""
         if self.claim("caller"):
+            self._helper.forget()
             return [f() for f in self._functions]
         self.wait()
         if self._error is not None:
@@ -118,7 +134,7 @@ class _Job:
 
     def wait(self) -> None:
         if not self._finished and kernels_enabled():
-            _spin(self._helper.ended.ctypes.data, self._before, SPINS)
+            spin(self._helper.ended.buffer_info()[0], self.number, SPINS)
         while not self._finished:
             self._wake.acquire()  # released once, when the job is finished already
 
@@ -128,13 +144,22 @@ class _Job:
 
 
 class _Helper:
-    """A thread that waits for work, does it, and waits again, until nobody holds this object any more."""
+    """A thread that waits for work, does it, and waits again, until nobody holds this object any more.
+
+    `begun` and `ended` are the numbers of the last job that was put into the inbox and of the last that was done.
+    """
 
     def __init__(self):
         self.inbox: SimpleQueue = SimpleQueue()
-        self.begun, self.ended = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self.begun, self.ended = array("q", [0]), array("q", [0])
         self.job: _Job | None = None
-        threading.Thread(target=_serve, args=(self.inbox, self.begun), name="deepnp", daemon=True).start()
+        arguments = self.inbox, self.begun, self.ended
+        threading.Thread(target=_serve, args=arguments, name="deepnp", daemon=True).start()
+
+    def forget(self) -> None:
+        """Take a job back that the helper has not begun, so that it does not come for it."""
+        with suppress(Empty):
+            self.inbox.get_nowait()
 
     def give_back(self) -> None:
         if self.job is None or self.job.settled:
@@ -145,12 +170,15 @@ class _Helper:
         self.inbox.put(None)
 
 
-def _serve(inbox: SimpleQueue, begun: np.ndarray) -> None:
-    known = 0
+def _serve(inbox: SimpleQueue, begun: array, ended: array) -> None:
+    known, addresses = 0, (ended.buffer_info()[0], begun.buffer_info()[0])
     while True:
-        if kernels_enabled():
-            _spin(begun.ctypes.data, known, SPINS)
-        job = inbox.get()
+        more = kernels_enabled() and report_and_spin(*addresses, known, SPINS)
+        known = begun[0]
+        try:
+            job = inbox.get(block=not more)
+        except Empty:  # its caller has taken it back
+            continue
         if job is None:
             return
         known = job.number
@@ -183,35 +211,3 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
-
-
-class _Load:
-    """`load(address)`, in kernels only: the int64 there, read again at each call whatever the compiler thinks."""
-
-    @cached_property
-    def _numba_type_(self):  # Numba asks for this where a kernel names the object; importing deepnp does not import Numba
-        from llvmlite import ir
-        from numba.core import types
-        from numba.core.registry import cpu_target
-        from numba.extending import intrinsic
-
-        @intrinsic
-        def load(typing, address):
-            def code(context, builder, sig, values):
-                return builder.load_atomic(builder.inttoptr(values[0], ir.IntType(64).as_pointer()), "acquire", 8)
-
-            return types.int64(types.int64), code
-
-        cpu_target.typing_context.refresh()
-        return cpu_target.typing_context.resolve_value_type(load)
-
-
-_load = _Load()
-
-
-@kernel
-def _spin(address, old, times):
-    """Wait until the int64 at `address` is no longer `old`, but not for ever."""
-    for _ in range(times):
-        if _load(address) != old:
-            return

@@ -51,6 +51,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/files.py": ("tests/deepnp/test_storage.py",),
     "deepnp/backend.py": (MODULES, "tests/deepnp/test_[a-eg-z]*.py", "tests/gpu/test_gpu.py"),
     "deepnp/threads.py": ("tests/deepnp/test_threads.py tests/rl/test_off_policy.py",),
+    "deepnp/spin.py": ("tests/deepnp/test_threads.py",),
+    "deepnp/chooser.py": ("tests/deepnp/test_chooser.py",),
     "deepnp/erf.py": ("tests/deepnp/test_ops.py -k gelu-", "tests/deepnp/test_kernels.py"),
     "deepnp/elementary.py": ("tests/deepnp/test_kernels.py", "tests/deepnp/test_ops.py -k activation"),
     "deepnp/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),

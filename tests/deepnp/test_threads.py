@@ -12,21 +12,26 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from deepnp import threads
 from deepnp.backend import get_num_threads, one_blas_thread, set_num_threads, use_kernels
 from deepnp.layers import Linear, Sequential, Tanh
 from deepnp.losses import mse
 from deepnp.optim import Adam
 from deepnp.threads import _free, _made, side_by_side
+from tests.deepnp.always import Always
 
 ROOT = Path(__file__).resolve().parents[2]
 
 INTERRUPTED = """
     import os, random, signal, sys, threading, time
     import numpy as np
+    from deepnp import threads
     from deepnp.backend import set_num_threads
     from deepnp.threads import _free, _made, side_by_side
+    from tests.deepnp.always import Always
 
     set_num_threads(2)
+    {prepare}
     chances, working = random.Random(0), [0, 0]
     product = np.random.default_rng(0).normal(size=(2, 48, 48))
     expected = [product[0] @ product[1], product[1] @ product[0]]
@@ -67,6 +72,7 @@ INTERRUPTED = """
             caught += 1
     time.sleep(0.01)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threads._chooser = Always()
     for _ in range(20):
         a, b = side_by_side(lambda: work(0), lambda: work(1))
         assert (a == expected[0]).all() and (b == expected[1]).all()
@@ -85,14 +91,16 @@ def run(code: str, timeout: float = 120) -> str:
     return done.stdout.strip()
 
 
-def test_two_hundred_interruptions_leave_a_pool_that_works():
-    assert run(INTERRUPTED) == "caught 200"
+@pytest.mark.parametrize("prepare", ["threads._chooser = Always()", "", "threads._chooser = Always(every=2)"])
+def test_two_hundred_interruptions_leave_a_pool_that_works(prepare):
+    assert run(INTERRUPTED.format(prepare=prepare)) == "caught 200"
 
 
 @pytest.fixture
-def two_threads():
+def two_threads(monkeypatch):
     before = get_num_threads()
     set_num_threads(2)
+    monkeypatch.setattr(threads, "_chooser", Always())
     yield
     set_num_threads(before)
 

@@ -20,10 +20,12 @@ STORM = """
 import faulthandler, os, random, signal, sys, threading, time
 import numpy as np
 faulthandler.dump_traceback_later({limit}, exit=True)
-import deepnp, rl
+import deepnp, deepnp.threads, rl
+from tests.deepnp.always import Always
 from tests.rl.toys import Counter, states, vectorize
 
 deepnp.set_num_threads(2)
+deepnp.threads._chooser = Always()
 config = rl.{name}Config(**{settings})
 agent = rl.{name}(vectorize(lambda: Counter(1000, truncates=True), 2), config)
 agent.learn(600)                                   # kernels are compiled

@@ -1,0 +1,77 @@
+"""Whether a second thread pays at present.
+
+Two threads that wait for each other lose where another program takes a processor: one of them stands still for milliseconds,
+sometimes with Python's lock, and the other waits for it. So both ways of running are timed in windows of calls, one
+after the other, and the faster one is kept. The other is tried again from time to time: soon at first, and more rarely while
+the answer stays the same. A window with helpers ends early once it has taken as long as the last one without; then that
+one is timed anew.
+"""
+
+from math import inf
+from typing import NamedTuple
+
+WINDOW = 60  # calls: whole updates of all learners that make 1 to 5 calls in an update, or in two
+FIRST, LONGEST = 2.0, 60.0  # seconds of calls until the slower way is tried again
+WINDOWS = 20  # … and windows, at least
+NEAR = 0.001  # seconds before a call that count, too: a helper that still spins may be in the caller's way
+UNKNOWN = 0.25  # seconds that the first window may take; kernels are compiled in it, and it is not compared
+
+
+class Choice(NamedTuple):
+    """One way of running, and when the other is tried. Replaced as a whole: an interruption leaves the old one or the new one.
+
+    `left` counts the windows until the two ways are compared, the present one included; 0 means that no comparison is under
+    way. Times are seconds spent in calls, so that trials cost the same share of them however rare calls are.
+    """
+
+    helpers: bool
+    left: int
+    since: float
+    pause: float
+    due: float
+
+    def other(self, left: int) -> "Choice":
+        return self._replace(helpers=not self.helpers, left=left)
+
+    def settle(self, helpers: bool, now: float, least: float) -> "Choice":
+        """What follows from a comparison: the pause doubles where the former way is kept, or comes back soon."""
+        same = helpers != self.helpers  # the way that was under trial came last
+        pause = min(2 * self.pause, LONGEST) if same or now - self.since < self.pause else FIRST
+        return Choice(helpers, 0, self.since if same else now, pause, now + max(pause, least))
+
+
+class Chooser:
+    """Times calls, and says whether the next one shall have helpers.
+
+    This is advice only. Where several threads write here at once, or an interruption comes between, some calls are miscounted.
+    """
+
+    def __init__(self):
+        self._choice = Choice(helpers=True, left=3, since=-inf, pause=FIRST / 2, due=inf)
+        self._seconds_a_call = {True: inf, False: UNKNOWN / WINDOW}
+        self._calls, self._seconds, self._spent, self._end = 0, 0.0, 0.0, -inf
+
+    @property
+    def helpers(self) -> bool:
+        return self._choice.helpers
+
+    def record(self, start: float, end: float) -> None:
+        """A call from `start` to `end`, in seconds of one clock."""
+        self._seconds += max(0.0, end - max(self._end, start - NEAR))
+        self._end = end
+        self._calls += 1
+        given_up = self._choice.helpers and self._seconds > WINDOW * self._seconds_a_call[False]
+        if given_up or self._calls >= WINDOW:
+            self._end_window()
+
+    def _end_window(self) -> None:
+        choice, times = self._choice, self._seconds_a_call
+        times[choice.helpers] = self._seconds / max(self._calls, 1)
+        self._spent += self._seconds
+        self._calls, self._seconds = 0, 0.0
+        if choice.left > 1:
+            self._choice = choice.other(choice.left - 1)
+        elif choice.left == 1:
+            self._choice = choice.settle(times[True] < times[False], self._spent, WINDOWS * WINDOW * times[False])
+        elif self._spent >= choice.due or (choice.helpers and times[True] > times[False]):
+            self._choice = choice.other(left=1)
