@@ -22,7 +22,7 @@ NAMED = (
     Named("the policy's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.policy.flat, self.config.max_grad_norm)", "pass"),
     Named("the value's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.value.flat, c.max_grad_norm)", "pass"),
     Named("KL reversed", PPO_PAGE, "old.take(rows).kl(new)", "new.kl(old.take(rows))"),
-    Named("KL of the epoch's first rows", PPO_PAGE, "rows = order[-len(batches[-1][1]) :]", "rows = order[: len(batches[-1][1])]"),
+    Named("KL of the epoch's first rows", PPO_PAGE, "rows = shuffled.last", "rows = shuffled.order[: len(shuffled.last)]"),
     Named(
         "the rate of the value not annealed",
         PPO_PAGE,

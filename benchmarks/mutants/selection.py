@@ -59,6 +59,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/training/evaluation.py": ("tests/rl/test_loops.py", TRAINING),
     "rl/training/*": (TRAINING,),
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_losses.py", UPDATES),
+    "rl/algorithms/policy_gradient/ppo_epochs.py": ("tests/rl/test_ppo_epochs.py", LEARNERS),
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),

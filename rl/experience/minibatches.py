@@ -1,6 +1,7 @@
 """A batch in shuffled minibatches."""
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,13 +11,46 @@ from rl.experience.trees import Observations
 Minibatch = tuple[Observations, ...]
 
 
-def minibatches(columns: tuple[Observations, ...], batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Minibatch]]:
-    """A shuffled order of the rows (B,), and the columns in that order, in parts of about `batch_size` rows.
+class Shuffle(NamedTuple):
+    """The rows of a batch in another order, in M parts.
 
-    The parts' sizes differ by one at most. Shuffled as a whole: one long copy is faster than many
-    short ones.
+    Attributes
+    ----------
+    order : int array (B,)
+        Row numbers.
+    bounds : int array (M + 1,)
+        Where in the order each part begins, and the last one ends.
     """
-    order = rng.permutation(trees.length(columns[0]))
-    shuffled = [trees.take(column, order) for column in columns]
-    bounds = np.linspace(0, len(order), max(1, round(len(order) / batch_size)) + 1).astype(int).tolist()
-    return order, [tuple(trees.at(x, slice(*ends)) for x in shuffled) for ends in pairwise(bounds)]
+
+    order: np.ndarray
+    bounds: np.ndarray
+
+    @property
+    def parts(self) -> int:
+        """M."""
+        return len(self.bounds) - 1
+
+    @property
+    def last(self) -> np.ndarray:
+        """The rows of the last part."""
+        return self.order[self.bounds[-2] :]
+
+    def minibatches(self, columns: tuple[Observations, ...]) -> list[Minibatch]:
+        """The columns' rows of each part.
+
+        Shuffled as a whole: one long copy is faster than many short ones.
+        """
+        shuffled = [trees.take(column, self.order) for column in columns]
+        return [tuple(trees.at(x, slice(*ends)) for x in shuffled) for ends in pairwise(self.bounds.tolist())]
+
+
+def shuffle(rows: int, batch_size: int, rng: np.random.Generator) -> Shuffle:
+    """A random order of the rows, in parts of about `batch_size`, whose sizes differ by one at most."""
+    bounds = np.linspace(0, rows, max(1, round(rows / batch_size)) + 1).astype(np.int64)
+    return Shuffle(rng.permutation(rows), bounds)
+
+
+def minibatches(columns: tuple[Observations, ...], batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Minibatch]]:
+    """A shuffled order of the rows (B,), and the columns in that order, in parts of about `batch_size` rows."""
+    shuffled = shuffle(trees.length(columns[0]), batch_size, rng)
+    return shuffled.order, shuffled.minibatches(columns)

@@ -112,6 +112,10 @@ def value_loss(values, old_values, targets, clip: float | None = None) -> tuple[
     """
     for name, x in (("old_values", old_values), ("targets", targets)):
         check_shape(name, x, values.shape)
+    if kernel_runs(values, old_values, targets):
+        dvalues = np.empty_like(values)
+        total = _value_loss(values, old_values, targets, math.inf if clip is None else clip, dvalues)
+        return total / len(values), dvalues
     error = values - targets
     dvalues = error * (2 / len(values))
     if clip is None:
@@ -120,6 +124,22 @@ def value_loss(values, old_values, targets, clip: float | None = None) -> tuple[
     clipped_error = old_values + np.clip(change, -clip, clip) - targets
     flat = (clipped_error**2 > error**2) & (np.abs(change) > clip)
     return float(np.maximum(error**2, clipped_error**2).mean()), np.where(flat, 0, dvalues).astype(values.dtype)
+
+
+@ordered_kernel
+def _value_loss(values, old_values, targets, clip, dvalues):
+    total, size, zero = 0.0, len(values), values.dtype.type(0)
+    limit, scale = values.dtype.type(clip), values.dtype.type(2 / size)
+    for i in range(size):
+        error, change = values[i] - targets[i], values[i] - old_values[i]
+        square, held, outside = float(error) * float(error), error, abs(change) > limit
+        if clip < math.inf:
+            within = min(max(change, -limit), limit) if change == change else change  # a NaN stays
+            held = old_values[i] + within - targets[i]
+        held_square = float(held) * float(held)
+        dvalues[i] = zero if outside and held_square > square else error * scale
+        total += square if held_square <= square else held_square
+    return total
 
 
 CASES = {

@@ -20,7 +20,6 @@ from rl.experience import trees
 from rl.experience.trees import Observations
 
 ROWS = 64  # of a batch, from which two threads are faster than one
-WORK = 4_000_000  # rows × parameters of a minibatch, likewise
 
 
 class Readable(Protocol):
@@ -101,16 +100,13 @@ class Halves:
         return results
 
 
-def independently(*functions: Callable[[], Any], rows: int, parameters: int | None = None) -> list:
+def independently(*functions: Callable[[], Any], rows: int = ROWS) -> list:
     """Results of functions that share nothing they write to, side by side where that pays.
 
     Parameters
     ----------
     *functions : callable
     rows : int
-        Of a batch that each works on.
-    parameters : int, optional
-        Of each one's network, where they may be few.
+        Of a batch that each works on, where it is short work.
     """
-    pays = rows >= ROWS if parameters is None else rows * parameters > WORK
-    return side_by_side(*functions, worthwhile=pays)
+    return side_by_side(*functions, worthwhile=rows >= ROWS)

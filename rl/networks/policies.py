@@ -65,7 +65,7 @@ class GaussianPolicy(Module):
     def forward(self, x: Observations) -> DiagonalGaussian:
         """x (B, …) -> distribution over (B, A)."""
         mean = self.mean.forward(x)
-        self._cache = self.sigma.forward(x) if self.kind == "network" else self._state_free_sigma()
+        self._cache = self.sigma.forward(x) if self.kind == "network" else self.state_free_sigma()
         return DiagonalGaussian(mean, self._cache)
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
@@ -82,9 +82,10 @@ class GaussianPolicy(Module):
     def predict(self, x: Observations) -> DiagonalGaussian:
         """Like `forward`, remembering nothing."""
         mean = self.mean.predict(x)
-        return DiagonalGaussian(mean, self.sigma.predict(x) if self.kind == "network" else self._state_free_sigma())
+        return DiagonalGaussian(mean, self.sigma.predict(x) if self.kind == "network" else self.state_free_sigma())
 
-    def _state_free_sigma(self):
+    def state_free_sigma(self) -> np.ndarray:
+        """σ (A,) of the kinds that do not depend on the state."""
         return np.exp(self.log_sigma.data) if self.kind == "vector" else self._constant
 
 

@@ -9,7 +9,8 @@
             ω ← Adam descent on  c_v (V(s) − R)²
         stop the policy's epochs early if KL(π_old‖π) > d_target
 
-The policy and the value share no parameter, so the two descents are independent programs.
+The policy and the value share no parameter, so the two descents are independent programs. `policy_step` and `value_step` are
+their steps; ppo_epochs.py takes those of a whole epoch in one call, where it knows the networks.
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), A action dimensions.
 """
@@ -22,9 +23,10 @@ import numpy as np
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam, clip_grad_norm, linear
 from rl.agent import Agent, spawn_rngs
+from rl.algorithms.policy_gradient.ppo_epochs import policy_epoch, value_epoch
 from rl.config import check_config, setting
 from rl.experience import trees
-from rl.experience.minibatches import minibatches
+from rl.experience.minibatches import shuffle
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.samples import Samples, samples_of, with_reflections
@@ -119,10 +121,7 @@ class PPO(Agent):
             self.normalizer.update(np.concatenate([vectors, self.mirror.observations(vectors)]) if self.mirror else vectors)
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
-        """Algorithm 12, lines 21–67, on one rollout.
-
-        `progress` in [0, 1] of the training drives the annealing.
-        """
+        """Algorithm 12, lines 21–67, on one rollout; `progress` in [0, 1] of the training drives the annealing."""
         c = self.config
         samples = samples_of(rollout, lambda s: self.value.predict(s)[:, 0], c.gamma, c.lam, c.gae_horizon)
         if self.mirror:
@@ -133,10 +132,7 @@ class PPO(Agent):
         entropy_coef = linear(c.entropy_coef, 0.0, progress) if c.anneal_entropy else c.entropy_coef
         self.policy_optimizer.lr = self.value_optimizer.lr = lr
         policy_metrics, value_metrics = independently(
-            lambda: self.fit_policy(samples, old, clip, entropy_coef),
-            lambda: self.fit_value(samples),
-            rows=c.batch_size,
-            parameters=len(self.policy.flat),
+            lambda: self.fit_policy(samples, old, clip, entropy_coef), lambda: self.fit_value(samples)
         )
         return {**policy_metrics, **value_metrics, "explained_variance": samples.explained_variance(), "lr": lr}
 
@@ -144,16 +140,17 @@ class PPO(Agent):
         """The policy's epochs."""
         c, optimizer = self.config, self.policy_optimizer
         columns = samples.observations, samples.actions, samples.advantages, old.log_prob(samples.actions)
-        log, epochs, kl, entropy = [], 0, 0.0, 0.0
-        while epochs < c.epochs:
-            epochs += 1
+        log, kl, entropy = [], 0.0, 0.0
+        for epochs in range(1, c.epochs + 1):
             before = (snapshot(self.policy), snapshot(optimizer)) if c.rollback else None
-            order, batches = minibatches(columns, c.batch_size, self.rngs["policy"])
-            log += [self.policy_step(*batch, clip, entropy_coef) for batch in batches]
-            # The algorithm's line 63: of the two distributions, on the epoch's last minibatch.
-            rows = order[-len(batches[-1][1]) :]
-            new = self.policy.predict(trees.take(samples.observations, rows))
-            kl, entropy = float(old.take(rows).kl(new).mean()), float(new.entropy().mean())
+            shuffled = shuffle(len(samples.advantages), c.batch_size, self.rngs["policy"])
+            fused = policy_epoch(self, columns, shuffled, clip, entropy_coef)
+            log += fused or [self.policy_step(*batch, clip, entropy_coef) for batch in shuffled.minibatches(columns)]
+            if c.target_kl is not None or epochs == c.epochs:
+                # The algorithm's line 63: of the two distributions, on the epoch's last minibatch.
+                rows = shuffled.last
+                new = self.policy.predict(trees.take(samples.observations, rows))
+                kl, entropy = float(old.take(rows).kl(new).mean()), float(new.entropy().mean())
             if c.target_kl is not None and kl > c.target_kl:
                 # The value goes on: its targets do not depend on the policy (line 64 halts both).
                 if before is not None:
@@ -184,16 +181,19 @@ class PPO(Agent):
 
     def fit_value(self, samples: Samples) -> dict[str, float]:
         """The value's epochs."""
-        c, losses = self.config, []
-        for _ in range(c.epochs):
-            columns = samples.observations, samples.values, samples.targets
-            for observations, old_values, targets in minibatches(columns, c.batch_size, self.rngs["value"])[1]:
-                values = self.value.forward(observations)[:, 0]
-                loss, dvalues = value_loss(values, old_values, targets, c.value_clip)
-                check_finite("value loss", loss)
-                self.value.zero_grad()
-                self.value.backward(c.value_coef * dvalues[:, None], inputs=False)
-                clip_grad_norm(self.value.flat, c.max_grad_norm)
-                self.value_optimizer.step()
-                losses.append(loss)
+        columns, losses = (samples.observations, samples.values, samples.targets), []
+        for _ in range(self.config.epochs):
+            shuffled = shuffle(len(samples.values), self.config.batch_size, self.rngs["value"])
+            losses += value_epoch(self, columns, shuffled) or [self.value_step(*batch) for batch in shuffled.minibatches(columns)]
         return {"value_loss": float(np.mean(losses))}
+
+    def value_step(self, observations, old_values, targets) -> float:
+        """One step of the value on a minibatch; returns the loss."""
+        c, values = self.config, self.value.forward(observations)[:, 0]
+        loss, dvalues = value_loss(values, old_values, targets, c.value_clip)
+        check_finite("value loss", loss)
+        self.value.zero_grad()
+        self.value.backward(c.value_coef * dvalues[:, None], inputs=False)
+        clip_grad_norm(self.value.flat, c.max_grad_norm)
+        self.value_optimizer.step()
+        return loss
