@@ -3,8 +3,8 @@
 Two threads that wait for each other lose where another program takes a processor: one of them stands still for milliseconds,
 sometimes with Python's lock, and the other waits for it. So both ways of running are timed in windows of calls, one
 after the other, and the faster one is kept. The other is tried again from time to time: soon at first, and more rarely while
-the answer stays the same. A window with helpers ends early once it has taken as long as the last one without; then that
-one is timed anew.
+the answer stays the same. A window with helpers ends early once it has taken as long as the last one without; then both are
+timed anew.
 """
 
 from math import inf
@@ -21,11 +21,12 @@ class Choice(NamedTuple):
     """One way of running, and when the other is tried. Replaced as a whole: an interruption leaves the old one or the new one.
 
     `left` counts the windows until the two ways are compared, the present one included; 0 means that no comparison is under
-    way. Times are seconds spent in calls, so that trials cost the same share of them however rare calls are.
+    way. `former` won the last comparison, and has been the faster one since `since`. Times are seconds spent in calls, so that trials cost the same share of them however rare calls are.
     """
 
     helpers: bool
     left: int
+    former: bool
     since: float
     pause: float
     due: float
@@ -35,9 +36,9 @@ class Choice(NamedTuple):
 
     def settle(self, helpers: bool, now: float, least: float) -> "Choice":
         """What follows from a comparison: the pause doubles where the former way is kept, or comes back soon."""
-        same = helpers != self.helpers  # the way that was under trial came last
+        same = helpers == self.former
         pause = min(2 * self.pause, LONGEST) if same or now - self.since < self.pause else FIRST
-        return Choice(helpers, 0, self.since if same else now, pause, now + max(pause, least))
+        return Choice(helpers, 0, helpers, self.since if same else now, pause, now + max(pause, least))
 
 
 class Chooser:
@@ -47,7 +48,7 @@ class Chooser:
     """
 
     def __init__(self):
-        self._choice = Choice(helpers=True, left=3, since=-inf, pause=FIRST / 2, due=inf)
+        self._choice = Choice(helpers=True, left=3, former=False, since=-inf, pause=FIRST / 2, due=inf)
         self._seconds_a_call = {True: inf, False: UNKNOWN / WINDOW}
         self._calls, self._seconds, self._spent, self._end = 0, 0.0, 0.0, -inf
 
@@ -66,12 +67,16 @@ class Chooser:
 
     def _end_window(self) -> None:
         choice, times = self._choice, self._seconds_a_call
-        times[choice.helpers] = self._seconds / max(self._calls, 1)
-        self._spent += self._seconds
+        seconds, calls = self._seconds, max(self._calls, 1)
         self._calls, self._seconds = 0, 0.0
+        self._spent += seconds
+        times[choice.helpers] = seconds / calls
         if choice.left > 1:
             self._choice = choice.other(choice.left - 1)
         elif choice.left == 1:
-            self._choice = choice.settle(times[True] < times[False], self._spent, WINDOWS * WINDOW * times[False])
-        elif self._spent >= choice.due or (choice.helpers and times[True] > times[False]):
+            least = WINDOWS * max(seconds, WINDOW * times[False])
+            self._choice = choice.settle(times[True] < times[False], self._spent, least)
+        elif choice.helpers and times[True] > times[False]:
+            self._choice = choice.other(left=2)  # and then helpers once more: something short may have disturbed them
+        elif self._spent >= choice.due:
             self._choice = choice.other(left=1)
