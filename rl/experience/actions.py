@@ -103,8 +103,9 @@ class ActionLayout:
             return actions + self.start[0]
         if self.kind != "Box":
             return (actions + np.array(self.start, actions.dtype)).reshape(len(actions), *self.shape).astype(self.dtype)
-        actions = np.array(actions, self.dtype) if self.low is None else self._stretch(actions)
-        return actions.reshape(len(actions), *self.shape)
+        rows = actions[0] if len(actions) == 1 else actions  # without an axis to broadcast along, NumPy takes half as long
+        rows = np.array(rows, self.dtype) if self.low is None else self._stretch(rows)
+        return rows.reshape(len(actions), *self.shape)
 
     def _stretch(self, actions):
         low, high, start, half = self._bounds

@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 RESULTS = "(observation, reward, terminated, truncated, info)"
+NUMBERS = float, int, np.floating, np.integer, np.bool_
 
 
 class Checked(gymnasium.Wrapper):
@@ -83,7 +84,7 @@ class Checked(gymnasium.Wrapper):
 
 def is_number(value: Any) -> bool:
     """Whether a value is one number or Boolean, be it Python's, NumPy's or another library's."""
-    if isinstance(value, float | int | np.floating | np.integer | np.bool_):
+    if isinstance(value, NUMBERS):
         return True
     if value is None or isinstance(value, str | bytes) or np.shape(value) != ():
         return False

@@ -13,6 +13,7 @@ from gymnasium.vector import VectorEnv
 from deepnp import NonFiniteError
 from deepnp.checks import check_shape
 from rl.experience.environments import same_step
+from rl.experience.single import OneCopy
 from rl.experience.spaces import LARGEST, ObservationLayout
 from rl.experience.trees import Observations, parts
 
@@ -87,7 +88,7 @@ class Collector:
     def __init__(self, env: VectorEnv, layout: ObservationLayout, dtype: Any, seed: int | None):
         self.env, self.layout, self.dtype = env, layout, dtype
         self.same_step = same_step(env)
-        self.ended = np.zeros(env.num_envs, bool)
+        self.ended, self._all = np.zeros(env.num_envs, bool), np.ones(env.num_envs, bool)
         self.returns, self.lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
         self.observations: Observations = np.empty(0)
         if seed is not None:
@@ -105,19 +106,20 @@ class Collector:
         """
         if actions.dtype.kind == "f":
             _check(actions, "the policy's action is {}")
-        valid = np.ones_like(self.ended) if self.same_step else ~self.ended
-        following, rewards, terminated, truncated, infos = self.env.step(actions)
+        valid = self._all if self.same_step else ~self.ended
+        step = self.env.step_without_infos if isinstance(self.env, OneCopy) else self.env.step
+        following, rewards, terminated, truncated, infos = step(actions)
         rewards, terminated = np.array(rewards, np.float64), np.array(terminated)  # the environment's buffers
         _check(rewards, "the environment returned reward {}")
         ended, final = terminated | truncated, {}
-        self.returns += rewards * valid
+        self.returns += rewards if self.same_step else rewards * valid
         self.lengths += valid
-        if ended.any():
+        if np.count_nonzero(ended):
             self._close_episodes(ended, infos, statistics)
             if self.same_step:
                 final = {int(n): self._final(infos, n) for n in np.flatnonzero(ended)}
         self.observations, self.ended = self._split(following, "observation"), ended
-        return Step(rewards, terminated, truncated & ~terminated, valid, final)
+        return Step(rewards, terminated, truncated > terminated, valid, final)
 
     def _split(self, observations, what):
         tree = self.layout.split(observations, self.dtype)
@@ -191,7 +193,8 @@ def _one(final, n):
 
 def _check(array: np.ndarray, message: str) -> None:
     """Raise NonFiniteError if a value is NaN, infinite, or beyond float32."""
-    if np.isfinite(array.sum(dtype=np.float64)) and (array.dtype != np.float64 or np.abs(array).max(initial=0) <= LARGEST):
+    flat = array.ravel()
+    if flat.dot(flat) <= LARGEST:  # the usual case in one pass: no value is larger than a square root of that
         return
     bad = ~(np.abs(array) <= LARGEST)
     if bad.any():

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from rl.experience.checked import Checked
 from rl.experience.goals import GoalVector, ResumableGoalVector, has_goals
+from rl.experience.single import alone
 from rl.experience.spaces import SpaceInfo
 from rl.experience.symmetry import Mirror
 
@@ -154,7 +155,7 @@ def _side_by_side(items):
         if len({id(env.unwrapped) for env in envs}) < len(envs):
             raise ValueError(f"expected an Env of its own for each of {len(envs)} copies, given one twice")
         makers = [lambda env=env: Checked(env) for env in envs]
-        return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+        return alone(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP))
     except BaseException:
         for env in made:
             if isinstance(env, gymnasium.Env | VectorEnv):
@@ -170,7 +171,7 @@ def _from_spec(env, num_envs, settings):
         if "autoreset_mode" in inspect.signature(creator).parameters:
             return gymnasium.make_vec(spec, num_envs, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP, **settings)
     mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    return gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(Checked,), **settings)
+    return alone(gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(Checked,), **settings))
 
 
 def _spec(env) -> EnvSpec:

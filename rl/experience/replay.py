@@ -130,26 +130,35 @@ class ReplayMemory:
         return 2 * observation + np.zeros(shape, dtype).nbytes + 4 + 2 + sum(x.BYTES_PER_ROW for x in self._extras().values())
 
     def __len__(self) -> int:
-        return int(self.sizes.sum()) if self.copies else 0
+        return int(self.sizes[0] if self.copies == 1 else self.sizes.sum()) if self.copies else 0
 
     def add(self, observations, actions, rewards, next_observations, terminated, truncated, valid) -> np.ndarray:
         """Take in one step of every copy that is `valid` (N,); a full ring forgets its oldest.
 
         Returns the rows written.
         """
-        copies = np.flatnonzero(valid)
-        rows = copies * self.slots + self.heads[copies]
+        copies, rows = self._next(valid)
         trees.write(self.observations, rows, trees.at(observations, copies))
         trees.write(self.next_observations, rows, trees.at(next_observations, copies))
-        for name, values in zip(self.FIELDS, (actions, rewards, terminated, truncated), strict=True):
-            getattr(self, name)[rows] = values[copies]
-        self.heads[copies] = (self.heads[copies] + 1) % self.slots
-        self.sizes[copies] = np.minimum(self.sizes[copies] + 1, self.slots)
+        self.actions[rows], self.rewards[rows] = actions[copies], rewards[copies]
+        self.terminated[rows], self.truncated[rows] = terminated[copies], truncated[copies]
+        following = self.heads[copies] + 1
+        self.heads[copies] = following % self.slots
+        self.sizes[copies] = np.maximum(self.sizes[copies], following)  # slots are filled in their order
+        rows = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
         if self.priorities is not None:
             self.priorities.insert(rows)
         if self.episodes is not None:
             self.episodes.add(rows, self.terminated[rows] | self.truncated[rows])
         return rows
+
+    def _next(self, valid):
+        """The copies that are `valid` (N,), and the rows that they write next; slices, which are quicker, of one copy."""
+        if self.copies == 1:
+            count, head = np.count_nonzero(valid), int(self.heads[0])
+            return slice(count), slice(head, head + count)
+        copies = np.flatnonzero(valid)
+        return copies, copies * self.slots + self.heads[copies]
 
     def begin(self, num_envs: int) -> None:
         """The next step of every copy begins an episode: whatever went on is truncated.
@@ -167,6 +176,8 @@ class ReplayMemory:
 
     def draw(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """Rows (size,), each with the same probability."""
+        if self.copies == 1:
+            return rng.integers(self.sizes[0], size=size)
         if (self.sizes == self.slots).all():
             return rng.integers(self.copies * self.slots, size=size)
         ends = self.sizes.cumsum()

@@ -46,7 +46,7 @@ def take(tree: Observations, rows: np.ndarray) -> Observations:
 
 def at(tree: Observations, index) -> Observations:
     """Rows by a slice or a mask."""
-    return each(lambda part: part[index], tree)
+    return tuple(part[index] for part in tree) if isinstance(tree, tuple) else tree[index]
 
 
 def concatenate(trees: Sequence[Observations]) -> Observations:

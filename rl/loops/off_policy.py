@@ -82,7 +82,7 @@ def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> None:
     for n, observation in step.final.items():
         trees.write(following, slice(n, n + 1), observation)
     agent.memory.add(before, actions, step.rewards, following, step.terminated, step.truncated, step.valid)
-    agent.steps += int(step.valid.sum())
+    agent.steps += int(np.count_nonzero(step.valid))
 
 
 def explore(agent: OffPolicy, random_share: float) -> np.ndarray:
@@ -98,7 +98,7 @@ def updates_due(agent: OffPolicy, before: int) -> int:
     """How many updates the steps since `before` ask for: none while the memory has less than a batch."""
     c = agent.config
     due = agent.steps // c.update_interval - max(before, c.warmup) // c.update_interval
-    return max(due, 0) * c.updates if len(agent.memory) >= c.batch_size else 0
+    return due * c.updates if due > 0 and len(agent.memory) >= c.batch_size else 0
 
 
 def draw_batch(agent: OffPolicy, progress: float) -> Batch:
