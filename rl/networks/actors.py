@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import Module, Sequential, Tanh
+from deepnp.layers.fusion import whole
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations, length
-from rl.networks import squashed
+from rl.networks import drawing, squashed
 from rl.networks.encoders import network
 
 
@@ -60,6 +61,10 @@ class SquashedGaussianPolicy(Module):
 
     def forward(self, x: Observations, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """x (B, …), noise (B, A) -> actions (B, A), their log-probability (B,)."""
+        stack = self._stack
+        if drawing.runs(stack, x, noise):
+            drawn, self._cache = drawing.forward(stack, x, noise)
+            return drawn
         if self.shared:
             y = self.body.forward(x)
         else:
@@ -69,7 +74,9 @@ class SquashedGaussianPolicy(Module):
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         """dy = (dactions (B, A), dlog_prob (B,))."""
-        dmean, dlog_sigma, _ = squashed.backward(dy, self._cache)
+        if isinstance(self.cache, drawing.Cache):
+            return drawing.backward(self._stack, dy, self.cache, params, inputs)
+        dmean, dlog_sigma, _ = squashed.backward(dy, self.cache)
         if self.shared:
             return self.body.backward(np.concatenate([dmean, dlog_sigma], axis=1), params, inputs)
         dx, dx_sigma = self.mean.backward(dmean, params, inputs), self.log_sigma.backward(dlog_sigma, params, inputs)
@@ -83,6 +90,9 @@ class SquashedGaussianPolicy(Module):
         if noise is None:
             mean = self.body.predict(x)[:, : self.actions] if self.shared else self.mean.predict(x)
             return np.tanh(mean), None
+        stack = self._stack
+        if drawing.runs(stack, x, noise):
+            return drawing.forward(stack, x, noise)[0]
         if self.shared:
             y = self.body.predict(x)
         else:
@@ -92,6 +102,11 @@ class SquashedGaussianPolicy(Module):
     def draw(self, x: Observations, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
         """Random actions (B, A) for x (B, …), and their log-probability (B,)."""
         return self.predict(x, rng.standard_normal((length(x), self.actions), np.float32))
+
+    @property
+    def _stack(self):
+        """The network, where it is one stack of dense layers."""
+        return whole(self.body) if self.shared else None
 
     def _halves(self, y):
         return np.ascontiguousarray(y[:, : self.actions]), np.ascontiguousarray(y[:, self.actions :])
