@@ -60,19 +60,27 @@ def module(folder: Path, source: str = KERNELS) -> Path:
     return folder
 
 
-def test_the_second_process_loads_what_the_first_compiled(tmp_path):
-    folder, cache = module(tmp_path), tmp_path / "cache"
-    assert run(CODE, cache, folder) == ("42.0 0", "")
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A folder whose kernels one process has compiled, and its cache."""
+    folder = module(tmp_path_factory.mktemp("kernels"))
+    assert run(CODE, folder / "cache", folder) == ("42.0 0", "")
+    return folder, folder / "cache"
+
+
+def test_the_second_process_loads_what_the_first_compiled(compiled):
+    folder, cache = compiled
     assert run(CODE, cache, folder) == ("42.0 1", "")
 
 
-@pytest.mark.parametrize(("old", "new"), [("x * x", "x + x"), ("FACTOR = 3.0", "FACTOR = 5.0"), ("x * x", "-x")])
-def test_a_change_of_what_is_inlined_is_noticed(tmp_path, old, new):
-    folder, cache = module(tmp_path), tmp_path / "cache"
-    run(CODE, cache, folder)
-    module(tmp_path, KERNELS.replace(old, new))
-    expected = {"x + x": "36.0 0", "FACTOR = 5.0": "70.0 0", "-x": "-18.0 0"}[new]
-    assert run(CODE, cache, folder)[0] == expected
+def test_a_change_of_what_is_inlined_is_noticed(compiled):
+    folder, cache = compiled
+    try:
+        for old, new, expected in (("x * x", "x + x", "36.0"), ("FACTOR = 3.0", "FACTOR = 5.0", "70.0"), ("x * x", "-x", "-18.0")):
+            module(folder, KERNELS.replace(old, new))
+            assert run(CODE, cache, folder)[0] == f"{expected} 0", new
+    finally:
+        module(folder)
 
 
 def spoil_cut(path):
@@ -89,19 +97,19 @@ def spoil_flip(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("spoil", [spoil_cut, spoil_empty, spoil_flip])
-def test_damaged_files_are_compiled_anew_with_one_warning(tmp_path, spoil):
-    folder, cache = module(tmp_path), tmp_path / "cache"
-    run(CODE, cache, folder)
+def test_damaged_files_are_compiled_anew_with_one_warning(compiled):
+    folder, cache = compiled
+    run(CODE, cache, folder)  # of this source again, whatever a test before has changed
     files = list(cache.rglob("*.code"))
     assert files
-    for path in files:
-        spoil(path)
-    output, errors = run(CODE, cache, folder)
-    assert output == "42.0 0"
-    assert errors.count("RuntimeWarning") == 1
-    assert "damaged" in errors
-    assert run(CODE, cache, folder) == ("42.0 1", "")  # and replaced
+    for spoil in (spoil_cut, spoil_empty, spoil_flip):
+        for path in files:
+            spoil(path)
+        output, errors = run(CODE, cache, folder)
+        assert output == "42.0 0"
+        assert errors.count("RuntimeWarning") == 1, spoil
+        assert "damaged" in errors
+        assert run(CODE, cache, folder) == ("42.0 1", "")  # and replaced
 
 
 def test_nowhere_to_write(tmp_path):

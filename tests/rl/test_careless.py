@@ -209,7 +209,7 @@ class TestMoments:
 @pytest.mark.parametrize("make", [ppo, sac])
 def test_networks_that_the_machine_cannot_hold(make, monkeypatch):
     """Said before anything is drawn: a machine that lends more than it has would end the process, or itself."""
-    monkeypatch.setattr(memory_limit, "free_memory", lambda: 2**30)
-    assert make(Odd(), hidden=(1000, 1000)).steps == 0
-    with pytest.raises(MemoryError, match=r"a network of widths \(\d, 1000000000, \d\) needs .* GiB, but only 1.00 GiB are free"):
+    monkeypatch.setattr(memory_limit, "free_memory", lambda: 2**27)
+    assert make(Odd(), hidden=(300, 300)).steps == 0
+    with pytest.raises(MemoryError, match=r"a network of widths \(\d, 1000000000, \d\) needs .* GiB, but only 0.12 GiB are free"):
         make(Odd(), hidden=(10**9,))

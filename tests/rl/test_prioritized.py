@@ -189,7 +189,7 @@ class TestLearning:
 
     @pytest.mark.parametrize("exponent", [0.0, 0.6])
     def test_the_newest_are_appended_with_full_weight(self, exponent):
-        agent = self.agent(priority_exponent=exponent, newest=3).learn(1000)
+        agent = self.agent(priority_exponent=exponent, newest=3).learn(500)
         batch = draw_batch(agent, 0.0)
         assert len(batch.rows) == 64 + 2 * 3
         np.testing.assert_array_equal(batch.rows[64:], agent.memory.newest(3))
@@ -197,7 +197,7 @@ class TestLearning:
         np.testing.assert_array_equal(batch.observations, agent.memory.observations[batch.rows])
 
     def test_priorities_are_the_errors_of_the_update(self, algorithm):
-        agent = self.agent(algorithm, priority_exponent=0.5, priority_offset=0.2, newest=2).learn(1000)
+        agent = self.agent(algorithm, priority_exponent=0.5, priority_offset=0.2, newest=2).learn(500)
         batch, told = draw_batch(agent, 0.5), {}
         s, a = batch.observations, batch.actions
         before = [q.predict(np.concatenate([s, a], axis=1))[:, 0] for q in agent.critics.networks]
@@ -210,13 +210,13 @@ class TestLearning:
         np.testing.assert_allclose(agent.memory.priorities.tree[np.array(list(told))], list(told.values()))
 
     def test_the_loop_sets_them(self):
-        agent = self.agent(priority_exponent=0.5).learn(2000)
+        agent = self.agent(priority_exponent=0.5).learn(1000)
         powers = agent.memory.priorities.tree[np.arange(5)]
         assert (powers < 1).all()  # drawn, learned, and no longer as surprising as new ones
         assert powers.min() >= 0.1**0.5 - 1e-12
 
     def test_solves_a_trivial_environment(self, algorithm):
-        agent = self.agent(algorithm, priority_exponent=0.6, newest=1).learn(2000)
+        agent = self.agent(algorithm, priority_exponent=0.6, newest=1).learn(1000)
         assert rl.evaluate(agent, Target(), 20).mean() > -0.02
 
     def test_value_of_endless_reward_reaches_its_limit(self):
