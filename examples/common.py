@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from deepnp import NonFiniteError, set_num_threads
+from deepnp.backend import one_blas_thread
 from deepnp.data import load_mnist
 from deepnp.storage import save_tensors
 from rl.training.curves import TITLE_SIZE
@@ -25,14 +26,14 @@ SPLIT_SEED = 0  # the held-out digits are the same whatever --seed says
 def parse(doc: str, steps: int, digits: bool = False, **switches: str) -> argparse.Namespace:
     """The options of an example: steps, seed, threads, out; with `digits` MNIST's folder, too; its own switches, with their help.
 
-    One thread by default: networks as small as these gain nothing from a second, and where
-    another program takes a core away, two that wait for each other at every product may take
-    thirty times as long.
+    Two threads by default: they share large convolutions and attention, and do without each other
+    where another program needs a core. Matrix products of networks as small as these gain nothing
+    from a second thread, so each uses one (see `Training`).
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=positive, default=steps, help=f"minibatches to learn from (default {steps:,})")
     parser.add_argument("--seed", type=not_negative, default=0, help="of the initial weights and everything drawn (default 0)")
-    parser.add_argument("--threads", type=positive, default=1, help="at once (default 1; two pay for MNIST on an idle machine)")
+    parser.add_argument("--threads", type=positive, default=2, help="at once, where that is faster (default 2)")
     parser.add_argument("--out", type=Path, help="folder for what is written (default runs/<name>, runs/<name>-2, …)")
     if digits:
         parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="learn MNIST from its four IDX files in this folder")
@@ -105,7 +106,7 @@ class Training:
         self._start = time.monotonic()
 
     def __iter__(self) -> Iterator[int]:
-        with Interrupt() as interrupt:
+        with Interrupt() as interrupt, one_blas_thread():
             while self.step < self.steps:
                 stop = interrupt.requested
                 self.step += 1

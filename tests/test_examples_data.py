@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info
 
 from deepnp.data import MNIST
 from deepnp.storage import load_tensors
@@ -225,4 +226,13 @@ def test_switches_become_options(monkeypatch):
     monkeypatch.setattr(common, "set_num_threads", lambda n: None)
     monkeypatch.setattr(sys, "argv", ["examples/recall.py", "--default-weights", "--out", "there"])
     options = common.parse("", 10, default_weights="leave them")
-    assert options == argparse.Namespace(steps=10, seed=0, threads=1, out=Path("there"), default_weights=True)
+    assert options == argparse.Namespace(steps=10, seed=0, threads=2, out=Path("there"), default_weights=True)
+
+
+def test_products_use_one_thread_while_training():
+    def blas():
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    before = blas()
+    assert [blas() for _ in common.Training(2, {})] == [{1}, {1}]
+    assert blas() == before
