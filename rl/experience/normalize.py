@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from deepnp import NonFiniteError
-from deepnp.backend import kernel_runs, ordered_kernel
+from deepnp.backend import exact_kernel, kernel_runs, ordered_kernel
 
 
 class RunningMoments:
@@ -139,12 +139,24 @@ class RewardScaler:
         NonFiniteError
             If the rewards are so large that their variance is infinite.
         """
+        if kernel_runs(rewards, self.returns):
+            return self._scale_fast(rewards, ended, valid)
         self.returns = self.gamma * self.returns + rewards
         self.moments.update(self.returns[valid, None])
         self.returns[ended] = 0
+        self._check(rewards)
+        return np.minimum(np.maximum(rewards / (self.moments.sigma[0] + self.EPSILON), -self.clip), self.clip)
+
+    def _scale_fast(self, rewards, ended, valid):
+        moments, out = self.moments, np.empty_like(rewards)
+        constants = self.gamma, self.EPSILON, self.clip
+        moments.count = _scale(rewards, ended, valid, self.returns, moments.mean, moments.squares, moments.count, *constants, out)
+        self._check(rewards)
+        return out
+
+    def _check(self, rewards):
         if not math.isfinite(self.moments.squares[0]):
             raise NonFiniteError(f"the scale of the rewards is infinite after a reward of {rewards[np.argmax(np.abs(rewards))]}")
-        return np.minimum(np.maximum(rewards / (self.moments.sigma[0] + self.EPSILON), -self.clip), self.clip)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return {**self.moments.state_dict(), "returns": self.returns}
@@ -173,6 +185,26 @@ def _update(batch, mean, squares, count):
         delta = batch_mean[j] - mean[j]
         mean[j] += delta * (n / (count + n))
         squares[j] += batch_squares[j] + delta * delta * (count * n / (count + n))
+
+
+@exact_kernel
+def _scale(rewards, ended, valid, returns, mean, squares, count, gamma, epsilon, clip, out):
+    """Scaled rewards -> out; returns the new count."""
+    n, batch = 0, np.empty((len(rewards), 1))
+    for i in range(len(rewards)):
+        returns[i] = gamma * returns[i] + rewards[i]
+        if valid[i]:
+            batch[n, 0] = returns[i]
+            n += 1
+        if ended[i]:
+            returns[i] = 0
+    if n > 0:
+        _update(batch[:n], mean, squares, count)
+    count += n
+    scale = (math.sqrt(squares[0] / (count - 1)) if count > 1 else 1.0) + epsilon
+    for i in range(len(rewards)):
+        out[i] = min(max(rewards[i] / scale, -clip), clip)
+    return count
 
 
 @ordered_kernel

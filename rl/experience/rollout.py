@@ -5,10 +5,12 @@ Shapes: T steps, N environments, B rows, O observation, A action dimensions.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
 from rl.experience import trees
+from rl.experience.collector import Step
 from rl.experience.trees import Observations
 
 
@@ -42,6 +44,21 @@ class Rollout:
     valid: np.ndarray
     last: Observations
     final: dict[tuple[int, int], Observations] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, steps: int, observations: Observations, action_shape: tuple[int, ...], action_dtype: type) -> Self:
+        """Room for T = `steps` steps with observations like these (N, …), and such actions."""
+        copies = trees.length(observations)
+        rows = trees.each(lambda part: np.empty((steps, *part.shape), part.dtype), observations)
+        actions, rewards = np.empty((steps, copies, *action_shape), action_dtype), np.empty((steps, copies), np.float32)
+        terminated, truncated, valid = np.empty((3, steps, copies), bool)
+        return cls(rows, actions, rewards, terminated, truncated, valid, last=observations)
+
+    def write(self, t: int, observations: Observations, actions: np.ndarray, rewards: np.ndarray, step: Step) -> None:
+        """Enter step t: what the policy saw and did, the rewards (N,) as the learner wants them, and how it ended."""
+        trees.write(self.observations, t, observations)
+        self.actions[t], self.rewards[t] = actions, rewards
+        self.terminated[t], self.truncated[t], self.valid[t] = step.terminated, step.truncated, step.valid
 
     @property
     def ended(self) -> np.ndarray:

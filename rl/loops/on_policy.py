@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rl.experience import trees
 from rl.experience.collector import Collector, EpisodeStatistics
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
@@ -50,16 +49,16 @@ def iterate(agent: OnPolicy, total_steps: int) -> dict[str, float]:
 
 def collect(agent: OnPolicy, steps: int) -> tuple[Rollout, EpisodeStatistics]:
     """T = `steps` more steps of every environment, and the episodes that ended in them."""
-    statistics, rows, final, collector = EpisodeStatistics(), [], {}, agent.collector
+    statistics, collector = EpisodeStatistics(), agent.collector
+    rollout = Rollout.empty(steps, agent.observe(collector.observations), *agent.space.action.stored)
     for t in range(steps):
         agent.learn_scale(collector.observations)
         observations = agent.observe(collector.observations)
         actions = agent.act(observations, agent.rngs["actions"])
         step = collector.step(agent.space.action.to_environment(actions), statistics)  # unclipped stored, clipped sent
-        final |= {(t, n): agent.observe(x) for n, x in step.final.items() if step.truncated[n]}
         rewards = agent.scaler(step.rewards, step.ended, step.valid) if agent.scaler else step.rewards
-        rows.append((observations, actions, rewards.astype(np.float32), step.terminated, step.truncated, step.valid))
-        agent.steps += int(step.valid.sum())
-    observations, *columns = zip(*rows, strict=True)
-    last = agent.observe(collector.observations)
-    return Rollout(trees.stack(observations), *map(np.stack, columns), last=last, final=final), statistics
+        rollout.write(t, observations, actions, rewards, step)
+        rollout.final |= {(t, n): agent.observe(x) for n, x in step.final.items() if step.truncated[n]}
+        agent.steps += int(np.count_nonzero(step.valid))
+    rollout.last = agent.observe(collector.observations)
+    return rollout, statistics
