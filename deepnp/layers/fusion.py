@@ -108,8 +108,22 @@ def whole(module: Module) -> DenseStack | None:
     """The stack that is all of a module; None where the module is more than that, or something else."""
     if isinstance(module, DenseStack):
         return module
-    steps = getattr(module, "steps", ())
+    steps: Sequence[Module] = getattr(module, "steps", ())
     return steps[0] if len(steps) == 1 and isinstance(steps[0], DenseStack) else None
+
+
+def shape_of(stack: DenseStack) -> tuple[np.ndarray, np.ndarray]:
+    """A stack's widths and activations, as the kernels of `ops.mlp` take them.
+
+    Raises
+    ------
+    ValueError
+        For activations that they do not know.
+    """
+    shape = stack.layout.for_kernels
+    if shape is None:
+        raise ValueError(f"expected activations that the kernels of ops.mlp know, given {stack.layout.activations}")
+    return shape
 
 
 def fuse(modules: Sequence[Module]) -> list[Module]:

@@ -14,13 +14,14 @@ Shapes: B rows, O observation, A action dimensions.
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
 from deepnp import Module
 from deepnp.backend import kernel_runs, ordered_kernel
 from deepnp.blas import find_sgemm
-from deepnp.layers.fusion import DenseStack, whole
+from deepnp.layers.fusion import DenseStack, shape_of, whole
 from deepnp.ops import mlp
 from rl.experience import trees
 from rl.losses.td import squared_td_error
@@ -41,7 +42,8 @@ def action_gradient(networks: Sequence[Module], inputs: Inputs, dvalue: float) -
     """
     x, width = beside(inputs), trees.vector(inputs[0]).shape[1]
     values = [q.forward(x)[:, 0] for q in networks]
-    chosen, gradient, kind = np.argmin(values, axis=0), 0, values[0].dtype.type
+    chosen, kind = np.argmin(values, axis=0), values[0].dtype.type
+    gradient: Any = 0
     for i, q in enumerate(networks):
         dq = np.where(chosen == i, kind(dvalue), kind(0))[:, None]
         gradient = gradient + q.backward(dq, params=False)[:, width:]
@@ -83,8 +85,8 @@ def stacks_of(networks: Sequence[Module], inputs: Inputs, arguments: tuple) -> l
     arrays = [*inputs, *(x for x in arguments if type(x) is np.ndarray)]
     if not all(type(x) is np.ndarray for x in inputs) or not kernel_runs(*arrays) or not len(inputs[0]):
         return None
-    stacks = [whole(network) for network in networks]
-    if any(stack is None or not stack.kernels_run(inputs[0]) for stack in stacks):
+    stacks = [stack for network in networks if (stack := whole(network)) is not None and stack.kernels_run(inputs[0])]
+    if len(stacks) < len(networks):
         return None
     widths, activations = stacks[0].layout.widths, stacks[0].layout.activations
     if any(s.layout.widths != widths or s.layout.activations != activations for s in stacks[1:]):
@@ -95,20 +97,20 @@ def stacks_of(networks: Sequence[Module], inputs: Inputs, arguments: tuple) -> l
 
 def _smallest_fast(stacks, inputs):
     values = np.empty(len(inputs[0]), np.float32)
-    _smallest(*find_sgemm(), tuple(stack.vector for stack in stacks), *stacks[0].layout.for_kernels, inputs, values)
+    _smallest(*find_sgemm(), tuple(stack.vector for stack in stacks), *shape_of(stacks[0]), inputs, values)
     return values
 
 
 def _action_gradient_fast(stacks, inputs, dvalue):
     values, dactions = np.empty(len(inputs[0]), np.float32), np.empty_like(inputs[1])
-    vectors, shape = tuple(stack.vector for stack in stacks), stacks[0].layout.for_kernels
+    vectors, shape = tuple(stack.vector for stack in stacks), shape_of(stacks[0])
     _action_gradient(*find_sgemm(), vectors, *shape, inputs, np.float32(dvalue), values, dactions)
     return values, dactions
 
 
 def _add_td_gradient_fast(stacks, inputs, targets, weights):
     errors, (stack,) = np.empty_like(targets), stacks
-    shape = stack.layout.for_kernels
+    shape = shape_of(stack)
     loss = _add_td_gradient(*find_sgemm(), stack.vector, *shape, inputs, targets, weights, errors, stack.gradient)
     return loss, errors
 

@@ -6,14 +6,14 @@ kernels do the same, without Python in between, where the network is one stack o
 Shapes: B rows, O observation, A action dimensions, P parameters.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from deepnp.backend import kernel_runs, ordered_kernel
 from deepnp.blas import find_sgemm
 from deepnp.checks import check_shape
-from deepnp.layers.fusion import DenseStack
+from deepnp.layers.fusion import DenseStack, shape_of
 from deepnp.ops import mlp
 from rl.networks import squashed
 
@@ -28,7 +28,7 @@ class Cache(NamedTuple):
     actions: np.ndarray
 
 
-def runs(stack: DenseStack | None, x, noise) -> bool:
+def runs(stack: DenseStack | None, x: Any, noise: np.ndarray) -> bool:
     """Whether the kernels may draw with this network from x and noise."""
     if stack is None or type(x) is not np.ndarray or not kernel_runs(x, noise) or not stack.kernels_run(x):
         return False
@@ -36,16 +36,16 @@ def runs(stack: DenseStack | None, x, noise) -> bool:
     return 0 < len(x) == len(noise) and x.shape[1:] == (first,) and 2 * noise.shape[1] == last
 
 
-def forward(stack: DenseStack, x: np.ndarray, noise: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], Cache]:
+def forward(stack: Any, x: Any, noise: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], Cache]:
     """x (B, O), noise (B, A) -> (actions (B, A), log_prob (B,)), cache."""
     rows, layout = len(x), stack.layout
     layers, log_prob = np.empty(rows * layout.outputs, np.float32), np.empty(rows, np.float32)
     sigma, actions = np.empty_like(noise), np.empty_like(noise)
-    _forward(*find_sgemm(), stack.vector, *layout.for_kernels, x, noise, layers, sigma, actions, log_prob)
+    _forward(*find_sgemm(), stack.vector, *shape_of(stack), x, noise, layers, sigma, actions, log_prob)
     return (actions, log_prob), Cache(x, layers, sigma, noise, actions)
 
 
-def backward(stack: DenseStack, dy: tuple, cache: Cache, params: bool, inputs: bool) -> np.ndarray | None:
+def backward(stack: Any, dy: tuple, cache: Cache, params: bool, inputs: bool) -> np.ndarray | None:
     """dy = (dactions (B, A), dlog_prob (B,)) -> dx (B, O), or None unless `inputs`; adds to the gradient if `params`."""
     dactions, dlog_prob = dy
     check_shape("dactions", dactions, cache.actions.shape)
@@ -53,7 +53,7 @@ def backward(stack: DenseStack, dy: tuple, cache: Cache, params: bool, inputs: b
     dactions, dlog_prob = (np.ascontiguousarray(d, np.float32) for d in dy)
     gradient = stack.gradient if params else stack.vector[:0]
     dx = np.empty((len(cache.x), cache.x.shape[1] if inputs else 0), np.float32)
-    _backward(*find_sgemm(), stack.vector, *stack.layout.for_kernels, *cache, dactions, dlog_prob, dx, gradient)
+    _backward(*find_sgemm(), stack.vector, *shape_of(stack), *cache, dactions, dlog_prob, dx, gradient)
     return dx if inputs else None
 
 

@@ -1,4 +1,4 @@
-"""The one-call forms of critics and policies (rl/networks/chains.py, drawing.py) against the forms that go from module to module."""
+"""The one-call forms of critics and policies (rl/networks/chains.py, drawing.py) against the plain ones, from module to module."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.encoders import network
 from tests.rl.toys import space
 
-O, A = 5, 3
+OBSERVATION, A = 5, 3
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,9 @@ def plainly(function):
 
 
 def critics(rng, count=2, hidden=(32, 16), activation=ReLU, beside=A, **settings):
-    networks = [network(space(O, A).observation, hidden, 1, activation, rng, beside=beside, **settings) for _ in range(count)]
+    networks = [
+        network(space(OBSERVATION, A).observation, hidden, 1, activation, rng, beside=beside, **settings) for _ in range(count)
+    ]
     for q in networks:
         q.flat.data[...] += 0.1 * rng.normal(size=len(q.flat)).astype("f")
     return networks
@@ -46,7 +48,7 @@ def same(fast, plain):
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("n", [1, 7, 64])
 def test_values_and_action_gradients(rng, activation, count, n):
-    networks, inputs = critics(rng, count, activation=activation), rows(rng, n, O, A)
+    networks, inputs = critics(rng, count, activation=activation), rows(rng, n, OBSERVATION, A)
     assert chains.stacks_of(networks, inputs, ()) is not None
     same([chains.smallest(networks, inputs)], [plainly(lambda: chains.smallest(networks, inputs))])
     given = chains.action_gradient(networks, inputs, -0.3)
@@ -55,7 +57,7 @@ def test_values_and_action_gradients(rng, activation, count, n):
 
 
 def test_a_critic_that_no_row_goes_through(rng):
-    networks, inputs = critics(rng), rows(rng, 9, O, A)
+    networks, inputs = critics(rng), rows(rng, 9, OBSERVATION, A)
     for smaller in (0, 1):
         networks[smaller].flat.data[-1] -= 100  # the last bias
         same(
@@ -66,7 +68,7 @@ def test_a_critic_that_no_row_goes_through(rng):
 
 
 def test_equal_critics_pass_the_gradient_through_the_first(rng):
-    (first,), inputs = critics(rng, 1), rows(rng, 9, O, A)
+    (first,), inputs = critics(rng, 1), rows(rng, 9, OBSERVATION, A)
     second = first.twin()
     same(chains.action_gradient([first, second], inputs, 1.0), chains.action_gradient([first], inputs, 1.0))
 
@@ -74,7 +76,7 @@ def test_equal_critics_pass_the_gradient_through_the_first(rng):
 @pytest.mark.parametrize("activation", [ReLU, Tanh])
 @pytest.mark.parametrize("beside", [0, A])
 def test_td_gradients_are_added(rng, activation, beside):
-    (q,), inputs = critics(rng, 1, activation=activation, beside=beside), rows(rng, 33, O, beside)[: 1 + bool(beside)]
+    (q,), inputs = critics(rng, 1, activation=activation, beside=beside), rows(rng, 33, OBSERVATION, beside)[: 1 + bool(beside)]
     targets, weights = rng.normal(size=33).astype("f"), rng.uniform(0.5, 1, 33).astype("f")
 
     def run():
@@ -86,7 +88,7 @@ def test_td_gradients_are_added(rng, activation, beside):
 
 
 def test_a_nan_reaches_the_values(rng):
-    networks, (s, a) = critics(rng), rows(rng, 6, O, A)
+    networks, (s, a) = critics(rng), rows(rng, 6, OBSERVATION, A)
     s[2] = np.nan
     for run in (lambda f: f(), plainly):
         assert np.isnan(run(lambda: chains.smallest(networks, (s, a))))[2]
@@ -98,7 +100,7 @@ def test_a_nan_reaches_the_values(rng):
 
 
 def test_what_the_kernels_do_not_know_goes_from_module_to_module(rng):
-    inputs = rows(rng, 8, O, A)
+    inputs = rows(rng, 8, OBSERVATION, A)
     wide, normalized = critics(rng), critics(rng, hidden=(32,), normalization=lambda f: GroupNorm(4, f))
     assert chains.stacks_of(normalized, inputs, ()) is None
     assert chains.stacks_of([wide[0], critics(rng, hidden=(8,))[0]], inputs, ()) is None
@@ -107,7 +109,7 @@ def test_what_the_kernels_do_not_know_goes_from_module_to_module(rng):
     same([chains.smallest(normalized, inputs)], [plainly(lambda: chains.smallest(normalized, inputs))])
 
 
-@pytest.mark.parametrize("shapes", [((8, O + 1), (8, A)), ((8, O), (7, A)), ((8, O), (8, A - 1))])
+@pytest.mark.parametrize("shapes", [((8, OBSERVATION + 1), (8, A)), ((8, OBSERVATION), (7, A)), ((8, OBSERVATION), (8, A - 1))])
 def test_wrong_shapes_are_refused(rng, shapes):
     inputs = tuple(np.zeros(shape, np.float32) for shape in shapes)
     with pytest.raises(ValueError, match=r"expected input of shape|along dimension 0|must match exactly"):
@@ -115,7 +117,7 @@ def test_wrong_shapes_are_refused(rng, shapes):
 
 
 def test_no_rows(rng):
-    values, gradient = chains.action_gradient(critics(rng), rows(rng, 0, O, A), 1.0)
+    values, gradient = chains.action_gradient(critics(rng), rows(rng, 0, OBSERVATION, A), 1.0)
     assert values.shape == (0,)
     assert gradient.shape == (0, A)
 
@@ -123,9 +125,9 @@ def test_no_rows(rng):
 @pytest.mark.parametrize("n", [1, 10])
 @pytest.mark.parametrize("activation", [ReLU, Tanh])
 def test_drawing(rng, n, activation):
-    policy = SquashedGaussianPolicy(space(O, A), (16, 8), activation, True, rng)
+    policy = SquashedGaussianPolicy(space(OBSERVATION, A), (16, 8), activation, True, rng)
     policy.flat.data[...] += 0.3 * rng.normal(size=len(policy.flat)).astype("f")
-    x, noise, dactions = rows(rng, n, O, A, A)
+    x, noise, dactions = rows(rng, n, OBSERVATION, A, A)
     dlog_prob = rng.normal(size=n).astype("f")
 
     def run():
@@ -143,11 +145,11 @@ def test_drawing(rng, n, activation):
 
 
 def test_a_wrong_upstream_of_a_drawing_is_refused(rng):
-    policy = SquashedGaussianPolicy(space(O, A), (16,), ReLU, True, rng)
-    x, noise = rows(rng, 4, O, A)
+    policy = SquashedGaussianPolicy(space(OBSERVATION, A), (16,), ReLU, True, rng)
+    x, noise = rows(rng, 4, OBSERVATION, A)
     policy.forward(x, noise)
     for dy in ((noise[:3], np.zeros(4, "f")), (noise, np.zeros(3, "f")), (noise[:, :2], np.zeros(4, "f"))):
         with pytest.raises(ValueError, match="expected d"):
             policy.backward(dy)
     with pytest.raises(RuntimeError, match="expected a forward before backward"):
-        SquashedGaussianPolicy(space(O, A), (16,), ReLU, True, rng).backward((noise, np.zeros(4, "f")))
+        SquashedGaussianPolicy(space(OBSERVATION, A), (16,), ReLU, True, rng).backward((noise, np.zeros(4, "f")))
