@@ -21,7 +21,8 @@ class Choice(NamedTuple):
     """One way of running, and when the other is tried. Replaced as a whole: an interruption leaves the old one or the new one.
 
     `left` counts the windows until the two ways are compared, the present one included; 0 means that no comparison is under
-    way. `former` won the last comparison, and has been the faster one since `since`. Times are seconds spent in calls, so that trials cost the same share of them however rare calls are.
+    way. `former` won the last comparison, and every one after `since`. Times are seconds spent in calls, so that trials
+    cost the same share of them however rare calls are.
     """
 
     helpers: bool
@@ -35,9 +36,13 @@ class Choice(NamedTuple):
         return self._replace(helpers=not self.helpers, left=left)
 
     def settle(self, helpers: bool, now: float, least: float) -> "Choice":
-        """What follows from a comparison: the pause doubles where the former way is kept, or comes back soon."""
+        """What follows from a comparison. The pause doubles where nothing changes, and where helpers did not help for long."""
         same = helpers == self.former
-        pause = min(2 * self.pause, LONGEST) if same or now - self.since < self.pause else FIRST
+        pause = min(2 * self.pause, LONGEST)
+        if helpers and not same:
+            pause = self.pause
+        elif not same and now - self.since >= self.pause:
+            pause = FIRST
         return Choice(helpers, 0, helpers, self.since if same else now, pause, now + max(pause, least))
 
 

@@ -76,6 +76,13 @@ def test_a_short_disturbance_is_soon_forgotten(machine):
     assert share(machine.run(20, TOGETHER)) > 0.9
 
 
+def test_one_disturbed_window_costs_one_window_without_helpers(machine):
+    machine.run(300, TOGETHER)
+    while machine.chooser.helpers:
+        machine.run(BUSY, BUSY)
+    assert share(machine.run(1, TOGETHER)) > 0.75
+
+
 def test_lucky_windows_on_a_busy_machine_come_more_and_more_rarely(machine):
     """Each trial goes well, and then it does not."""
     for _ in range(100):
@@ -84,6 +91,7 @@ def test_lucky_windows_on_a_busy_machine_come_more_and_more_rarely(machine):
         for _ in range(chooser.WINDOW):
             machine.run(TOGETHER, TOGETHER)
         machine.run(0.5, BUSY)
+    assert machine.now > 40 * chooser.LONGEST
     assert rate(machine.calls[len(machine.calls) // 4 :]) > 0.93
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from deepnp import threads
-from deepnp.backend import get_num_threads, one_blas_thread, set_num_threads, use_kernels
+from deepnp import backend, threads
+from deepnp.backend import _Blas, get_num_threads, one_blas_thread, set_num_threads, use_kernels
 from deepnp.layers import Linear, Sequential, Tanh
 from deepnp.losses import mse
 from deepnp.optim import Adam
@@ -192,9 +192,57 @@ def test_a_block_that_was_never_ended_ends_with_its_owner(two_threads):
     block = one_blas_thread()
     block.__enter__()  # and then an interruption
     del block
+    assert not backend._blas.tokens
     with one_blas_thread():
         pass
     assert blas_threads() == {2}
+
+
+@pytest.fixture
+def blas(monkeypatch):
+    """One library, that keeps its number of threads in a list."""
+    blas, number = _Blas(), [4]
+    blas._libraries = [(lambda n: number.__setitem__(0, n), 4)]
+    monkeypatch.setattr(backend, "_blas", blas)
+    return blas, number
+
+
+def test_who_leaves_late_does_not_release_a_newcomer(blas):
+    blas, number = blas
+    with one_blas_thread():
+        blas.release()  # of one that saw no token just before this block began
+        assert (number, blas.limited) == ([1], True)
+        blas.limited = False  # another one has released, and this block is about to limit again
+        blas.release()
+        assert not blas.limited
+
+
+def test_blocks_in_many_threads_never_see_another_number(blas):
+    """Python changes threads after every few instructions."""
+    (blas, number), seen = blas, []
+
+    def work():
+        for _ in range(400):
+            with one_blas_thread():
+                seen.append(number[0])
+                with one_blas_thread():
+                    seen.append(number[0])
+                seen.append(number[0])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for thread in workers:
+            thread.start()
+        for thread in workers:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert set(seen) == {1}
+    assert len(seen) == 4 * 400 * 3
+    assert number == [4]
+    assert not blas.tokens
 
 
 def trained(seed: int, results: dict, barrier) -> None:
