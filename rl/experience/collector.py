@@ -107,9 +107,7 @@ class Collector:
         if actions.dtype.kind == "f":
             _check(actions, "the policy's action is {}")
         valid = self._all if self.same_step else ~self.ended
-        step = self.env.step_without_infos if isinstance(self.env, OneCopy) else self.env.step
-        following, rewards, terminated, truncated, infos = step(actions)
-        rewards, terminated = np.array(rewards, np.float64), np.array(terminated)  # the environment's buffers
+        following, rewards, terminated, truncated, infos = self._advance(actions)
         _check(rewards, "the environment returned reward {}")
         ended, final = terminated | truncated, {}
         self.returns += rewards if self.same_step else rewards * valid
@@ -120,6 +118,13 @@ class Collector:
                 final = {int(n): self._final(infos, n) for n in np.flatnonzero(ended)}
         self.observations, self.ended = self._split(following, "observation"), ended
         return Step(rewards, terminated, truncated > terminated, valid, final)
+
+    def _advance(self, actions):
+        """The environment's results, its arrays of numbers copied where it may hand them out again."""
+        if isinstance(self.env, OneCopy):
+            return self.env.step_without_infos(actions)
+        following, rewards, terminated, *rest = self.env.step(actions)
+        return following, np.array(rewards, np.float64), np.array(terminated), *rest
 
     def _split(self, observations, what):
         tree = self.layout.split(observations, self.dtype)
@@ -193,10 +198,7 @@ def _one(final, n):
 
 def _check(array: np.ndarray, message: str) -> None:
     """Raise NonFiniteError if a value is NaN, infinite, or beyond float32."""
-    flat = array.ravel()
-    if flat.dot(flat) <= LARGEST:  # the usual case in one pass: no value is larger than a square root of that
-        return
-    bad = ~(np.abs(array) <= LARGEST)
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
+    within = np.isfinite(array) if array.dtype.itemsize <= 4 else np.abs(array) <= LARGEST
+    if np.count_nonzero(within) < array.size:
+        where = tuple(int(i) for i in np.argwhere(~within)[0])
         raise NonFiniteError(message.format(f"{array[where]} at index {where}"))

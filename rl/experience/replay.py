@@ -137,12 +137,11 @@ class ReplayMemory:
 
         Returns the rows written.
         """
-        copies, rows = self._next(valid)
+        copies, rows, following = self._next(valid)
         trees.write(self.observations, rows, trees.at(observations, copies))
         trees.write(self.next_observations, rows, trees.at(next_observations, copies))
         self.actions[rows], self.rewards[rows] = actions[copies], rewards[copies]
         self.terminated[rows], self.truncated[rows] = terminated[copies], truncated[copies]
-        following = self.heads[copies] + 1
         self.heads[copies] = following % self.slots
         self.sizes[copies] = np.maximum(self.sizes[copies], following)  # slots are filled in their order
         rows = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
@@ -153,12 +152,17 @@ class ReplayMemory:
         return rows
 
     def _next(self, valid):
-        """The copies that are `valid` (N,), and the rows that they write next; slices, which are quicker, of one copy."""
+        """The copies that are `valid` (N,), the rows that they write, and the slots after those.
+
+        Of one copy, both are slices: NumPy is quicker with them.
+        """
         if self.copies == 1:
-            count, head = np.count_nonzero(valid), int(self.heads[0])
-            return slice(count), slice(head, head + count)
+            head = int(self.heads[0])
+            following = head + int(valid[0])
+            return slice(following - head), slice(head, following), following
         copies = np.flatnonzero(valid)
-        return copies, copies * self.slots + self.heads[copies]
+        heads = self.heads[copies]
+        return copies, copies * self.slots + heads, heads + 1
 
     def begin(self, num_envs: int) -> None:
         """The next step of every copy begins an episode: whatever went on is truncated.

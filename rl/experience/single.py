@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
@@ -26,6 +27,7 @@ class OneCopy(SyncVectorEnv):
 
     def __init__(self, env: gymnasium.Env):
         super().__init__([lambda: env], autoreset_mode=AutoresetMode.SAME_STEP)
+        self._in_rows = isinstance(self.action_space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary)
 
     def step(self, actions: Any) -> Results:
         *results, infos, info = self._step(actions)
@@ -38,7 +40,7 @@ class OneCopy(SyncVectorEnv):
 
     def _step(self, actions):
         """The results of a step, infos of the end of an episode, and what else the environment said."""
-        (env,), (action,) = self.envs, iterate(self.action_space, actions)
+        (env,), (action,) = self.envs, actions if self._in_rows else iterate(self.action_space, actions)
         observation, reward, terminated, truncated, info = env.step(action)
         infos: dict = {}
         numbers = _one(reward, np.float64), _one(terminated, bool), _one(truncated, bool)  # before a reset changes them

@@ -61,7 +61,10 @@ def stack(trees: Sequence[Observations]) -> Observations:
 
 def write(target: Observations, index, source: Observations) -> None:
     """target[index] = source, part by part."""
-    for own, given in zip(parts(target), parts(source), strict=True):
+    if not isinstance(target, tuple):
+        target[index] = source
+        return
+    for own, given in zip(target, source, strict=True):
         own[index] = given
 
 
