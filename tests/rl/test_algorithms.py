@@ -64,7 +64,7 @@ class TestForm:
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP], ids=["same", "next"])
 def test_solves_a_trivial_task(algorithm, mode):
-    steps = 6000 if algorithm.takes.on_policy else 2000
+    steps = 6000 if algorithm.takes.on_policy else 1000
     agent = small(algorithm, Target, mode=mode, initial_sigma=0.3, anneal_lr=False).learn(steps)
     assert rl.evaluate(agent, Target(), 20).mean() > -0.02
 
@@ -84,15 +84,15 @@ def test_always_truncated_constant_reward_is_worth_its_limit(algorithm):
         dict(scale_rewards=False, epochs=10, lr=1e-2, value_coef=1.0, max_grad_norm=10.0) if algorithm.takes.on_policy else {}
     )
     agent = small(algorithm, Endless, **settings)
-    steps = {"PPO": 16_000, "SACValue": 6000}  # in the latter a value passes through two networks for each step
-    agent.learn(steps.get(algorithm.name, 3000))
+    steps = {"PPO": 6400, "SACValue": 4500}  # in the latter a value passes through two networks for each step
+    agent.learn(steps.get(algorithm.name, 1500))
     assert value_of_zero(agent) == pytest.approx(5, rel=0.04)
 
 
 def test_termination_ends_what_is_to_come(algorithm):
     """One step an episode, reward 1, terminated: worth 1, whatever γ."""
     settings = dict(temperature=0.0, gamma=0.9, scale_rewards=False, value_coef=1.0, max_grad_norm=10.0, epochs=10, lr=5e-3)
-    agent = small(algorithm, lambda: Endless(1, terminates=True), **settings).learn(2000)
+    agent = small(algorithm, lambda: Endless(1, terminates=True), **settings).learn(800)
     assert value_of_zero(agent) == pytest.approx(1, abs=0.15)
 
 
@@ -102,7 +102,7 @@ def test_same_seed_same_bits_whatever_the_threads(algorithm):
         for threads, seed in ((2, 0), (1, 0), (2, 1)):
             deepnp.set_num_threads(threads)
             agent = small(algorithm, "Pendulum-v1", seed, warmup=100, update_interval=4, num_envs=2)
-            results.append(states(agent.learn(1000)))
+            results.append(states(agent.learn(500)))
     finally:
         deepnp.set_num_threads(before)
     for name, array in results[0].items():
