@@ -159,7 +159,7 @@ class ReplayMemory:
         if self.copies == 1:
             head = int(self.heads[0])
             following = head + int(valid[0])
-            return slice(following - head), slice(head, following), following
+            return slice(None), slice(head, following), following
         copies = np.flatnonzero(valid)
         heads = self.heads[copies]
         return copies, copies * self.slots + heads, heads + 1

@@ -1,4 +1,4 @@
-"""What the collector lets through: every number that float32 holds, and no other."""
+"""What the collector lets through: every number that float32 holds and no other; and how episodes end."""
 
 import gymnasium
 import numpy as np
@@ -13,12 +13,12 @@ LARGEST = {np.float16: 65504.0, np.float32: 3.4e38, np.float64: 3.4e38}
 
 
 class Giving(gymnasium.Env):
-    """Gives what it is told to: one number of each observation, as a vector or an image, and the reward."""
+    """Gives what it is told to: one number of each observation, as a vector or an image, the reward, and how it ends."""
 
     def __init__(self, dtype, shape=(3,)):
         self.observation_space = spaces.Box(-np.inf, np.inf, shape, dtype)
         self.action_space = spaces.Box(-np.inf, np.inf, (2,), dtype)
-        self.value, self.reward = 0.0, 0.0
+        self.value, self.reward, self.ends = 0.0, 0.0, (False, False)
 
     def reset(self, *, seed=None, options=None):
         return np.zeros(self.observation_space.shape, self.observation_space.dtype), {}
@@ -26,7 +26,18 @@ class Giving(gymnasium.Env):
     def step(self, action):
         observation = self.reset()[0]
         observation.ravel()[1] = self.value
-        return observation, self.reward, False, False, {}
+        return observation, self.reward, *self.ends, {}
+
+
+@pytest.mark.parametrize(("ends", "expected"), [((True, True), (True, False)), ((False, True), (False, True))])
+def test_an_episode_ends_in_one_way(ends, expected):
+    env, statistics = Giving(np.float32), EpisodeStatistics()
+    vector = make_vector(env)
+    collector = Collector(vector, space_of(vector).observation, np.float32, seed=0)
+    env.ends, env.reward = ends, 2.0
+    step = collector.step(np.zeros((1, 2), np.float32), statistics)
+    assert (step.terminated.tolist(), step.truncated.tolist()) == ([expected[0]], [expected[1]])
+    assert statistics.means() == {"episode_return": 2.0, "episode_length": 1.0}
 
 
 @pytest.fixture(params=[(dtype, shape) for dtype in LARGEST for shape in ((3,), (8, 8, 3))], ids=str)

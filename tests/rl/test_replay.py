@@ -36,10 +36,11 @@ def n_step_by_hand(trajectory, start, n, gamma):
 
 @pytest.mark.parametrize(("steps", "dead"), [(7, 0.0), (23, 0.0), (60, 0.3)])
 @pytest.mark.parametrize("n_step", [1, 3, 5])
-def test_batches_equal_brute_force(rng, steps, dead, n_step):
-    memory = ReplayMemory(40, space(3, 2))
-    memory.prepare(2)
-    told = history(rng, memory, steps, 2, dead)
+@pytest.mark.parametrize("copies", [1, 2])
+def test_batches_equal_brute_force(rng, steps, dead, n_step, copies):
+    memory = ReplayMemory(20 * copies, space(3, 2))
+    memory.prepare(copies)
+    told = history(rng, memory, steps, copies, dead)
     assert len(memory) == sum(min(len(t), 20) for t in told)
     rows = memory.draw(500, rng)
     batch = memory.batch(rows, 0.9, n_step)
