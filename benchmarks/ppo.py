@@ -8,7 +8,9 @@ Everything is measured in one run, because machines drift; only the ratios count
 2. With a Python that has Stable-Baselines3 (--peer, or this one): whole training on the Walker and the learner's own time
    per step, with the same network, epochs, batch, rollout and copies. Theirs gets the same native batch of walkers, and
    (their usual way) a DummyVecEnv of single ones.
-3. Whole training on HalfCheetah at their default settings: ours on deepnp/HalfCheetah-v5 in native batches, theirs on Gymnasium's
+3. An update on 2,048 steps of HalfCheetah, its epochs in one call each, and by the plain steps; 64-64 networks, one thread and
+   all.
+4. Whole training on HalfCheetah at their default settings: ours on deepnp/HalfCheetah-v5 in native batches, theirs on Gymnasium's
    HalfCheetah-v5 in one copy (their default) and in a DummyVecEnv of as many as ours.
 """
 
@@ -20,6 +22,7 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -29,6 +32,7 @@ from deepnp.backend import one_blas_thread
 from deepnp.threads import side_by_side
 from examples.train_walker import ENV, WALKER
 from rl import PPO, PPOConfig
+from rl.algorithms.policy_gradient import ppo
 
 ROOT = Path(__file__).resolve().parents[1]
 CHEETAH = "HalfCheetah-v5"
@@ -154,6 +158,29 @@ def compare(title: str, config: PPOConfig, python: str | None, iterations: int) 
         print(f"      our whole training is {whole:.1f} × as fast, our learner {alone:.1f} ×")
 
 
+def update_forms(repeats: int) -> None:
+    """One update, with each epoch in one call, and by the plain steps."""
+    rollouts, agent = [], PPO(f"deepnp/{CHEETAH}", PPOConfig(**SB3_DEFAULTS), seed=0)
+    update = agent.update
+    agent.update = lambda rollout, progress: (rollouts.append(rollout), update(rollout, progress))[1]
+    agent.learn(2048)
+    all_threads = deepnp.get_num_threads()
+    print(f"\n{CHEETAH}, one update on 2,048 steps, batch=64 epochs=10 hidden=(64, 64)")
+    for threads in sorted({1, all_threads}):
+        deepnp.set_num_threads(threads)
+        with one_blas_thread():
+            fused = seconds(lambda: update(rollouts[0], 0.0), repeats)
+            with mock.patch.multiple(ppo, policy_epoch=declined, value_epoch=declined):
+                plain = seconds(lambda: update(rollouts[0], 0.0), repeats)
+        print(f"   {threads} thread{'s' * (threads > 1)}: {1e3 * fused:.1f} ms; by plain steps {1e3 * plain:.1f} ms", end="")
+        print(f", {plain / fused:.1f} × as long")
+    deepnp.set_num_threads(all_threads)
+
+
+def declined(*_) -> None:
+    """An epoch in one call that knows no case."""
+
+
 def cheetah(python: str, iterations: int) -> None:
     """Whole training on HalfCheetah, each side with the batches that it has."""
     config = PPOConfig(**SB3_DEFAULTS)
@@ -184,6 +211,7 @@ def main() -> None:
     alike = PPOConfig(num_envs=64, **{**WALKER, "mirror": False})
     compare("The same without mirror images, which the peer cannot learn from", alike, options.peer, options.iterations)
     compare("Stable-Baselines3's default settings", PPOConfig(**SB3_DEFAULTS), options.peer, options.iterations)
+    update_forms(max(3, options.iterations // 2))
     cheetah(options.peer, options.iterations)
 
 
