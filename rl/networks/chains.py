@@ -82,17 +82,24 @@ def chained(plain: Callable, fast: Callable) -> Callable:
 
 def stacks_of(networks: Sequence[Module], inputs: Inputs, arguments: tuple) -> list[DenseStack] | None:
     """The networks as stacks of the same layers; None if one is something else, or an array is no kernel's."""
-    arrays = [*inputs, *(x for x in arguments if type(x) is np.ndarray)]
-    if not all(type(x) is np.ndarray for x in inputs) or not kernel_runs(*arrays) or not len(inputs[0]):
+    rows, given = inputs[0], [x for x in arguments if type(x) is np.ndarray]
+    if type(rows) is not np.ndarray or not kernel_runs(*inputs, *given) or not len(rows):
         return None
-    stacks = [stack for network in networks if (stack := whole(network)) is not None and stack.kernels_run(inputs[0])]
-    if len(stacks) < len(networks):
-        return None
-    widths, activations = stacks[0].layout.widths, stacks[0].layout.activations
-    if any(s.layout.widths != widths or s.layout.activations != activations for s in stacks[1:]):
-        return None
-    fits = sum(x.shape[1] for x in inputs) == widths[0] and widths[-1] == 1
-    return stacks if fits and all(len(x) == len(inputs[0]) for x in arrays) else None
+    width, stacks = 0, []
+    for x in inputs:
+        width += x.shape[1]
+    for network in networks:  # loops, as the generator expressions would take longer than all else here
+        stack = whole(network)
+        if stack is None or not stack.kernels_run(rows):
+            return None
+        stacks.append(stack)
+        if stack.layout.widths != stacks[0].layout.widths or stack.layout.activations != stacks[0].layout.activations:
+            return None
+    for x in (*inputs, *given):
+        if len(x) != len(rows):
+            return None
+    widths = stacks[0].layout.widths
+    return stacks if width == widths[0] and widths[-1] == 1 else None
 
 
 def _smallest_fast(stacks, inputs):

@@ -47,7 +47,8 @@ class Halves:
     def __init__(self, policy: Module, **readers: Readable):
         policies = policy, policy.twin()
         self._networks = [SimpleNamespace(policy=p, **{name: r.twin() for name, r in readers.items()}) for p in policies]
-        self._own, self._other = (p.flat for p in policies)
+        for networks in self._networks:
+            networks.vector = networks.policy.flat
 
     def map(self, function: Callable, *rows: Observations) -> Any:
         """function(networks, *rows of a half) for both halves.
@@ -88,14 +89,17 @@ class Halves:
         NonFiniteError
             If a returned value or the gradient is NaN or infinite: then the policy stays as it is.
         """
-        self._own.zero_grad()
-        self._other.zero_grad()
         size = trees.length(rows[0])
-        results = self.map(lambda nets, *half: function(nets, size, *half), *rows)
+
+        def half(networks, *rows):
+            networks.vector.zero_grad()
+            return function(networks, size, *rows)
+
+        results, (own, other) = self.map(half, *rows), (networks.vector for networks in self._networks)
         total = sum(float(x.sum()) for x in (results if isinstance(results, tuple) else (results,)))
         if not math.isfinite(total):
             raise NonFiniteError(f"the policy loss is {total / size}")
-        self._own.grad += self._other.grad
+        own.grad += other.grad
         optimizer.step()
         return results
 
