@@ -1,41 +1,57 @@
 """The main job, shortened: it trains, writes everything down, films, resumes nothing by accident, and survives signals."""
 
 import os
+import runpy
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+import envs  # noqa: F401  (registers deepnp/…)
 from deepnp.storage import load_tensors
-from rl.training.run import checkpoint_of, read_progress
+from rl import PPO
+from rl.training.run import Run, checkpoint_of, load_agent, read_progress
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, str(ROOT / "examples" / "train_walker.py")]
 FILES = ["config.json", "progress.csv", "checkpoints/last.safetensors", "learning_curve.svg", "learning_curve.png", "walker.gif"]
 
 
-def test_trains_films_and_plays_again(tmp_path):
-    run = [*COMMAND, "--steps", "8192", "--out", "run", "--seed", "3"]
-    output = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+def example(folder, *arguments) -> str:
+    """What the example prints, run to its end."""
+    return subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_trains_films_resumes_and_plays_again(tmp_path):
+    begun = ["--steps", "2048", "--out", "run", "--seed", "3"]
+    output = example(tmp_path, *begun)
     assert "untrained:" in output
     assert "  trained:" in output
     for name in FILES:
         assert (tmp_path / "run" / name).stat().st_size > 0
+    example(tmp_path, "--resume", "run", "--steps", "4096", "--seed", "3")
+    assert read_progress(tmp_path / "run")["steps"] == [2048, 4096]
     before = (tmp_path / "run" / "walker.gif").read_bytes()
-    again = subprocess.run(
-        [*COMMAND, "--play", "run", "--seed", "3"], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout
-    assert "  trained:" in again
-    assert (tmp_path / "run" / "walker.gif").read_bytes() == before
-    refused = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    for again, line in (["--resume", "run"], "nothing to train: 4,096 of 4,096 steps"), (["--play", "run"], "  trained:"):
+        assert line in example(tmp_path, *again, "--seed", "3")
+        assert (tmp_path / "run" / "walker.gif").read_bytes() == before
+    refused = subprocess.run([*COMMAND, *begun], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert refused.returncode != 0
     assert "holds a run already" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def goes_on(folder, steps: int) -> None:
+    """A run can be resumed: here, for a process of its own would evaluate and film as well."""
+    agent = load_agent(PPO, folder, "deepnp/Walker-v0")
+    with closing(Run.resume(folder, agent)) as run:
+        agent.learn(steps, run)
 
 
 def begin(folder, *arguments, **settings) -> subprocess.Popen:
@@ -60,11 +76,8 @@ def test_a_signal_keeps_what_was_learned_and_resume_goes_on(tmp_path, number):
         assert (tmp_path / "run" / name).stat().st_size > 0
     steps = read_progress(tmp_path / "run")["steps"]
     total = int(steps[-1]) + 2048
-    more = [*COMMAND, "--resume", "run", "--steps", str(total)]
-    subprocess.run(more, cwd=tmp_path, capture_output=True, text=True, check=True)
+    goes_on(tmp_path / "run", total)
     assert read_progress(tmp_path / "run")["steps"] == [*steps, total]
-    again = subprocess.run(more[:-2], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert f"nothing to train: {total:,} of {total:,} steps" in again
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
@@ -104,8 +117,7 @@ def test_ctrl_c_before_the_first_step_leaves_a_run(tmp_path):
     output, _ = run.communicate(timeout=120)
     assert "Traceback" not in output
     assert "training to" not in output
-    more = [*COMMAND, "--resume", "run", "--steps", "2048"]
-    subprocess.run(more, cwd=tmp_path, capture_output=True, text=True, check=True)
+    goes_on(tmp_path / "run", 2048)
     assert read_progress(tmp_path / "run")["steps"] == [2048]
 
 
@@ -118,7 +130,7 @@ def test_the_second_of_two_that_resume_is_refused(tmp_path):
     assert "Traceback" not in second.stderr
     run.kill()
     run.communicate()
-    subprocess.run([*COMMAND, "--resume", "run", "--steps", "2048"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    goes_on(tmp_path / "run", int(read_progress(tmp_path / "run")["steps"][-1]) + 2048)
 
 
 def test_two_begun_at_once_have_a_folder_each(tmp_path):
@@ -147,9 +159,11 @@ def test_two_begun_at_once_have_a_folder_each(tmp_path):
         (["--seed", "-1"], "expected a whole number >= 0, given -1"),
     ],
 )
-def test_bad_options_are_told_in_a_line(tmp_path, arguments, message):
-    result = subprocess.run([*COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode != 0
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+def test_bad_options_are_told_in_a_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [COMMAND[1], *arguments])
+    with pytest.raises(SystemExit) as told:
+        runpy.run_path(COMMAND[1], run_name="__main__")
+    assert told.value.code != 0
+    assert message in f"{told.value.code}\n{capsys.readouterr().err}"
     assert not list(tmp_path.iterdir())
