@@ -6,7 +6,9 @@ import sys
 import textwrap
 import threading
 import time
+from array import array
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from deepnp.backend import _Blas, get_num_threads, one_blas_thread, set_num_thre
 from deepnp.layers import Linear, Sequential, Tanh
 from deepnp.losses import mse
 from deepnp.optim import Adam
-from deepnp.threads import _free, _made, side_by_side
+from deepnp.spin import report_and_spin, spin
+from deepnp.threads import _free, _Helper, _Job, _made, _serve, side_by_side
 from tests.deepnp.always import Always
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +117,36 @@ def test_the_helper_really_runs_at_the_same_time(two_threads, kernels):
             assert sorted(side_by_side(both.wait, both.wait)) == [0, 1]
     finally:
         use_kernels(True)
+
+
+def test_a_job_that_is_taken_back_leaves_nothing_to_wake_up_for(monkeypatch):
+    helper = _Helper.__new__(_Helper)  # its thread never begins
+    helper.inbox, helper.begun, helper.ended = SimpleQueue(), array("q", [4]), array("q", [4])
+    job = _Job((int, float), helper)
+    job.begin()
+    assert job.results() == [0, 0.0]
+    assert helper.inbox.empty()
+    reports = []
+
+    def report_and_spin(report, address, number, times):
+        reports.append(number)
+        if len(reports) == 2:
+            helper.inbox.put(None)
+        return number < helper.begun[0]
+
+    monkeypatch.setattr(threads, "report_and_spin", report_and_spin)
+    _serve(helper.inbox, helper.begun, helper.ended)
+    assert reports == [0, 5]  # one look, and then it waits for the next job
+
+
+def test_spinning_ends_with_the_number_or_after_a_while():
+    numbers = array("q", [3, 7])
+    report, address = numbers.buffer_info()[0], numbers.buffer_info()[0] + 8
+    assert spin(address, 7, 1)
+    assert not spin(address, 8, 1000)
+    assert report_and_spin(report, address, 6, 1)
+    assert not report_and_spin(report, address, 7, 1000)
+    assert list(numbers) == [7, 7]
 
 
 def test_an_error_on_either_side_waits_for_the_other(two_threads):
