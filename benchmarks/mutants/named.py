@@ -5,7 +5,7 @@ from benchmarks.mutants.sources import Named
 PPO_PAGE = "rl/algorithms/policy_gradient/ppo.py"
 SAC_PAGE, TD3_PAGE = "rl/algorithms/actor_critic/sac.py", "rl/algorithms/actor_critic/td3.py"
 DDPG_PAGE, VALUE_PAGE = "rl/algorithms/actor_critic/ddpg.py", "rl/algorithms/actor_critic/sac_value.py"
-OFF_POLICY_LOOP, CRITICS = "rl/loops/off_policy.py", "rl/networks/critics.py"
+OFF_POLICY_LOOP, CRITICS, CHAINS = "rl/loops/off_policy.py", "rl/networks/critics.py", "rl/networks/chains.py"
 
 NAMED = (
     # PPO
@@ -63,8 +63,10 @@ NAMED = (
         "= (float(log_prob.mean()) + self.target_entropy)",
     ),
     Named("SACValue's entropy sign", VALUE_PAGE, "q - alpha * log_prob", "q + alpha * log_prob"),
-    Named("SACValue's V unweighted", VALUE_PAGE, "log_prob, batch.weights)", "log_prob, np.ones_like(batch.weights))"),
-    Named("SACValue's Q unweighted", VALUE_PAGE, "y, batch.weights)", "y, np.ones_like(batch.weights))"),
+    Named(
+        "SACValue's V unweighted", VALUE_PAGE, "log_prob, weights=batch.weights)", "log_prob, weights=np.ones_like(batch.weights))"
+    ),
+    Named("SACValue's Q unweighted", VALUE_PAGE, "y, weights=batch.weights)", "y, weights=np.ones_like(batch.weights))"),
     Named("SACValue's target stays", VALUE_PAGE, "self.value.follow(self.config.tau)", "pass"),
     Named(
         "SACLite with entropy",
@@ -102,8 +104,11 @@ NAMED = (
     ),
     Named("DDPG: the policy's target stays", DDPG_PAGE, "        self.follow(tau)", "        pass"),
     # Shared
-    Named("target: the larger of two critics", CRITICS, "np.minimum.reduce([network", "np.maximum.reduce([network"),
-    Named("the policy ascends the larger critic", CRITICS, "np.argmin(values, axis=0)", "np.argmax(values, axis=0)"),
+    Named("target: the larger of two critics", CHAINS, "np.minimum.reduce([network", "np.maximum.reduce([network"),
+    Named("the policy ascends the larger critic", CHAINS, "np.argmin(values, axis=0)", "np.argmax(values, axis=0)"),
+    Named("the larger of two critics, in the kernel", CHAINS, "i == 0 or new[b] < values[b] or", "i == 0 or new[b] > values[b] or"),
+    Named("the gradient of another row's action, in the kernel", CHAINS, "dactions[own[k]] = da[k]", "dactions[k] = da[k]"),
+    Named("the critic's weights ignored, in the kernel", CHAINS, "weights[b] * share * errors[b]", "share * errors[b]"),
     Named(
         "the second critic not trained",
         CRITICS,
@@ -112,7 +117,7 @@ NAMED = (
     ),
     Named("the critic's weights ignored", "rl/losses/td.py", "scale = weights * ", "scale = np.ones_like(weights) * "),
     Named("final observation not stored", OFF_POLICY_LOOP, "trees.write(following, slice(n, n + 1), observation)", "pass"),
-    Named("updates ignored", OFF_POLICY_LOOP, "max(due, 0) * c.updates", "max(due, 0)"),
+    Named("updates ignored", OFF_POLICY_LOOP, "due * c.updates if", "due if"),
     Named(
         "update_interval ignored",
         OFF_POLICY_LOOP,

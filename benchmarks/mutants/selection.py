@@ -63,7 +63,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
-    "rl/networks/*": (UPDATES, "tests/rl/test_distributions.py", LEARNERS),
+    "rl/networks/*": ("tests/rl/test_chains.py", UPDATES, "tests/rl/test_distributions.py", LEARNERS),
     "rl/experience/samples.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/rollout.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/minibatches.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
