@@ -83,11 +83,11 @@ def layer(group: str, name: str, ours: Callable, theirs: Callable, shape=BATCH, 
 
 
 def loss(name: str, theirs: Callable, draw: Callable, label: str = "") -> Row:
-    """Value and gradient of a loss; `draw(rng)` gives its differentiable arguments and the others."""
+    """Value and gradient of a loss; `draw(rng)` gives its differentiable arguments, and the target where it has one."""
 
     def prepare():
-        outputs, others = draw(np.random.default_rng(0))
-        return partial(getattr(losses, name), *outputs, *others)
+        outputs, target = draw(np.random.default_rng(0))
+        return partial(getattr(losses, name), *outputs, **dict(zip(["target"], target, strict=False)))
 
     def prepare_theirs(torch):
         outputs, others = draw(np.random.default_rng(0))

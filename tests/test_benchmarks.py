@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from benchmarks import peer_time_to_return, time_to_return
+from benchmarks import layers, peer_time_to_return, time_to_return
 from benchmarks.peer_time_to_return import TASKS, Stopwatch
 from benchmarks.time_to_return import comparison
 
@@ -29,6 +29,11 @@ def test_help_is_printed(name):
     result = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, **settings)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("usage:")
+
+
+@pytest.mark.parametrize("row", [row for row in layers.ROWS if row.group != "large"], ids=lambda row: row.name)
+def test_every_row_of_the_layers_runs(row):
+    row.ours()()
 
 
 @pytest.fixture
