@@ -36,9 +36,9 @@ NAMED = (
     Named("rollback forgets Adam", PPO_PAGE, "optimizer.load_state_dict(before[1])", "pass"),
     Named(
         "dead rows learned from",
-        "rl/experience/samples.py",
-        "trees.at(column, rollout.valid)",
-        "trees.at(column, rollout.valid | True)",
+        "rl/experience/rollout.py",
+        "if self.valid.all():",
+        "if True:",
     ),
     Named(
         "traces run through ends",

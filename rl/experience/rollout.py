@@ -65,6 +65,12 @@ class Rollout:
         """Last steps of episodes, however they ended, and steps that never happened: (T, N)."""
         return self.terminated | self.truncated | ~self.valid
 
+    def rows(self, column: Observations) -> Observations:
+        """A column (T, N, …) as rows (B, …): of the steps that happened, in their order."""
+        if self.valid.all():  # in place
+            return trees.each(lambda part: part.reshape(-1, *part.shape[2:]), column)
+        return trees.at(column, self.valid)
+
     def values(self, value: Callable[[Observations], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """V(s_t), and V(s_{t+1}) of the same episode (0 where it terminated): two arrays (T, N).
 

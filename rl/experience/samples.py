@@ -54,7 +54,7 @@ def samples_of(
     values, next_values = rollout.values(value)
     advantages = gae(rollout.rewards, values, next_values, rollout.ended, gamma, lam, horizon)
     columns = Samples(rollout.observations, rollout.actions, advantages, values, advantages + values)
-    return Samples(*(trees.at(column, rollout.valid) for column in columns))
+    return Samples(*map(rollout.rows, columns))
 
 
 def with_reflections(samples: Samples, mirror: Mirror) -> Samples:
