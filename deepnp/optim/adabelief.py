@@ -66,9 +66,10 @@ def _plain(theta, g, m, s, alpha, new1, new2, root, eps, l2, decay):
 def _step(theta, g, m, s, alpha, new1, new2, root, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        m[i] += new1 * (d - m[i])
-        s[i] += new2 * ((d - m[i]) * (d - m[i]) - s[i]) + eps
-        theta[i] -= alpha * m[i] / (root * np.sqrt(s[i]) + eps) + decay * theta[i]
+        mean = m[i] + new1 * (d - m[i])
+        m[i] = mean
+        s[i] += new2 * ((d - mean) * (d - mean) - s[i]) + eps
+        theta[i] -= alpha * mean / (root * np.sqrt(s[i]) + eps) + decay * theta[i]
 
 
 ADABELIEF = Formula(_plain, _step)

@@ -108,9 +108,10 @@ def _plain_amsgrad(theta, g, m, v, w, alpha, b1, new1, b2, new2, root, eps, l2, 
 def _step(theta, g, m, v, alpha, b1, new1, b2, new2, root, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        m[i] = b1 * m[i] + new1 * d
+        mean = b1 * m[i] + new1 * d  # in a local variable: to read m[i] again, after v[i] is written, may take twice as long
+        m[i] = mean
         v[i] = b2 * v[i] + new2 * d * d
-        theta[i] -= alpha * m[i] / (root * np.sqrt(v[i]) + eps) + decay * theta[i]
+        theta[i] -= alpha * mean / (root * np.sqrt(v[i]) + eps) + decay * theta[i]
 
 
 def _on_gpu(theta, g, m, v, alpha, b1, new1, b2, new2, root, eps, l2, decay):
@@ -138,11 +139,12 @@ def _fast_amsgrad(theta, *rest):
 def _amsgrad(theta, g, m, v, w, alpha, b1, new1, b2, new2, root, eps, l2, decay, one):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        m[i] = b1 * m[i] + new1 * d
+        mean = b1 * m[i] + new1 * d
+        m[i] = mean
         v[i] = b2 * v[i] + new2 * d * d
         largest = w[i] if w[i] > v[i] or w[i] != w[i] else v[i]  # a NaN stays
         w[i] = one * largest  # the product keeps LLVM from skipping stores that change nothing, which does not vectorise
-        theta[i] -= alpha * m[i] / (root * np.sqrt(w[i]) + eps) + decay * theta[i]
+        theta[i] -= alpha * mean / (root * np.sqrt(w[i]) + eps) + decay * theta[i]
 
 
 ADAM = Formula(_plain, _step, _on_gpu)

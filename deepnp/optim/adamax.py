@@ -64,10 +64,11 @@ def _plain(theta, g, m, u, alpha, new1, b2, eps, l2, decay):
 def _step(theta, g, m, u, alpha, new1, b2, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        m[i] += new1 * (d - m[i])
+        mean = m[i] + new1 * (d - m[i])
+        m[i] = mean
         old, new = b2 * u[i], abs(d) + eps
         u[i] = old if old > new or old != old else new  # a NaN stays
-        theta[i] -= alpha * m[i] / u[i] + decay * theta[i]
+        theta[i] -= alpha * mean / u[i] + decay * theta[i]
 
 
 ADAMAX = Formula(_plain, _step)

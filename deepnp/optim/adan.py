@@ -80,11 +80,11 @@ def _step(theta, g, m, v, n, g_old, lr, new1, new2, new3, ahead, eps, _, decay):
     for i in range(len(theta)):
         d = g[i] - g_old[i]
         u = g[i] + ahead * d
-        m[i] += new1 * (g[i] - m[i])
-        v[i] += new2 * (d - v[i])
-        n[i] += new3 * (u * u - n[i])
-        g_old[i] = g[i]
-        theta[i] = shrink * (theta[i] - lr * (m[i] + ahead * v[i]) / (np.sqrt(n[i]) + eps))
+        mean, mean_change = m[i] + new1 * (g[i] - m[i]), v[i] + new2 * (d - v[i])
+        m[i], v[i] = mean, mean_change
+        square = n[i] + new3 * (u * u - n[i])
+        n[i], g_old[i] = square, g[i]
+        theta[i] = shrink * (theta[i] - lr * (mean + ahead * mean_change) / (np.sqrt(square) + eps))
 
 
 ADAN = Formula(_plain, _step)

@@ -87,9 +87,10 @@ def _plain(theta, g, m, v, of_m, of_g, new1, new2, root, eps, l2, decay):
 def _step(theta, g, m, v, of_m, of_g, new1, new2, root, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        m[i] += new1 * (d - m[i])
+        mean = m[i] + new1 * (d - m[i])
+        m[i] = mean
         v[i] += new2 * (d * d - v[i])
-        theta[i] -= (of_m * m[i] + of_g * d) / (root * np.sqrt(v[i]) + eps) + decay * theta[i]
+        theta[i] -= (of_m * mean + of_g * d) / (root * np.sqrt(v[i]) + eps) + decay * theta[i]
 
 
 NADAM = Formula(_plain, _step)

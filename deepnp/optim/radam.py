@@ -73,9 +73,10 @@ def _plain(theta, g, m, v, bare, scaled, new1, new2, eps, l2, decay):
 def _step(theta, g, m, v, bare, scaled, new1, new2, eps, l2, decay):
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        m[i] += new1 * (d - m[i])
+        mean = m[i] + new1 * (d - m[i])
+        m[i] = mean
         v[i] += new2 * (d * d - v[i])
-        theta[i] -= m[i] * (bare + scaled / (np.sqrt(v[i]) + eps)) + decay * theta[i]
+        theta[i] -= mean * (bare + scaled / (np.sqrt(v[i]) + eps)) + decay * theta[i]
 
 
 RADAM = Formula(_plain, _step)

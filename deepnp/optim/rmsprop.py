@@ -107,9 +107,9 @@ def _step_centered(theta, g, v, b, m, lr, new, eps, momentum, l2, decay):
     zero = theta.dtype.type(0)
     for i in range(len(theta)):
         d = g[i] + l2 * theta[i]
-        v[i] += new * (d * d - v[i])
-        m[i] += new * (d - m[i])
-        spread = v[i] - m[i] * m[i]
+        square, mean = v[i] + new * (d * d - v[i]), m[i] + new * (d - m[i])
+        v[i], m[i] = square, mean
+        spread = square - mean * mean
         b[i] = momentum * b[i] + d / (np.sqrt(zero if spread < zero else spread) + eps)
         theta[i] -= lr * b[i] + decay * theta[i]
 

@@ -1,7 +1,9 @@
 """Every optimizer's kernel against its plain form: ordinary numbers, numbers at the edge, settings at the edge, all types."""
 
+import ast
 import inspect
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,3 +151,42 @@ def test_polyak_passes_on_what_is_not_finite():
             polyak(target, source, 0.5)
         use_kernels(True)
         np.testing.assert_array_equal(target, np.array([np.nan, np.nan, np.inf, np.nan], "f"))  # the last is ∞ − ∞
+
+
+def loops(path):
+    """The bodies of the loops over i in a file's functions."""
+    return [
+        node.body for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.For) and ast.unparse(node.target) == "i"
+    ]
+
+
+def elements(node, context):
+    """Names of the vectors whose element i a statement reads or writes."""
+    found = [x for x in ast.walk(node) if isinstance(x, ast.Subscript) and isinstance(x.ctx, context)]
+    return {ast.unparse(x.value) for x in found if ast.unparse(x.slice) == "i"}
+
+
+def read_again(body):
+    """Vectors that a loop writes and, after it has written another one, reads."""
+    found, written = set(), []
+    for statement in body:
+        reads = elements(statement, ast.Load)
+        if isinstance(statement, ast.AugAssign):
+            reads |= elements(statement.target, ast.Store)
+        found |= {name for name in reads if name in written and set(written[written.index(name) + 1 :]) - {name}}
+        written += sorted(elements(statement, ast.Store) - set(written))
+    return found
+
+
+FILES = [path for path in sorted(Path(optim.__file__).parent.glob("*.py")) if loops(path)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_kernel_reads_what_it_wrote_before_another_vector(path):
+    """The compiler cannot know that these vectors are two: it loads what it stored.
+
+    Where the vector does not begin at a multiple of 32 bytes, as half of them do, the load waits for the store, and Adam takes
+    2.5 times as long.
+    """
+    for body in loops(path):
+        assert not read_again(body), "keep it in a local variable"
