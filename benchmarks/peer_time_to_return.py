@@ -19,6 +19,7 @@ import gymnasium
 import numpy as np
 
 EPISODES = 10
+CHUNK = 200  # steps of a peer between two looks at the stopwatch
 SEEDS, SEEDS_AGAIN = 1, 61  # of the first of ten episodes, and of ten others: as hard as the average start of a pendulum
 
 Act = Callable[[np.ndarray], np.ndarray]
@@ -66,8 +67,14 @@ class Stopwatch:
         self.since = time.perf_counter()
 
     def is_over(self, steps: int, act: Act) -> bool:
-        """Evaluate a policy after so many steps, twice where it reaches the mark; whether training has come to its end."""
-        self.seconds += time.perf_counter() - self.since
+        """Whether training has come to its end after so many steps; evaluates the policy if that is due.
+
+        A policy that reaches the mark is evaluated twice.
+        """
+        seconds = self.seconds + time.perf_counter() - self.since
+        if seconds < self.limit and steps < min(self.steps + self.task.every, self.task.steps):
+            return False
+        self.seconds = seconds
         first = self.evaluate(act, SEEDS)
         again = self.evaluate(act, SEEDS_AGAIN) if first >= self.mark else np.nan
         self.steps, self.best, self.reached = steps, max(self.best, first), bool(again >= self.mark)
@@ -105,7 +112,7 @@ def train(library: str, watch: Stopwatch, seed: int) -> None:
     agent = getattr(peer, task.algorithm)("MlpPolicy", gymnasium.make(task.env), seed=seed, **device)
     over = False
     while not over:
-        agent.learn(task.every, reset_num_timesteps=False)
+        agent.learn(CHUNK, reset_num_timesteps=False)
         over = watch.is_over(agent.num_timesteps, lambda observation: agent.predict(observation, deterministic=True)[0])
 
 
@@ -115,7 +122,7 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("seed", type=int)
     parser.add_argument("mark", type=float)
-    parser.add_argument("minutes", type=float, help="of training, at most; looked at when an evaluation is due")
+    parser.add_argument("minutes", type=float, help="of training, at most")
     parser.add_argument("curve", type=Path, help="where the evaluations go")
     given = parser.parse_args()
     watch = Stopwatch(TASKS[given.task], given.mark, given.minutes, given.curve)

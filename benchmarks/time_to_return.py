@@ -38,11 +38,11 @@ def train(settings: str, name: str, watch: Stopwatch, seed: int) -> None:
     cls = getattr(rl, watch.task.algorithm)
     config = cls.Config() if settings == "defaults" else learning.TASKS[name].config
 
-    def evaluate(agent: rl.Agent, _: dict[str, float]) -> bool:
-        return agent.steps - watch.steps < watch.task.every or not watch.is_over(agent.steps, agent.predict)
+    def goes_on(agent: rl.Agent, _: dict[str, float]) -> bool:
+        return not watch.is_over(agent.steps, agent.predict)
 
     with cls(watch.task.env, config, seed=seed) as agent:
-        agent.learn(watch.task.steps, evaluate)
+        agent.learn(watch.task.steps, goes_on)
 
 
 def outcome(result: dict[str, Any]) -> str:
