@@ -14,6 +14,7 @@ WINDOW = 60  # calls: whole updates of all learners that make 1 to 5 calls in an
 FIRST, LONGEST = 2.0, 60.0  # seconds of calls until the slower way is tried again
 WINDOWS = 20  # … and windows, at least
 NEAR = 0.001  # seconds before a call that count, too: a helper that still spins may be in the caller's way
+TRIES, CLOSE = 3, 1.5  # windows of a trial of helpers, as long as none takes so many times the time without
 UNKNOWN = 0.25  # seconds that the first window may take; kernels are compiled in it, and it is not compared
 
 
@@ -31,6 +32,7 @@ class Choice(NamedTuple):
     since: float
     pause: float
     due: float
+    tries: int = TRIES
 
     def other(self, left: int) -> "Choice":
         return self._replace(helpers=not self.helpers, left=left)
@@ -78,7 +80,9 @@ class Chooser:
         times[choice.helpers] = seconds / calls
         if choice.left > 1:
             self._choice = choice.other(choice.left - 1)
-        elif choice.left == 1:
+        elif choice.helpers and choice.left and choice.tries > 1 and times[False] <= times[True] < CLOSE * times[False]:
+            self._choice = choice._replace(tries=choice.tries - 1)  # a thread that wakes may be on its waker's core at first
+        elif choice.left:
             least = WINDOWS * max(seconds, WINDOW * times[False])
             self._choice = choice.settle(times[True] < times[False], self._spent, least)
         elif choice.helpers and times[True] > times[False]:

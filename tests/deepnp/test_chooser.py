@@ -83,6 +83,15 @@ def test_one_disturbed_window_costs_one_window_without_helpers(machine):
     assert share(machine.run(1, TOGETHER)) > 0.75
 
 
+def test_helpers_that_are_slow_at_first_are_not_given_up_too_soon(machine):
+    """The scheduler may need a moment until a thread that has slept has a core of its own."""
+    machine.run(10, BUSY)
+    while not machine.chooser.helpers:
+        machine.run(1e-9, BUSY)
+    machine.run(0.3, 1.2 * ALONE)
+    assert share(machine.run(60, TOGETHER)) > 0.95
+
+
 def test_lucky_windows_on_a_busy_machine_come_more_and_more_rarely(machine):
     """Each trial goes well, and then it does not."""
     for _ in range(100):
