@@ -46,8 +46,8 @@ class Shuffle(NamedTuple):
 
 def shuffle(rows: int, batch_size: int, rng: np.random.Generator) -> Shuffle:
     """A random order of the rows, in parts of about `batch_size`, whose sizes differ by one at most."""
-    bounds = np.linspace(0, rows, max(1, round(rows / batch_size)) + 1).astype(np.int64)
-    return Shuffle(rng.permutation(rows), bounds)
+    parts = max(1, round(rows / batch_size))
+    return Shuffle(rng.permutation(rows), np.arange(parts + 1) * rows // parts)
 
 
 def minibatches(columns: tuple[Observations, ...], batch_size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Minibatch]]:

@@ -154,10 +154,17 @@ def _descent(module, optimizer, shuffled, max_norm, observations, *numbers) -> t
     if not fits or not lies_in(stack.layers[0].weight.data, vector.data):
         return None
     own = slice(len(vector) - layout.size, None)  # what else a policy trains stands before its network
-    t = optimizer.t + np.arange(1, shuffled.parts + 1)
-    constants = np.broadcast_arrays(*adam.adam_constants(optimizer.lr, optimizer.betas, optimizer.eps, t))
     network = Network(address, wide, *layout.for_kernels, vector.data[own], vector.grad[own])
-    return network, Descent(*vectors, np.stack(constants, axis=1).astype(SINGLE), float(max_norm))
+    return network, Descent(*vectors, _constants(optimizer, shuffled.parts), float(max_norm))
+
+
+def _constants(optimizer, count):
+    """Adam's constants of the next steps, a row each: (count, 7)."""
+    t = optimizer.t + np.arange(1, count + 1)
+    rows = np.empty((count, 7), SINGLE)
+    for column, constant in zip(rows.T, adam.adam_constants(optimizer.lr, optimizer.betas, optimizer.eps, t), strict=True):
+        column[...] = constant
+    return rows
 
 
 def _heads(policy, actions, rows) -> tuple[Gaussians, Choices] | None:
