@@ -59,7 +59,8 @@ def _shared(functions: Sequence[Callable], helpers: list["_Helper"]) -> list:
     jobs = [_Job(functions[i::parts], helper) for i, helper in enumerate(helpers, 1)]
     try:
         try:
-            for job in jobs:
+            for helper, job in zip(helpers, jobs, strict=True):
+                helper.job = job
                 job.begin()
             results: list = [None] * len(functions)
             results[::parts] = [f() for f in functions[::parts]]
@@ -83,12 +84,15 @@ def _settle(jobs: list["_Job"]) -> None:
 
 
 class _Job:
-    """Functions that a helper shall run, and what came of it."""
+    """Functions that a helper shall run, and what came of it.
 
-    __slots__ = ("_claims", "_error", "_finished", "_functions", "_helper", "_values", "_wake", "number")
+    It does not hold the helper, which holds it: a helper that gets lost ends at once, not when the garbage is collected.
+    """
+
+    __slots__ = ("_claims", "_error", "_finished", "_functions", "_inbox", "_numbers", "_values", "_wake", "number")
 
     def __init__(self, functions: Sequence[Callable], helper: "_Helper"):
-        self._functions, self._helper = functions, helper
+        self._functions, self._inbox, self._numbers = functions, helper.inbox, (helper.begun, helper.ended)
         self._claims: dict[str, str] = {}
         self._values: list = []
         self._error: BaseException | None = None
@@ -98,9 +102,8 @@ class _Job:
         self.number = helper.begun[0] + 1
 
     def begin(self) -> None:
-        self._helper.job = self
-        self._helper.inbox.put(self)
-        self._helper.begun[0] = self.number  # for who spins
+        self._inbox.put(self)
+        self._numbers[0][0] = self.number  # for who spins
 
     def claim(self, who: str) -> bool:
         """Whether the work is the helper's, or the caller's: whose was the first claim. One step, and may be repeated."""
@@ -118,7 +121,8 @@ class _Job:
     def results(self) -> list:
         """The values; a helper that has not begun yet will find nothing to do."""
         if self.claim("caller"):
-            self._helper.forget()
+            with suppress(Empty):  # so that the helper does not come for it
+                self._inbox.get_nowait()
             return [f() for f in self._functions]
         self.wait()
         if self._error is not None:
@@ -134,7 +138,7 @@ class _Job:
 
     def wait(self) -> None:
         if not self._finished and kernels_enabled():
-            spin(self._helper.ended.buffer_info()[0], self.number, SPINS)
+            spin(self._numbers[1].buffer_info()[0], self.number, SPINS)
         while not self._finished:
             self._wake.acquire()  # released once, when the job is finished already
 
@@ -155,11 +159,6 @@ class _Helper:
         self.job: _Job | None = None
         arguments = self.inbox, self.begun, self.ended
         threading.Thread(target=_serve, args=arguments, name="deepnp", daemon=True).start()
-
-    def forget(self) -> None:
-        """Take a job back that the helper has not begun, so that it does not come for it."""
-        with suppress(Empty):
-            self.inbox.get_nowait()
 
     def give_back(self) -> None:
         if self.job is None or self.job.settled:
