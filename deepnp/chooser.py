@@ -11,6 +11,7 @@ from math import inf
 from typing import NamedTuple
 
 WINDOW = 60  # calls: whole updates of all learners that make 1 to 5 calls in an update, or in two
+SPAN = 0.5  # seconds after which a window ends with fewer: PPO makes one long call in an update
 FIRST, LONGEST = 2.0, 60.0  # seconds of calls until the slower way is tried again
 WINDOWS = 20  # … and windows, at least
 NEAR = 0.001  # seconds before a call that count, too: a helper that still spins may be in the caller's way
@@ -69,7 +70,7 @@ class Chooser:
         self._end = end
         self._calls += 1
         given_up = self._choice.helpers and self._seconds > WINDOW * self._seconds_a_call[False]
-        if given_up or self._calls >= WINDOW:
+        if given_up or self._calls >= WINDOW or self._seconds >= SPAN:
             self._end_window()
 
     def _end_window(self) -> None:

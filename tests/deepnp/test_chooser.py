@@ -171,3 +171,13 @@ def test_interrupted_between_any_two_lines_it_goes_on(calls):
         machine.run(1, BUSY)
         assert rate(machine.run(100, BUSY)) > 0.95, line
     assert lines > 8
+
+
+@pytest.mark.parametrize("together", [0.02, 0.2, 2.0])
+def test_long_calls_have_their_helpers_soon(machine, together):
+    """PPO: one call in an update, 40 updates in all."""
+    calls = machine.run(4 + 20 * together, together, alone=1.5 * together)
+    assert share(calls) > 0.75
+    assert share(machine.run(400 * together, together, alone=1.5 * together)) > 0.9
+    slower = machine.run(400 * together, 2 * together, alone=1.5 * together)
+    assert share(slower) < 0.15
