@@ -178,6 +178,6 @@ def test_long_calls_have_their_helpers_soon(machine, together):
     """PPO: one call in an update, 40 updates in all."""
     calls = machine.run(4 + 20 * together, together, alone=1.5 * together)
     assert share(calls) > 0.75
-    assert share(machine.run(400 * together, together, alone=1.5 * together)) > 0.9
-    slower = machine.run(400 * together, 2 * together, alone=1.5 * together)
+    assert share(machine.run(60 + 400 * together, together, alone=1.5 * together)) > 0.9
+    slower = machine.run(60 + 400 * together, 2 * together, alone=1.5 * together)
     assert share(slower) < 0.15
