@@ -20,10 +20,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from deepnp import Module, Sequential
+from deepnp import Module
 from deepnp.backend import kernel_runs, ordered_kernel, summing_kernel
 from deepnp.blas import find_sgemm
-from deepnp.layers.fusion import DenseStack
+from deepnp.layers.fusion import whole
 from deepnp.ops import mlp
 from deepnp.optim import Adam, adam, clip_grad_norm
 from deepnp.parameters import lies_in
@@ -141,8 +141,8 @@ def value_epoch(agent: Learner, columns: tuple, shuffled: Shuffle) -> list | Non
 
 def _descent(module, optimizer, shuffled, max_norm, observations, *numbers) -> tuple[Network, Descent] | None:
     """What the kernels need to know of a network and its optimizer; None unless they know all of it, and all fits together."""
-    vector, stack = optimizer.vector, module.steps[0] if isinstance(module, Sequential) else None
-    if not isinstance(stack, DenseStack) or len(module.steps) > 1 or vector.stale:
+    vector, stack = optimizer.vector, whole(module)
+    if stack is None or vector.stale:
         return None
     vectors = (vector.data, vector.grad, optimizer.state["m"], optimizer.state["v"])
     layout, (address, wide), rows = stack.layout, find_sgemm(), len(shuffled.order)
