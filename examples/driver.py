@@ -18,7 +18,7 @@ from examples.games import Game, learn
 from rl import PPOConfig
 
 SETTINGS = PPOConfig(num_envs=64, steps=64, batch_size=512, epochs=5, lr=3e-4, gamma=0.99, hidden=(128, 128), initial_sigma=0.5)
-GAME = Game("Driver", 8_000_000, SETTINGS, figure="lap", label="laps")
+GAME = Game("Driver", 8_000_000, SETTINGS, figure="lap", label="laps", seconds=30.0)
 
 if __name__ == "__main__":
     run(lambda: learn(GAME, __doc__))
