@@ -68,7 +68,7 @@ class Rollout:
     def rows(self, column: Observations) -> Observations:
         """A column (T, N, …) as rows (B, …): of the steps that happened, in their order."""
         if self.valid.all():  # in place
-            return trees.each(lambda part: part.reshape(-1, *part.shape[2:]), column)
+            return trees.each(lambda part: part.reshape(len(part) * part.shape[1], *part.shape[2:]), column)
         return trees.at(column, self.valid)
 
     def values(self, value: Callable[[Observations], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
