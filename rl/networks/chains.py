@@ -87,6 +87,8 @@ def stacks_of(networks: Sequence[Module], inputs: Inputs, arguments: tuple) -> l
         return None
     width, stacks = 0, []
     for x in inputs:
+        if x.ndim != 2:
+            return None
         width += x.shape[1]
     for network in networks:  # loops, as the generator expressions would take longer than all else here
         stack = whole(network)
@@ -95,8 +97,11 @@ def stacks_of(networks: Sequence[Module], inputs: Inputs, arguments: tuple) -> l
         stacks.append(stack)
         if stack.layout.widths != stacks[0].layout.widths or stack.layout.activations != stacks[0].layout.activations:
             return None
-    for x in (*inputs, *given):
+    for x in (*inputs[1:], *given):
         if len(x) != len(rows):
+            return None
+    for x in given:
+        if x.ndim != 1:
             return None
     widths = stacks[0].layout.widths
     return stacks if width == widths[0] and widths[-1] == 1 else None

@@ -116,6 +116,12 @@ def test_wrong_shapes_are_refused(rng, shapes):
         chains.smallest(critics(rng), inputs)
 
 
+def test_targets_of_two_axes_are_refused(rng):
+    column = np.zeros((8, 1), np.float32)
+    with pytest.raises(ValueError, match=r"expected values, targets and weights \(B,\)"):
+        chains.add_td_gradient(critics(rng, 1), rows(rng, 8, OBSERVATION, A), column, column)
+
+
 def test_no_rows(rng):
     values, gradient = chains.action_gradient(critics(rng), rows(rng, 0, OBSERVATION, A), 1.0)
     assert values.shape == (0,)
