@@ -82,7 +82,7 @@ def chained(plain: Callable, fast: Callable) -> Callable:
 
 def stacks_of(networks: Sequence[Module], inputs: Inputs, arguments: tuple) -> list[DenseStack] | None:
     """The networks as stacks of the same layers; None if one is something else, or an array is no kernel's."""
-    rows, given = inputs[0], [x for x in arguments if type(x) is np.ndarray]
+    rows, given = inputs[0], [x for x in arguments if not isinstance(x, float)]
     if type(rows) is not np.ndarray or not kernel_runs(*inputs, *given) or not len(rows):
         return None
     width, stacks = 0, []

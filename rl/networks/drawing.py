@@ -33,7 +33,7 @@ def runs(stack: DenseStack | None, x: Any, noise: np.ndarray) -> bool:
     if stack is None or type(x) is not np.ndarray or not kernel_runs(x, noise) or not stack.kernels_run(x):
         return False
     first, *_, last = stack.layout.widths
-    return 0 < len(x) == len(noise) and x.shape[1:] == (first,) and 2 * noise.shape[1] == last
+    return 0 < len(x) == len(noise) and x.shape[1:] == (first,) and noise.shape[1:] == (last // 2,)
 
 
 def forward(stack: Any, x: Any, noise: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], Cache]:

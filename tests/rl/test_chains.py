@@ -106,6 +106,7 @@ def test_what_the_kernels_do_not_know_goes_from_module_to_module(rng):
     assert chains.stacks_of([wide[0], critics(rng, hidden=(8,))[0]], inputs, ()) is None
     assert chains.stacks_of(wide, (inputs[0].astype("d"), inputs[1]), ()) is None
     assert chains.stacks_of(wide, (inputs[0][::2], inputs[1][::2]), ()) is None  # not contiguous
+    assert chains.stacks_of(wide, inputs, (inputs[0][:, 0].copy(), None)) is None  # no weights
     same([chains.smallest(normalized, inputs)], [plainly(lambda: chains.smallest(normalized, inputs))])
 
 
@@ -148,6 +149,13 @@ def test_drawing(rng, n, activation):
 
     assert drawing.runs(policy._stack, x, noise)
     same(run(), plainly(run))
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, A, 1), (4, A - 1), (3, A)])
+def test_noise_of_a_wrong_shape_is_refused(rng, shape):
+    policy = SquashedGaussianPolicy(space(OBSERVATION, A), (16,), ReLU, True, rng)
+    with pytest.raises(ValueError, match="expected noise of shape"):
+        policy.forward(*rows(rng, 4, OBSERVATION), np.zeros(shape, np.float32))
 
 
 def test_a_wrong_upstream_of_a_drawing_is_refused(rng):
