@@ -16,11 +16,10 @@ from typing import Any
 import deepnp
 import rl
 from rl import DDPGConfig, PPOConfig, SACConfig, TD3Config, evaluate
-from rl.training.callbacks import Evaluations
+from rl.runs.run import Run
 from rl.training.curves import plot_evaluations, plot_run
-from rl.training.run import Run
+from rl.training.evaluations import Evaluations
 from rl.training.statistics import bootstrap_interval, iqm
-from rl.training.train import in_turn
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,8 @@ def train(name: str, seed: int, steps: int | None, every: int | None) -> float:
     run = Run(folder, agent, task.env, steps)
     evaluations = Evaluations(folder, task.env, every or steps + 1, EPISODES)
     start = time.perf_counter()
-    agent.learn(steps, in_turn(run, evaluations))
+    agent.learn(steps, evaluations, log=run)
     seconds = time.perf_counter() - start - evaluations.seconds
-    run.save(agent)
     plot_run(folder, {"episode_return": "return while learning"}, f"{task.env}, seed {seed}")
     returns = evaluate(agent, task.env, EPISODES)
     spread = f"{returns.mean():8.1f} ± {returns.std():6.1f} (worst {returns.min():.1f})"

@@ -14,9 +14,9 @@ from deepnp import NonFiniteError, set_num_threads
 from deepnp.backend import one_blas_thread
 from deepnp.data import load_mnist
 from deepnp.storage import save_tensors
+from rl.runs.interrupt import Interrupt
+from rl.runs.run import new_folder
 from rl.training.curves import TITLE_SIZE
-from rl.training.interrupt import Interrupt
-from rl.training.run import new_folder
 
 WRONG = "#b3261e"
 TEST_SHARE = 0.2

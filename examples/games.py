@@ -18,9 +18,10 @@ from PIL import Image
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from examples.common import not_negative, positive
+from rl.runs.run import Run, new_folder, read_config
 from rl.training.curves import plot_run
 from rl.training.evaluation import evaluate, play
-from rl.training.run import Run, load_agent, new_folder, read_config
+from rl.training.resume import load_agent
 from rl.training.train import train
 from rl.training.video import contact_sheet, film, save_gif
 
@@ -79,7 +80,7 @@ def learn(game: Game, doc: str, arguments: Sequence[str] | None = None) -> None:
     if options.play or options.resume:  # the same environment again, whatever its options were
         game = replace(game, options=read_config(options.play or options.resume).get("options", game.options))
     if options.play:
-        agent, folder = load_agent(game.algorithm, options.play), options.play
+        agent, folder = load_agent(options.play), options.play
     else:
         with closing(game.vector(game.settings.num_envs)) as env:
             agent, folder = train_in(game, env, options)
@@ -90,7 +91,7 @@ def learn(game: Game, doc: str, arguments: Sequence[str] | None = None) -> None:
 def train_in(game: Game, env: VectorEnv, options: argparse.Namespace) -> tuple[rl.Agent, Path]:
     """Begin or resume a run; the trained agent, and the run's folder."""
     if options.resume:
-        agent = load_agent(game.algorithm, options.resume, env)
+        agent = load_agent(options.resume, env)
         run = Run.resume(options.resume, agent)
         steps = options.steps or run.total_steps
     else:

@@ -22,9 +22,10 @@ from PIL import Image
 import envs  # noqa: F401  (registers deepnp/Walker-v0)
 from examples.common import not_negative, positive, run
 from rl import PPO, PPOConfig
+from rl.runs.run import Run, new_folder
 from rl.training.curves import plot_run
 from rl.training.evaluation import play
-from rl.training.run import Run, load_agent, new_folder
+from rl.training.resume import load_agent
 from rl.training.train import train
 from rl.training.video import contact_sheet, film, save_gif
 
@@ -41,7 +42,7 @@ WALKER = dict(steps=32, batch_size=512, epochs=5, lr=3e-4, hidden=(256, 128), in
 def main() -> None:
     options = parse()
     if options.play:
-        agent = load_agent(PPO, options.play)
+        agent = load_agent(options.play)
         report("trained", play(agent, ENV, EPISODES))
         picture(agent, options.play, options.seed)
         return
@@ -64,7 +65,7 @@ def begun(options: argparse.Namespace) -> tuple[PPO, Run, int]:
 
 def resumed(options: argparse.Namespace) -> tuple[PPO, Run, int]:
     """The agent of a run that was stopped, the run, and how many steps it is to take in all."""
-    agent = load_agent(PPO, options.resume, ENV)
+    agent = load_agent(options.resume, ENV)
     run = Run.resume(options.resume, agent)
     return agent, run, options.steps or run.total_steps
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from rl import algorithms
 from rl.agent import Agent as Agent
 from rl.algorithms import *  # noqa: F403  (listed once, there)
+from rl.runs.callbacks import Callback as Callback
 from rl.training.evaluation import evaluate as evaluate
 
 if not TYPE_CHECKING:  # as in deepnp/layers
-    __all__ = ["Agent", "evaluate"]
+    __all__ = ["Agent", "Callback", "evaluate"]
     __all__ += algorithms.__all__

@@ -28,10 +28,11 @@ from rl.experience.normalize import ObservationNormalizer
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.interruption import SafePoint
+from rl.runs.callbacks import CallbackLike, Callbacks, callbacks_of
+from rl.runs.progress import ProgressBar
+from rl.runs.run import Run, run_at
 from rl.state import EpisodeAware, Part
 from rl.takes import Takes
-
-Callback = Callable[[Any, dict[str, float]], bool | None]
 
 
 class Agent(ABC):
@@ -114,6 +115,8 @@ class Agent(ABC):
         self.source: tuple | None = None  # what `env` was made from, where it was made for this agent
         self.collector: Collector | None = None
         self.safe_point = SafePoint()
+        self.total_steps = 0  # where the present, or the latest, `learn` goes to
+        self.callbacks = Callbacks()
         self._close: Callable[[], Any] | None = None
         self._left: dict | None = None  # the environment's state as the last `learn` left it; None while learning
         self.build()
@@ -225,7 +228,14 @@ class Agent(ABC):
         actions = self.space.action.to_environment(drawn)
         return actions[0] if single else actions
 
-    def learn(self, total_steps: int, callback: Callback | None = None) -> Self:
+    def learn(
+        self,
+        total_steps: int,
+        callback: CallbackLike = None,
+        *,
+        progress: bool | ProgressBar = False,
+        log: str | os.PathLike | Run | None = None,
+    ) -> Self:
         """Train until `steps` reaches `total_steps`, counted over the agent's whole life.
 
         So a loaded agent goes on where it was: `agent.learn(1_000_000)` after a checkpoint at
@@ -237,9 +247,14 @@ class Agent(ABC):
         ----------
         total_steps : int
             Environment steps; exceeded by less than one step of all copies.
-        callback : callable, optional
-            `callback(agent, metrics)` after each iteration; returning something false (but None)
-            stops.
+        callback : Callback, callable, or a list of these
+            See rl/runs/callbacks.py. A function is called as `callback(agent, metrics)` after each
+            iteration. An answer that is false (but None) ends the training.
+        progress : bool
+            Show a progress line.
+        log : "csv", "tensorboard", a path, or a Run
+            Where to write settings, metrics and checkpoints: to a new folder in runs/, with
+            TensorBoard's events too, or to this one. See `Run`.
 
         Raises
         ------
@@ -248,28 +263,37 @@ class Agent(ABC):
             it and the step.
         """
         total_steps = whole_number("total_steps", total_steps, 1)
-        if callback is not None and not callable(callback):
-            raise TypeError(f"expected callback as a function (agent, metrics), given {callback!r}")
+        callbacks = callbacks_of(callback)
         if self.env is None:
             raise RuntimeError("this agent has no environment: call set_env(env) before learn")
+        if log is not None:
+            callbacks.insert(0, run_at(log, self, total_steps))
+        if progress:
+            callbacks.insert(0, progress if isinstance(progress, ProgressBar) else ProgressBar())
         if not self.is_undisturbed():
             self.forget_episodes()
-        self._left = None
+        self.total_steps, self._left = total_steps, None
         try:
             with self.safe_point, one_blas_thread():  # two threads of our own work beat a threaded BLAS
-                self._learn(total_steps, callback)
+                self._learn(Callbacks(callbacks))
         finally:
             self._left = self.env.state() if self.collector is not None and isinstance(self.env, Resumable) else None
         return self
 
-    def _learn(self, total_steps, callback):
-        while self.steps < total_steps:
-            if self.collector is None:  # at first, and after a callback played in the very environment that we learn in
-                self._begin_episodes()
-            metrics = self._iterate(total_steps)
-            go_on = callback(self, metrics) if callback is not None else None
-            if go_on is not None and not go_on:
-                break
+    def _learn(self, callbacks):
+        error, self.callbacks = None, callbacks
+        try:
+            callbacks.on_start(self)
+            while self.steps < self.total_steps and not callbacks.stopped:
+                if self.collector is None:  # at first, and after a callback played in the very environment that we learn in
+                    self._begin_episodes()
+                callbacks.on_update(self, self._iterate(self.total_steps))
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            self.callbacks = Callbacks()
+            callbacks.on_end(self, error)
 
     def _iterate(self, total_steps):
         try:

@@ -15,8 +15,8 @@ import pytest
 
 import envs  # noqa: F401  (registers deepnp/…)
 from deepnp.storage import load_tensors
-from rl import PPO
-from rl.training.run import Run, checkpoint_of, load_agent, read_progress
+from rl.runs.run import Run, checkpoint_of, read_progress
+from rl.training.resume import load_agent
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, str(ROOT / "examples" / "train_walker.py")]
@@ -49,9 +49,9 @@ def test_trains_films_resumes_and_plays_again(tmp_path):
 
 def goes_on(folder, steps: int) -> None:
     """A run can be resumed: here, for a process of its own would evaluate and film as well."""
-    agent = load_agent(PPO, folder, "deepnp/Walker-v0")
+    agent = load_agent(folder, "deepnp/Walker-v0")
     with closing(Run.resume(folder, agent)) as run:
-        agent.learn(steps, run)
+        agent.learn(steps, log=run)
 
 
 def begin(folder, *arguments, **settings) -> subprocess.Popen:

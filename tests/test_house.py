@@ -22,7 +22,7 @@ HOUSE = set(ALLOWED)
 # The floors of rl, from the lowest: a file imports from its own floor and from those below.
 GROUND = {"rl.config", "rl.interruption", "rl.state"}
 FLOORS = [GROUND, {"rl.losses"}, {"rl.experience"}, {"rl.networks", "rl.solvers", "rl.takes"}, {"rl.loops"}]
-FLOORS += [{"rl.checkpoint"}, {"rl.agent"}, {"rl.algorithms"}, {"rl.training"}, {"rl"}]
+FLOORS += [{"rl.checkpoint"}, {"rl.runs"}, {"rl.agent"}, {"rl.algorithms"}, {"rl.training"}, {"rl.cli"}, {"rl"}]
 
 
 def imports(path: Path) -> set[str]:

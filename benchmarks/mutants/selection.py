@@ -17,7 +17,7 @@ UPDATES, SETTINGS = "tests/rl/test_updates.py", "tests/rl/test_settings.py"
 STORAGE = "tests/rl/test_replay.py tests/rl/test_rollout.py tests/rl/test_prioritized.py"
 EXPERIENCE = f"{STORAGE} tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_loops.py"
 GOALS = "tests/rl/test_hindsight.py tests/rl/test_goals.py"
-TRAINING = "tests/rl/test_training.py tests/rl/test_evaluations.py tests/rl/test_run_files.py tests/rl/test_interrupt.py"
+TRAINING = "tests/rl/test_training.py tests/rl/test_evaluations.py tests/rl/test_run_files.py tests/rl/test_interrupt.py tests/rl/test_callbacks.py"
 SPACES = "tests/rl/test_spaces.py tests/rl/test_environments.py"
 LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py tests/rl/test_ppo.py"  # slow
 STEPS: dict[str, tuple[str, ...]] = {
@@ -58,6 +58,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
     "rl/training/evaluation.py": ("tests/rl/test_loops.py", TRAINING),
     "rl/training/*": (TRAINING,),
+    "rl/runs/*": (TRAINING,),
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_losses.py", UPDATES),
     "rl/algorithms/policy_gradient/ppo_epochs.py": ("tests/rl/test_ppo_epochs.py", LEARNERS),
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),

@@ -5,7 +5,7 @@ Shapes: N environments.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from gymnasium.vector import VectorEnv
@@ -68,6 +68,12 @@ class Step(NamedTuple):
     def ended(self) -> np.ndarray:
         """Whose episode this step closed (N,), however it ended."""
         return self.terminated | self.truncated
+
+
+class StepListener(Protocol):
+    """Hears of every step, and says whether to go on; see rl/runs/callbacks.py."""
+
+    def on_step(self, agent: Any, step: Step) -> bool: ...
 
 
 class Collector:

@@ -4,7 +4,7 @@ Shapes: T steps, N environments, B rows, O observation, A action dimensions.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -59,6 +59,12 @@ class Rollout:
         trees.write(self.observations, t, observations)
         self.actions[t], self.rewards[t] = actions, rewards
         self.terminated[t], self.truncated[t], self.valid[t] = step.terminated, step.truncated, step.valid
+
+    def until(self, steps: int) -> Self:
+        """The first steps alone: views."""
+        names = "actions", "rewards", "terminated", "truncated", "valid"
+        observations = trees.each(lambda part: part[:steps], self.observations)
+        return replace(self, observations=observations, **{name: getattr(self, name)[:steps] for name in names})
 
     @property
     def ended(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rl.experience import trees
-from rl.experience.collector import Collector, EpisodeStatistics
+from rl.experience.collector import Collector, EpisodeStatistics, Step, StepListener
 from rl.experience.exploration import replace_by_random
 from rl.experience.hindsight import Hindsight
 from rl.experience.normalize import ObservationNormalizer
@@ -39,6 +39,7 @@ class OffPolicy(Protocol):
     steps: int
     iterations: int
     safe_point: SafePoint
+    callbacks: StepListener
 
     def observe(self, observations: Observations) -> Observations: ...
 
@@ -57,7 +58,7 @@ def iterate(agent: OffPolicy, total_steps: int) -> dict[str, float]:
     end = min(agent.steps + STEPS_PER_REPORT, total_steps)
     while agent.steps < end:
         before = agent.steps
-        gather(agent, statistics)
+        go_on = agent.callbacks.on_step(agent, gather(agent, statistics))
         for _ in range(updates_due(agent, before)):
             batch = draw_batch(agent, min(agent.steps / total_steps, 1.0))
             losses, errors = agent.update(batch)
@@ -65,13 +66,15 @@ def iterate(agent: OffPolicy, total_steps: int) -> dict[str, float]:
             if agent.memory.priorities is not None:
                 agent.memory.priorities.update(batch.rows, errors)
         agent.safe_point.reached()
+        if not go_on:
+            break
     agent.iterations += 1
     names = dict.fromkeys(name for m in metrics for name in m)  # a delayed policy reports every other time
     means = {name: float(np.mean([m[name] for m in metrics if name in m])) for name in names}
     return {"steps": agent.steps, **statistics.means(), **means}
 
 
-def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> None:
+def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> Step:
     """One step of every environment, into the memory."""
     collector, before = agent.collector, agent.collector.observations
     if agent.normalizer:
@@ -83,6 +86,7 @@ def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> None:
         trees.write(following, slice(n, n + 1), observation)
     agent.memory.add(before, actions, step.rewards, following, step.terminated, step.truncated, step.valid)
     agent.steps += int(np.count_nonzero(step.valid))
+    return step
 
 
 def explore(agent: OffPolicy, random_share: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rl.experience.collector import Collector, EpisodeStatistics
+from rl.experience.collector import Collector, EpisodeStatistics, StepListener
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.spaces import SpaceInfo
@@ -26,6 +26,7 @@ class OnPolicy(Protocol):
     steps: int
     iterations: int
     safe_point: SafePoint
+    callbacks: StepListener
 
     def observe(self, observations: Observations) -> Observations: ...
 
@@ -60,5 +61,8 @@ def collect(agent: OnPolicy, steps: int) -> tuple[Rollout, EpisodeStatistics]:
         rollout.write(t, observations, actions, rewards, step)
         rollout.final |= {(t, n): agent.observe(x) for n, x in step.final.items() if step.truncated[n]}
         agent.steps += int(np.count_nonzero(step.valid))
+        if not agent.callbacks.on_step(agent, step):
+            rollout = rollout.until(t + 1)
+            break
     rollout.last = agent.observe(collector.observations)
     return rollout, statistics

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rl.training.callbacks import read_evaluations
-from rl.training.run import read_progress
+from rl.runs.run import read_progress
+from rl.training.evaluations import read_evaluations
 from rl.training.statistics import bootstrap_interval, iqm
 
 if TYPE_CHECKING:

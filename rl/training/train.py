@@ -1,12 +1,23 @@
 """A training as a person starts it: with a progress line, written down, cleanly ended by Ctrl-C."""
 
-from rl.agent import Agent, Callback
-from rl.training.interrupt import Interrupt
-from rl.training.progress import ProgressBar
-from rl.training.run import Run
+from collections.abc import Mapping
+
+from rl.agent import Agent
+from rl.runs.callbacks import Callback, CallbackLike, callbacks_of
+from rl.runs.interrupt import Interrupt
+from rl.runs.progress import SHOWN, ProgressBar
+from rl.runs.run import Run
 
 
-def train(agent: Agent, run: Run, total_steps: int, shown: dict[str, str], *callbacks: Callback) -> bool:
+class _UntilInterrupted(Callback):
+    def __init__(self, interrupt: Interrupt):
+        self.interrupt = interrupt
+
+    def on_update(self, agent, metrics) -> bool:
+        return not self.interrupt.requested
+
+
+def train(agent: Agent, run: Run, total_steps: int, shown: Mapping[str, str] = SHOWN, callback: CallbackLike = None) -> bool:
     """Learn until the agent has taken `total_steps`, recorded for a later resume, and save it.
 
     Returns early, between two iterations and with a checkpoint, on Ctrl-C, SIGTERM and SIGHUP. A
@@ -18,10 +29,10 @@ def train(agent: Agent, run: Run, total_steps: int, shown: dict[str, str], *call
     run : Run
         Where it is written down.
     total_steps : int
-    shown : dict of str to str
+    shown : mapping of str to str
         Metric -> format, for the progress line.
-    *callbacks : callable
-        As `learn` takes them, called after each iteration.
+    callback : Callback, callable, or a list of these
+        As `learn` takes it.
 
     Returns
     -------
@@ -31,21 +42,8 @@ def train(agent: Agent, run: Run, total_steps: int, shown: dict[str, str], *call
     if agent.steps >= total_steps:
         print(f"nothing to train: {agent.steps:,} of {total_steps:,} steps were taken already", flush=True)
         return True
-    run.extend(total_steps)
     with Interrupt() as interrupt:
-        with ProgressBar(total_steps, shown) as bar:
-            agent.learn(total_steps, in_turn(bar, run, *callbacks, lambda agent, metrics: not interrupt.requested))
-        run.save(agent)
+        agent.learn(total_steps, [*callbacks_of(callback), _UntilInterrupted(interrupt)], progress=ProgressBar(shown), log=run)
     if interrupt.requested:
         print("stopped; what was learned so far is saved", flush=True)
     return not interrupt.requested
-
-
-def in_turn(*callbacks: Callback) -> Callback:
-    """One callback that calls all of several, and stops the training when one asks for it."""
-
-    def call_all(agent, metrics):
-        answers = [callback(agent, metrics) for callback in callbacks]
-        return all(answer is None or bool(answer) for answer in answers)
-
-    return call_all

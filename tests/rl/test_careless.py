@@ -191,7 +191,7 @@ class TestMoments:
 
     def test_callbacks_are_functions(self):
         agent = ppo("Pendulum-v1")
-        with pytest.raises(TypeError, match=r"expected callback as a function \(agent, metrics\), given 3"):
+        with pytest.raises(TypeError, match=r"expected callback as a Callback, a function .*, given 3"):
             agent.learn(8, 3)
         assert agent.steps == 0
 

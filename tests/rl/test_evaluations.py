@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from rl import PPO, PPOConfig
-from rl.training.callbacks import Evaluations, read_evaluations
+from rl.runs.run import Run
 from rl.training.curves import plot_evaluations, scores_of
-from rl.training.run import Run
+from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.statistics import bootstrap_interval, iqm
-from rl.training.train import in_turn
 from tests.rl.toys import Counter, Target, vectorize
 
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
@@ -20,8 +19,7 @@ TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
 def trained(folder, every, total=320, config=TINY, seed=0, world=Target):
     agent = PPO(vectorize(world, config.num_envs), config, seed=seed)
     run = Run(folder, agent, "Target", total)
-    agent.learn(total, in_turn(run, Evaluations(folder, world, every, episodes=3)))
-    run.save(agent)
+    agent.learn(total, Evaluations(folder, world, every, episodes=3), log=run)
     return agent, run
 
 
@@ -60,16 +58,15 @@ def test_a_resumed_run_takes_again_what_it_lost(tmp_path):
     folder = tmp_path / "other"
     agent = PPO(vectorize(Target, 2), TINY)
     run = Run(folder, agent, "Target", 320)
-    agent.learn(192, in_turn(run, Evaluations(folder, Target, 100, episodes=3)))
-    run.save(agent)
-    agent.learn(256, in_turn(run, Evaluations(folder, Target, 100, episodes=3)))  # the end of this is lost
+    agent.learn(192, Evaluations(folder, Target, 100, episodes=3), log=run)
+    agent.learn(256, [run.on_update, Evaluations(folder, Target, 100, episodes=3)])  # without a checkpoint at its end
     run.close()
     np.testing.assert_array_equal(read_evaluations(folder)[0], [128, 224])
     path = folder / "evaluations.csv"
     path.write_text(path.read_text().replace("\n224,", "\n224,12345"))
     agent = PPO.load(run.checkpoint, vectorize(Target, 2))
     assert agent.steps == 192
-    agent.learn(320, in_turn(Run.resume(folder, agent), Evaluations(folder, Target, 100, episodes=3)))
+    agent.learn(320, Evaluations(folder, Target, 100, episodes=3), log=Run.resume(folder, agent))
     np.testing.assert_array_equal(read_evaluations(folder)[0], expected[0])
     assert "12345" not in path.read_text()  # the agent that earned it is no more
 
@@ -83,14 +80,6 @@ def test_what_is_counted(tmp_path):
         Evaluations(tmp_path, Target, 0)
     with pytest.raises(FileNotFoundError, match="found no rows in"):
         read_evaluations(tmp_path / "nowhere")
-
-
-def test_callbacks_in_turn():
-    calls = []
-    stop = in_turn(lambda *_: calls.append(1), lambda *_: False, lambda *_: calls.append(2))
-    assert not stop(None, {})
-    assert calls == [1, 2]
-    assert in_turn(lambda *_: None, lambda *_: True)(None, {})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from rl.training.interrupt import SIGNALS, Interrupt, signals_deferred
+from rl.runs.interrupt import SIGNALS, Interrupt, signals_deferred
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals cannot be sent to the own process on Windows")
 

@@ -12,7 +12,7 @@ import pytest
 
 import rl
 from rl.interruption import SafePoint
-from rl.training.interrupt import Interrupt
+from rl.runs.interrupt import Interrupt
 from tests.rl.toys import Counter, vectorize
 
 ROOT = Path(__file__).resolve().parents[2]

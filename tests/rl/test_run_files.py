@@ -14,9 +14,10 @@ import pytest
 
 from deepnp.storage import load_tensors
 from rl import PPO, PPOConfig
-from rl.training.lock import FolderLock
-from rl.training.run import Run, checkpoint_of, load_agent, new_folder, previous_of, read_config, read_progress
-from rl.training.table import Table
+from rl.runs.lock import FolderLock
+from rl.runs.run import Run, checkpoint_of, new_folder, previous_of, read_config, read_progress
+from rl.runs.table import Table
+from rl.training.resume import load_agent
 from rl.training.train import train
 from tests.rl.toys import Target, vectorize
 
@@ -33,16 +34,14 @@ def folder(tmp_path):
     """A run of 320 steps with a row each 32, whose last checkpoint is at 320 and the one before at 160."""
     agent = PPO(world(), TINY)
     run = Run(tmp_path / "run", agent, "Target", 320, checkpoint_seconds=np.inf)
-    agent.learn(160, run)
-    run.save(agent)
-    agent.learn(320, run)
-    run.save(agent)
+    agent.learn(160, log=run)
+    agent.learn(320, log=run)
     run.close()
     return run.folder
 
 
 def resume(folder):
-    agent = load_agent(PPO, folder, world())
+    agent = load_agent(folder, world())
     return agent, Run.resume(folder, agent)
 
 
@@ -100,7 +99,7 @@ def test_half_a_row_neither_stops_nor_poisons_a_resume(folder):
         file.write("1.5,35")
     with pytest.warns(UserWarning, match="left out 1 lines"):
         agent, run = resume(folder)
-    agent.learn(384, run)
+    agent.learn(384, log=run)
     assert read_progress(folder)["steps"] == list(range(32, 385, 32))
 
 
@@ -113,7 +112,7 @@ def test_lost_rows_are_told_and_the_checkpoint_goes_on(folder):
     path.unlink()
     with pytest.warns(UserWarning, match="steps 0 to 320 are missing"):
         agent, run = resume(folder)
-    agent.learn(352, run)
+    agent.learn(352, log=run)
     assert read_progress(folder)["steps"] == [352]
 
 
@@ -133,7 +132,7 @@ def test_a_run_can_be_resumed_from_its_first_moment_on(tmp_path):
     Run(tmp_path / "run", agent, "Target", np.float64(64), options={"n": 5}).close()
     again, run = resume(tmp_path / "run")
     assert run.options == {"n": 5}
-    again.learn(64, run).save(tmp_path / "resumed")
+    again.learn(64, log=run).save(tmp_path / "resumed")
     agent.learn(64).save(tmp_path / "straight")
     expected, given = (load_tensors(tmp_path / name)[0] for name in ("straight", "resumed"))
     assert expected.keys() == given.keys()
@@ -161,28 +160,26 @@ def test_the_checkpoint_before_stands_in_for_a_damaged_one(folder, monkeypatch):
         agent, run = resume(folder)
     assert agent.steps == 160
     assert read_progress(folder)["steps"] == list(range(32, 161, 32))
-    agent.learn(320, run)
-    run.save(agent)
+    agent.learn(320, log=run)
     assert load_tensors(previous_of(folder))[1]["steps"] == 160  # the damaged one did not take its place
     assert load_tensors(last)[1]["steps"] == 320
     monkeypatch.setattr(os, "link", refuse)
     run.save(agent)
     assert load_tensors(previous_of(folder))[1]["steps"] == 320
-    agent.learn(352, run)
-    run.save(agent)
+    agent.learn(352, log=run)
     last.unlink()
     with pytest.warns(UserWarning, match="went back to step 320"):
-        assert load_agent(PPO, folder).steps == 320
+        assert load_agent(folder).steps == 320
 
 
 def test_nothing_to_go_back_to_is_told(folder, tmp_path):
     for path in (checkpoint_of(folder), previous_of(folder)):
         path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"last\.safetensors"):
-        load_agent(PPO, folder)
+        load_agent(folder)
     assert checkpoint_of(folder).exists()
     with pytest.raises(FileNotFoundError, match="found none"):
-        load_agent(PPO, tmp_path / "nowhere")
+        load_agent(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="found none in"):
         Run.resume(tmp_path / "nowhere", PPO(world(), TINY))
     assert not (tmp_path / "nowhere").exists()
@@ -205,7 +202,7 @@ def test_one_training_at_a_time(folder):
     agent, run = resume(folder)
     with pytest.raises(BlockingIOError, match=f"in use: process {os.getpid()} is training in it"):
         Run.resume(folder, agent)
-    code = f"from rl.training.lock import FolderLock; FolderLock({str(folder)!r})"
+    code = f"from rl.runs.lock import FolderLock; FolderLock({str(folder)!r})"
     refused = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert f"BlockingIOError: {folder} is in use: process {os.getpid()}" in refused.stderr
     run.close()
@@ -214,10 +211,9 @@ def test_one_training_at_a_time(folder):
 
 def test_an_agent_that_was_loaded_before_somebody_else_trained_is_refused(folder):
     """Two resume at once: the second gets its turn when the first is done, with an agent of before."""
-    late = load_agent(PPO, folder, world())
+    late = load_agent(folder, world())
     agent, run = resume(folder)
-    agent.learn(agent.steps + 32, run)
-    run.save(agent)
+    agent.learn(agent.steps + 32, log=run)
     run.close()
     with pytest.raises(ValueError, match=rf"latest checkpoint, at step {agent.steps}, given step {late.steps}"):
         Run.resume(folder, late)
@@ -228,7 +224,7 @@ def test_an_agent_that_was_loaded_before_somebody_else_trained_is_refused(folder
 def test_a_checkpoint_its_rows_and_their_folder_are_on_the_disk(folder, monkeypatch):
     """A power cut takes nothing of what was saved."""
     agent, run = resume(folder)
-    agent.learn(agent.steps + 32, run)
+    agent.learn(agent.steps + 32, log=run)
     synced, fsync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino) or fsync(descriptor))
     run.save(agent)
@@ -238,7 +234,7 @@ def test_a_checkpoint_its_rows_and_their_folder_are_on_the_disk(folder, monkeypa
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_a_killed_process_leaves_no_lock(tmp_path):
-    hold = "import sys, time; from rl.training.lock import FolderLock; lock = FolderLock(sys.argv[1])"
+    hold = "import sys, time; from rl.runs.lock import FolderLock; lock = FolderLock(sys.argv[1])"
     code = f"{hold}; print(1, flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
     process.stdout.readline()
@@ -252,7 +248,7 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
 WRITER = """
 import sys
 import numpy as np
-from rl.training.run import Run
+from rl.runs.run import Run
 from tests.rl.test_run_files import TINY, world
 from rl import PPO
 
@@ -262,7 +258,7 @@ run = Run(folder, agent, "Target", 10**9, checkpoint_seconds=0)
 print("begun", flush=True)
 while True:  # nothing but writing, so that the kill comes in the middle of it
     agent.steps += 32
-    run(agent, {"steps": agent.steps, "loss": 0.5, **({"return": 1.0} if agent.steps % 1024 == 0 else {})})
+    run.on_update(agent, {"steps": agent.steps, "loss": 0.5, **({"return": 1.0} if agent.steps % 1024 == 0 else {})})
 """
 
 
@@ -280,7 +276,6 @@ def test_killed_runs_can_be_resumed(tmp_path):
         agent, run = resume(folder)  # without a warning: no row is half, no checkpoint is missing
         steps = read_progress(folder).get("steps", [])
         assert steps == list(range(32, agent.steps + 1, 32))
-        agent.learn(agent.steps + 32, run)
-        run.save(agent)
+        agent.learn(agent.steps + 32, log=run)
         run.close()
-        assert json.loads((folder / "config.json").read_text())["total_steps"] == 10**9
+        assert json.loads((folder / "config.json").read_text())["total_steps"] == agent.steps

@@ -11,10 +11,10 @@ from PIL import Image
 
 import envs  # noqa: F401  (registers deepnp/…)
 from rl import PPO, PPOConfig, evaluate
+from rl.runs.progress import ProgressBar
+from rl.runs.run import Run, read_progress
 from rl.training.curves import plot_run, smooth
 from rl.training.evaluation import play
-from rl.training.progress import ProgressBar
-from rl.training.run import Run, read_progress
 from rl.training.video import contact_sheet, film, save_gif
 from tests.rl.toys import Counter, Endless, Target, vectorize
 
@@ -25,8 +25,7 @@ ONE = replace(TINY, num_envs=1)
 def test_a_run_is_written_down(tmp_path):
     agent = PPO(vectorize(lambda: Counter(20), 2), TINY)
     run = Run(tmp_path / "run", agent, "Counter", 320)
-    agent.learn(320, run)
-    run.save(agent)
+    agent.learn(320, log=run)
     progress = read_progress(run.folder)
     np.testing.assert_array_equal(progress["steps"], np.arange(32, 321, 32))
     assert np.isnan(progress["episode_return"][0])  # nobody had finished yet
@@ -253,13 +252,15 @@ class Clock:
 def test_progress_never_says_more_than_all(monkeypatch, capsys, first):
     """The last iteration may go beyond; a resumed training begins in the middle."""
     clock = Clock()
-    monkeypatch.setattr("rl.training.progress.time", clock)
+    monkeypatch.setattr("rl.runs.progress.time", clock)
     agent = PPO(Target(), ONE)
-    with ProgressBar(4000, {"loss": "loss {:.1f}"}) as bar:
-        for steps in range(first + 1000, 4100, 1000):
-            agent.steps = steps + 80
-            clock.now += 20.0
-            bar(agent, {"loss": 0.5})
+    agent.total_steps, bar = 4000, ProgressBar({"loss": "loss {:.1f}"})
+    bar.on_start(agent)
+    for steps in range(first + 1000, 4100, 1000):
+        agent.steps = steps + 80
+        clock.now += 20.0
+        bar.on_update(agent, {"loss": 0.5})
+    bar.on_end(agent, None)
     lines = capsys.readouterr().out.splitlines()
     assert lines
     for line in lines:
@@ -276,6 +277,5 @@ def test_a_closed_terminal_does_not_end_a_training(monkeypatch):
 
     monkeypatch.setattr("builtins.print", closed)
     agent = PPO(Target(), ONE)
-    with ProgressBar(64, {}, plain_seconds=0) as bar:
-        agent.learn(64, bar)
+    agent.learn(64, progress=ProgressBar({}, plain_seconds=0))
     assert agent.steps == 64

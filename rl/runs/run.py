@@ -15,24 +15,35 @@ import os
 import time
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from deepnp import NonFiniteError
 from deepnp.storage import load_metadata, save_json
-from rl.agent import Agent
 from rl.config import whole_number
-from rl.experience.environments import EnvLike
-from rl.training.interrupt import signals_deferred
-from rl.training.lock import FolderLock
-from rl.training.table import KEY, Table
+from rl.runs.callbacks import Callback
+from rl.runs.interrupt import signals_deferred
+from rl.runs.lock import FolderLock
+from rl.runs.table import KEY, Table
 
 CONFIG, PROGRESS = "config.json", "progress.csv"
 
 
-class Run:
-    """Writes a training down as it goes: pass `run` as the callback of `agent.learn`.
+class Trained(Protocol):
+    """What is trained: an `Agent`."""
+
+    config: Any
+    seed: int
+    steps: int
+    total_steps: int
+    env_name: str | None
+
+    def save(self, path: str | os.PathLike) -> None: ...
+
+
+class Run(Callback):
+    """Writes a training down as it goes: `agent.learn(steps, log=run)`.
 
     Parameters
     ----------
@@ -66,19 +77,19 @@ class Run:
     def __init__(
         self,
         folder: str | os.PathLike,
-        agent: Agent,
+        agent: Trained,
         env: str,
         total_steps: int,
         checkpoint_seconds: float = 60.0,
         options: Mapping[str, Any] | None = None,
     ):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        self._open(folder, checkpoint_seconds)
+        self._open(folder, checkpoint_seconds, agent.steps)
         if any((self.folder / name).exists() for name in (CONFIG, PROGRESS)):
             self.close()
             raise FileExistsError(f"{self.folder} holds a run already: expected a new folder")
         self._record = {
-            "algorithm": type(agent).__name__,
+            "algorithm": agent.config.algorithm,
             "env": env,
             "seed": agent.seed,
             "total_steps": whole_number("total_steps", total_steps, 1),
@@ -90,7 +101,7 @@ class Run:
         save_json(self.folder / CONFIG, self._record)
 
     @classmethod
-    def resume(cls, folder: str | os.PathLike, agent: Agent, checkpoint_seconds: float = 60.0) -> "Run":
+    def resume(cls, folder: str | os.PathLike, agent: Trained, checkpoint_seconds: float = 60.0) -> "Run":
         """Go on with a run whose checkpoint `agent` was loaded from.
 
         Rows beyond the checkpoint are dropped. Rows that are not whole are left out with a
@@ -107,7 +118,7 @@ class Run:
         """
         run = cls.__new__(cls)
         run._record = read_config(folder)
-        run._open(folder, checkpoint_seconds)
+        run._open(folder, checkpoint_seconds, agent.steps)
         steps = load_metadata(run.checkpoint if run.checkpoint.exists() else previous_of(folder)).get("steps")
         if steps != agent.steps:
             run.close()
@@ -121,12 +132,13 @@ class Run:
         run._start -= float(last.get("seconds") or 0)
         return run
 
-    def _open(self, folder, checkpoint_seconds):
+    def _open(self, folder, checkpoint_seconds, steps):
         self.folder = Path(folder)
         self.checkpoint = checkpoint_of(folder)
         self._lock = FolderLock(folder)
         self._every = checkpoint_seconds
         self._start = self._saved = time.monotonic()
+        self._saved_steps = steps
 
     @property
     def total_steps(self) -> int:
@@ -144,24 +156,47 @@ class Run:
             self._record["total_steps"] = whole_number("total_steps", total_steps, 1)
             save_json(self.folder / CONFIG, self._record)
 
-    def __call__(self, agent: Agent, metrics: dict[str, float]) -> None:
-        """Take down one iteration."""
+    def on_start(self, agent: Trained) -> None:
+        self.extend(agent.total_steps)
+
+    def on_update(self, agent: Trained, metrics: dict[str, float]) -> None:
         self.progress.append({"seconds": round(time.monotonic() - self._start, 3), **metrics})
         if time.monotonic() - self._saved > self._every:
             self.save(agent)
 
-    def save(self, agent: Agent) -> None:
+    def on_end(self, agent: Trained, error: BaseException | None) -> None:
+        if agent.steps != self._saved_steps and not isinstance(error, NonFiniteError):  # the last good checkpoint stays
+            self.save(agent)
+
+    def save(self, agent: Trained) -> None:
         """Write a checkpoint now, and keep the one before; signals wait until both are in place."""
         with signals_deferred():
             self.progress.sync()
             agent.save(_next_of(self.folder))
             _keep(self.checkpoint, previous_of(self.folder))
             os.replace(_next_of(self.folder), self.checkpoint)
-        self._saved = time.monotonic()
+        self._saved, self._saved_steps = time.monotonic(), agent.steps
 
     def close(self) -> None:
         """Let another process train in the folder; the end of this one does the same."""
         self._lock.release()
+
+
+def run_at(log: str | os.PathLike | Run, agent: Trained, total_steps: int) -> Run:
+    """The run that `learn(log=…)` asks for.
+
+    Raises
+    ------
+    TypeError
+        For what is no path, no Run and none of the words.
+    """
+    if isinstance(log, Run):
+        return log
+    if not isinstance(log, str | os.PathLike):
+        raise TypeError(f'expected log as "csv", "tensorboard", a path or a Run, given {log!r:.80}')
+    name = agent.env_name or "environment"
+    folder = new_folder(Path("runs") / f"{agent.config.algorithm}-{name.replace('/', '-')}") if log == "csv" else log
+    return Run(folder, agent, name, total_steps)
 
 
 def new_folder(base: str | os.PathLike) -> Path:
@@ -204,40 +239,6 @@ def _keep(last: Path, previous: Path) -> None:
         os.link(last, previous)
     except OSError:
         os.replace(last, previous)
-
-
-def load_agent(algorithm: type[Agent], folder: str | os.PathLike, env: EnvLike | None = None) -> Agent:
-    """The agent of a run's latest checkpoint; with a warning, of the one before if it is damaged.
-
-    Parameters
-    ----------
-    algorithm : type
-        PPO, SAC, …
-    folder : path
-        Of the run.
-    env : optional
-        To go on learning in.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder holds no checkpoint.
-    ValueError
-        If no checkpoint is whole, or they do not fit the algorithm or the environment.
-    """
-    last, previous = checkpoint_of(folder), previous_of(folder)
-    try:
-        return algorithm.load(last, env)
-    except (FileNotFoundError, ValueError) as error:
-        try:
-            agent = algorithm.load(previous, env)
-        except (FileNotFoundError, ValueError):
-            raise error from None
-        warnings.warn(f"{error}; went back to step {agent.steps:,} with {previous}", stacklevel=2)
-        if isinstance(error, ValueError):
-            with suppress(OSError):  # out of the way, or the next checkpoint would make it the previous one
-                os.replace(last, last.with_name("damaged.safetensors"))
-        return agent
 
 
 def read_config(folder: str | os.PathLike) -> dict[str, Any]:

@@ -1,33 +1,33 @@
-"""A live progress line in the terminal; plain lines where there is no terminal."""
+"""A live progress line in the terminal or a notebook; plain lines elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from rl.agent import Agent
+from rl.runs.callbacks import Callback
 
 REFRESH_SECONDS = 0.1
+SHOWN = {"episode_return": "return {:.2f}", "episode_length": "length {:.0f}"}
 
 
-class ProgressBar:
-    """Shows a training: pass `bar` as a callback, inside a `with` block.
+class ProgressBar(Callback):
+    """Shows a training: `agent.learn(steps, progress=True)` adds one.
 
     A terminal that is closed meanwhile does not stop the training: nothing more is shown.
 
     Parameters
     ----------
-    total_steps : int
-        Where the bar is full.
-    shown : dict of str to str
+    shown : mapping of str to str
         Metric -> format with one placeholder, e.g. {"kl": "KL {:.3f}"}.
     plain_seconds : float
         Without a terminal, a line is printed this often.
     """
 
-    def __init__(self, total_steps: int, shown: dict[str, str], plain_seconds: float = 10.0):
-        self.total_steps, self.shown = total_steps, shown
+    def __init__(self, shown: Mapping[str, str] = SHOWN, plain_seconds: float = 10.0):
+        self.total_steps, self.shown = 1, shown
         self.console = Console()
         self._live = self.console.is_terminal
         self._every = REFRESH_SECONDS if self._live else plain_seconds
@@ -40,18 +40,17 @@ class ProgressBar:
         self._latest: dict[str, float] = {}
         self._closed = False
 
-    def __enter__(self) -> "ProgressBar":
+    def on_start(self, agent: Any) -> None:
+        self.total_steps = agent.total_steps
         self._start = self._printed = time.monotonic()
         self._first_step: int | None = None
         self._task = self._bar.add_task("", total=self.total_steps, text="starting")
         self._write(self._bar.start)
-        return self
 
-    def __exit__(self, *_) -> None:
+    def on_end(self, agent: Any, error: BaseException | None) -> None:
         self._write(self._bar.stop)
 
-    def __call__(self, agent: Agent, metrics: dict[str, float]) -> None:
-        """Show one iteration."""
+    def on_update(self, agent: Any, metrics: dict[str, float]) -> None:
         now = time.monotonic()
         if self._first_step is None:  # the first iteration compiles kernels: it would spoil the rate
             self._first_step, self._start = agent.steps, now

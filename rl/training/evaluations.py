@@ -9,15 +9,16 @@ import numpy as np
 from rl.agent import Agent
 from rl.config import whole_number
 from rl.experience.environments import EnvLike
-from rl.training.evaluation import evaluate
+from rl.runs.callbacks import Callback
+from rl.runs.table import KEY, Table
+from rl.training.evaluation import play
 from rl.training.statistics import iqm
-from rl.training.table import KEY, Table
 
 EVALUATIONS = "evaluations.csv"
 
 
-class Evaluations:
-    """A callback that evaluates the agent every `every` steps and appends a row to evaluations.csv.
+class Evaluations(Callback):
+    """Evaluates while training: a callback that evaluates the agent every `every` steps and appends a row to evaluations.csv.
 
     A row holds the steps, the seconds of the evaluation, the mean and the interquartile mean of
     the returns, and each return. The episodes begin from the same seeds every time, so rows
@@ -59,22 +60,23 @@ class Evaluations:
         self.seconds = 0.0
         self._due: int | None = None
 
-    def __call__(self, agent: Agent, metrics: dict[str, float]) -> None:
-        """Evaluate, if it is time."""
+    def on_update(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
         if self._due is None:
             self.table.keep_until(agent.steps - 1)
             last = float(self.table.rows[-1][KEY]) if self.table.rows else 0
             self._due = int(last // self.every + 1) * self.every
         if agent.steps < self._due:
-            return
+            return None
         start = time.monotonic()
-        returns = evaluate(agent, self.env, self.episodes, self.seed)
+        result = play(agent, self.env, self.episodes, self.seed)
+        returns = result["return"]
         self._due = (agent.steps // self.every + 1) * self.every
         seconds = time.monotonic() - start
         self.seconds += seconds
         row = {KEY: agent.steps, "seconds": round(seconds, 3), "mean": float(returns.mean()), "iqm": float(iqm(returns))}
         self.table.append(row | {f"return_{i}": float(value) for i, value in enumerate(returns)})
         self.table.sync()
+        return agent.callbacks.on_evaluation(agent, result)
 
 
 def read_evaluations(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
