@@ -1,5 +1,8 @@
 """Evaluation of a trained agent."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from gymnasium.vector import VectorEnv
 
@@ -9,7 +12,15 @@ from rl.experience.collector import episode_infos
 from rl.experience.environments import EnvLike, is_made_here, make_vector, members, same_step, space_of
 
 
-def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> np.ndarray:
+def evaluate(
+    agent: Agent,
+    env: EnvLike,
+    episodes: int = 20,
+    seed: int = 1,
+    deterministic: bool = True,
+    *,
+    env_settings: Mapping[str, Any] | None = None,
+) -> np.ndarray:
     """Returns of independent episodes, undiscounted.
 
     Each episode runs in a copy of its own with seeds `seed`, `seed + 1`, …, so that short episodes
@@ -24,6 +35,8 @@ def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, dete
     episodes, seed : int
     deterministic : bool
         The most probable actions instead of draws.
+    env_settings : mapping, optional
+        Keyword arguments of an id's environment.
 
     Returns
     -------
@@ -34,20 +47,37 @@ def evaluate(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, dete
     ValueError
         If the environment's spaces are not the agent's.
     """
-    return play(agent, env, episodes, seed, deterministic)["return"]
+    return play(agent, env, episodes, seed, deterministic, env_settings=env_settings)["return"]
 
 
-def play(agent: Agent, env: EnvLike, episodes: int = 20, seed: int = 1, deterministic: bool = True) -> dict[str, np.ndarray]:
-    """Like `evaluate`, with everything known of each episode: "return", "length" and the numbers in the environment's infos."""
+def play(
+    agent: Agent,
+    env: EnvLike,
+    episodes: int = 20,
+    seed: int = 1,
+    deterministic: bool = True,
+    *,
+    env_settings: Mapping[str, Any] | None = None,
+) -> dict[str, np.ndarray]:
+    """Like `evaluate`, with everything known of each episode.
+
+    Returns
+    -------
+    dict of str to array (episodes,)
+        "return", "length", and the numbers in the environment's infos as they were at each
+        episode's end; NaN where an episode did not tell. "success", where the environment tells it
+        under that name or as "is_success".
+    """
     if not isinstance(agent, Agent):
         raise TypeError(f"expected an agent, and then its environment, given {agent!r:.60}")
     episodes, seed = whole_number("episodes", episodes, 1), whole_number("seed", seed, 0)
-    vector = make_vector(env, episodes if is_made_here(env) else 1)
+    vector = make_vector(env, episodes if is_made_here(env) else 1, env_settings)
     try:
         agent.space.check(space_of(vector))
         if agent.env is not None and members(vector) & members(agent.env):
             agent.forget_episodes()
-        return _episodes(agent, vector, episodes, seed, deterministic)
+        result = _episodes(agent, vector, episodes, seed, deterministic)
+        return {"success": result["is_success"], **result} if "is_success" in result else result
     finally:
         if is_made_here(env):
             vector.close()

@@ -106,6 +106,24 @@ def test_infos_that_only_some_episodes_tell():
     assert agent.steps == 64
 
 
+def test_successes_have_one_name():
+    class Told(Counter):
+        def step(self, action):
+            *rest, _ = super().step(action)
+            return *rest, {"is_success": self.episode == 1}
+
+    agent = PPO(Counter(3), ONE)
+    np.testing.assert_array_equal(play(agent, Told(), 3)["success"], [1, 0, 0])
+    assert "success" not in play(agent, Counter(3), 2)
+
+
+def test_an_environment_gets_its_keyword_arguments():
+    agent = PPO("deepnp/Navigation-v0", ONE, env_settings={"n": 3})
+    assert len(evaluate(agent, "deepnp/Navigation-v0", 2, env_settings={"n": 3})) == 2
+    with pytest.raises(ValueError, match="does not fit the agent"):
+        evaluate(agent, "deepnp/Navigation-v0", 2, env_settings={"n": 4})
+
+
 def test_evaluation_refuses_what_does_not_fit():
     agent = PPO(Counter(3), ONE)
     with pytest.raises(ValueError, match="with 4 copies, given 2"):
