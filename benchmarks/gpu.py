@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="for each time")
     options = parser.parse_args()
     if not cuda_available():
-        print('No GPU here that CuPy can use: there is nothing to measure. On a machine with one: pip install "deepnp[cuda12]"')
+        print('No GPU here that CuPy can use: there is nothing to measure. On a machine with one: pip install "deepnp-rl[cuda12]"')
         return
     import cupy
 

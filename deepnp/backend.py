@@ -56,7 +56,7 @@ def to_device(x, device: str) -> np.ndarray:
     if device != "cuda":
         raise ValueError(f'expected device "cpu" or "cuda", given {device!r}')
     if not cuda_available():
-        raise ValueError('device "cuda" needs CuPy and a GPU: pip install "deepnp[cuda12]" (or cuda13)')
+        raise ValueError('device "cuda" needs CuPy and a GPU: pip install "deepnp-rl[cuda12]" (or cuda13)')
     import cupy
 
     return cupy.asarray(x)

@@ -63,7 +63,7 @@ def scikit_learn():
     try:
         from sklearn import datasets, model_selection
     except ImportError as error:
-        raise ImportError('this example takes its data from scikit-learn: pip install "deepnp[examples]"') from error
+        raise ImportError('this example takes its data from scikit-learn: pip install "deepnp-rl[examples]"') from error
     return datasets, model_selection
 
 

@@ -7,7 +7,9 @@ SAME_STEP the last observation of an episode would become the first of the next.
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
@@ -183,4 +185,18 @@ def _spec(env) -> EnvSpec:
             importlib.import_module(module)
         return gymnasium.spec(name)
     except (gymnasium.error.Error, ImportError, ValueError) as error:
-        raise ValueError(f'unknown environment "{env}" (deepnp/… needs "import envs" first): {error}') from error
+        raise ValueError(f'unknown environment "{env}"{_remedy(name)}: {error}') from error
+
+
+def _remedy(name: str) -> str:
+    """What is wrong where none of this project's environments is registered: `envs` was not imported, or is another."""
+    if not name.startswith("deepnp/") or any(known.startswith("deepnp/") for known in gymnasium.registry):
+        return ""
+    if "envs" not in sys.modules:
+        return ' (deepnp/… needs "import envs" first)'
+    return f" (the module envs that was imported is {_origin(sys.modules['envs'])}; it hides the one of deepnp: rename it)"
+
+
+def _origin(module: ModuleType) -> str:
+    """Where a module lies: its file, or the folder of one without an __init__.py."""
+    return module.__file__ or ", ".join(module.__path__)

@@ -1,0 +1,1 @@
+"""One short script for each result that a person wants to see."""
