@@ -18,8 +18,10 @@ from typing import Any
 DIGEST = 32  # bytes of SHA-256
 
 
-def keep_on_disk(dispatcher, fingerprint: str) -> None:
+def keep_on_disk(dispatcher, fingerprint: str) -> bool:
     """Let a Numba dispatcher keep its machine code on disk, if there is a place for it; otherwise warn once.
+
+    Returns whether there is one.
 
     Parameters
     ----------
@@ -30,8 +32,10 @@ def keep_on_disk(dispatcher, fingerprint: str) -> None:
     """
     try:
         dispatcher._cache = _harmless_cache()(dispatcher.py_func, fingerprint)
+        return True
     except (RuntimeError, OSError) as error:  # Numba finds no folder that it may write to
         warn_uncached(_reason(error, dispatcher.py_func))
+        return False
 
 
 @cache

@@ -8,6 +8,7 @@ from types import CodeType, ModuleType
 
 import numpy as np
 
+from jit.announce import announce
 from jit.cache import keep_on_disk
 
 # Numba's OpenMP layer stalls for milliseconds on a busy machine; the work queue does not.
@@ -46,7 +47,7 @@ class Kernel:
         if jit_disabled():
             return self._plain
         dispatcher = self._dispatcher()
-        keep_on_disk(dispatcher, self.fingerprint())
+        announce(dispatcher, keep_on_disk(dispatcher, self.fingerprint()))
         return dispatcher
 
     @cached_property

@@ -1,6 +1,7 @@
 """Kernels run wherever Python runs, and give the same bits whether they are compiled or loaded."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -71,6 +72,32 @@ def compiled(tmp_path_factory):
 def test_the_second_process_loads_what_the_first_compiled(compiled):
     folder, cache = compiled
     assert run(CODE, cache, folder) == ("42.0 1", "")
+
+
+LOGGED = """
+    import logging, sys
+    logging.basicConfig(stream=sys.stdout, level="INFO", format="%(levelname)s %(name)s: %(message)s")
+    import numpy as np, some_kernels as m
+    for _ in range(2):
+        m.total(np.arange(4.0))
+"""
+
+
+def test_compiling_is_logged_and_loading_is_not(tmp_path):
+    folder = module(tmp_path)
+    first, second = (run(LOGGED, tmp_path / "cache", folder)[0].splitlines() for _ in range(2))
+    assert first[0] == "INFO deepnp.jit: compiling some_kernels.total, once on this machine"
+    assert re.fullmatch(r"INFO deepnp\.jit: compiled some_kernels\.total in [\d.]+ s", first[1])
+    assert len(first) == 2  # the kernel that it calls is a part of it
+    assert second == []
+
+
+def test_what_is_compiled_in_each_process_does_not_say_once(tmp_path):
+    folder, blocked = module(tmp_path), tmp_path / "file"
+    blocked.write_text("")
+    (folder / "__pycache__").write_text("in the way")
+    logged, _ = run(LOGGED, blocked / "cache", folder, HOME=str(blocked), XDG_CACHE_HOME=str(blocked))
+    assert logged.splitlines()[0] == "INFO deepnp.jit: compiling some_kernels.total"
 
 
 def test_a_change_of_what_is_inlined_is_noticed(compiled):
