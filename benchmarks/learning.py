@@ -1,6 +1,6 @@
 """Does it learn?        python -m benchmarks.learning ppo-cartpole sac-pendulum --seeds 0 1 2
 
-Trains each named task with the settings below and prints the returns of 20 deterministic episodes of the final policy
+Trains each named task by its recipe (rl/recipes) and prints the returns of 20 deterministic episodes of the final policy
 (evaluation seed 1), one line a seed, and for several seeds the interquartile mean of their scores with its 95 % bootstrap
 interval. Curves go to runs/learning/<task>-<seed>/, and with `--every N` the same 20 episodes after every N steps, in
 evaluations.csv. `--steps` cuts a task short. `--draw picture` trains nothing: it draws the evaluations of these tasks and seeds
@@ -9,50 +9,31 @@ into picture.svg and picture.png.
 
 import argparse
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import deepnp
-import rl
-from rl import DDPGConfig, PPOConfig, SACConfig, TD3Config, evaluate
+from rl import ALGORITHMS, evaluate
 from rl.runs.run import Run
 from rl.training.curves import plot_evaluations, plot_run
 from rl.training.evaluations import Evaluations
+from rl.training.recipes import recipe_of
 from rl.training.statistics import bootstrap_interval, iqm
 
-
-@dataclass(frozen=True)
-class Task:
-    """An environment, its budget, and an algorithm's settings for it; the config's type tells which algorithm."""
-
-    env: str
-    steps: int
-    config: Any
-
-    @property
-    def algorithm(self) -> type[rl.Agent]:
-        return getattr(rl, type(self.config).__name__.removesuffix("Config"))
-
-
 EPISODES = 20
-MUJOCO = dict(num_envs=8, steps=256, batch_size=64, epochs=10, lr=3e-4)
-PENDULUM = dict(warmup=1000, lr=1e-3, hidden=(64, 64), batch_size=128)
-# 1e-3 for batches this small: twice the steps a second of 256 rows with 3e-4, and what Fujimoto et al. and Spinning Up took.
-CHEETAH = dict(warmup=10_000, batch_size=128, lr=1e-3)
-# σ₀ = 1 suits Walker2d (878 with 0.6 after 1M steps), 0.6 was measured on HalfCheetah.
-BIPEDAL = dict(warmup=10_000, batch_size=128, lr=7e-4, gamma=0.98, tau=0.02, memory=300_000)
 TASKS = {
-    "ppo-cartpole": Task("CartPole-v1", 100_000, PPOConfig(num_envs=8, steps=128, batch_size=256, lr=1e-3)),
-    "ppo-pendulum": Task("Pendulum-v1", 200_000, PPOConfig(num_envs=8, steps=256, batch_size=64, gamma=0.9, lr=1e-3)),
-    "ppo-halfcheetah": Task("HalfCheetah-v5", 1_000_000, PPOConfig(**MUJOCO, initial_sigma=0.6)),
-    "ppo-walker2d": Task("Walker2d-v5", 1_000_000, PPOConfig(**MUJOCO)),
-    "sac-pendulum": Task("Pendulum-v1", 20_000, SACConfig(**PENDULUM)),
-    "td3-pendulum": Task("Pendulum-v1", 20_000, TD3Config(**PENDULUM)),
-    "ddpg-pendulum": Task("Pendulum-v1", 20_000, DDPGConfig(**PENDULUM)),
-    "sac-halfcheetah": Task("HalfCheetah-v5", 1_000_000, SACConfig(**CHEETAH)),
-    "td3-halfcheetah": Task("HalfCheetah-v5", 1_000_000, TD3Config(**CHEETAH)),
-    "sac-bipedal": Task("BipedalWalker-v3", 500_000, SACConfig(**BIPEDAL)),
+    f"{algorithm}-{name}": recipe_of(algorithm, env)
+    for algorithm, name, env in (
+        ("ppo", "cartpole", "CartPole-v1"),
+        ("ppo", "pendulum", "Pendulum-v1"),
+        ("ppo", "halfcheetah", "HalfCheetah-v5"),
+        ("ppo", "walker2d", "Walker2d-v5"),
+        ("sac", "pendulum", "Pendulum-v1"),
+        ("td3", "pendulum", "Pendulum-v1"),
+        ("ddpg", "pendulum", "Pendulum-v1"),
+        ("sac", "halfcheetah", "HalfCheetah-v5"),
+        ("td3", "halfcheetah", "HalfCheetah-v5"),
+        ("sac", "bipedal", "BipedalWalker-v3"),
+    )
 }
 
 
@@ -65,7 +46,7 @@ def train(name: str, seed: int, steps: int | None, every: int | None) -> float:
     """Train one task with one seed, print its line, and return its score: the mean return of the final policy."""
     task, folder = TASKS[name], folder_of(name, seed)
     steps = steps or task.steps
-    agent = task.algorithm(task.env, task.config, seed=seed)
+    agent = ALGORITHMS[task.algorithm].cls(task.env, task.config, seed=seed)
     run = Run(folder, agent, task.env, steps)
     evaluations = Evaluations(folder, task.env, every or steps + 1, EPISODES)
     start = time.perf_counter()

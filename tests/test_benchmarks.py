@@ -102,7 +102,7 @@ def test_our_training_ends_when_the_mark_is_reached(settings, tmp_path):
 def test_every_task_has_settings_of_ours():
     for name, task in TASKS.items():
         of_learning = time_to_return.learning.TASKS[name]
-        assert (task.env, task.algorithm) == (of_learning.env, of_learning.algorithm.__name__)
+        assert (task.env, task.algorithm) == (of_learning.env, of_learning.algorithm)
 
 
 def test_a_peer_s_training_is_driven_by_its_own_interface(tmp_path):
