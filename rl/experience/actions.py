@@ -108,7 +108,7 @@ class ActionLayout:
         return rows.reshape(len(actions), *self.shape)
 
     def _stretch(self, actions):
-        low, high, start, half = self._bounds
+        low, high, start, half = self.bounds
         one = self._one
         inside = np.minimum(np.maximum(actions, -one), one)
         if start is low:
@@ -123,7 +123,7 @@ class ActionLayout:
         return np.ones(self.outputs, np.float32)
 
     @cached_property
-    def _bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def bounds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """low, high, where actions start from and half the range: from the middle where high − low is no finite number."""
         low, high = np.array(self.low, self.dtype), np.array(self.high, self.dtype)
         with np.errstate(over="ignore"):
