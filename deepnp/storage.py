@@ -1,37 +1,63 @@
 """Arrays as safetensors, settings as JSON. Nothing is pickled.
 
-A safetensors file is eight bytes, the header's length; the header, JSON that gives each array's type, shape and place; and the
-arrays' bytes. PyTorch reads and writes the same files with `safetensors.torch`. Ours also hold a checksum, CRC-32 of the header
-(with zeros for the checksum itself) and all arrays: a file in which a bit has changed is refused.
+PyTorch reads and writes the same files with `safetensors.torch`. Ours also hold a checksum of the header and of each array
+(see headers.py): a bit that has changed is named.
 
-Arrays are written and read one by one, straight from and into their memory: saving a replay memory needs no second one.
+Arrays are written and read a few megabytes at a time, straight from and into their memory: saving and loading a replay memory
+need no second one.
 """
 
 import json
 import math
 import os
-import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
 from deepnp.backend import to_device
 from deepnp.checks import check_array, check_named
 from deepnp.files import write_atomically
+from deepnp.headers import TYPES, ChangedError, Header, Place, UnknownNumbersError, read_header, write_header
 
-__all__ = ["load_metadata", "load_tensors", "save_json", "save_tensors", "write_atomically"]
+__all__ = [
+    "Pieces",
+    "StoredArray",
+    "TensorFile",
+    "chunks",
+    "load_metadata",
+    "load_tensors",
+    "save_json",
+    "save_tensors",
+    "write_atomically",
+]
 
-HEADER_LIMIT = 16 * 2**20  # bytes; a longer one takes seconds to parse, and nobody's is
-CHUNK = 2**24  # bytes; between two chunks of a checksum Ctrl-C is heard
-CRC = b'"crc32":"'
-TYPES = {
-    "BOOL": np.bool_, "U8": np.uint8, "I8": np.int8, "U16": np.uint16, "I16": np.int16, "U32": np.uint32, "I32": np.int32,
-    "U64": np.uint64, "I64": np.int64, "F16": np.float16, "F32": np.float32, "F64": np.float64, "C64": np.complex64,
-}  # fmt: skip
-NAMES = {np.dtype(kind): name for name, kind in TYPES.items()}
+CHUNK = 2**24  # bytes that are read at a time; between two of them Ctrl-C is heard
+
+
+class Pieces:
+    """An array (R, …) whose rows lie in several places: it is saved without being put together.
+
+    `numpy.asarray` puts it together.
+
+    Parameters
+    ----------
+    pieces : sequence of array (r_i, …)
+        At least one; of one type, and of one shape but for their first axis. R = Σ r_i.
+    """
+
+    def __init__(self, pieces: Sequence[np.ndarray]):
+        self.pieces = tuple(pieces)
+        self.dtype: np.dtype = self.pieces[0].dtype
+        self.shape: tuple[int, ...] = (sum(map(len, self.pieces)), *self.pieces[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.concatenate(self.pieces, dtype=dtype, casting="unsafe")
 
 
 def save_tensors(path: str | os.PathLike, tensors: Mapping, metadata: dict | None = None) -> None:
@@ -42,7 +68,7 @@ def save_tensors(path: str | os.PathLike, tensors: Mapping, metadata: dict | Non
     path
         The file; its folder is made if need be.
     tensors : dict of str to array
-        NumPy or CuPy.
+        NumPy, CuPy or `Pieces`.
     metadata : dict
         Stored as JSON under the key "json".
 
@@ -57,38 +83,138 @@ def save_tensors(path: str | os.PathLike, tensors: Mapping, metadata: dict | Non
     for name, x in tensors.items():
         check_array(x, repr(name))
     order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))  # so every array lies aligned
-    header, start = {"__metadata__": {"json": json.dumps(metadata or {}), "crc32": "0" * 8}}, 0
-    for name in order:
-        x = tensors[name]
-        kind = NAMES.get(x.dtype.newbyteorder("="))
-        if kind is None or name == "__metadata__":
-            raise ValueError(f"expected numbers that safetensors knows, given {x.dtype} in {name!r}")
-        end = start + x.size * x.dtype.itemsize
-        header[name] = {"dtype": kind, "shape": list(x.shape), "data_offsets": [start, end]}
-        start = end
-    blob = json.dumps(header, separators=(",", ":")).encode()
-    blob += b" " * (-len(blob) % 8)
-    if len(blob) > HEADER_LIMIT:
-        raise ValueError(f"expected a header of at most {HEADER_LIMIT} bytes, given metadata and names that make {len(blob)}")
-    write_atomically(path, lambda file: _write(file, blob, (tensors[name] for name in order)))
+    write_atomically(path, lambda file: _write(file, {name: tensors[name] for name in order}, metadata or {}))
 
 
-def _write(file: BinaryIO, header: bytes, arrays) -> None:
-    file.write(struct.pack("<Q", len(header)) + header)
-    crc = zlib.crc32(header)
-    for x in arrays:
-        x = np.ascontiguousarray(to_device(x, "cpu")).reshape(-1)
-        part = memoryview(x.astype(x.dtype.newbyteorder("<"), copy=False).view(np.uint8))
-        file.write(part)
-        crc = _crc(part, crc)
-    file.seek(8 + header.index(CRC) + len(CRC))
-    file.write(b"%08x" % crc)
+def _write(file: BinaryIO, tensors: dict, metadata: dict) -> None:
+    header, checksums = write_header(file, tensors, metadata), []
+    for x in tensors.values():
+        crc = 0
+        for part in _bytes(x):
+            file.write(part)
+            crc = _crc(part, crc)
+        checksums.append(crc)
+    header.sign(file, checksums)
+
+
+def _bytes(x) -> Iterator[memoryview]:
+    """The bytes of an array as a file holds them: little-endian, one piece after the other."""
+    for piece in x.pieces if isinstance(x, Pieces) else (x,):
+        flat = np.ascontiguousarray(to_device(piece, "cpu")).reshape(-1)
+        yield memoryview(flat.astype(flat.dtype.newbyteorder("<"), copy=False).view(np.uint8))
 
 
 def _crc(part: memoryview, crc: int) -> int:
     for start in range(0, len(part), CHUNK):
         crc = zlib.crc32(part[start : start + CHUNK], crc)
     return crc
+
+
+class TensorFile(Mapping[str, "StoredArray"]):
+    """A safetensors file, open and found whole: its arrays, by name, are read when they are asked for.
+
+        with TensorFile(path) as file:
+            weight = numpy.asarray(file["0.weight"])
+
+    Parameters
+    ----------
+    path
+        The file. All of it is read once, to compare the checksums.
+
+    Attributes
+    ----------
+    metadata : dict
+    signed : bool
+        Whether the file holds checksums: ours do.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is truncated, changed, or no safetensors file at all, or holds numbers that NumPy does not know. The message
+        names the array that has changed.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self._file, header = _open(path)
+        try:
+            _check_sums(self._file, header)
+        except (ValueError, OSError) as error:
+            self._file.close()
+            raise _explained(path, error) from error
+        self.metadata = header.metadata
+        self.signed = bool(header.old_checksum or header.checksums)
+        self._arrays = {place.name: StoredArray(self._file, place, header.start) for place in header.places}
+
+    def __getitem__(self, name: str) -> "StoredArray":
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class StoredArray:
+    """An array in an open file: `numpy.asarray` reads all of it, a slice reads some rows; bfloat16 comes as float32.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    """
+
+    def __init__(self, file: BinaryIO, place: Place, start: int):
+        self._file, self._place, self._start = file, place, start + place.start
+        self._stored = np.dtype("<u2" if place.kind == "BF16" else TYPES[place.kind]).newbyteorder("<")
+        self.shape = place.shape
+        self.dtype = np.dtype(np.float32 if place.kind == "BF16" else TYPES[place.kind])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(len(self))
+        row = (self._place.end - self._place.start) // max(len(self), 1)
+        return self._read((max(stop - start, 0), *self.shape[1:]), start * row)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        x = self._read(self.shape, 0)
+        return x if dtype is None else x.astype(dtype, copy=False)
+
+    def _read(self, shape: tuple[int, ...], offset: int) -> np.ndarray:
+        x = np.empty(shape, self._stored)
+        part = memoryview(x.reshape(-1).view(np.uint8))
+        self._file.seek(self._start + offset)
+        if self._file.readinto(part) != len(part):
+            raise ValueError(f"expected a file that nobody shortens, found the end within {self._place.name!r}")
+        if self._place.kind == "BF16":  # the upper half of a float32
+            return (x.astype(np.uint32) << 16).view(np.float32)
+        if self._place.kind == "BOOL":
+            np.not_equal(part, 0, out=x.reshape(-1))  # a byte of 2 is no Boolean to NumPy
+        return x.astype(self.dtype, copy=False)
+
+
+def chunks(x) -> Iterator[np.ndarray]:
+    """An array, `Pieces` or a `StoredArray`, a few megabytes of its rows at a time."""
+    for piece in x.pieces if isinstance(x, Pieces) else (x,):
+        if not piece.shape:
+            yield np.asarray(piece)
+            continue
+        rows = max(CHUNK // max(math.prod(piece.shape[1:]) * piece.dtype.itemsize, 1), 1)
+        for start in range(0, len(piece), rows):
+            yield piece[start : start + rows]
 
 
 def load_tensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
@@ -99,9 +225,10 @@ def load_tensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is truncated, changed, or no safetensors file at all, or holds numbers that NumPy does not know.
+        As `TensorFile`.
     """
-    return _reading(path, _read)
+    with TensorFile(path) as file:
+        return {name: np.asarray(x) for name, x in file.items()}, file.metadata
 
 
 def load_metadata(path: str | os.PathLike) -> dict:
@@ -114,118 +241,55 @@ def load_metadata(path: str | os.PathLike) -> dict:
     ValueError
         If its header is damaged.
     """
-    return _reading(path, lambda file, size: _read_header(file, size)[1])
+    file, header = _open(path)
+    file.close()
+    return header.metadata
 
 
-def _reading(path: str | os.PathLike, read: Callable[[BinaryIO, int], Any]) -> Any:
+def _open(path: str | os.PathLike) -> tuple[BinaryIO, Header]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a safetensors file, found none at {path}")
+    file = path.open("rb")
     try:
-        with path.open("rb") as file:
-            return read(file, path.stat().st_size)
-    except _UnknownNumbersError as error:
-        raise ValueError(f"{path} holds numbers that NumPy does not know: {error}") from error
-    except (ValueError, OSError, RecursionError) as error:  # RecursionError: JSON of a million brackets
-        raise ValueError(f"{path} is not a complete safetensors file: {error}") from error
+        return file, read_header(file, os.fstat(file.fileno()).st_size)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, ValueError | OSError | RecursionError):  # RecursionError: JSON of a million brackets
+            raise _explained(path, error) from error
+        raise
 
 
-class _UnknownNumbersError(ValueError):
-    pass
+def _explained(path: str | os.PathLike, error: Exception) -> ValueError:
+    if isinstance(error, UnknownNumbersError):
+        return ValueError(f"{path} holds numbers that NumPy does not know: {error}")
+    if isinstance(error, ChangedError):
+        return ValueError(f"{path} is damaged: {error} has changed since it was written")
+    return ValueError(f"{path} is not a complete safetensors file: {error}")
 
 
-class _Place(NamedTuple):
-    """What a header says of one array."""
-
-    start: int
-    end: int
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-
-
-def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict]:
-    places, metadata, stored, crc = _read_header(file, size)
-    tensors = {}
-    for place in places:
-        tensors[place.name], crc = _read_array(file, place, crc)
-    if stored is not None and stored != f"{crc:08x}":
-        raise ValueError(f"its checksum is {crc:08x} where {stored} was written: it has changed since")
-    return tensors, metadata
+def _check_sums(file: BinaryIO, header: Header) -> None:
+    """Read all arrays, and compare their checksums with those that were written."""
+    buffer = memoryview(bytearray(CHUNK if header.checksums or header.old_checksum else 0))
+    crc = header.old_checksum[1] if header.old_checksum else 0
+    file.seek(header.start)
+    for i, place in enumerate(header.places if buffer else ()):
+        crc = _crc_of(file, place, 0 if header.checksums else crc, buffer)
+        if header.checksums and f"{crc:08x}" != header.checksums[i]:
+            raise ChangedError(repr(place.name))
+    if header.old_checksum and f"{crc:08x}" != header.old_checksum[0]:
+        raise ChangedError("something in it")
 
 
-def _read_header(file: BinaryIO, size: int) -> tuple[list[_Place], dict, str | None, int]:
-    """Where the arrays lie, the metadata, the checksum that was written, and that of the header."""
-    start = file.read(8)
-    length = int.from_bytes(start, "little")
-    if len(start) < 8 or length > size - 8:
-        raise ValueError("it ends within its header")
-    if length > HEADER_LIMIT:
-        raise ValueError(f"its header is longer than {HEADER_LIMIT} bytes")
-    blob = file.read(length)
-    header = json.loads(blob, object_pairs_hook=_unique)
-    if not isinstance(header, dict):
-        raise ValueError("its header is no JSON object")
-    extra = header.pop("__metadata__", {})
-    if not isinstance(extra, dict) or not all(isinstance(value, str) for value in extra.values()):
-        raise ValueError("its metadata is no JSON object of strings")
-    metadata = json.loads(extra.get("json", "{}"))
-    if not isinstance(metadata, dict):
-        raise ValueError("its settings are no JSON object")
-    stored = extra.get("crc32")
-    crc = 0 if stored is None else zlib.crc32(blob.replace(CRC + stored.encode(), CRC + b"0" * 8, 1))
-    return _places(header, size - 8 - length), metadata, stored, crc
-
-
-def _unique(pairs: list[tuple]) -> dict:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError("its header names something twice")
-    return content
-
-
-def _places(header: dict, size: int) -> list[_Place]:
-    """What the header says, in the order of the file; checked before anything is allocated: the arrays fill the file exactly."""
-    places = sorted(_place(name, entry) for name, entry in header.items())
-    end = 0
-    for place in places:
-        if place.start != end:
-            raise ValueError(f"its arrays do not follow one another at {place.name!r}")
-        end = place.end
-    if end != size:
-        raise ValueError(f"expected {end} bytes of arrays, found {size}")
-    return places
-
-
-def _place(name: str, entry) -> _Place:
-    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"what its header says of {name!r} is incomplete")
-    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    for numbers in (shape, offsets):
-        if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
-            raise ValueError(f"the sizes of {name!r} are not whole numbers")
-    if not isinstance(kind, str) or len(offsets) != 2 or len(shape) > 32:
-        raise ValueError(f"what its header says of {name!r} makes no sense")
-    if kind not in TYPES and kind != "BF16":
-        raise _UnknownNumbersError(f"{kind} in {name!r}")
-    itemsize = 2 if kind == "BF16" else np.dtype(TYPES[kind]).itemsize
-    if offsets[1] - offsets[0] != itemsize * math.prod(shape):
-        raise ValueError(f"{name!r} of shape {tuple(shape)} does not fit its place")
-    return _Place(*offsets, name, kind, tuple(shape))
-
-
-def _read_array(file: BinaryIO, place: _Place, crc: int) -> tuple[np.ndarray, int]:
-    stored = np.dtype("<u2" if place.kind == "BF16" else TYPES[place.kind]).newbyteorder("<")
-    x = np.empty(place.shape, stored)
-    part = memoryview(x.reshape(-1).view(np.uint8))
-    if file.readinto(part) != len(part):
-        raise ValueError(f"it ends within {place.name!r}")
-    crc = _crc(part, crc)
-    if place.kind == "BF16":  # the upper half of a float32
-        x = (x.astype(np.uint32) << 16).view(np.float32)
-    elif place.kind == "BOOL":
-        np.not_equal(part, 0, out=x.reshape(-1))  # a byte of 2 is no Boolean to NumPy
-    return x.astype(x.dtype.newbyteorder("="), copy=False), crc
+def _crc_of(file: BinaryIO, place: Place, crc: int, buffer: memoryview) -> int:
+    left = place.end - place.start
+    while left:
+        count = file.readinto(buffer[: min(left, len(buffer))])
+        if not count:
+            raise ValueError(f"it ends within {place.name!r}")
+        crc = zlib.crc32(buffer[:count], crc)
+        left -= count
+    return crc
 
 
 def save_json(path: str | os.PathLike, content: dict) -> None:

@@ -47,6 +47,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/models/*": ("tests/deepnp/test_models.py tests/deepnp/test_fixtures.py", MODULES),
     "deepnp/metrics.py": ("tests/deepnp/test_metrics.py",),
     "deepnp/data.py": ("tests/deepnp/test_data.py",),
+    "deepnp/headers.py": ("tests/deepnp/test_storage.py",),
     "deepnp/storage.py": ("tests/deepnp/test_storage.py",),
     "deepnp/files.py": ("tests/deepnp/test_storage.py",),
     "deepnp/backend.py": (MODULES, "tests/deepnp/test_[a-eg-z]*.py", "tests/gpu/test_gpu.py"),

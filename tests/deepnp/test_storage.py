@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 
 from deepnp import storage
 from deepnp.models import mlp
-from deepnp.storage import load_metadata, load_tensors, save_json, save_tensors, write_atomically
+from deepnp.storage import Pieces, TensorFile, chunks, load_metadata, load_tensors, save_json, save_tensors, write_atomically
 
 
 def test_round_trip(tmp_path, rng):
@@ -118,8 +119,8 @@ def test_every_changed_bit_is_noticed(tmp_path, rng):
         with contextlib.suppress(ValueError):
             load_tensors(path)
             taken.append(damaged)
-    # only the name of the checksum itself may change: the arrays are as they were
-    assert all(b'"crc32"' not in damaged for damaged in taken)
+    # only the name of the checksums themselves may change: the arrays are as they were
+    assert all(b'"checksums"' not in damaged for damaged in taken)
     assert len(taken) < 20
 
 
@@ -132,8 +133,79 @@ def test_every_byte_of_an_array_counts_in_the_checksum(tmp_path, monkeypatch):
         damaged = bytearray(whole)
         damaged[-place] ^= 128
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match="checksum"):
+        with pytest.raises(ValueError, match=f"x is damaged: '{'b' if place <= 3 else 'a'}' has changed since it was written"):
             load_tensors(path)
+
+
+def test_files_with_one_checksum_are_still_read(tmp_path):
+    """As they were written before each array had its own."""
+    header = b'{"__metadata__":{"json":"{}","crc32":"00000000"},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}'
+    signed = header.replace(b"00000000", b"%08x" % zlib.crc32(b"\1\2\3", zlib.crc32(header)))
+    path = tmp_path / "x"
+    path.write_bytes(by_hand(signed, b"\1\2\3"))
+    np.testing.assert_array_equal(load_tensors(path)[0]["a"], [1, 2, 3])
+    for damaged in (by_hand(signed, b"\1\2\2"), by_hand(signed.replace(b'"a"', b'"b"'), b"\1\2\3")):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="x is damaged: something in it has changed"):
+            load_tensors(path)
+
+
+def test_what_has_changed_in_the_header_is_said(tmp_path, rng):
+    path = tmp_path / "x"
+    checkpoint(path, rng)
+    whole = path.read_bytes()
+    for old, new in ((b"0.001", b"0.002"), (b'"done"', b'"dome"')):
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(ValueError, match="x is damaged: its header has changed"):
+            load_tensors(path)
+
+
+class TestPartByPart:
+    def test_pieces_are_written_as_one_array(self, tmp_path, rng):
+        x = rng.normal(size=(10, 3))
+        pieces = Pieces([x[:4], x[4:4], x[4:]])
+        save_tensors(tmp_path / "pieces", {"x": pieces, "y": np.ones(2)})
+        save_tensors(tmp_path / "whole", {"x": x, "y": np.ones(2)})
+        assert (tmp_path / "pieces").read_bytes() == (tmp_path / "whole").read_bytes()
+        np.testing.assert_array_equal(np.asarray(pieces), x)
+        assert (len(pieces), pieces.shape, pieces.dtype) == (10, x.shape, x.dtype)
+
+    def test_rows_are_read_when_they_are_asked_for(self, tmp_path, rng):
+        tensors = checkpoint(tmp_path / "x", rng)
+        with TensorFile(tmp_path / "x") as file:
+            assert file.signed
+            assert file.metadata == load_metadata(tmp_path / "x")
+            assert {name: (x.shape, x.dtype) for name, x in file.items()} == {n: (x.shape, x.dtype) for n, x in tensors.items()}
+            for name, x in tensors.items():
+                np.testing.assert_array_equal(file[name], x)
+                if x.ndim:
+                    for rows in (slice(3, 8), slice(0, 0), slice(-2, None), slice(12, 400), slice(5, 2)):
+                        np.testing.assert_array_equal(file[name][rows], x[rows])
+        with pytest.raises(ValueError, match="closed file"):
+            np.asarray(file["weights"])
+
+    def test_a_file_without_checksums_says_so(self, tmp_path):
+        (tmp_path / "x").write_bytes(foreign("F32", [1], b"1234"))
+        with TensorFile(tmp_path / "x") as file:
+            assert not file.signed
+
+    def test_a_file_that_is_shortened_while_it_is_read(self, tmp_path):
+        save_tensors(tmp_path / "x", {"x": np.ones(100_000)})
+        with TensorFile(tmp_path / "x") as file:
+            os.truncate(tmp_path / "x", 1000)
+            with pytest.raises(ValueError, match="found the end within 'x'"):
+                np.asarray(file["x"])
+
+    def test_chunks_are_all_rows_in_their_order(self, tmp_path, rng, monkeypatch):
+        x = rng.normal(size=(11, 3))
+        save_tensors(tmp_path / "x", {"x": x})
+        monkeypatch.setattr(storage, "CHUNK", 50)
+        with TensorFile(tmp_path / "x") as file:
+            for given in (x, Pieces([x[:4], x[4:]]), file["x"]):
+                parts = list(chunks(given))
+                assert {len(part) for part in parts} <= {1, 2}
+                np.testing.assert_array_equal(np.concatenate(parts), x)
+        assert [part.shape for part in chunks(np.array(5.0))] == [()]
 
 
 def test_arrays_lie_aligned_whatever_the_header_s_length(tmp_path):
@@ -165,7 +237,7 @@ def test_any_damage_raises_what_is_documented(tmp_path, rng):
                     damaged[place : place + length] = b"9" * length
         path.write_bytes(damaged)
         if damaged != whole:
-            with pytest.raises(ValueError, match=r"is not a complete safetensors file|does not know"):
+            with pytest.raises(ValueError, match=r"is not a complete safetensors file|does not know|is damaged: .* has changed"):
                 load_tensors(path)
             with contextlib.suppress(ValueError):  # whole in its header, for all that this reads
                 assert isinstance(load_metadata(path), dict)
