@@ -23,6 +23,7 @@ from rl.experience.replay import Batch, ReplayMemory
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.interruption import SafePoint
+from rl.schedules import annealed
 
 STEPS_PER_REPORT = 1000
 
@@ -40,6 +41,9 @@ class OffPolicy(Protocol):
     iterations: int
     safe_point: SafePoint
     callbacks: StepListener
+
+    @property
+    def now(self) -> Any: ...
 
     def observe(self, observations: Observations) -> Observations: ...
 
@@ -79,7 +83,7 @@ def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> Step:
     collector, before = agent.collector, agent.collector.observations
     if agent.normalizer:
         agent.normalizer.update(trees.vector(before))
-    actions = explore(agent, 1.0 if agent.steps < agent.config.warmup else agent.config.random_share)
+    actions = explore(agent, 1.0 if agent.steps < agent.config.warmup else agent.now.random_share)
     step = collector.step(agent.space.action.to_environment(actions), statistics)
     following = trees.each(np.copy, collector.observations) if step.final else collector.observations
     for n, observation in step.final.items():
@@ -108,14 +112,14 @@ def updates_due(agent: OffPolicy, before: int) -> int:
 def draw_batch(agent: OffPolicy, progress: float) -> Batch:
     """A batch as the settings want it: all transitions alike or by priority, with the newest besides, with goals in hindsight.
 
-    `progress` in [0, 1] of the training raises the importance exponent.
+    `progress` in [0, 1] of the training raises the importance exponent, where that is a plain number.
     """
     c, memory, rng = agent.config, agent.memory, agent.rngs["replay"]
     if memory.priorities is None:
         rows, weights = memory.draw(c.batch_size, rng), None
     else:
         rows = memory.priorities.draw(c.batch_size, rng)
-        weights = memory.priorities.weights(rows, c.importance_exponent + progress * (1 - c.importance_exponent))
+        weights = memory.priorities.weights(rows, annealed(c.importance_exponent, 1.0, progress))
     if c.newest:  # they were not drawn: they count fully
         rows = np.concatenate([rows, memory.newest(c.newest)])
         weights = None if weights is None else np.concatenate([weights, np.ones(len(rows) - len(weights), np.float32)])

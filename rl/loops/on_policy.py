@@ -3,7 +3,7 @@
 Shapes: T steps, N environments.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,17 +15,14 @@ from rl.experience.trees import Observations
 from rl.interruption import SafePoint
 
 
-class OnPolicy(Protocol):
-    """What an algorithm offers to this loop."""
+class Acting(Protocol):
+    """What acts in an environment while a rollout is collected."""
 
-    config: Any
     space: SpaceInfo
     collector: Collector
     scaler: RewardScaler | None
     rngs: dict[str, np.random.Generator]
     steps: int
-    iterations: int
-    safe_point: SafePoint
     callbacks: StepListener
 
     def observe(self, observations: Observations) -> Observations: ...
@@ -34,21 +31,37 @@ class OnPolicy(Protocol):
 
     def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray: ...
 
+
+class OnPolicy(Acting, Protocol):
+    """What an algorithm offers to this loop."""
+
+    config: Any
+    iterations: int
+    safe_point: SafePoint
+
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]: ...
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """An environment whose workers act by themselves, with the policy's replicas; see rl/cluster."""
+
+    def collect(self, agent: OnPolicy, steps: int) -> tuple[Rollout, EpisodeStatistics]: ...
 
 
 def iterate(agent: OnPolicy, total_steps: int) -> dict[str, float]:
     """Collect and learn once: T steps in each environment, fewer where `total_steps` in all are reached before."""
     progress, copies = agent.steps / total_steps, len(agent.collector.ended)
     steps = min(agent.config.steps, -(-(total_steps - agent.steps) // copies))
-    rollout, statistics = collect(agent, steps)
+    env = agent.collector.env
+    rollout, statistics = env.collect(agent, steps) if isinstance(env, Workers) else collect(agent, steps)
     metrics = agent.update(rollout, progress) if rollout.valid.any() else {}  # NEXT_STEP: all may be between episodes
     agent.iterations += 1
     agent.safe_point.reached()
     return {"steps": agent.steps, **statistics.means(), **metrics}
 
 
-def collect(agent: OnPolicy, steps: int) -> tuple[Rollout, EpisodeStatistics]:
+def collect(agent: Acting, steps: int) -> tuple[Rollout, EpisodeStatistics]:
     """T = `steps` more steps of every environment, and the episodes that ended in them."""
     statistics, collector = EpisodeStatistics(), agent.collector
     rollout = Rollout.empty(steps, agent.observe(collector.observations), *agent.space.action.stored)

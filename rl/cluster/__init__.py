@@ -1,0 +1,1 @@
+"""Rollouts, seeds and evaluations on several machines, with Ray (`pip install ".[cluster]"`)."""

@@ -1,0 +1,150 @@
+"""Shards of environments, here and on a Ray cluster: the same bits, also when a worker dies."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import envs  # noqa: F401  (registers deepnp/…)
+from rl import PPO, SAC, PPOConfig, evaluate
+from rl.cluster.shard import Shard
+from rl.cluster.sharded import Here, ShardedVector
+
+ENV = "deepnp/Navigation-v0"
+CONFIG = PPOConfig(steps=8, batch_size=16, epochs=1, hidden=(8,))
+
+
+def trained(workers=None, steps=120, shards=2, config=CONFIG, env=ENV):
+    """The agent after so many steps with 5 copies: 3 in one shard, 2 in the other."""
+    vector = ShardedVector(env, 5, shards, workers)
+    return PPO(vector, config, seed=3).learn(steps)
+
+
+def bits(agent):
+    return np.concatenate([agent.policy.flat.data, agent.value.flat.data, agent.normalizer.moments.mean, agent.scaler.moments.mean])
+
+
+class Mortal(Here):
+    """Loses a shard at the n-th call of `collect`, before or after it did its work."""
+
+    def __init__(self, lost: int, at: int, after: bool):
+        super().__init__()
+        self.lost, self.at, self.after, self.calls = lost, at, after, 0
+
+    def open(self, makers):
+        self.makers = makers
+        super().open(makers)
+
+    def call(self, method, arguments, revive):
+        if method == "collect":
+            self.calls += 1
+            if self.calls == self.at:
+                if self.after:
+                    self.shards[self.lost].collect(*arguments[self.lost])
+                self.shards[self.lost] = self.makers[self.lost]()
+                for name, *given in revive(self.lost):
+                    getattr(self.shards[self.lost], name)(*given)
+        return super().call(method, arguments, revive)
+
+
+def test_same_seed_same_bits_and_it_learns_from_all_copies():
+    first, second = trained(), trained()
+    np.testing.assert_array_equal(bits(first), bits(second))
+    assert first.steps == 120
+    assert first.normalizer.moments.count == 120
+    assert (bits(trained(shards=1)) != bits(first)).any()  # other draws of actions
+
+
+def test_sharded_rollouts_equal_those_of_one_vector():
+    """With one shard, and nothing that moves within a rollout, training is the local loop's."""
+    config = replace(CONFIG, normalize_observations=False, scale_rewards=False)
+    rollouts = []
+
+    class Listening(PPO):
+        def update(self, rollout, progress):
+            rollouts.append(rollout)
+            return super().update(rollout, progress)
+
+    vector = ShardedVector(ENV, 3, 1)
+    agent = Listening(vector, config, seed=0)
+    agent.learn(24)
+    replica = vector.workers.shards[0].replica.agent
+    local = Listening(ENV, replace(config, num_envs=3), seed=0)
+    local.rngs["actions"].bit_generator.state = PPO(ENV, config, seed=replica.seed).rngs["actions"].bit_generator.state
+    local.env.reset(seed=0)
+    local.learn(24)
+    for name in ("observations", "actions", "rewards", "terminated", "truncated", "valid", "last"):
+        np.testing.assert_array_equal(getattr(rollouts[0], name), getattr(rollouts[1], name), err_msg=name)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_lost_worker_is_replaced_and_no_bit_differs(at, after):
+    lossy = trained(Mortal(1, at, after))
+    assert lossy.steps == 120
+    np.testing.assert_array_equal(bits(lossy), bits(trained()))
+
+
+def test_a_lost_worker_without_a_state_begins_new_episodes(monkeypatch):
+    monkeypatch.setattr(Shard, "state", lambda self: {})
+    lossy = trained(Mortal(1, 2, False))
+    assert lossy.steps == 120
+    assert (bits(lossy) != bits(trained())).any()
+
+
+def test_it_resumes_exactly(tmp_path):
+    through = trained(steps=120)
+    trained(steps=40).save(tmp_path / "x")
+    agent = PPO.load(tmp_path / "x", ShardedVector(ENV, 5, 2)).learn(120)
+    np.testing.assert_array_equal(bits(agent), bits(through))
+    with pytest.raises(ValueError, match="expected the state of 3 shards, given that of 2"):
+        PPO.load(tmp_path / "x", ShardedVector(ENV, 5, 3))
+
+
+def test_mirror_images_and_evaluation():
+    agent = trained(config=replace(CONFIG, mirror=True), env="deepnp/Walker-v0", steps=40)
+    assert agent.normalizer.moments.count == 80  # and the reflections
+    with pytest.raises(NotImplementedError, match="does not step by itself"):
+        evaluate(agent, agent.env, 5)
+    assert evaluate(trained(), ENV, 2).shape == (2,)
+
+
+def test_careless_use():
+    with pytest.raises(ValueError, match="3 shards of 2 copies"):
+        ShardedVector(ENV, 2, 3)
+    with pytest.raises(TypeError, match="expected an environment's id"):
+        ShardedVector(lambda: None, 2, 1)
+    with pytest.raises(ValueError, match="unknown environment"):
+        ShardedVector("Nothing-v0", 2, 1)
+    with pytest.raises(NotImplementedError, match="does not step by itself"):
+        SAC(ShardedVector(ENV, 2, 1)).learn(10)
+
+
+@pytest.mark.filterwarnings("default")
+def test_on_a_ray_cluster_of_two_nodes():
+    """Start-up takes most of the time. A real worker is killed between two iterations, and another within one."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    from rl.cluster.ray_workers import RayWorkers
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        ray.init(address=cluster.address, log_to_driver=False)
+        workers, killed = RayWorkers(cores=0.5), []
+
+        def kill(agent, metrics):
+            if not killed:
+                ray.kill(workers.actors[1])
+                killed.append(True)
+
+        vector = ShardedVector(ENV, 5, 2, workers)
+        agent = PPO(vector, CONFIG, seed=3).learn(120, kill)
+        assert killed
+        assert agent.steps == 120
+        np.testing.assert_array_equal(bits(agent), bits(trained()))
+        vector.close()
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
