@@ -1,54 +1,50 @@
-"""A live progress line in the terminal or a notebook; plain lines elsewhere."""
+"""A live progress line in a terminal or a notebook; plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-
 from rl.runs.callbacks import Callback
+from rl.runs.compilations import Compilations
+from rl.runs.displays import display_here
 
-REFRESH_SECONDS = 0.1
 SHOWN = {"episode_return": "return {:.2f}", "episode_length": "length {:.0f}"}
 
 
 class ProgressBar(Callback):
     """Shows a training: `agent.learn(steps, progress=True)` adds one.
 
-    A terminal that is closed meanwhile does not stop the training: nothing more is shown.
+    It says when a kernel is being compiled. A terminal that is closed meanwhile does not stop the
+    training: nothing more is shown.
 
     Parameters
     ----------
     shown : mapping of str to str
         Metric -> format with one placeholder, e.g. {"kl": "KL {:.3f}"}.
     plain_seconds : float
-        Without a terminal, a line is printed this often.
+        Without a terminal, a line is printed this often, and one at the end.
     """
 
     def __init__(self, shown: Mapping[str, str] = SHOWN, plain_seconds: float = 10.0):
         self.total_steps, self.shown = 1, shown
-        self.console = Console()
-        self._live = self.console.is_terminal
-        self._every = REFRESH_SECONDS if self._live else plain_seconds
-        columns: list[ProgressColumn | str] = [
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %  {task.fields[text]}"),
-            TimeRemainingColumn(),
-        ]
-        self._bar = Progress(*columns, console=self.console, disable=not self._live, auto_refresh=False)
+        self._display = display_here(plain_seconds)
+        self._compilations = Compilations(lambda text: self._write(lambda: self._display.note(text)))
         self._latest: dict[str, float] = {}
+        self._unshown: Callable[[], None] | None = None
         self._closed = False
 
     def on_start(self, agent: Any) -> None:
         self.total_steps = agent.total_steps
-        self._start = self._printed = time.monotonic()
+        self._start = self._shown_at = time.monotonic()
         self._first_step: int | None = None
-        self._task = self._bar.add_task("", total=self.total_steps, text="starting")
-        self._write(self._bar.start)
+        self._write(lambda: self._display.start(self.total_steps))
+        self._compilations.open()
 
     def on_end(self, agent: Any, error: BaseException | None) -> None:
-        self._write(self._bar.stop)
+        self._compilations.shut()
+        if self._unshown is not None:
+            self._write(self._unshown)
+        self._write(self._display.stop)
 
     def on_update(self, agent: Any, metrics: dict[str, float]) -> None:
         now = time.monotonic()
@@ -56,17 +52,15 @@ class ProgressBar(Callback):
             self._first_step, self._start = agent.steps, now
         self._latest |= metrics
         rate = (agent.steps - self._first_step) / (now - self._start) if now > self._start else 0.0
-        done = min(agent.steps, self.total_steps)
-        text = self._text(agent.steps, rate)
-        self._bar.update(self._task, completed=done, text=text)
-        if now - self._printed >= self._every:
-            self._printed = now
-            left = (self.total_steps - done) / rate if rate else 0.0
-            line = f"{100 * done / self.total_steps:3.0f} %  {text}  {left:.0f} s left"
-            self._write(self._bar.refresh if self._live else lambda: print(line, flush=True))
+        done, text = min(agent.steps, self.total_steps), self._text(agent.steps, rate)
+        self._unshown = lambda: self._display.show(done, text, None)
+        if now - self._shown_at >= self._display.seconds:
+            self._shown_at, self._unshown = now, None
+            left = (self.total_steps - done) / rate if rate else None
+            self._write(lambda: self._display.show(done, text, left))
 
-    def _text(self, steps, rate) -> str:
-        parts = [f"{steps:,} steps", f"{rate:,.0f} steps/s"]
+    def _text(self, steps: int, rate: float) -> str:
+        parts = [f"{steps:,} steps"] + ([f"{rate:,.0f} steps/s"] if rate else [])
         parts += [text.format(self._latest[name]) for name, text in self.shown.items() if name in self._latest]
         return "  ".join(parts)
 
