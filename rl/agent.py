@@ -17,10 +17,9 @@ import numpy as np
 from gymnasium import Space
 from gymnasium.vector import VectorEnv
 
-from deepnp import NonFiniteError
 from deepnp.backend import one_blas_thread
-from rl import checkpoint
-from rl.config import whole_number
+from rl import checkpoint, learning
+from rl.config import rates_at, scheduled, whole_number, with_rates
 from rl.experience import goals, trees
 from rl.experience.collector import Collector
 from rl.experience.environments import EnvLike, Resumable, is_made_here, make_vector, name_of, space_of
@@ -107,6 +106,8 @@ class Agent(ABC):
         self.takes.check(type(self).__name__, space)
         self.space, self.config, self.seed = space, config, whole_number("seed", seed, 0)
         self.steps, self.iterations = 0, 0
+        self.total_steps = 0  # where the present, or the latest, `learn` goes to
+        self._scheduled = scheduled(config)
         normalizes = config.normalize_observations and space.observations > 0  # images are left as they are
         self.normalizer = ObservationNormalizer(space.observations) if normalizes else None
         self.rngs: dict[str, np.random.Generator] = {}
@@ -115,7 +116,6 @@ class Agent(ABC):
         self.source: tuple | None = None  # what `env` was made from, where it was made for this agent
         self.collector: Collector | None = None
         self.safe_point = SafePoint()
-        self.total_steps = 0  # where the present, or the latest, `learn` goes to
         self.callbacks = Callbacks()
         self._close: Callable[[], Any] | None = None
         self._left: dict | None = None  # the environment's state as the last `learn` left it; None while learning
@@ -140,6 +140,15 @@ class Agent(ABC):
     @abstractmethod
     def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
         """The policy's actions for normalised observations (B, …): drawn with `rng`, or the most probable ones without."""
+
+    def at(self, progress: float) -> Any:
+        """The settings at `progress` in [0, 1] of the training: schedules as numbers."""
+        return with_rates(self.config, rates_at(self.config, self._scheduled, progress)) if self._scheduled else self.config
+
+    @property
+    def now(self) -> Any:
+        """The settings at this step of the present, or the latest, `learn`."""
+        return self.at(min(self.steps / self.total_steps, 1.0) if self.total_steps else 0.0)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if id(self.__dict__.get(name)) in self.__dict__.get("_built", ()):
@@ -275,35 +284,10 @@ class Agent(ABC):
         self.total_steps, self._left = total_steps, None
         try:
             with self.safe_point, one_blas_thread():  # two threads of our own work beat a threaded BLAS
-                self._learn(Callbacks(callbacks))
+                learning.learn(self, Callbacks(callbacks))
         finally:
             self._left = self.env.state() if self.collector is not None and isinstance(self.env, Resumable) else None
         return self
-
-    def _learn(self, callbacks):
-        error, self.callbacks = None, callbacks
-        try:
-            callbacks.on_start(self)
-            while self.steps < self.total_steps and not callbacks.stopped:
-                if self.collector is None:  # at first, and after a callback played in the very environment that we learn in
-                    self._begin_episodes()
-                callbacks.on_update(self, self._iterate(self.total_steps))
-        except BaseException as caught:
-            error = caught
-            raise
-        finally:
-            self.callbacks = Callbacks()
-            callbacks.on_end(self, error)
-
-    def _iterate(self, total_steps):
-        try:
-            return self.iterate(total_steps)
-        except NonFiniteError as error:
-            self.forget_episodes()
-            raise NonFiniteError(f"at step {self.steps}: {error}") from error
-        except BaseException:  # a step may be half done: the memory must not join what does not belong together
-            self.forget_episodes()
-            raise
 
     def is_undisturbed(self) -> bool:
         """Whether the environment stands where learning left it, so that episodes under way can go on.
@@ -315,7 +299,7 @@ class Agent(ABC):
             return self.collector is not None and self._close is not None
         return self._left is None or same_state(self.env.state(), self._left)
 
-    def _begin_episodes(self):
+    def begin_episodes(self) -> None:
         """The one place where new episodes begin: whatever remembers old ones hears of it."""
         if self.env is None:
             raise RuntimeError("this agent's environment was closed while it learned: call set_env(env) to go on")

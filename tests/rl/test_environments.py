@@ -137,7 +137,7 @@ class TestNewBeginnings:
         agent = rl.DDPG(vectorize(lambda: Endless(1000), 2), rl.DDPGConfig(**settings)).learn(100)
         assert agent.noise.noise.any()
         agent.set_env(vectorize(lambda: Endless(1000), 2))
-        agent._begin_episodes()
+        agent.begin_episodes()
         assert not agent.noise.noise.any()
 
     def test_a_loop_of_one_s_own_between_two_calls(self):

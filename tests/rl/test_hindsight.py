@@ -38,7 +38,7 @@ def told(make, steps, mode=SAME, copies=2, **settings):
         return add(*columns, valid)
 
     agent.memory.add = write_down
-    agent._begin_episodes()
+    agent.begin_episodes()
     for _ in range(-(-steps // copies)):
         gather(agent, EpisodeStatistics())
     return agent, lists

@@ -15,7 +15,7 @@ SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
 def collect(make, mode, steps=10, copies=2, parts=1):
     """`parts` rollouts of steps/parts steps, one after the other."""
     agent = PPO(vectorize(make, copies, mode), PPOConfig(normalize_observations=False, scale_rewards=False))
-    agent._begin_episodes()
+    agent.begin_episodes()
     return [on_policy.collect(agent, steps // parts) for _ in range(parts)]
 
 
