@@ -6,6 +6,7 @@ killed process left behind is removed by the next save of the same file.
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 import zlib
@@ -17,6 +18,8 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+TEMPORARY = re.compile(r"\.[0-9a-f]{8}\.[0-9a-f]{8}\.tmp")
 
 
 def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> None:
@@ -35,7 +38,7 @@ def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], object
         kind = IsADirectoryError if path.is_dir() else OSError
         raise kind(f"expected the name of a file to write, given {'a folder' if path.is_dir() else 'a device or a pipe'}, {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
+    remove_leftovers(path.parent, _prefix(path))
     temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -58,17 +61,20 @@ def _prefix(path: Path) -> str:
     return f".{zlib.crc32(path.name.encode(errors='surrogateescape')):08x}."
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Remove temporary files of this one whose writer is gone: nobody holds their lock."""
-    for leftover in _temporaries(path) if fcntl is not None else ():
+def remove_leftovers(folder: str | os.PathLike, prefix: str = ".") -> None:
+    """Remove temporary files in a folder whose writer is gone: nobody holds their lock.
+
+    With a prefix, only those whose name begins with it.
+    """
+    for leftover in _temporaries(Path(folder), prefix) if fcntl is not None else ():
         with contextlib.suppress(OSError), leftover.open("rb") as file:
             _lock(file)
             leftover.unlink()
 
 
-def _temporaries(path: Path) -> Iterator[Path]:
-    prefix = _prefix(path)
-    return (path.with_name(n) for n in os.listdir(path.parent) if n.startswith(prefix) and n.endswith(".tmp"))
+def _temporaries(folder: Path, prefix: str) -> Iterator[Path]:
+    names = os.listdir(folder) if folder.is_dir() else ()
+    return (folder / name for name in names if name.startswith(prefix) and TEMPORARY.fullmatch(name))
 
 
 def _lock(file: BinaryIO) -> None:

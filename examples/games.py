@@ -18,7 +18,8 @@ from PIL import Image
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from examples.common import not_negative, positive
-from rl.runs.run import Run, new_folder, read_config
+from rl.runs.record import read_config
+from rl.runs.run import Run, new_folder
 from rl.training.curves import plot_run
 from rl.training.evaluation import evaluate, play
 from rl.training.resume import load_agent

@@ -15,7 +15,8 @@ import pytest
 
 import envs  # noqa: F401  (registers deepnp/…)
 from deepnp.storage import load_tensors
-from rl.runs.run import Run, checkpoint_of, read_progress
+from rl.runs.retention import checkpoint_of
+from rl.runs.run import Run, read_progress
 from rl.training.resume import load_agent
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,7 +6,7 @@ alike.
 
 import inspect
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
@@ -22,13 +22,24 @@ class Interrupt:
     or for which somebody else installed a handler, stays as it is. Only the main thread receives
     signals: in any other one the block does nothing.
 
+    Parameters
+    ----------
+    on_request : callable, optional
+        Called by each signal.
+    signals : sequence of int
+        Which ones.
+
     Attributes
     ----------
     requested : bool
         Whether to end.
+    number : int or None
+        The latest signal that asked, where no outer block heard it.
     """
 
-    def __init__(self):
+    def __init__(self, on_request: Callable[[], object] | None = None, signals: Sequence[int] = SIGNALS):
+        self.number: int | None = None
+        self._on_request, self._signals = on_request, signals
         self._own = False
         self._before: dict[int, object] = {}
         self._outer: Interrupt | None = None
@@ -40,7 +51,7 @@ class Interrupt:
     def __enter__(self) -> "Interrupt":
         if self._before:
             raise RuntimeError("this Interrupt is in use already: expected a new one for each block")
-        for number in SIGNALS:
+        for number in self._signals:
             handler = signal.getsignal(number)
             outer = handler.__self__ if inspect.ismethod(handler) else None
             if handler in (signal.default_int_handler, signal.SIG_DFL) or isinstance(outer, Interrupt):
@@ -60,10 +71,13 @@ class Interrupt:
     def _handle(self, number, frame):
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
+        self.number = number if self._outer is None else None
         self._request()
 
     def _request(self):
         self._own = True
+        if self._on_request is not None:
+            self._on_request()
         if self._outer is not None:
             self._outer._request()
 

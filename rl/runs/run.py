@@ -1,33 +1,41 @@
-"""A run's folder: config.json, progress.csv, checkpoints.
+"""A run's folder, and who writes it.
 
-    runs/<name>/config.json                        algorithm, settings, seed, environment, options
-               /progress.csv                       a row of metrics per iteration
-               /checkpoints/last.safetensors
-               /checkpoints/previous.safetensors   the one before, in case the last is damaged
+    runs/<name>/config.json          everything that it takes to repeat the run; see record.py
+               /progress.csv         a row of metrics per iteration
+               /checkpoints/         the latest, the one before, the best, the last few; see retention.py
+               /events.out.tfevents… for TensorBoard, if wanted; see tensorboard.py
 
 One process at a time writes to a folder. Files are written whole or not at all, rows are
 appended, and nothing of another run is overwritten. From the moment that config.json exists there
 is a checkpoint, so whatever stops a run, it can be resumed.
 """
 
-import json
 import os
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from deepnp import NonFiniteError
 from deepnp.storage import load_metadata, save_json
 from rl.config import whole_number
+from rl.runs.background import Background
 from rl.runs.callbacks import Callback
+from rl.runs.failures import WriteFailures
 from rl.runs.interrupt import signals_deferred
 from rl.runs.lock import FolderLock
+from rl.runs.record import CONFIG, Log, log_of, read_config, record_of
+from rl.runs.retention import Retention, checkpoint_of, checkpoints_of
+from rl.runs.stopping import StopOnSignal
 from rl.runs.table import KEY, Table
+from rl.runs.tensorboard import TensorBoard
 
-CONFIG, PROGRESS = "config.json", "progress.csv"
+PROGRESS = "progress.csv"
 
 
 class Trained(Protocol):
@@ -37,7 +45,9 @@ class Trained(Protocol):
     seed: int
     steps: int
     total_steps: int
+    env: Any
     env_name: str | None
+    source: tuple | None
 
     def save(self, path: str | os.PathLike) -> None: ...
 
@@ -45,21 +55,31 @@ class Trained(Protocol):
 class Run(Callback):
     """Writes a training down as it goes: `agent.learn(steps, log=run)`.
 
+    SIGTERM and SIGHUP end the training with everything saved, see `StopOnSignal`.
+
     Parameters
     ----------
     folder : path
-        Made if need be.
+        Made if need be; a link to a folder is followed.
     agent : Agent
         What is trained.
     env : str
         The environment's id, for the record.
     total_steps : int
         How long the training is to be: schedules depend on it, so a resumed run needs it.
-    checkpoint_seconds : float
-        A checkpoint is written when this much time has gone by since the last.
+    checkpoint_seconds : float or None
+        A checkpoint is written when this much time has gone by since the last; None: only at the
+        end.
+    keep : int
+        So many checkpoints stay, as checkpoints/step-<n>.safetensors.
+    tensorboard : bool
+        Write TensorBoard's events, too.
+    on_write_error : {"stop", "warn"}
+        What follows when something cannot be written, because the disk is full or the folder is
+        gone: the training ends with an OSError, or it goes on with a warning. In both cases the
+        agent stays as it is, and the last good checkpoint stays.
     options : mapping, optional
-        What else it takes to begin this run again, as JSON knows it: the environment's own
-        settings, the command line.
+        What else it takes to begin this run again, as JSON knows it.
 
     Attributes
     ----------
@@ -72,6 +92,8 @@ class Run(Callback):
         If the folder holds a run already.
     BlockingIOError
         If another process is training in it.
+    ImportError
+        If TensorBoard's events are wanted, and tensorboardX is not installed.
     """
 
     def __init__(
@@ -80,32 +102,45 @@ class Run(Callback):
         agent: Trained,
         env: str,
         total_steps: int,
-        checkpoint_seconds: float = 60.0,
+        *,
+        checkpoint_seconds: float | None = 60.0,
+        keep: int = 0,
+        tensorboard: bool = False,
+        on_write_error: str = "stop",
         options: Mapping[str, Any] | None = None,
     ):
+        log = Log(checkpoint_seconds, keep, tensorboard, on_write_error)
+        self._record = record_of(agent, env, total_steps, log, options or {})
         Path(folder).mkdir(parents=True, exist_ok=True)
-        self._open(folder, checkpoint_seconds, agent.steps)
-        if any((self.folder / name).exists() for name in (CONFIG, PROGRESS)):
+        self._open(folder, agent.steps, log)
+        try:
+            self._begin(agent)
+        except BaseException:
             self.close()
-            raise FileExistsError(f"{self.folder} holds a run already: expected a new folder")
-        self._record = {
-            "algorithm": agent.config.algorithm,
-            "env": env,
-            "seed": agent.seed,
-            "total_steps": whole_number("total_steps", total_steps, 1),
-            "config": asdict(agent.config),
-            "options": dict(options or {}),
-        }
+            raise
+
+    def _begin(self, agent):
+        if any((self.folder / name).exists() for name in (CONFIG, PROGRESS)):
+            hint = "to go on with it, Run.resume(folder, agent), or `deepnp resume` on the command line"
+            raise FileExistsError(f"{self.folder} holds a run already: expected a new folder; {hint}")
+        self._retention.forget()
         self.progress = Table(self.folder / PROGRESS)
         agent.save(self.checkpoint)
         save_json(self.folder / CONFIG, self._record)
 
     @classmethod
-    def resume(cls, folder: str | os.PathLike, agent: Trained, checkpoint_seconds: float = 60.0) -> "Run":
+    def resume(cls, folder: str | os.PathLike, agent: Trained, log: Log | None = None) -> "Run":
         """Go on with a run whose checkpoint `agent` was loaded from.
 
         Rows beyond the checkpoint are dropped. Rows that are not whole are left out with a
         warning, and so is a progress.csv that ends before the checkpoint.
+
+        Parameters
+        ----------
+        folder : path
+        agent : Agent
+        log : Log, optional
+            How it is written down from now on; as before by default, `log_of(folder)`.
 
         Raises
         ------
@@ -118,27 +153,42 @@ class Run(Callback):
         """
         run = cls.__new__(cls)
         run._record = read_config(folder)
-        run._open(folder, checkpoint_seconds, agent.steps)
-        steps = load_metadata(run.checkpoint if run.checkpoint.exists() else previous_of(folder)).get("steps")
-        if steps != agent.steps:
+        run._open(folder, agent.steps, log or log_of(folder))
+        try:
+            run._go_on(agent)
+        except BaseException:
             run.close()
-            raise ValueError(f"expected the agent of {folder}'s latest checkpoint, at step {steps}, given step {agent.steps}")
-        run.progress = Table.read(run.folder / PROGRESS)
-        run.progress.keep_until(agent.steps)
-        last = run.progress.rows[-1] if run.progress.rows else {KEY: "0", "seconds": "0"}
-        if float(last[KEY]) < agent.steps:
-            lost = f"steps {float(last[KEY]):,.0f} to {agent.steps:,} are missing"
-            warnings.warn(f"{run.progress.path} ends before the checkpoint: {lost}", stacklevel=2)
-        run._start -= float(last.get("seconds") or 0)
+            raise
         return run
 
-    def _open(self, folder, checkpoint_seconds, steps):
+    def _go_on(self, agent):
+        latest = next((path for path in checkpoints_of(self.folder) if path.exists()), self.checkpoint)
+        steps = load_metadata(latest).get("steps")
+        if steps != agent.steps:
+            raise ValueError(f"expected the agent of {self.folder}'s latest checkpoint, at step {steps}, given step {agent.steps}")
+        self._retention.clean(agent.steps)
+        self._best = self._retention.best_return()
+        self.progress = Table.read(self.folder / PROGRESS)
+        self.progress.keep_until(agent.steps)
+        last = self.progress.rows[-1] if self.progress.rows else {KEY: "0", "seconds": "0"}
+        if float(last[KEY]) < agent.steps:
+            lost = f"steps {float(last[KEY]):,.0f} to {agent.steps:,} are missing"
+            warnings.warn(f"{self.progress.path} ends before the checkpoint: {lost}", stacklevel=4)
+        self._start -= float(last.get("seconds") or 0)
+
+    def _open(self, folder, steps, log):
         self.folder = Path(folder)
         self.checkpoint = checkpoint_of(folder)
         self._lock = FolderLock(folder)
-        self._every = checkpoint_seconds
+        self._record["log"] = asdict(log)
+        self._every = np.inf if log.checkpoint_seconds is None else log.checkpoint_seconds
+        self._retention = Retention(folder, log.keep)
+        self._failures = WriteFailures(folder, log.on_write_error)
+        self._board = TensorBoard(folder) if log.tensorboard else None
+        self._signals = StopOnSignal()
+        self._background = Background()
         self._start = self._saved = time.monotonic()
-        self._saved_steps = steps
+        self._saved_steps, self._best = steps, -np.inf
 
     @property
     def total_steps(self) -> int:
@@ -157,25 +207,88 @@ class Run(Callback):
             save_json(self.folder / CONFIG, self._record)
 
     def on_start(self, agent: Trained) -> None:
+        self._signals.on_start(agent)
         self.extend(agent.total_steps)
+        if self._board is not None:
+            with self._handled("TensorBoard's events"):
+                self._board.on_start(agent)
 
-    def on_update(self, agent: Trained, metrics: dict[str, float]) -> None:
-        self.progress.append({"seconds": round(time.monotonic() - self._start, 3), **metrics})
-        if time.monotonic() - self._saved > self._every:
-            self.save(agent)
+    def on_update(self, agent: Trained, metrics: dict[str, float]) -> bool:
+        with self._handled(PROGRESS):
+            self.progress.append({"seconds": round(time.monotonic() - self._start, 3), **metrics})
+        if self._board is not None:
+            with self._handled("TensorBoard's events"):
+                self._board.on_update(agent, metrics)
+        with self._handled("a checkpoint"):
+            self._background.check()
+        if time.monotonic() - self._saved > self._every and not self._background.busy:
+            self._begin_save(agent)
+        return self._signals.on_update(agent, metrics)
+
+    def on_evaluation(self, agent: Trained, result: Mapping[str, np.ndarray]) -> None:
+        if self._board is not None:
+            with self._handled("TensorBoard's events"):
+                self._board.on_evaluation(agent, result)
+        self._keep_best(agent, float(np.mean(result["return"])))
 
     def on_end(self, agent: Trained, error: BaseException | None) -> None:
-        if agent.steps != self._saved_steps and not isinstance(error, NonFiniteError):  # the last good checkpoint stays
+        try:
+            with signals_deferred():
+                self._finish(agent, good=not isinstance(error, NonFiniteError))
+        finally:
+            self._signals.on_end(agent, error)
+
+    def _finish(self, agent, good):
+        """Write what is missing, each thing whatever becomes of the others; the last good checkpoint stays."""
+        with ExitStack() as stack:
+            if good:
+                stack.callback(self._save_missing, agent)
+            if self._board is not None:
+                stack.callback(self._end_board, agent)
+            with self._handled("a checkpoint"):
+                self._background.wait()
+
+    def _end_board(self, agent):
+        with self._handled("TensorBoard's events"):
+            self._board.on_end(agent, None)
+
+    def _save_missing(self, agent):
+        if agent.steps != self._saved_steps:
             self.save(agent)
 
     def save(self, agent: Trained) -> None:
         """Write a checkpoint now, and keep the one before; signals wait until both are in place."""
-        with signals_deferred():
+        with signals_deferred(), self._handled("a checkpoint"):
+            self._begin_save(agent)
+            self._background.wait()
+
+    def _begin_save(self, agent):
+        """Write a checkpoint beside the training; what goes wrong is told later."""
+        steps, write = agent.steps, agent.save
+        self._saved = time.monotonic()
+        self.progress.complete()
+
+        def work():
             self.progress.sync()
-            agent.save(_next_of(self.folder))
-            _keep(self.checkpoint, previous_of(self.folder))
-            os.replace(_next_of(self.folder), self.checkpoint)
-        self._saved, self._saved_steps = time.monotonic(), agent.steps
+            if self._board is not None:
+                self._board.flush()
+            self._retention.write(write, steps)
+            if not (self.folder / CONFIG).exists():  # somebody removed it
+                save_json(self.folder / CONFIG, self._record)
+            self._saved_steps = steps
+
+        self._background.start(work)
+        self._background.wait()
+
+    def _keep_best(self, agent, mean):
+        if mean > self._best:
+            self._best, steps, write = mean, agent.steps, agent.save
+            with self._handled("the best agent"):
+                self._background.start(lambda: self._retention.write_best(write, steps, mean))
+                self._background.wait()
+
+    def _handled(self, what):
+        return self._failures.handled(what, f"The last good checkpoint is of step {self._saved_steps:,}")
 
     def close(self) -> None:
         """Let another process train in the folder; the end of this one does the same."""
@@ -195,8 +308,13 @@ def run_at(log: str | os.PathLike | Run, agent: Trained, total_steps: int) -> Ru
     if not isinstance(log, str | os.PathLike):
         raise TypeError(f'expected log as "csv", "tensorboard", a path or a Run, given {log!r:.80}')
     name = agent.env_name or "environment"
-    folder = new_folder(Path("runs") / f"{agent.config.algorithm}-{name.replace('/', '-')}") if log == "csv" else log
-    return Run(folder, agent, name, total_steps)
+    if log not in ("csv", "tensorboard"):
+        return Run(log, agent, name, total_steps)
+    board = log == "tensorboard"
+    if board:
+        TensorBoard(".")  # before a folder is made: it may not be installed
+    folder = new_folder(Path("runs") / f"{agent.config.algorithm}-{name.replace('/', '-')}")
+    return Run(folder, agent, name, total_steps, tensorboard=board)
 
 
 def new_folder(base: str | os.PathLike) -> Path:
@@ -214,54 +332,6 @@ def new_folder(base: str | os.PathLike) -> Path:
         except FileExistsError:
             number += 1
             folder = base.with_name(f"{base.name}-{number}")
-
-
-def checkpoint_of(folder: str | os.PathLike) -> Path:
-    """Where a run keeps its latest checkpoint."""
-    return Path(folder) / "checkpoints" / "last.safetensors"
-
-
-def previous_of(folder: str | os.PathLike) -> Path:
-    """Where a run keeps the checkpoint before the latest."""
-    return Path(folder) / "checkpoints" / "previous.safetensors"
-
-
-def _next_of(folder) -> Path:
-    return Path(folder) / "checkpoints" / "next.safetensors"
-
-
-def _keep(last: Path, previous: Path) -> None:
-    """Give the latest checkpoint its second name; where files have one name only, move it there."""
-    if not last.exists():
-        return
-    previous.unlink(missing_ok=True)
-    try:
-        os.link(last, previous)
-    except OSError:
-        os.replace(last, previous)
-
-
-def read_config(folder: str | os.PathLike) -> dict[str, Any]:
-    """What a run was begun with: algorithm, env, seed, total_steps, config, options.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder holds no run.
-    ValueError
-        If its config.json is damaged.
-    """
-    path = Path(folder) / CONFIG
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a run's folder with a {CONFIG}, found none in {folder}")
-    try:
-        record = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is not whole: {error}") from error
-    lacking = sorted({"algorithm", "env", "seed", "total_steps", "config"} - (record.keys() if isinstance(record, dict) else set()))
-    if lacking:
-        raise ValueError(f"{path} is not a run's: it lacks {lacking}")
-    return record
 
 
 def read_progress(folder: str | os.PathLike) -> dict[str, list[float]]:

@@ -1,11 +1,12 @@
 """A CSV file of numbers that grows by a row at a time and outlives a crash.
 
-A row is appended with one write, so a killed process leaves whole rows. A power cut, a full disk
-or an editor may still leave half of one: `Table.read` keeps the rows that are whole and warns
-about the others.
+A row is appended with one write, so a killed process leaves whole rows. A row that a full disk
+cuts short is taken back. A power cut or an editor may still leave half of one: `Table.read` keeps
+the rows that are whole and warns about the others.
 """
 
 import csv
+import errno
 import io
 import os
 import warnings
@@ -34,6 +35,7 @@ class Table:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.rows: list[dict[str, str]] = []
+        self._whole = False  # whether the file has all rows but the newest
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "Table":
@@ -52,6 +54,7 @@ class Table:
         table.rows = [row for row in parsed if row is not None]
         lost = [number for number, row in enumerate(parsed, start=2) if row is None]
         lost += [len(lines)] if lines[-1] else []  # the last line does not end: its numbers may be cut short
+        table._whole = bool(table.rows) and not lost
         if lost:
             numbers = ", ".join(map(str, lost[:5])) + (", …" if len(lost) > 5 else "")
             reason = "no whole rows of numbers" if whole else f'without a header that names "{KEY}"'
@@ -59,16 +62,31 @@ class Table:
         return table
 
     def append(self, row: Mapping[str, float]) -> None:
-        """Add a row; numbers that it lacks stay empty, and new names become columns."""
+        """Add a row; numbers that it lacks stay empty, and new names become columns.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written. It is not lost: the next row brings it along.
+        """
         known = list(self.rows[0]) if self.rows else []
         columns = list(dict.fromkeys([*known, *row]))
         self.rows.append({name: str(row.get(name, "")) for name in columns})
-        if columns != known:
+        whole, self._whole = self._whole and columns == known and self.path.exists(), False
+        if whole:
+            self._extend(_text(self.rows[-1:], columns, header=False))
+        else:
             self.rows = [{name: r.get(name, "") for name in columns} for r in self.rows]
             self._rewrite()
-            return
-        with open(self.path, "ab", buffering=0) as file:
-            file.write(_text(self.rows[-1:], columns, header=False))
+        self._whole = True
+
+    def _extend(self, text: bytes) -> None:
+        """Add `text` to the file, all of it or nothing."""
+        with open(self.path, "r+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if (file.write(text) or 0) < len(text):
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def keep_until(self, steps: int) -> None:
         """Drop the rows beyond so many steps, and what was not whole, from the file."""
@@ -81,6 +99,11 @@ class Table:
         names = self.rows[0] if self.rows else ()
         return {name: [float(row[name] or "nan") for row in self.rows] for name in names}
 
+    def complete(self) -> None:
+        """Write the rows that could not be written before."""
+        if self.rows and not self._whole:
+            self._rewrite()
+
     def sync(self) -> None:
         """Wait until the rows are on the disk."""
         if self.path.exists():
@@ -88,8 +111,11 @@ class Table:
                 os.fsync(file.fileno())
 
     def _rewrite(self):
+        if len(self.rows) > 1 and not self.path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(self.path))
         text = _text(self.rows, list(self.rows[0]) if self.rows else [], header=bool(self.rows))
         write_atomically(self.path, lambda file: file.write(text))
+        self._whole = bool(self.rows)
 
 
 def _cells(line: str) -> list[str]:

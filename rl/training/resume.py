@@ -1,16 +1,27 @@
-"""The agent of a run's folder."""
+"""The agent of a run's folder, and its training taken up again."""
 
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from rl.agent import Agent
 from rl.algorithms import load
 from rl.experience.environments import EnvLike
-from rl.runs.run import checkpoint_of, previous_of
+from rl.runs.record import Log, environment_of
+from rl.runs.retention import best_of, checkpoints_of
+from rl.runs.run import Run
 
 
-def load_agent(folder: str | os.PathLike, env: EnvLike | None = None) -> Agent:
+def load_agent(
+    folder: str | os.PathLike,
+    env: EnvLike | None = None,
+    *,
+    env_settings: Mapping[str, Any] | None = None,
+    best: bool = False,
+) -> Agent:
     """The agent of a run's latest checkpoint; with a warning, of the one before if it is damaged.
 
     Parameters
@@ -19,6 +30,10 @@ def load_agent(folder: str | os.PathLike, env: EnvLike | None = None) -> Agent:
         Of the run.
     env : optional
         To go on learning in.
+    env_settings : mapping, optional
+        Keyword arguments of an id's environment.
+    best : bool
+        The agent of the best evaluation instead, to play with: its file has no replay memory.
 
     Raises
     ------
@@ -27,16 +42,62 @@ def load_agent(folder: str | os.PathLike, env: EnvLike | None = None) -> Agent:
     ValueError
         If no checkpoint is whole, or they do not fit the environment.
     """
-    last, previous = checkpoint_of(folder), previous_of(folder)
+    if best:
+        return load(best_of(folder), env, env_settings=env_settings)
+    last, *others = checkpoints_of(folder)
     try:
-        return load(last, env)
+        return load(last, env, env_settings=env_settings)
     except (FileNotFoundError, ValueError) as error:
-        try:
-            agent = load(previous, env)
-        except (FileNotFoundError, ValueError):
-            raise error from None
-        warnings.warn(f"{error}; went back to step {agent.steps:,} with {previous}", stacklevel=2)
-        if isinstance(error, ValueError):
-            with suppress(OSError):  # out of the way, or the next checkpoint would make it the previous one
-                os.replace(last, last.with_name("damaged.safetensors"))
-        return agent
+        failure = error
+    for i, path in enumerate(others):
+        with suppress(FileNotFoundError, ValueError):
+            agent = load(path, env, env_settings=env_settings)
+            warnings.warn(f"{failure}; went back to step {agent.steps:,} with {path}", stacklevel=2)
+            _set_aside([last, *others[:i]])
+            return agent
+    raise failure
+
+
+def _set_aside(damaged: list[Path]) -> None:
+    """Out of the way, or the next checkpoint would make the damaged one the previous one."""
+    for path in damaged:
+        with suppress(OSError):
+            os.replace(path, path.with_name("damaged.safetensors"))
+
+
+def resume(
+    folder: str | os.PathLike,
+    env: EnvLike | None = None,
+    *,
+    env_settings: Mapping[str, Any] | None = None,
+    log: Log | None = None,
+) -> tuple[Agent, Run]:
+    """A run to go on with: its agent, and what writes it down.
+
+        agent, run = resume("runs/walker")
+        train(agent, run, run.total_steps)
+
+    Parameters
+    ----------
+    folder : path
+    env : optional
+        By default the run's own, made anew as its config.json says.
+    env_settings : mapping, optional
+        Keyword arguments of an id's environment.
+    log : Log, optional
+        How it is written down from now on; as before by default.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no run.
+    BlockingIOError
+        If another process is training in it.
+    ValueError
+        As `load_agent`; or if the environment cannot be made from the record.
+    """
+    if env is None:
+        env, own = environment_of(folder)
+        env_settings = {**own, **(env_settings or {})}
+    agent = load_agent(folder, env, env_settings=env_settings)
+    return agent, Run.resume(folder, agent, log)

@@ -17,7 +17,14 @@ class _UntilInterrupted(Callback):
         return not self.interrupt.requested
 
 
-def train(agent: Agent, run: Run, total_steps: int, shown: Mapping[str, str] = SHOWN, callback: CallbackLike = None) -> bool:
+def train(
+    agent: Agent,
+    run: Run,
+    total_steps: int,
+    shown: Mapping[str, str] = SHOWN,
+    callback: CallbackLike = None,
+    quiet: bool = False,
+) -> bool:
     """Learn until the agent has taken `total_steps`, recorded for a later resume, and save it.
 
     Returns early, between two iterations and with a checkpoint, on Ctrl-C, SIGTERM and SIGHUP. A
@@ -33,6 +40,8 @@ def train(agent: Agent, run: Run, total_steps: int, shown: Mapping[str, str] = S
         Metric -> format, for the progress line.
     callback : Callback, callable, or a list of these
         As `learn` takes it.
+    quiet : bool
+        Print nothing.
 
     Returns
     -------
@@ -40,10 +49,12 @@ def train(agent: Agent, run: Run, total_steps: int, shown: Mapping[str, str] = S
         Whether it was left to its end.
     """
     if agent.steps >= total_steps:
-        print(f"nothing to train: {agent.steps:,} of {total_steps:,} steps were taken already", flush=True)
+        if not quiet:
+            print(f"nothing to train: {agent.steps:,} of {total_steps:,} steps were taken already", flush=True)
         return True
     with Interrupt() as interrupt:
-        agent.learn(total_steps, [*callbacks_of(callback), _UntilInterrupted(interrupt)], progress=ProgressBar(shown), log=run)
-    if interrupt.requested:
+        callbacks = [*callbacks_of(callback), _UntilInterrupted(interrupt)]
+        agent.learn(total_steps, callbacks, progress=False if quiet else ProgressBar(shown), log=run)
+    if interrupt.requested and not quiet:
         print("stopped; what was learned so far is saved", flush=True)
     return not interrupt.requested

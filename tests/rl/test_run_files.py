@@ -15,7 +15,9 @@ import pytest
 from deepnp.storage import load_tensors
 from rl import PPO, PPOConfig
 from rl.runs.lock import FolderLock
-from rl.runs.run import Run, checkpoint_of, new_folder, previous_of, read_config, read_progress
+from rl.runs.record import read_config
+from rl.runs.retention import checkpoint_of, previous_of
+from rl.runs.run import Run, new_folder, read_progress
 from rl.runs.table import Table
 from rl.training.resume import load_agent
 from rl.training.train import train

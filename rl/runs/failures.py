@@ -1,0 +1,57 @@
+"""A disk that is full, a folder that is gone: what a training does when something cannot be written."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class WriteFailures:
+    """Ends the training with a clear error, or warns once and lets it go on.
+
+    Parameters
+    ----------
+    folder : path
+        Where is written; for the message.
+    on_write_error : {"stop", "warn"}
+    """
+
+    def __init__(self, folder: str | os.PathLike, on_write_error: str = "stop"):
+        self.folder, self.on_write_error = folder, on_write_error
+        self._failing: set[str] = set()
+
+    @contextmanager
+    def handled(self, what: str, kept: str = "") -> Iterator[None]:
+        """A `with` block that writes.
+
+        Parameters
+        ----------
+        what : str
+            Is written: "the row of step 100".
+        kept : str
+            What is not lost.
+
+        Raises
+        ------
+        OSError
+            The block's own, of the same kind, with a message that says what is lost and what is
+            kept; unless this only warns.
+        """
+        try:
+            yield
+        except OSError as error:
+            text = f"could not write {what} of {self.folder}: {error.strerror or error}"
+            text += f" ({error.filename})" if error.filename else ""
+            text += f". {kept}" if kept else ""
+            if self.on_write_error == "stop":
+                raise _same_kind(error, text) from error
+            if what not in self._failing:
+                self._failing.add(what)
+                warnings.warn(f"{text}. The training goes on", RuntimeWarning, stacklevel=4)
+        else:
+            self._failing.discard(what)
+
+
+def _same_kind(error: OSError, text: str) -> OSError:
+    """An error of the same kind and number, with another message."""
+    return OSError(error.errno, text) if error.errno else type(error)(text)
