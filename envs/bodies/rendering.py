@@ -7,12 +7,14 @@ display. Here the library is chosen when the first picture is asked for, so that
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
 import mujoco
 from mujoco.rendering.classic import gl_context
 
+LIBRARIES = "glfw", "egl", "osmesa"  # that MuJoCo can draw with on Linux
 _DREW: dict[str, int] = {}  # the process that made the first renderer
 OFF_SCREEN = {"egl": ("libEGL.so.1", "libEGL.so"), "osmesa": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")}
 
@@ -36,7 +38,7 @@ class View:
 def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
     """A renderer without reflections, on the first library that works here: GLFW with a display, else EGL, else OSMesa.
 
-    `MUJOCO_GL`, where it is set, decides instead; so does MuJoCo itself on systems other than Linux.
+    `MUJOCO_GL`, where it is set, decides instead, also after MuJoCo was imported; so does MuJoCo itself on macOS and Windows.
 
     Raises
     ------
@@ -45,20 +47,25 @@ def make_renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Rend
     """
     if _DREW.setdefault("process", os.getpid()) != os.getpid():
         raise RuntimeError("expected to draw in a process of its own, given a fork of one that drew: start it by 'spawn'")
-    if not sys.platform.startswith("linux") or os.environ.get("MUJOCO_GL"):
-        return _without_reflections(mujoco.Renderer(model, height, width))
     failures = []
     for library in _candidates():
         try:
-            gl_context.GLContext = import_module(f"mujoco.{library}").GLContext
+            if library is not None:
+                gl_context.GLContext = import_module(f"mujoco.{library}").GLContext
             return _without_reflections(mujoco.Renderer(model, height, width))
         except Exception as error:  # drivers fail in many ways; the next library may not
-            failures.append(f"{library}: {error}")
+            failures.append(f"{library or 'MuJoCo'}: {error}")
     reasons = "; ".join(failures) or "there is no display, no libEGL and no libOSMesa"
     raise RuntimeError(f"expected a way to draw, found none ({reasons}); without pictures everything else works")
 
 
-def _candidates() -> list[str]:
+def _candidates() -> Sequence[str | None]:
+    """What to try, in this order. None is the library that MuJoCo chose when it was imported."""
+    chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if not sys.platform.startswith("linux") or chosen not in ("", *LIBRARIES):
+        return [None]
+    if chosen:
+        return [chosen]
     display = ["glfw"] if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else []
     return display + [library for library, files in OFF_SCREEN.items() if any(map(_loads, files))]
 
