@@ -26,6 +26,7 @@ from rl.experience.environments import EnvLike, Resumable, is_made_here, make_ve
 from rl.experience.normalize import ObservationNormalizer
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
+from rl.guards import Guard
 from rl.interruption import SafePoint
 from rl.runs.callbacks import CallbackLike, Callbacks, callbacks_of
 from rl.runs.progress import ProgressBar
@@ -115,7 +116,7 @@ class Agent(ABC):
         self.env_name: str | None = None
         self.source: tuple | None = None  # what `env` was made from, where it was made for this agent
         self.collector: Collector | None = None
-        self.safe_point = SafePoint()
+        self.safe_point, self.guard = SafePoint(), Guard()
         self.callbacks = Callbacks()
         self._close: Callable[[], Any] | None = None
         self._left: dict | None = None  # the environment's state as the last `learn` left it; None while learning

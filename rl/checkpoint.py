@@ -11,7 +11,7 @@ A snapshot is flat tensors and JSON:
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from deepnp import NonFiniteError
 from deepnp.storage import load_tensors, save_tensors
-from rl.config import whole_number
+from rl.config import settings_from_json, settings_to_json, whole_number
 from rl.experience.collector import Collector
 from rl.experience.environments import Resumable
 from rl.experience.normalize import ObservationNormalizer
@@ -61,7 +61,7 @@ def snapshot(agent: Saved) -> tuple[Tensors, dict[str, Any]]:
     metadata = {
         "format": FORMAT,
         "algorithm": agent.config.algorithm,
-        "config": asdict(agent.config),
+        "config": settings_to_json(agent.config),
         "space": agent.space.to_json(),
         "seed": agent.seed,
         "steps": agent.steps,
@@ -104,7 +104,7 @@ def load(cls: Any, path: str | os.PathLike) -> tuple[Any, Tensors]:
 
 def rebuild(cls: Any, tensors: Tensors, metadata: Mapping[str, Any]) -> Any:
     """An agent from a snapshot, without an environment."""
-    config = _config(cls, metadata["config"])
+    config = settings_from_json(cls.Config, metadata["config"])
     _check_size(config, tensors)
     _check_finite(tensors)
     agent = cls.__new__(cls)
@@ -163,14 +163,6 @@ def copy_of(agent: Any) -> Any:
         twin.set_env(env, env_settings=settings)
         restore_environment(twin, agent.env_name, tensors)
     return twin
-
-
-def _config(cls, content):
-    known = {f.name for f in fields(cls.Config)}
-    if set(content) != known:
-        unknown, missing = sorted(set(content) - known), sorted(known - set(content))
-        raise ValueError(f"expected the settings of {cls.Config.__name__}, given unknown ones {unknown} and none of {missing}")
-    return cls.Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
 
 
 def _check_size(config, tensors):

@@ -1,9 +1,16 @@
 """Settings of algorithms: frozen dataclasses whose fields say what they mean and what they may be."""
 
+import copy
+from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
 from typing import Any
 
 import numpy as np
+
+from rl.schedules import rate_from_json, rate_to_json, value_at
+
+WIDTHS = (tuple[int, ...], tuple[int, ...] | None)
+PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the training, at which a schedule's numbers are checked beforehand
 
 
 def setting(default: Any, doc: str, low: float | None = None, high: float = np.inf, choices: tuple[str, ...] = ()) -> Any:
@@ -12,7 +19,12 @@ def setting(default: Any, doc: str, low: float | None = None, high: float = np.i
     An int default wants integers, a float default takes any number; None, as a default, also stands
     for "off".
     """
-    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices})
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices, "rate": False})
+
+
+def rate(default: float | None, doc: str, low: float, high: float = np.inf) -> Any:
+    """As `setting`, of a field that takes a schedule too: see rl/schedules.py."""
+    return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": (), "rate": True})
 
 
 def check_config(config: Any) -> None:
@@ -24,7 +36,7 @@ def check_config(config: Any) -> None:
         value = getattr(config, f.name)
         if isinstance(value, np.generic):
             value = value.item()
-        if f.type == tuple[int, ...] and isinstance(value, list | tuple | np.ndarray):
+        if f.type in WIDTHS and isinstance(value, list | tuple | np.ndarray):
             value = tuple(n.item() if isinstance(n, np.generic) else n for n in value)
         object.__setattr__(config, f.name, value)  # the dataclass is frozen, and not yet anybody's
         expected = None if value is None and f.default is None else _violated(f, value)
@@ -39,7 +51,9 @@ def _violated(f, value) -> str | None:
         return None if value in choices else f"one of {choices}"
     if f.type is bool:
         return None if isinstance(value, bool) else "a bool"
-    if f.type == tuple[int, ...]:
+    if f.metadata["rate"]:
+        return _violated_rate(f, value)
+    if f.type in WIDTHS:
         valid = isinstance(value, tuple) and all(type(n) is int and n >= 1 for n in value)
         return None if valid else "a tuple of positive integers"
     whole = f.type in (int, int | None)
@@ -47,6 +61,82 @@ def _violated(f, value) -> str | None:
     if of_type and low <= value <= high:
         return None
     return f"{'an integer' if whole else 'a number'} in [{low}, {high}]"
+
+
+def _violated_rate(f, value) -> str | None:
+    low, high = f.metadata["low"], f.metadata["high"]
+    expected = f"a number in [{low}, {high}], or a schedule of such (rl/schedules.py)"
+    if not callable(value):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return None if number and low <= value <= high else expected
+    if isinstance(value, type):
+        return f"{expected}; this is a class, so make one: {value.__name__}(…)"
+    for progress in PLACES:
+        try:
+            number = value_at(value, progress)
+        except Exception as error:  # whatever a function of somebody's raises
+            return f"{expected}; at progress {progress:g} it raises {type(error).__name__}: {error}"
+        if not low <= number <= high:
+            return f"{expected}; at progress {progress:g} it is {number}"
+    return None
+
+
+def scheduled(config: Any) -> tuple[str, ...]:
+    """The names of the fields that hold a schedule."""
+    return tuple(f.name for f in fields(config) if f.metadata["rate"] and callable(getattr(config, f.name)))
+
+
+def rates_at(config: Any, names: Iterable[str], progress: float) -> dict[str, float]:
+    """The numbers of scheduled fields at `progress` in [0, 1] of the training.
+
+    Raises
+    ------
+    ValueError
+        If one is outside its field's range, or no finite number.
+    """
+    rates, known = {}, {f.name: f.metadata for f in fields(config)}
+    for name in names:
+        rates[name] = number = value_at(getattr(config, name), progress)
+        low, high = known[name]["low"], known[name]["high"]
+        if not low <= number <= high:
+            where = f"at progress {progress:g}"
+            raise ValueError(f"expected {type(config).__name__}.{name} in [{low}, {high}], given {number} {where}")
+    return rates
+
+
+def with_rates(config: Any, rates: Mapping[str, float]) -> Any:
+    """A copy of a config with these numbers in the place of schedules."""
+    now = copy.copy(config)
+    for name, number in rates.items():
+        object.__setattr__(now, name, number)  # the dataclass is frozen, and not yet anybody's
+    return now
+
+
+def settings_to_json(config: Any) -> dict[str, Any]:
+    """A config as JSON holds it."""
+    return {f.name: rate_to_json(getattr(config, f.name)) for f in fields(config)}
+
+
+def settings_from_json(cls: Any, content: Mapping[str, Any]) -> Any:
+    """The config of class `cls` that `settings_to_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown or out of its range, or was a function, which no file can
+        hold.
+    """
+    known = {f.name for f in fields(cls)}
+    if content.keys() != known:
+        unknown, missing = sorted(map(str, content.keys() - known)), sorted(known - content.keys())
+        raise ValueError(f"expected the settings of {cls.__name__}, given unknown ones {unknown} and none of {missing}")
+    values = {}
+    for name, value in content.items():
+        try:
+            values[name] = tuple(value) if isinstance(value, list) else rate_from_json(value)
+        except ValueError as error:
+            raise ValueError(f"expected {cls.__name__}.{name} to be known: {error}, as {name}=…") from None
+    return cls(**values)
 
 
 def whole_number(name: str, value: Any, low: int) -> int:

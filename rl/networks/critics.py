@@ -84,6 +84,11 @@ class Values:
         losses, errors = zip(*results, strict=True)
         return sum(losses) / len(losses), sum(np.abs(e) for e in errors) / errors[0].dtype.type(len(errors))
 
+    def set_lr(self, lr: float) -> None:
+        """Let Adam take this learning rate from now on."""
+        for optimizer in self.optimizers:
+            optimizer.lr = lr
+
     def follow(self, tau: float) -> None:
         """V̄_i ← (1 − τ)V̄_i + τV_i."""
         for update in self._updaters:

@@ -40,7 +40,7 @@ def test_first_gradient_is_the_policy_gradient(sigma, rng):
     observations = rng.normal(size=(128, 1)).astype(np.float32)
     old = agent.policy.predict(observations)
     actions, advantages = old.sample(rng), rng.normal(size=128).astype(np.float32)
-    agent.fit_policy(Samples(observations, actions, advantages, advantages, advantages), old, 0.2, 0.0)
+    agent.fit_policy(Samples(observations, actions, advantages, advantages, advantages), old, agent.config)
     given = agent.policy.flat.grad.copy()
     agent.policy.zero_grad()
     d = agent.policy.forward(observations)
@@ -146,7 +146,7 @@ def test_mirror_images_are_learned_from():
     np.testing.assert_allclose(moments.sigma, moments.sigma[m.observation_index], rtol=1e-6)
     seen = {}
 
-    def capture(samples, old, clip, entropy_coef):
+    def capture(samples, old, settings):
         seen.update(samples._asdict())
         return {}
 

@@ -73,7 +73,7 @@ def update(agent, data, monkeypatch, fused: bool) -> dict:
         patch.setattr(ppo, "policy_epoch", given(ppo.policy_epoch))
         patch.setattr(ppo, "value_epoch", given(ppo.value_epoch))
         old, c = agent.policy.predict(data.observations), agent.config
-        metrics = {**agent.fit_policy(data, old, c.clip, c.entropy_coef), **agent.fit_value(data)}
+        metrics = {**agent.fit_policy(data, old, c), **agent.fit_value(data, c)}
     assert set(taken) == {fused}
     return metrics
 
@@ -140,7 +140,7 @@ def test_without_kernels_in_double_precision_and_after_a_move_it_declines(rng, m
     assert decline(agent, doubles, monkeypatch) == (True, True)
     agent.value.to(np.float64)  # the optimizer still holds the vector that these parameters have left
     with pytest.raises(RuntimeError, match="the parameters have moved"):
-        agent.fit_value(doubles)
+        agent.fit_value(doubles, agent.config)
 
 
 def decline(agent, data, monkeypatch) -> tuple[bool, bool]:
@@ -151,8 +151,8 @@ def decline(agent, data, monkeypatch) -> tuple[bool, bool]:
             plain = getattr(ppo, name)
             patch.setattr(ppo, name, lambda *arguments, plain=plain: (results.append(plain(*arguments)), results[-1])[1])
         t = agent.policy_optimizer.t
-        agent.fit_policy(data, agent.policy.predict(data.observations), 0.2, 0.0)
-        agent.fit_value(data)
+        agent.fit_policy(data, agent.policy.predict(data.observations), agent.config)
+        agent.fit_value(data, agent.config)
     assert agent.policy_optimizer.t == t + 12
     assert len(results) == 6
     return all(x is None for x in results[:3]), all(x is None for x in results[3:])
@@ -166,7 +166,7 @@ def test_choices_that_do_not_exist_never_reach_a_kernel(rng):
         actions = data.actions.copy()
         actions[7, 2] = wrong
         with pytest.raises(IndexError):
-            agent.fit_policy(data._replace(actions=actions), old, 0.2, 0.0)
+            agent.fit_policy(data._replace(actions=actions), old, agent.config)
 
 
 class TestNonFinite:

@@ -1,11 +1,12 @@
 """Settings of every off-policy actor-critic algorithm, and the critics and the memory that they ask for."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
-from rl.config import check_config, setting
+from rl.config import check_config, rate, setting
 from rl.experience.episodes import Episodes
 from rl.experience.hindsight import REWARDS, STRATEGIES
 from rl.experience.prioritized import Priorities
@@ -13,6 +14,7 @@ from rl.experience.replay import ReplayMemory
 from rl.experience.spaces import SpaceInfo
 from rl.networks.critics import GROUPS, NORMALIZATIONS, Critics
 from rl.networks.encoders import network
+from rl.schedules import Rate
 
 NORMALIZED = tuple(NORMALIZATIONS)
 
@@ -23,18 +25,19 @@ class OffPolicyConfig:
 
     num_envs: int = setting(1, "environments stepped at once, N", 1, 1_000_000)
     gamma: float = setting(0.99, "discount factor, γ", 0, 1)
-    tau: float = setting(0.005, "the networks' share in each move of their targets, τ", 0, 1)
-    lr: float = setting(3e-4, "Adam's learning rate, α", 0, 10)
+    tau: Rate = rate(0.005, "the networks' share in each move of their targets, τ", 0, 1)
+    lr: Rate = rate(3e-4, "Adam's learning rate, α", 0, 10)
+    critic_lr: Rate | None = rate(None, "that of the critics; None: lr", 0, 10)
     batch_size: int = setting(256, "transitions of an update", 1, 1_000_000)
     memory: int = setting(1_000_000, "transitions that the replay memory holds", 1)
     warmup: int = setting(5_000, "steps with random actions, before any update", 0)
-    random_share: float = setting(0.0, "share of actions that are random even after that, ε", 0, 1)
+    random_share: Rate = rate(0.0, "share of actions that are random even after that, ε", 0, 1)
     update_interval: int = setting(1, "environment steps between updates", 1)
     updates: int = setting(1, "gradient steps of an update", 1, 10_000)
     n_step: int = setting(1, "steps of the return before it bootstraps", 1, 10_000)
     priority_exponent: float = setting(0.0, "how much errors decide what is replayed, α of prioritised replay; 0: nothing", 0, 1)
     priority_offset: float = setting(0.1, "what is added to the errors, ε", 1e-6)
-    importance_exponent: float = setting(0.5, "how much weights undo that at the start, β; it rises to 1 at the end", 0, 1)
+    importance_exponent: Rate = rate(0.5, "how much weights undo that at the start, β; it rises to 1 at the end", 0, 1)
     newest: int = setting(0, "newest transitions of each environment in every batch besides, k of combined replay", 0, 10_000)
     hindsight: str | None = setting(None, "where goals in hindsight come from; None: no goals", choices=STRATEGIES)
     hindsight_k: int = setting(4, "transitions with a goal in hindsight for each with its own, k", 0)
@@ -44,6 +47,7 @@ class OffPolicyConfig:
     shaping_power: float = setting(1.0, "power of the distances in the shaped reward, p", 1e-6)
     clip_targets: bool = setting(False, "targets held in [−1/(1 − γ), 0]: right for rewards of −1 and 0, and for no others")
     hidden: tuple[int, ...] = setting((256, 256), "widths of all networks' hidden layers")
+    critic_hidden: tuple[int, ...] | None = setting(None, "widths of the critics' hidden layers; None: hidden")
     activation: str = setting("relu", "between the layers", choices=tuple(ACTIVATIONS))
     critic_normalization: str | None = setting(None, "between the critics' hidden layers and activations", choices=NORMALIZED)
     normalize_observations: bool = setting(False, "running normalisation of what the networks read; the memory keeps the raw ones")
@@ -52,10 +56,21 @@ class OffPolicyConfig:
         check_config(self)
         if self.batch_size > self.memory:
             raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
-        if self.critic_normalization == "group" and any(width % GROUPS or width == GROUPS for width in self.hidden):
-            raise ValueError(f"expected hidden as multiples of {GROUPS}, for as many groups of two or more, given {self.hidden}")
+        if self.critic_normalization == "group" and any(width % GROUPS or width == GROUPS for width in self.critic_widths):
+            given = f"for as many groups of two or more, given {self.critic_widths}"
+            raise ValueError(f"expected the critics' hidden widths as multiples of {GROUPS}, {given}")
         if self.clip_targets and self.gamma == 1:
             raise ValueError("expected gamma < 1 where targets are clipped: [−1/(1 − γ), 0] has no end, given gamma 1")
+
+    @property
+    def critic_widths(self) -> tuple[int, ...]:
+        """Widths of the critics' hidden layers."""
+        return self.hidden if self.critic_hidden is None else self.critic_hidden
+
+    @property
+    def critic_rate(self) -> Rate:
+        """The critics' learning rate."""
+        return self.lr if self.critic_lr is None else self.critic_lr
 
     @property
     def value_bounds(self) -> tuple[float, float] | None:
@@ -63,14 +78,14 @@ class OffPolicyConfig:
         return (-1 / (1 - self.gamma), 0.0) if self.clip_targets else None
 
 
-def make_critics(space: SpaceInfo, config: OffPolicyConfig, count: int, rng: np.random.Generator) -> Critics:
-    """The critics that the settings ask for."""
+def make_critics(space: SpaceInfo, config: Any, count: int, rng: np.random.Generator) -> Critics:
+    """The critics that the settings `config`, an OffPolicyConfig with numbers in the place of schedules, ask for."""
     activation, between = ACTIVATIONS[config.activation], NORMALIZATIONS.get(config.critic_normalization or "")
     networks = [
-        network(space.observation, config.hidden, 1, activation, rng, beside=space.actions, normalization=between)
+        network(space.observation, config.critic_widths, 1, activation, rng, beside=space.actions, normalization=between)
         for _ in range(count)
     ]
-    return Critics(networks, config.lr, config.value_bounds)
+    return Critics(networks, config.critic_rate, config.value_bounds)
 
 
 def make_memory(space: SpaceInfo, config: OffPolicyConfig) -> ReplayMemory:

@@ -20,13 +20,14 @@ from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent, spawn_rngs
 from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, make_memory
-from rl.config import setting
+from rl.config import rate, setting
 from rl.experience.exploration import OrnsteinUhlenbeck, gaussian
 from rl.experience.replay import Batch
 from rl.loops import off_policy
 from rl.networks.actors import deterministic_policy, value_gradient
 from rl.networks.parallel import Halves
 from rl.networks.targets import target_of
+from rl.schedules import Rate
 from rl.state import Part
 from rl.takes import Takes
 
@@ -38,7 +39,7 @@ class DDPGConfig(OffPolicyConfig):
     algorithm: ClassVar[str] = "DDPG"
 
     noise: str = setting("gaussian", "kind of noise while exploring", choices=("gaussian", "ornstein-uhlenbeck"))
-    exploration: float = setting(0.1, "σ of that noise; actions live in [−1, 1]", 0)
+    exploration: Rate = rate(0.1, "σ of that noise; actions live in [−1, 1]", 0)
 
 
 class DDPG(Agent):
@@ -56,7 +57,7 @@ class DDPG(Agent):
     critic_count = 1
 
     def build(self) -> None:
-        space, c = self.space, self.config
+        space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng)
@@ -77,11 +78,12 @@ class DDPG(Agent):
 
     def act(self, observations, rng) -> np.ndarray:
         actions = self.policy.predict(observations)
-        return actions if rng is None else gaussian(actions, self.config.exploration, rng)
+        return actions if rng is None else gaussian(actions, self.now.exploration, rng)
 
     def explore(self, observations, rng) -> np.ndarray:
         if self.config.noise == "gaussian":
             return self.act(observations, rng)
+        self.noise.sigma = self.now.exploration
         self.noise.reset(self.collector.ended)
         return self.noise(self.policy.predict(observations), rng)
 
@@ -90,12 +92,14 @@ class DDPG(Agent):
 
         Returns metrics, and |Q − y| of each row.
         """
-        s, s_next, tau = self.observe(batch.observations), self.observe(batch.next_observations), self.config.tau
+        c, s, s_next = self.now, self.observe(batch.observations), self.observe(batch.next_observations)
+        self.policy_optimizer.lr = c.lr
+        self.critics.set_lr(c.critic_rate)
         y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next)
         critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
-        self.critics.follow(tau)
+        self.critics.follow(c.tau)
         q = self.halves.step(value_gradient, self.policy_optimizer, s)
-        self.follow(tau)
+        self.follow(c.tau)
         return {"critic_loss": critic_loss, "td_error": float(errors.mean()), "policy_loss": -float(q.mean())}, errors
 
     def next_value(self, networks, s_next) -> np.ndarray:

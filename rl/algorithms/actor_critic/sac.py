@@ -23,12 +23,13 @@ from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent, spawn_rngs
 from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, make_memory
-from rl.config import setting
+from rl.config import rate, setting
 from rl.experience.replay import Batch
 from rl.loops import off_policy
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.parallel import Halves
 from rl.networks.temperature import Temperature
+from rl.schedules import Rate
 from rl.state import Part
 from rl.takes import Takes
 
@@ -40,9 +41,9 @@ class SACConfig(OffPolicyConfig):
     algorithm: ClassVar[str] = "SAC"
     soft_values: ClassVar[bool] = True  # whether values contain entropy
 
-    temperature: float | None = setting(None, "fixed weight of the entropy, α (the thesis's β); None: tuned", 0)
+    temperature: Rate | None = rate(None, "fixed weight of the entropy, α (the thesis's β); None: tuned", 0)
     initial_temperature: float = setting(1.0, "α at the start, where it is tuned", 1e-6)
-    target_entropy: float | None = setting(None, "H̄; None: −A", -1e6, 1e6)
+    target_entropy: Rate | None = rate(None, "H̄; None: −A", -1e6, 1e6)
     shared: bool = setting(True, "one network for μ and ln σ instead of two")
 
     def __post_init__(self):
@@ -65,15 +66,14 @@ class SAC(Agent):
     iterate = off_policy.iterate
 
     def build(self) -> None:
-        space, c = self.space, self.config
+        space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         self.policy = SquashedGaussianPolicy(space, c.hidden, ACTIVATIONS[c.activation], c.shared, rng)
         self.critics = make_critics(space, c, 2, rng)
         self.halves = Halves(self.policy, critics=self.critics)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
-        target_entropy = -float(space.actions) if c.target_entropy is None else c.target_entropy
-        self.temperature = Temperature(c.temperature, c.initial_temperature, target_entropy, c.lr)
+        self.temperature = Temperature(c.temperature, c.initial_temperature, self.target_entropy(c), c.lr)
         self.memory = make_memory(space, c)
 
     def parts(self) -> dict[str, Part]:
@@ -89,17 +89,30 @@ class SAC(Agent):
 
     explore = act
 
+    def target_entropy(self, settings) -> float:
+        """H̄."""
+        return -float(self.space.actions) if settings.target_entropy is None else settings.target_entropy
+
+    def set_rates(self) -> SACConfig:
+        """Let everything that steps take its rates of this moment; returns the settings as they are now."""
+        c, temperature = self.now, self.temperature
+        self.policy_optimizer.lr = temperature.optimizer.lr = c.lr
+        self.critics.set_lr(c.critic_rate)
+        temperature.fixed, temperature.target_entropy = c.temperature, self.target_entropy(c)
+        return c
+
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of everything: Algorithm 13, lines 19–38.
 
         Returns metrics, and |Q − y| of each row (B,).
         """
-        s, s_next, shape = self.observe(batch.observations), self.observe(batch.next_observations), batch.actions.shape
+        c, shape = self.set_rates(), batch.actions.shape
+        s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
         alpha = self.temperature.alpha
         noise_next, noise = (self.rngs["noise"].standard_normal(shape, np.float32) for _ in range(2))
         y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next, noise_next)
         critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
-        self.critics.follow(self.config.tau)
+        self.critics.follow(c.tau)
         q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
         self.temperature.step(log_prob)
         return {"critic_loss": critic_loss, "td_error": float(errors.mean()), **means(q, log_prob, alpha)}, errors

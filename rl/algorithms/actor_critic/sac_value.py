@@ -41,21 +41,24 @@ class SACValue(SAC):
 
     def build(self) -> None:
         super().build()
-        c, space = self.config, self.space
-        self.value = Values([network(space.observation, c.hidden, 1, ACTIVATIONS[c.activation], self.rngs["weights"])], c.lr)
+        c, space = self.now, self.space
+        body = network(space.observation, c.critic_widths, 1, ACTIVATIONS[c.activation], self.rngs["weights"])
+        self.value = Values([body], c.critic_rate)
 
     def parts(self) -> dict[str, Part]:
         return super().parts() | {"value": self.value}
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of everything. Returns metrics, and |Q − y| of each row (B,)."""
-        s, s_next, alpha = self.observe(batch.observations), self.observe(batch.next_observations), self.temperature.alpha
+        c, alpha = self.set_rates(), self.temperature.alpha
+        self.value.set_lr(c.critic_rate)
+        s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
         noise = self.rngs["noise"].standard_normal(batch.actions.shape, np.float32)
         y = batch.rewards + batch.discounts * self.value.target(s_next)
         critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
         q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
         value_loss, _ = self.value.fit(s, targets=q - alpha * log_prob, weights=batch.weights)
-        self.value.follow(self.config.tau)
+        self.value.follow(c.tau)
         self.temperature.step(log_prob)
         losses = {"critic_loss": critic_loss, "value_loss": value_loss, "td_error": float(errors.mean())}
         return losses | means(q, log_prob, alpha), errors

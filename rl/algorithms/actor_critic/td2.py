@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
-from rl.config import setting
+from rl.config import rate
+from rl.schedules import Rate
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class TD2Config(DDPGConfig):
 
     algorithm: ClassVar[str] = "TD2"
 
-    exploration: float = setting(0.2, "σ of the noise while exploring; actions live in [−1, 1]", 0)
+    exploration: Rate = rate(0.2, "σ of the noise while exploring; actions live in [−1, 1]", 0)
 
 
 class TD2(DDPG):

@@ -22,13 +22,14 @@ from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent, spawn_rngs
 from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, make_memory
-from rl.config import setting
+from rl.config import rate, setting
 from rl.experience.exploration import gaussian
 from rl.experience.replay import Batch
 from rl.loops import off_policy
 from rl.networks.actors import deterministic_policy, value_gradient
 from rl.networks.parallel import Halves
 from rl.networks.targets import target_of
+from rl.schedules import Rate
 from rl.state import Counter, Part
 from rl.takes import Takes
 
@@ -39,9 +40,9 @@ class TD3Config(OffPolicyConfig):
 
     algorithm: ClassVar[str] = "TD3"
 
-    exploration: float = setting(0.1, "σ of the noise on actions while exploring; actions live in [−1, 1]", 0)
-    smoothing: float = setting(0.2, "σ of the noise on the target policy's actions", 0)
-    smoothing_clip: float = setting(0.5, "bound of that noise", 0)
+    exploration: Rate = rate(0.1, "σ of the noise on actions while exploring; actions live in [−1, 1]", 0)
+    smoothing: Rate = rate(0.2, "σ of the noise on the target policy's actions", 0)
+    smoothing_clip: Rate = rate(0.5, "bound of that noise", 0)
     delay: int = setting(2, "critic updates for one of the policy and the targets, d", 1)
 
 
@@ -59,7 +60,7 @@ class TD3(Agent):
     iterate = off_policy.iterate
 
     def build(self) -> None:
-        space, c = self.space, self.config
+        space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng)
@@ -80,7 +81,7 @@ class TD3(Agent):
 
     def act(self, observations, rng) -> np.ndarray:
         actions = self.policy.predict(observations)
-        return actions if rng is None else gaussian(actions, self.config.exploration, rng)
+        return actions if rng is None else gaussian(actions, self.now.exploration, rng)
 
     explore = act
 
@@ -89,7 +90,9 @@ class TD3(Agent):
 
         Returns metrics, and |Q − y| of each row (B,).
         """
-        c, s, s_next = self.config, self.observe(batch.observations), self.observe(batch.next_observations)
+        c, s, s_next = self.now, self.observe(batch.observations), self.observe(batch.next_observations)
+        self.policy_optimizer.lr = c.lr
+        self.critics.set_lr(c.critic_rate)
         noise = c.smoothing * self.rngs["noise"].standard_normal(batch.actions.shape, np.float32)
         noise = np.clip(noise, -c.smoothing_clip, c.smoothing_clip).astype(np.float32)
         y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next, noise)

@@ -16,15 +16,15 @@ Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
-from deepnp.optim import Adam, clip_grad_norm, linear
+from deepnp.optim import Adam, clip_grad_norm
 from rl.agent import Agent, spawn_rngs
 from rl.algorithms.policy_gradient.ppo_epochs import policy_epoch, value_epoch
-from rl.config import check_config, setting
+from rl.config import check_config, rate, setting, with_rates
 from rl.experience import trees
 from rl.experience.minibatches import shuffle
 from rl.experience.normalize import RewardScaler
@@ -37,6 +37,7 @@ from rl.networks.branches import Distribution
 from rl.networks.encoders import network
 from rl.networks.parallel import independently
 from rl.networks.policies import stochastic_policy
+from rl.schedules import Rate, annealed
 from rl.state import Part, snapshot
 from rl.takes import Takes
 
@@ -54,29 +55,43 @@ class PPOConfig:
     gamma: float = setting(0.99, "discount factor, γ", 0, 1)
     lam: float = setting(0.95, "trace decay of GAE, λ", 0, 1)
     gae_horizon: int | None = setting(None, "TD errors in one advantage, h; None: no limit", 1)
-    clip: float = setting(0.2, "clip range of the probability ratio, ε", 1e-6)
-    value_clip: float | None = setting(None, "clip range of the value's change; None: off", 1e-6)
-    entropy_coef: float = setting(0.0, "weight of the entropy bonus, β", 0)
-    value_coef: float = setting(0.5, "weight of the value loss, v_coef", 1e-6)
-    max_grad_norm: float = setting(0.5, "bound of each network's gradient norm (L2)", 1e-6)
-    lr: float = setting(3e-4, "Adam's learning rate, α", 0, 10)
+    clip: Rate = rate(0.2, "clip range of the probability ratio, ε", 0)
+    value_clip: Rate | None = rate(None, "clip range of the value's change; None: off", 0)
+    entropy_coef: Rate = rate(0.0, "weight of the entropy bonus, β", 0)
+    value_coef: Rate = rate(0.5, "weight of the value loss, v_coef", 1e-6)
+    max_grad_norm: Rate = rate(0.5, "bound of each network's gradient norm (L2)", 1e-6)
+    lr: Rate = rate(3e-4, "Adam's learning rate, α", 0, 10)
+    value_lr: Rate | None = rate(None, "that of the value; None: lr", 0, 10)
     adam_eps: float = setting(1e-5, "Adam's ε", 0, 1)
     anneal_lr: bool = setting(True, "decay α linearly to 0")
     anneal_clip: bool = setting(False, "decay ε linearly to 0")
     anneal_entropy: bool = setting(False, "decay β linearly to 0")
-    target_kl: float | None = setting(None, "KL that ends the policy's epochs, d_target; None: off", 1e-9)
+    target_kl: Rate | None = rate(None, "KL that ends the policy's epochs, d_target; None: off", 1e-9)
     rollback: bool = setting(False, "undo the epoch that exceeded target_kl")
     normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
     normalize_observations: bool = setting(True, "running normalisation, clipped at ±10")
     scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
     mirror: bool = setting(False, "learn from mirror images too, where the environment knows its reflection")
     hidden: tuple[int, ...] = setting((64, 64), "widths of both networks' hidden layers")
+    value_hidden: tuple[int, ...] | None = setting(None, "widths of the value's hidden layers; None: hidden")
     activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
     sigma: str = setting("vector", "kind of σ, see GaussianPolicy", choices=("vector", "fixed", "network"))
     initial_sigma: float = setting(1.0, "σ at the start; actions live in [−1, 1]", 1e-6, 1e3)
 
     def __post_init__(self):
         check_config(self)
+
+    @property
+    def value_rate(self) -> Rate:
+        """The value's learning rate."""
+        return self.lr if self.value_lr is None else self.value_lr
+
+    @property
+    def annealed(self) -> tuple[str, ...]:
+        """The fields whose plain numbers decay linearly to 0."""
+        rates = ("lr",) if self.value_lr is None else ("lr", "value_lr")
+        wanted = {"clip": self.anneal_clip, "entropy_coef": self.anneal_entropy} | dict.fromkeys(rates, self.anneal_lr)
+        return tuple(name for name, on in wanted.items() if on)
 
 
 class PPO(Agent):
@@ -92,13 +107,13 @@ class PPO(Agent):
     iterate = on_policy.iterate
 
     def build(self) -> None:
-        space, c = self.space, self.config
+        space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
         self.policy = stochastic_policy(space, c.hidden, activation, c.sigma, c.initial_sigma, rng)
-        self.value = network(space.observation, c.hidden, 1, activation, rng)
+        self.value = network(space.observation, c.hidden if c.value_hidden is None else c.value_hidden, 1, activation, rng)
         self.policy_optimizer = Adam(self.policy.flat, c.lr, eps=c.adam_eps)
-        self.value_optimizer = Adam(self.value.flat, c.lr, eps=c.adam_eps)
+        self.value_optimizer = Adam(self.value.flat, c.value_rate, eps=c.adam_eps)
         self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None
         self.mirror = space.mirror if c.mirror else None
         if c.mirror and (self.mirror is None or space.observation.images):
@@ -127,25 +142,23 @@ class PPO(Agent):
         if self.mirror:
             samples = with_reflections(samples, self.mirror)
         old = self.policy.predict(samples.observations)
-        lr = linear(c.lr, 0.0, progress) if c.anneal_lr else c.lr
-        clip = linear(c.clip, 0.0, progress) if c.anneal_clip else c.clip
-        entropy_coef = linear(c.entropy_coef, 0.0, progress) if c.anneal_entropy else c.entropy_coef
-        self.policy_optimizer.lr = self.value_optimizer.lr = lr
-        policy_metrics, value_metrics = independently(
-            lambda: self.fit_policy(samples, old, clip, entropy_coef), lambda: self.fit_value(samples)
-        )
-        return {**policy_metrics, **value_metrics, "explained_variance": samples.explained_variance(), "lr": lr}
+        now = with_rates(self.at(progress), {name: annealed(getattr(c, name), 0.0, progress) for name in c.annealed})
+        self.policy_optimizer.lr, self.value_optimizer.lr = now.lr, now.value_rate
+        fits = independently(lambda: self.fit_policy(samples, old, now), lambda: self.fit_value(samples, now))
+        return {**fits[0], **fits[1], "explained_variance": samples.explained_variance(), "lr": now.lr}
 
-    def fit_policy(self, samples: Samples, old: Distribution, clip: float, entropy_coef: float) -> dict[str, float]:
-        """The policy's epochs."""
-        c, optimizer = self.config, self.policy_optimizer
+    def fit_policy(self, samples: Samples, old: Distribution, c: Any) -> dict[str, float]:
+        """The policy's epochs, with the settings of this moment."""
+        optimizer, attempt = self.policy_optimizer, self.guard.attempt
         columns = samples.observations, samples.actions, samples.advantages, old.log_prob(samples.actions)
         log, kl, entropy = [], 0.0, 0.0
         for epochs in range(1, c.epochs + 1):
             before = (snapshot(self.policy), snapshot(optimizer)) if c.rollback else None
             shuffled = shuffle(len(samples.advantages), c.batch_size, self.rngs["policy"])
-            fused = policy_epoch(self, columns, shuffled, clip, entropy_coef)
-            log += fused or [self.policy_step(*batch, clip, entropy_coef) for batch in shuffled.minibatches(columns)]
+            fused = policy_epoch(self, columns, shuffled, c)
+            if fused is None:
+                fused = [attempt(self.policy_step, *batch, c) for batch in shuffled.minibatches(columns)]
+            log += [step for step in fused if step is not None]
             if c.target_kl is not None or epochs == c.epochs:
                 # The algorithm's line 63: of the two distributions, on the epoch's last minibatch.
                 rows = shuffled.last
@@ -157,39 +170,42 @@ class PPO(Agent):
                     self.policy.load_state_dict(before[0])
                     optimizer.load_state_dict(before[1])
                 break
-        means = dict(zip(("policy_loss", "approx_kl", "clip_fraction"), np.mean(log, axis=0).tolist(), strict=True))
-        return {**means, "kl": kl, "entropy": entropy, "epochs": epochs}
+        means = zip(("policy_loss", "approx_kl", "clip_fraction"), np.mean(log, axis=0).tolist(), strict=True) if log else ()
+        return {**dict(means), "kl": kl, "entropy": entropy, "epochs": epochs}
 
-    def policy_step(self, observations, actions, advantages, old_log_prob, clip, entropy_coef) -> tuple[float, float, float]:
+    def policy_step(self, observations, actions, advantages, old_log_prob, c) -> tuple[float, float, float]:
         """One step of the policy on a minibatch; returns loss, estimated KL and the share of clipped ratios."""
         distribution = self.policy.forward(observations)
-        if self.config.normalize_advantages and len(advantages) > 1:
+        if c.normalize_advantages and len(advantages) > 1:
             advantages = standardize(advantages)
         log_prob = distribution.log_prob(actions)
-        loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob, advantages, clip)
+        loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob, advantages, c.clip)
         check_finite("policy loss", loss)
         gradient = distribution.log_prob_backward(actions, dlog_prob)
-        if entropy_coef:  # the loss has −β·mean H
-            dentropy = np.full(len(actions), -entropy_coef / len(actions), log_prob.dtype)
+        if c.entropy_coef:  # the loss has −β·mean H
+            dentropy = np.full(len(actions), -c.entropy_coef / len(actions), log_prob.dtype)
             bonus = distribution.entropy_backward(dentropy)
             gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
         self.policy.zero_grad()
         self.policy.backward(gradient, inputs=False)
-        clip_grad_norm(self.policy.flat, self.config.max_grad_norm)
+        clip_grad_norm(self.policy.flat, c.max_grad_norm)
         self.policy_optimizer.step()
         return loss, info["kl"], info["clip_fraction"]
 
-    def fit_value(self, samples: Samples) -> dict[str, float]:
-        """The value's epochs."""
+    def fit_value(self, samples: Samples, c: Any) -> dict[str, float]:
+        """The value's epochs, with the settings of this moment."""
         columns, losses = (samples.observations, samples.values, samples.targets), []
-        for _ in range(self.config.epochs):
-            shuffled = shuffle(len(samples.values), self.config.batch_size, self.rngs["value"])
-            losses += value_epoch(self, columns, shuffled) or [self.value_step(*batch) for batch in shuffled.minibatches(columns)]
-        return {"value_loss": float(np.mean(losses))}
+        for _ in range(c.epochs):
+            shuffled = shuffle(len(samples.values), c.batch_size, self.rngs["value"])
+            fused = value_epoch(self, columns, shuffled, c)
+            if fused is None:
+                fused = [self.guard.attempt(self.value_step, *batch, c) for batch in shuffled.minibatches(columns)]
+            losses += [loss for loss in fused if loss is not None]
+        return {"value_loss": float(np.mean(losses))} if losses else {}
 
-    def value_step(self, observations, old_values, targets) -> float:
+    def value_step(self, observations, old_values, targets, c) -> float:
         """One step of the value on a minibatch; returns the loss."""
-        c, values = self.config, self.value.forward(observations)[:, 0]
+        values = self.value.forward(observations)[:, 0]
         loss, dvalues = value_loss(values, old_values, targets, c.value_clip)
         check_finite("value loss", loss)
         self.value.zero_grad()

@@ -16,11 +16,12 @@ Shapes: B rows, M minibatches, n rows of one of them, O observation, A action di
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from deepnp import Module
+from deepnp import Module, NonFiniteError
 from deepnp.backend import kernel_runs, ordered_kernel, summing_kernel
 from deepnp.blas import find_sgemm
 from deepnp.layers.fusion import whole
@@ -28,6 +29,7 @@ from deepnp.ops import mlp
 from deepnp.optim import Adam, adam, clip_grad_norm
 from deepnp.parameters import lies_in
 from rl.experience.minibatches import Shuffle
+from rl.guards import Guard
 from rl.losses.checks import check_finite
 from rl.losses.surrogate import _clipped_surrogate, _standardize, _value_loss
 from rl.networks.distributions import _log_prob, _log_prob_backward
@@ -80,16 +82,16 @@ NO_CHOICES = Choices(np.zeros((0, 0), np.int64), np.zeros(0, np.int64))
 
 
 class Learner(Protocol):
-    """What is trained, and its settings: those of PPO."""
+    """What is trained: a PPO agent."""
 
-    config: Any
+    guard: Guard
     policy: Policy
     value: Module
     policy_optimizer: Adam
     value_optimizer: Adam
 
 
-def policy_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, clip: float, entropy_coef: float) -> list | None:
+def policy_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> list | None:
     """`PPO.policy_step` on each minibatch: what it returns for each, or None where this form does not know the case.
 
     Parameters
@@ -99,44 +101,48 @@ def policy_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, clip: float,
         Observations (B, O), actions (B, A), (B,) or (B, K), advantages (B,), ln π_old (B,).
     shuffled : Shuffle
         The rows' order, and where minibatches begin and end.
-    clip, entropy_coef : float
-        ε and β, as they are now.
+    c : PPOConfig
+        As it is now: numbers in the place of schedules.
 
     Raises
     ------
     NonFiniteError
-        As the plain step does, when a loss or a gradient is NaN or infinite. The steps before it
-        are taken.
+        As the plain step does, when a loss or a gradient is NaN or infinite, unless the agent's
+        guard leaves such steps out. The steps before it are taken.
     """
     observations, actions, *numbers = columns
     heads = _heads(agent.policy, actions, len(shuffled.order))
     if heads is None:
         return None
-    c, network = agent.config, agent.policy.mean if heads[1] is NO_CHOICES else agent.policy.logits
+    network = agent.policy.mean if heads[1] is NO_CHOICES else agent.policy.logits
     both = _descent(network, agent.policy_optimizer, shuffled, c.max_grad_norm, observations, *numbers)
     if both is None:
         return None
-    log = np.zeros((shuffled.parts, 3))
-    settings = clip, entropy_coef, c.normalize_advantages
-    done = _policy_epoch(*both, *heads, *shuffled, observations, *numbers, *settings, log)
-    _account(agent.policy_optimizer, done, log[:, 0], "policy loss", c.max_grad_norm)
-    return log.tolist()
+    log, optimizer = np.zeros((shuffled.parts, 3)), agent.policy_optimizer
+    settings = c.clip, c.entropy_coef, c.normalize_advantages
+
+    def run(first, constants):
+        descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
+        return _policy_epoch(both[0], descent, *heads, shuffled.order, bounds, observations, *numbers, *settings, log[first:])
+
+    return _steps(run, optimizer, agent.guard, log, log[:, 0], "policy loss")
 
 
-def value_epoch(agent: Learner, columns: tuple, shuffled: Shuffle) -> list | None:
+def value_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> list | None:
     """`PPO.value_step` on each minibatch: the losses, or None where this form does not know the case.
 
     As `policy_epoch`; the columns are observations (B, O), V_old (B,) and R (B,).
     """
-    c = agent.config
     both = _descent(agent.value, agent.value_optimizer, shuffled, c.max_grad_norm, *columns)
     if both is None:
         return None
-    log = np.zeros(shuffled.parts)
-    settings = math.inf if c.value_clip is None else c.value_clip, c.value_coef
-    done = _value_epoch(*both, *shuffled, *columns, *settings, log)
-    _account(agent.value_optimizer, done, log, "value loss", c.max_grad_norm)
-    return log.tolist()
+    log, settings = np.zeros(shuffled.parts), (math.inf if c.value_clip is None else c.value_clip, c.value_coef)
+
+    def run(first, constants):
+        descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
+        return _value_epoch(both[0], descent, shuffled.order, bounds, *columns, *settings, log[first:])
+
+    return _steps(run, agent.value_optimizer, agent.guard, log, log, "value loss")
 
 
 def _descent(module, optimizer, shuffled, max_norm, observations, *numbers) -> tuple[Network, Descent] | None:
@@ -155,7 +161,7 @@ def _descent(module, optimizer, shuffled, max_norm, observations, *numbers) -> t
         return None
     own = slice(len(vector) - layout.size, None)  # what else a policy trains stands before its network
     network = Network(address, wide, *layout.for_kernels, vector.data[own], vector.grad[own])
-    return network, Descent(*vectors, _constants(optimizer, shuffled.parts), float(max_norm))
+    return network, Descent(*vectors, EMPTY[:, None], float(max_norm))
 
 
 def _constants(optimizer, count):
@@ -193,13 +199,30 @@ def _choices(layout, actions, rows):
     return (NO_GAUSSIANS, Choices(chosen, sizes)) if inside.all() else None
 
 
-def _account(optimizer: Adam, done: int, losses: np.ndarray, name: str, max_norm: float) -> None:
-    """Count the steps that were taken, and raise as the plain form does if one could not be."""
-    optimizer.t += done
-    if done < len(losses):
-        check_finite(name, losses[done])
-        with np.errstate(over="ignore"):  # that it overflows is known
-            clip_grad_norm(optimizer.vector, max_norm)
+def _steps(run: Callable, optimizer: Adam, guard: Guard, log: np.ndarray, losses: np.ndarray, name: str) -> list:
+    """All steps of an epoch, counted: what they logged, but for those that were left out.
+
+    `run(first, constants)` takes steps from number `first` on; returns how many, before one that
+    cannot be taken.
+    """
+    first, taken = 0, np.ones(len(log), bool)
+    while first < len(log):
+        done = run(first, _constants(optimizer, len(log) - first))
+        optimizer.t += done
+        first += done
+        if first < len(log):
+            guard.attempt(_refuse, optimizer, losses[first], name)
+            taken[first] = False
+            first += 1
+    return log[taken].tolist()
+
+
+def _refuse(optimizer, loss, name):
+    """Raise as the plain form does."""
+    check_finite(name, loss)
+    with np.errstate(over="ignore"):  # that it overflows is known
+        clip_grad_norm(optimizer.vector, math.inf)
+    raise NonFiniteError("the gradient's norm overflows")
 
 
 @ordered_kernel
