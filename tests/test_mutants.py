@@ -8,7 +8,9 @@ import pytest
 pytest.importorskip("cosmic_ray", reason="pip install .[mutants]")
 
 from benchmarks.mutants import sources
+from benchmarks.mutants.__main__ import known, write_table
 from benchmarks.mutants.named import NAMED
+from benchmarks.mutants.scratch import Outcome
 from benchmarks.mutants.selection import STEPS, steps_of
 
 
@@ -57,3 +59,13 @@ def test_what_no_test_can_notice_is_left_alone():
     assert lines == {1, 2, 4}
     first = [place[1] for place, _ in sources.places_of(text) if place[0] == 1]
     assert np.min(first) == text.index("1 + 2")
+
+
+def test_a_stopped_run_goes_on(tmp_path):
+    tried, other = sources.sample(("rl/losses/*",), 2, 0)
+    table = tmp_path / "mutants.csv"
+    assert known(table, tried) is None
+    write_table([(tried, Outcome("killed", 1.25, "FAILED tests/test_x.py::test_y - assert 1"))], table)
+    assert known(table, other) is None
+    outcome = known(table, tried)
+    assert (outcome.verdict, outcome.seconds, outcome.killer) == ("killed", 1.2, "tests/test_x.py::test_y")

@@ -7,7 +7,9 @@ or no fault at all (a threshold from which two threads are faster). Two kinds ar
     named       mutants that once survived, each in a table; all of them must die
     sampled     places drawn from all of `rl` and `deepnp`, with a fault of Cosmic Ray's drawn for each; 90 % must die
 
-The result is a table, one line a mutant, and the survivors as differences. `pip install .[mutants]` brings Cosmic Ray.
+The result is a table, one line a mutant, and the survivors as differences. It is written as it grows: a run that was stopped
+goes on where it was, as long as the table is there (delete it when the sources have changed). `pip install .[mutants]` brings
+Cosmic Ray.
 """
 
 import argparse
@@ -39,13 +41,15 @@ SLACK = 60.0  # seconds that a mutant may take beyond twice what the unchanged s
 class Trial:
     """Tries mutants in as many scratch copies as jobs, and prints each outcome as it comes."""
 
-    def __init__(self, mutants: list[Mutant], folder: Path, limit: float):
-        self.folder, self.limit, self.count = folder, limit, len(mutants)
+    def __init__(self, mutants: list[Mutant], folder: Path, limit: float, table: Path):
+        self.folder, self.limit, self.count, self.table = folder, limit, len(mutants), table
         self.groups: queue.Queue = queue.Queue()
+        self.results: list[tuple[Mutant, Outcome]] = [(m, done) for m in mutants if (done := known(table, m)) is not None]
+        tried = {id(m) for m, _ in self.results}
+        mutants = [m for m in mutants if id(m) not in tried]
         for steps, group in groupby(sorted(mutants, key=lambda m: steps_of(m.path)), key=lambda m: steps_of(m.path)):
             for part in batched(group, PART):
                 self.groups.put((steps, part))
-        self.results: list[tuple[Mutant, Outcome]] = []
         self.baselines: dict[tuple[Scratch, str], float | None] = {}
         self.broken: set[str] = set()
         self.lock, self.stopped = threading.Lock(), False
@@ -104,6 +108,7 @@ class Trial:
     def _tell(self, mutant, outcome):
         with self.lock:
             self.results.append((mutant, outcome))
+            write_table(self.results, self.table)
             place = f"{mutant.path}:{mutant.line}"
             print(
                 f"{len(self.results):4}/{self.count}  {outcome.verdict:8} {outcome.seconds:6.1f} s  {place}  {mutant.what}",
@@ -116,6 +121,22 @@ def batched(items: Iterable, size: int) -> Iterator[list]:
     rest = iter(items)
     while part := list(islice(rest, size)):
         yield part
+
+
+def known(table: Path, mutant: Mutant) -> Outcome | None:
+    """What an earlier run found of a mutant, if its table has it."""
+    if not table.exists():
+        return None
+    with table.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if (row["file"], row["line"], row["mutant"], row["difference"]) == (
+                mutant.path,
+                str(mutant.line),
+                mutant.what,
+                mutant.diff(),
+            ):
+                return Outcome(row["verdict"], float(row["seconds"]), f"FAILED {row['killed by']}")
+    return None
 
 
 def write_table(results: list[tuple[Mutant, Outcome]], path: Path) -> None:
@@ -154,9 +175,8 @@ def main() -> int:
     sampled = sample(tuple(options.files), options.sample, options.seed)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        trial = Trial([*named, *sampled], Path(folder), options.limit)
+        trial = Trial([*named, *sampled], Path(folder), options.limit, options.table)
         trial.run(options.jobs)
-    write_table(trial.results, options.table)
     for text in sorted(trial.broken):
         print(f"\n{text}")
     is_named = set(map(id, named))
