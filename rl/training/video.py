@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from rl.agent import Agent
+from rl.training.drawing import picture
 
 COLOURS = 128  # of a GIF's palette
 
@@ -38,7 +39,7 @@ def film(agent: Agent, env: gymnasium.Env, seed: int, seconds: float, fps: float
     frames, ended, decision = [], False, 0
     while not ended and decision < seconds * decisions_per_second:
         if decision % every == 0:
-            frames.append(env.render())
+            frames.append(picture(env))
         observation, _, terminated, truncated, _ = env.step(agent.predict(observation))
         ended, decision = terminated or truncated, decision + 1
     return frames
@@ -46,18 +47,48 @@ def film(agent: Agent, env: gymnasium.Env, seed: int, seconds: float, fps: float
 
 def save_gif(path: str | os.PathLike, frames: list[np.ndarray], fps: float, width: int = 320) -> Path:
     """Write frames as a small looping GIF, `width` pixels wide, one palette for all frames."""
-    if not frames:
-        raise ValueError("expected at least one frame, given none")
-    if not fps > 0:
-        raise ValueError(f"expected fps above 0, given {fps}")
-    height = round(width * frames[0].shape[0] / frames[0].shape[1])
-    images = [Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS) for frame in frames]
+    images = _resized(frames, fps, width)
     palette = palette_of(images)
     paletted = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     path = Path(path)
     duration = max(20, round(1000 / fps / 10) * 10)  # GIF counts in hundredths of a second
     paletted[0].save(path, save_all=True, append_images=paletted[1:], duration=duration, loop=0, optimize=True)
     return path
+
+
+def save_mp4(path: str | os.PathLike, frames: list[np.ndarray], fps: float, width: int = 480) -> Path:
+    """Write frames as an MP4 film (H.264), about `width` pixels wide, by imageio-ffmpeg.
+
+    Raises
+    ------
+    ImportError
+        Without imageio-ffmpeg; the message says how to install it.
+    """
+    try:
+        import imageio_ffmpeg
+    except ImportError as error:
+        raise ImportError('MP4 films need imageio-ffmpeg: pip install "deepnp-rl[video]"') from error
+    images = _resized(frames, fps, width, multiple=2)  # H.264 halves the colours' resolution
+    path = Path(path)
+    writer = imageio_ffmpeg.write_frames(os.fspath(path), images[0].size, fps=fps, macro_block_size=2)
+    writer.send(None)
+    for image in images:
+        writer.send(image.tobytes())
+    writer.close()
+    return path
+
+
+def _resized(frames, fps, width, multiple=1) -> list[Image.Image]:
+    """Frames (H, W, 3) as pictures, `width` wide."""
+    if not frames:
+        raise ValueError("expected at least one frame, given none")
+    if not fps > 0:
+        raise ValueError(f"expected fps above 0, given {fps}")
+    if not width >= multiple:
+        raise ValueError(f"expected width >= {multiple}, given {width}")
+    height = width * frames[0].shape[0] / frames[0].shape[1]
+    size = width // multiple * multiple, max(1, round(height / multiple)) * multiple
+    return [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS) for frame in frames]
 
 
 def palette_of(images: list[Image.Image]) -> Image.Image:
