@@ -2,7 +2,9 @@
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from rl.agent import Agent
 from rl.config import whole_number
 from rl.experience.environments import EnvLike
 from rl.runs.callbacks import Callback
+from rl.runs.failures import WriteFailures
+from rl.runs.run import Run
 from rl.runs.table import KEY, Table
 from rl.training.evaluation import play
 from rl.training.statistics import iqm
@@ -18,26 +22,32 @@ EVALUATIONS = "evaluations.csv"
 
 
 class Evaluations(Callback):
-    """Evaluates while training: a callback that evaluates the agent every `every` steps and appends a row to evaluations.csv.
+    """Evaluates the agent every `every` steps, tells everybody, and appends a row to evaluations.csv.
 
     A row holds the steps, the seconds of the evaluation, the mean and the interquartile mean of
-    the returns, and each return. The episodes begin from the same seeds every time, so rows
-    differ by what was learned. Training goes on as it would have without them, unless it is given
-    the training's own environment.
+    the returns, the mean length, the share of successes where the environment tells them, and
+    return, length and success of each episode. The episodes begin from the same seeds every time,
+    so rows differ by what was learned. Training goes on as it would have without them, unless it is
+    given the training's own environment. A `Run` keeps the best agent.
 
     Where evaluations.csv exists it is gone on with, as a resumed run does: rows from the first
     step on that is taken again are dropped.
 
     Parameters
     ----------
-    folder : path
-        Of the run.
+    folder : path or None
+        Of the run; None: of the one that `learn` is given as `log`. Without any, nothing is
+        written.
     env : str, gymnasium.Env, VectorEnv, …
         As `evaluate` takes it.
     every : int
         Steps.
     episodes, seed : int
         As `evaluate` takes them.
+    env_settings : mapping, optional
+        Keyword arguments of an id's environment.
+    on_write_error : {"stop", "warn"}
+        See `Run`.
 
     Attributes
     ----------
@@ -47,36 +57,68 @@ class Evaluations(Callback):
 
     def __init__(
         self,
-        folder: str | os.PathLike,
+        folder: str | os.PathLike | None,
         env: EnvLike,
         every: int,
         episodes: int = 10,
         seed: int = 1,
+        *,
+        env_settings: Mapping[str, Any] | None = None,
+        on_write_error: str = "stop",
     ):
         self.every = whole_number("every", every, 1)
         self.episodes, self.seed = whole_number("episodes", episodes, 1), whole_number("seed", seed, 0)
-        self.env = env
-        self.table = Table.read(Path(folder) / EVALUATIONS)
+        self.env, self.env_settings = env, env_settings
+        self.on_write_error = on_write_error
         self.seconds = 0.0
+        self.table: Table | None = None
         self._due: int | None = None
+        if folder is not None:
+            self._open(Path(folder))
+
+    def _open(self, folder):
+        self._failures = WriteFailures(folder, self.on_write_error)
+        self.table = Table.read(folder / EVALUATIONS)
+
+    def on_start(self, agent: Agent) -> None:
+        folders = [callback.folder for callback in agent.callbacks.callbacks if isinstance(callback, Run)]
+        if self.table is None and folders:
+            self._open(folders[0])
 
     def on_update(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
         if self._due is None:
-            self.table.keep_until(agent.steps - 1)
-            last = float(self.table.rows[-1][KEY]) if self.table.rows else 0
-            self._due = int(last // self.every + 1) * self.every
+            self._due = self._first_due(agent.steps)
         if agent.steps < self._due:
             return None
         start = time.monotonic()
-        result = play(agent, self.env, self.episodes, self.seed)
-        returns = result["return"]
+        result = play(agent, self.env, self.episodes, self.seed, env_settings=self.env_settings)
         self._due = (agent.steps // self.every + 1) * self.every
         seconds = time.monotonic() - start
         self.seconds += seconds
-        row = {KEY: agent.steps, "seconds": round(seconds, 3), "mean": float(returns.mean()), "iqm": float(iqm(returns))}
-        self.table.append(row | {f"return_{i}": float(value) for i, value in enumerate(returns)})
-        self.table.sync()
+        if self.table is not None:
+            with self._failures.handled(EVALUATIONS):
+                self.table.append({KEY: agent.steps, "seconds": round(seconds, 3), **_row(result)})
+                self.table.sync()
         return agent.callbacks.on_evaluation(agent, result)
+
+    def _first_due(self, steps):
+        """The first step to evaluate at: the one after the last row of what was learned so far."""
+        if self.table is None:
+            return max(1, -(-steps // self.every)) * self.every
+        self.table.keep_until(steps - 1)
+        last = float(self.table.rows[-1][KEY]) if self.table.rows else 0
+        return int(last // self.every + 1) * self.every
+
+
+def _row(result) -> dict[str, float]:
+    """The columns of an evaluation."""
+    returns, lengths = result["return"], result["length"]
+    row = {"mean": float(returns.mean()), "iqm": float(iqm(returns)), "length": float(lengths.mean())}
+    known = result["success"][~np.isnan(result["success"])] if "success" in result else np.empty(0)
+    if known.size:
+        row["success"] = float(known.mean())
+    figures = {name: result[name] for name in ("return", "length", "success") if name in result}
+    return row | {f"{name}_{i}": float(value) for name, values in figures.items() for i, value in enumerate(values)}
 
 
 def read_evaluations(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
