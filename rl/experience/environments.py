@@ -10,32 +10,23 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from rl.experience.capture import ResumableCopies, obstacle
+from rl.experience.capture_layers import Resumable
+from rl.experience.capture_replay import Recorded, is_replayed
 from rl.experience.checked import Checked
 from rl.experience.goals import GoalVector, ResumableGoalVector, has_goals
-from rl.experience.single import alone
+from rl.experience.single import OneCopy, ResumableOneCopy
 from rl.experience.spaces import SpaceInfo
 from rl.experience.symmetry import Mirror
 
 Single = str | EnvSpec | gymnasium.Env | Callable[[], gymnasium.Env]
 EnvLike = Single | VectorEnv | Sequence[Single]
-
-
-@runtime_checkable
-class Resumable(Protocol):
-    """An environment whose situation can be saved, so that a training goes on exactly.
-
-    The vector environments of `envs` are.
-    """
-
-    def state(self) -> dict: ...
-
-    def set_state(self, state: dict) -> None: ...
 
 
 def make_vector(env: EnvLike, num_envs: int = 1, settings: Mapping[str, Any] | None = None) -> VectorEnv:
@@ -156,8 +147,7 @@ def _side_by_side(items):
                 raise ValueError(f"expected a factory that returns a gymnasium.Env, given {type(env).__name__}")
         if len({id(env.unwrapped) for env in envs}) < len(envs):
             raise ValueError(f"expected an Env of its own for each of {len(envs)} copies, given one twice")
-        makers = [lambda env=env: Checked(env) for env in envs]
-        return alone(SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP))
+        return _together([_checked(env) for env in envs])
     except BaseException:
         for env in made:
             if isinstance(env, gymnasium.Env | VectorEnv):
@@ -166,17 +156,34 @@ def _side_by_side(items):
 
 
 def _from_spec(env, num_envs, settings):
-    spec = _spec(env)
+    spec = spec_of(env)
     if spec.vector_entry_point is not None:
         creator = spec.vector_entry_point
         creator = creator if callable(creator) else load_env_creator(creator)
         if "autoreset_mode" in inspect.signature(creator).parameters:
             return gymnasium.make_vec(spec, num_envs, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP, **settings)
     mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    return alone(gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(Checked,), **settings))
+    made = gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(_checked,), **settings)
+    vector = _together(made.envs)
+    vector.spec = made.spec
+    return vector
 
 
-def _spec(env) -> EnvSpec:
+def _checked(env: gymnasium.Env) -> Checked:
+    return Recorded(env) if is_replayed(env) else Checked(env)
+
+
+def _together(copies: list[gymnasium.Env]) -> SyncVectorEnv:
+    """Checked copies as a vector environment in SAME_STEP mode, which can tell its state where each of them can."""
+    resumable = all(obstacle(copy) is None for copy in copies)
+    if len(copies) == 1:
+        return (ResumableOneCopy if resumable else OneCopy)(copies[0])
+    makers = [lambda copy=copy: copy for copy in copies]
+    return (ResumableCopies if resumable else SyncVectorEnv)(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def spec_of(env: str | EnvSpec) -> EnvSpec:
+    """The spec of an id, also "module:Name-v0"; raises ValueError for an unknown one."""
     if isinstance(env, EnvSpec):
         return env
     module, colon, name = env.rpartition(":")

@@ -1,0 +1,243 @@
+"""Several seeds of one training, side by side in processes of their own.
+
+    <folder>/seed-0/            a run's folder, as `learn(log=…)` writes it, with evaluations.csv
+           /seed-0/output.txt   what the process printed
+           /seed-1/ …
+
+What one seed learns does not depend on the others. It does depend, in the last bits, on the number
+of threads that its process has: one, where as many seeds run at once as there are threads.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gymnasium.envs.registration import EnvSpec
+
+from rl.algorithms import ALGORITHMS
+from rl.config import settings_from_json, settings_to_json, whole_number
+from rl.experience.environments import spec_of
+from rl.runs.record import CONFIG, read_config
+from rl.runs.run import Run
+from rl.training.evaluations import Evaluations, read_evaluations
+from rl.training.processes import STOPPED, Job, last_line, run_jobs, shares
+from rl.training.recipes import algorithm_named
+from rl.training.resume import load_agent
+from rl.training.statistics import Interval, bootstrap_interval, iqm
+from rl.training.train import train
+
+OUTPUT = "output.txt"
+EVALUATIONS = 10  # of each training, unless told
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """What became of several seeds.
+
+    Attributes
+    ----------
+    folders : dict of int to Path
+        Seed -> its run.
+    scores : dict of int to float
+        Seed -> mean return of its last evaluation, of those that were trained to their end.
+    failures : dict of int to str
+        Seed -> the last line that it printed, of those that failed.
+    """
+
+    folders: Mapping[int, Path]
+    scores: Mapping[int, float]
+    failures: Mapping[int, str]
+
+    @property
+    def stopped(self) -> list[int]:
+        """Seeds that were asked to end before their time. The same call again goes on with them."""
+        return [seed for seed in self.folders if seed not in self.scores and seed not in self.failures]
+
+    @property
+    def iqm(self) -> float:
+        """Interquartile mean of the scores.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        return float(iqm(list(self.scores.values())))
+
+    @property
+    def interval(self) -> Interval:
+        """Its 95 % bootstrap interval."""
+        return bootstrap_interval(list(self.scores.values()))
+
+    def describe(self) -> str:
+        """In words."""
+        lines = [f"seed {seed}: {score:,.1f}" for seed, score in self.scores.items()]
+        lines += [f"seed {seed}: failed: {reason}" for seed, reason in self.failures.items()]
+        lines += [f"seed {seed}: stopped" for seed in self.stopped]
+        if self.scores:
+            low, high = self.interval
+            lines.append(f"{len(self.scores)} seeds: interquartile mean {self.iqm:,.1f} [{low:,.1f}, {high:,.1f}]")
+        return "\n".join(lines)
+
+
+def train_seeds(
+    algorithm: str,
+    env: str | EnvSpec,
+    config: Any = None,
+    seeds: int | Sequence[int] = 5,
+    steps: int = 100_000,
+    folder: str | os.PathLike = "runs/seeds",
+    *,
+    env_settings: Mapping[str, Any] | None = None,
+    every: int | None = None,
+    episodes: int = 10,
+    at_once: int | None = None,
+    progress: bool = False,
+) -> Seeds:
+    """Train several seeds, each in a process of its own, and evaluate them on a schedule.
+
+    Ctrl-C, SIGTERM and SIGHUP end all of them, each with a checkpoint. The same call again goes on
+    with those that did not come to their end. A seed that fails leaves the others alone.
+
+    Parameters
+    ----------
+    algorithm : str
+        Of `rl.ALGORITHMS`; capitals do not matter.
+    env : str or EnvSpec
+        An id, also "module:Name-v0". Its entry point must be a string, for another process makes it.
+    config : dataclass, optional
+        The algorithm's settings. A schedule may be one of rl/schedules.py, but no function.
+    seeds : int or sequence of int
+        How many, from 0 on, or which.
+    steps : int
+        Of each.
+    folder : path
+        Gets a run's folder for each seed.
+    env_settings : mapping, optional
+        The environment's keyword arguments.
+    every : int, optional
+        Steps between evaluations; a tenth of `steps` by default.
+    episodes : int
+        Of an evaluation.
+    at_once : int, optional
+        Processes at a time: as many as `deepnp.get_num_threads()` by default. They share the
+        threads.
+    progress : bool
+        Print the state of each seed every ten seconds.
+
+    Raises
+    ------
+    ValueError
+        For an unknown algorithm or environment, or settings that cannot be written down; and if the
+        folder holds a seed of another training.
+    """
+    chosen = algorithm_named(algorithm)
+    config = chosen.config() if config is None else config
+    if type(config) is not chosen.config:
+        raise TypeError(f"expected a {chosen.config.__name__}, given {type(config).__name__}")
+    steps = whole_number("steps", steps, 1)
+    every = max(1, steps // EVALUATIONS) if every is None else whole_number("every", every, 1)
+    if every > steps:
+        raise ValueError(f"expected an evaluation within {steps} steps, given every {every}")
+    settings = settings_to_json(config)
+    settings_from_json(chosen.config, settings)  # raises here, and not in every process, for a function
+    content = {
+        "algorithm": chosen.name,
+        "env": portable(env, env_settings),
+        "config": settings,
+        "steps": steps,
+        "every": every,
+        "episodes": whole_number("episodes", episodes, 1),
+    }
+    folders = {seed: Path(folder) / f"seed-{seed}" for seed in _numbers(seeds)}
+    for seed, place in folders.items():
+        _check_same(place, {**content, "seed": seed})
+    jobs = [Job("seed", {**content, "seed": n, "folder": str(f)}, f / OUTPUT) for n, f in folders.items()]
+    at_once, threads = shares(len(jobs), None if at_once is None else whole_number("at_once", at_once, 1))
+    codes = run_jobs(jobs, at_once, threads, Watch(folders) if progress else lambda: None)
+    return _summary(folders, codes)
+
+
+def train_seed(job: dict[str, Any]) -> bool:
+    """Train one seed, in this process, from its beginning or its latest checkpoint; whether it came to its end."""
+    folder, spec, steps = Path(job["folder"]), EnvSpec.from_json(job["env"]), job["steps"]
+    if (folder / CONFIG).exists():
+        agent = load_agent(folder, spec)
+        run = Run.resume(folder, agent)
+    else:
+        algorithm = ALGORITHMS[job["algorithm"]]
+        agent = algorithm.cls(spec, settings_from_json(algorithm.config, job["config"]), job["seed"])
+        run = Run(folder, agent, spec.id, steps)
+    with agent:
+        return train(agent, run, steps, callback=Evaluations(folder, spec, job["every"], job["episodes"]))
+
+
+def portable(env: str | EnvSpec, settings: Mapping[str, Any] | None = None) -> str:
+    """An environment with its keyword arguments as JSON, for another process.
+
+    Raises
+    ------
+    TypeError
+        If it is no id and no spec.
+    ValueError
+        If the id is unknown, or an argument or the entry point is nothing that JSON knows.
+    """
+    if not isinstance(env, str | EnvSpec):
+        raise TypeError(f"expected an environment's id or spec, for other processes make it, given {type(env).__name__}")
+    spec = spec_of(env)
+    try:
+        return replace(spec, kwargs={**spec.kwargs, **(settings or {})}).to_json()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'expected "module:class" and arguments that JSON knows, given {spec.id}: {error}') from error
+
+
+class Watch:
+    """Prints what the seeds say, every so many seconds."""
+
+    def __init__(self, folders: Mapping[int, Path], seconds: float = 10.0):
+        self.folders, self.seconds = folders, seconds
+        self._due = time.monotonic() + seconds
+
+    def __call__(self) -> None:
+        if time.monotonic() >= self._due:
+            self._due += self.seconds
+            lines = [f"seed {seed}: {last_line(folder / OUTPUT) or 'waiting'}" for seed, folder in self.folders.items()]
+            print("\n".join(lines), flush=True)
+
+
+def _numbers(seeds: int | Sequence[int]) -> list[int]:
+    numbers = range(whole_number("seeds", seeds, 1)) if not isinstance(seeds, Sequence) else seeds
+    numbers = [whole_number("a seed", seed, 0) for seed in numbers]
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ValueError(f"expected seeds as a number of them, or as different numbers, given {seeds!r:.80}")
+    return numbers
+
+
+def _check_same(folder: Path, job: dict[str, Any]) -> None:
+    """Raise ValueError if the folder holds a run that is not this job's."""
+    if not (folder / CONFIG).exists():
+        return
+    spec = json.loads(job["env"])
+    expected = {"algorithm": job["algorithm"], "seed": job["seed"], "env": spec["id"], "config": job["config"]}
+    expected["env_settings"] = spec["kwargs"]
+    record = read_config(folder)
+    for name, value in json.loads(json.dumps(expected)).items():
+        if record.get(name, value) != value:
+            raise ValueError(f"expected a new folder, or one with the same {name}: {folder} has {record[name]!r:.200}")
+
+
+def _summary(folders: Mapping[int, Path], codes: Sequence[int | None]) -> Seeds:
+    scores, failures = {}, {}
+    for (seed, folder), code in zip(folders.items(), codes, strict=True):
+        if code == 0:
+            try:
+                scores[seed] = float(read_evaluations(folder)[1][-1].mean())
+            except FileNotFoundError as error:
+                failures[seed] = str(error)
+        elif code not in (None, STOPPED):
+            failures[seed] = last_line(folder / OUTPUT) or f"exit code {code}"
+    return Seeds(folders, scores, failures)

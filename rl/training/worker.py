@@ -1,0 +1,33 @@
+"""The process of a job: `python -m rl.training.worker`, started by processes.py."""
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import deepnp
+from rl.training.processes import STOPPED
+from rl.training.seeds import train_seed
+
+WORK: Mapping[str, Callable[[dict[str, Any]], bool]] = MappingProxyType({"seed": train_seed})
+
+
+def main() -> None:
+    """Do the job that comes as the first line of the standard input; the input's end is the request to end."""
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_input, daemon=True).start()
+    deepnp.set_num_threads(job.pop("threads"))
+    done = WORK[job.pop("work")](job)
+    sys.exit(0 if done else STOPPED)
+
+
+def _end_with_the_input() -> None:
+    sys.stdin.read()
+    signal.raise_signal(signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
