@@ -18,7 +18,7 @@ import argparse
 import copy
 import difflib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -290,10 +290,11 @@ def resolve(given: str, homes: dict[str, str]) -> list[str]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare every backward pass with the numerical derivative of its forward pass.")
+def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Check the operations that a command line names, this process's own by default, and end the process."""
+    parser = argparse.ArgumentParser(prog, description="Compare every backward pass with the numerical derivative of its forward pass.")
     parser.add_argument("op", nargs="*", help='e.g. "linear", "layer_norm" or "losses.mse"; all by default')
-    names = parser.parse_args().op
+    names = parser.parse_args(arguments).op
     try:
         checks = list(check_all(names))
     except ValueError as error:

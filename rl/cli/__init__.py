@@ -1,0 +1,62 @@
+"""The command line: `deepnp train sac HalfCheetah-v5`, and what follows a training.
+
+    __init__        main: exit codes, and errors in one line
+    dispatch        from the words of a command line to the function that does it
+    commands        the list of commands, one file each
+    settings        an algorithm's Config as options
+    names           options that other libraries call otherwise
+
+Exit codes: 0 done, 1 an error, 2 a command line that makes no sense, 130 stopped by Ctrl-C.
+"""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import gymnasium
+
+from deepnp import NonFiniteError
+from rl.cli.dispatch import dispatch
+from rl.cli.terminal import complain, print_warning, tolerate_missing_signs
+from rl.cli.usage import FAILED, MISUSED, STOPPED, Usage
+
+EXPECTED = (NonFiniteError, ImportError, ValueError, TypeError, OSError, RuntimeError, gymnasium.error.Error)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line, by default this process's own.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    from rl.cli.commands import TOP
+
+    tolerate_missing_signs()
+    with warnings.catch_warnings():
+        warnings.showwarning = print_warning
+        try:
+            return dispatch(TOP, list(sys.argv[1:] if arguments is None else arguments), "deepnp") or 0
+        except Usage as error:
+            return _failed(error, MISUSED)
+        except SystemExit as end:  # tyro's and argparse's, after their own words
+            return end.code if isinstance(end.code, int) else FAILED if end.code else 0
+        except BrokenPipeError:  # `deepnp envs | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except EXPECTED as error:
+            return _failed(error, FAILED)
+        except KeyboardInterrupt:
+            return _failed("stopped", STOPPED)
+
+
+def _failed(error: BaseException | str, code: int) -> int:
+    complain(error if isinstance(error, str) else f"error: {error or type(error).__name__}")
+    return code

@@ -1,0 +1,65 @@
+"""Environments by what a person types."""
+
+import copy
+import importlib
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+
+import envs  # noqa: F401  (registers deepnp/…)
+from rl.cli.usage import Usage, closest, plain
+
+VERSION = re.compile(r"-v\d+$")
+
+
+def find(name: str) -> str:
+    """The id that a person means: one that is registered, or "module:Id-v0" with a module of the current folder.
+
+    Raises
+    ------
+    Usage
+        If there is none; the message suggests the nearest.
+    """
+    module, colon, short = name.rpartition(":")
+    if colon:
+        _import(module, name)
+    if short in gymnasium.registry:
+        return name
+    named: dict[str, list[str]] = {}
+    for spec in latest():
+        named.setdefault(VERSION.sub("", spec.id).rpartition("/")[2].lower(), []).append(spec.id)
+    wanted = plain(VERSION.sub("", short).rpartition("/")[2])
+    ids = named.get(wanted) or [i for match in closest(wanted, named) for i in named[match]]
+    hint = f": did you mean {' or '.join(ids)}?" if ids else "; `deepnp envs` lists them"
+    raise Usage(f'unknown environment "{name}"{hint}')
+
+
+def latest() -> list[EnvSpec]:
+    """The latest version of each registered environment, ours first."""
+    newest: dict[str, EnvSpec] = {}
+    for spec in gymnasium.registry.values():
+        name = VERSION.sub("", spec.id)
+        if name not in newest or (spec.version or 0) > (newest[name].version or 0):
+            newest[name] = spec
+    return sorted(newest.values(), key=lambda spec: spec.namespace != "deepnp")
+
+
+def spec_of(name: str, settings: Mapping[str, Any]) -> EnvSpec:
+    """A registered environment with keyword arguments of its own."""
+    spec = copy.deepcopy(gymnasium.spec(find(name).rpartition(":")[2]))
+    spec.kwargs |= settings
+    return spec
+
+
+def _import(module: str, name: str) -> None:
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # behind everything that is installed: nothing of ours is hidden
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise Usage(f'expected "{module}" of "{name}" to be a module of this folder, or an installed one: {error}') from error

@@ -1,0 +1,88 @@
+"""`deepnp envs` and `deepnp algorithms`: what there is, and what fits together."""
+
+from typing import Annotated
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+from tyro.conf import Positional, arg
+
+from rl.algorithms import ALGORITHMS
+from rl.cli import environments as registered
+from rl.cli.terminal import columns, say
+from rl.cli.usage import Usage, plain
+from rl.experience.environments import make_vector, space_of
+from rl.experience.spaces import SpaceInfo
+
+MISSING = (ImportError, gymnasium.error.DependencyNotInstalled)
+
+
+def environments(
+    word: Annotated[Positional[str], arg(help="list those with this in their name, or a module's", help_behavior_hint="")] = "",
+) -> None:
+    """List environments, the latest version of each, and the algorithms that can learn in them.
+
+    Each is made once to ask for its spaces, which takes some seconds. "deepnp/…" are this
+    project's own: many copies of them are stepped at once.
+    """
+    _, colon, name = word.rpartition(":")
+    if colon:
+        registered.find(word)
+    specs = [spec for spec in registered.latest() if plain(name) in plain(spec.id)]
+    if not specs:
+        raise Usage(f'no environment has "{word}" in its name')
+    rows = [_row(spec) for spec in specs]
+    known = [row for row in rows if row is not None]
+    say(columns([("environment", "observations", "actions", "algorithms"), *known]))
+    if len(known) < len(rows):
+        missing = [spec.id for spec, row in zip(specs, rows, strict=True) if row is None]
+        say(f"not installed: {', '.join(missing)}")
+
+
+def algorithms() -> None:
+    """List algorithms: what they take, how they learn, and where they come from."""
+    rows = [("algorithm", "actions", "learns", "goals", "images", "paper")]
+    for name, algorithm in ALGORITHMS.items():
+        takes = algorithm.takes
+        learns, answers = "on-policy" if takes.on_policy else "off-policy", {True: "yes", False: "no"}
+        rows.append((name, ", ".join(takes.actions), learns, answers[takes.goals], answers[takes.images], algorithm.paper))
+    say(columns(rows))
+
+
+def _row(spec: EnvSpec) -> tuple[str, str, str, str] | None:
+    """A line of the list; None where a package is missing."""
+    try:
+        env = make_vector(spec)
+    except MISSING:
+        return None
+    except (ValueError, TypeError) as error:
+        return spec.id, "", "", f"needs settings: {error}"[:80]
+    try:
+        space = space_of(env)
+    except ValueError as error:
+        return spec.id, "", "", str(error)
+    finally:
+        env.close()
+    return spec.id, describe(env.single_observation_space), describe(env.single_action_space), learners(space)
+
+
+def describe(space: gymnasium.Space) -> str:
+    """A space in a few words: "Box(17)", "Discrete(4)", "Dict(…)"."""
+    if isinstance(space, gymnasium.spaces.Box):
+        return f"Box({'×'.join(map(str, space.shape))})"
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return f"Discrete({space.n})"
+    return f"{type(space).__name__}(…)"
+
+
+def learners(space: SpaceInfo) -> str:
+    """The algorithms that can learn in a space: "all", or their names."""
+    able = [name for name, algorithm in ALGORITHMS.items() if _takes(algorithm, space)]
+    return "all" if len(able) == len(ALGORITHMS) else ", ".join(able) or "none"
+
+
+def _takes(algorithm, space) -> bool:
+    try:
+        algorithm.takes.check(algorithm.name, space)
+    except ValueError:
+        return False
+    return True

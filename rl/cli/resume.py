@@ -1,0 +1,32 @@
+"""`deepnp resume RUN`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import FlagCreatePairsOff, arg
+
+import deepnp
+from rl.cli.saved import environment_for
+from rl.cli.training import Watching, learn
+from rl.runs.run import Run
+from rl.training.resume import load_agent
+
+
+def resume(
+    run: Annotated[Path, arg(help="the run's folder")],
+    steps: Annotated[int | None, arg(help="environment steps in all", help_behavior_hint="(default: as the run was begun)")] = None,
+    threads: Annotated[int | None, arg(help="to compute with", help_behavior_hint="(default: all)")] = None,
+    quiet: Annotated[FlagCreatePairsOff[bool], arg(help="print errors only")] = False,
+) -> int:
+    """Go on with a run that was stopped, with the settings that it was begun with.
+
+    Nothing is lost: it learns to the same bits as a run that was never stopped, where the
+    environment can tell its state.
+    """
+    env, env_settings = environment_for(run)
+    if threads is not None:
+        deepnp.set_num_threads(threads)
+    with load_agent(run, env, env_settings=env_settings) as agent:
+        record = Run.resume(run, agent)
+        watching = Watching(**record.options.get("evaluation", {}))
+        return learn(agent, record, env, env_settings, steps or record.total_steps, watching, quiet)

@@ -1,0 +1,51 @@
+"""A run's agent and its environment, as a command line names them."""
+
+from pathlib import Path
+from typing import Any
+
+import rl
+from rl.cli import environments
+from rl.runs.record import environment_of
+from rl.runs.retention import best_of, kept_of
+from rl.training.resume import load_agent
+
+
+def agent_of(run: Path, checkpoint: str = "last") -> rl.Agent:
+    """The agent of a run, to predict with.
+
+    Parameters
+    ----------
+    run : path
+        The run's folder.
+    checkpoint : str
+        "last", "best", the step of one that was kept, or a path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such checkpoint; the message lists those that there are.
+    """
+    if checkpoint == "last":
+        return load_agent(run)
+    named = {"best": best_of(run), **{str(step): path for step, path in kept_of(run).items()}}
+    path = named.get(checkpoint, Path(checkpoint))
+    if not path.is_file():
+        known = ", ".join(["last", *(name for name, file in named.items() if file.is_file())])
+        raise FileNotFoundError(f"expected a checkpoint of {run} ({known}) or a path, given {checkpoint}")
+    return rl.load(path)
+
+
+def environment_for(run: Path) -> tuple[str, dict[str, Any]]:
+    """The id, registered, and the keyword arguments of the environment that a run trains in.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no run; the message lists those nearby.
+    """
+    try:
+        name, settings = environment_of(run)
+    except FileNotFoundError as error:
+        near = [str(path.parent) for path in sorted(Path("runs").glob("*/config.json"))]
+        raise FileNotFoundError(f"{error}{'; runs are ' if near else ''}{', '.join(near[-8:])}") from None
+    return environments.find(name), settings

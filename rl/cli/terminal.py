@@ -1,0 +1,46 @@
+"""What is printed: on any terminal, in any encoding, in columns."""
+
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+
+def tolerate_missing_signs() -> None:
+    """Print "?" for a sign that the terminal's encoding lacks, such as γ on cp1252, instead of raising."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def print_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
+    """A warning in one line, without the place in the code: what `warnings.showwarning` may be."""
+    complain(f"warning: {message}")
+
+
+def complain(text: str) -> None:
+    """Print one line on the standard error."""
+    print(" ".join(text.split()), file=sys.stderr, flush=True)
+
+
+def say(text: str = "") -> None:
+    """Print at once, so that a log file is never behind."""
+    print(text, flush=True)
+
+
+def columns(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
+    """Rows of words as text, each column as wide as its widest word.
+
+    Parameters
+    ----------
+    rows : iterable of sequences of str
+    numbers : bool
+        All columns but the first end, instead of begin, at the same place.
+    """
+    rows = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    signs = ["<", *(">" if numbers else "<" for _ in widths[1:])]
+    lines = ["  ".join(f"{word:{sign}{width}}" for word, sign, width in zip(row, signs, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)

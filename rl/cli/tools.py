@@ -1,0 +1,44 @@
+"""`deepnp gradcheck` and `deepnp bench`: what reads its arguments itself."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import rl
+from deepnp import gradcheck
+from rl.cli.dispatch import Raw
+from rl.cli.terminal import columns, say
+from rl.cli.usage import Usage, did_you_mean
+
+BENCHMARKS = Path(rl.__file__).resolve().parents[1] / "benchmarks"
+
+
+def _gradcheck(arguments: list[str]) -> None:
+    gradcheck.main(arguments, "deepnp gradcheck")
+
+
+def bench(arguments: list[str], folder: Path = BENCHMARKS) -> int | None:
+    """List the benchmarks of a clone, or run one with its own arguments; returns its exit code."""
+    files = {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith(("_", "peer_"))}
+    if not files:
+        raise FileNotFoundError(f"expected benchmarks in {folder}: they come with the source, git clone, and not with the package")
+    if not arguments or arguments[0] in ("-h", "--help"):
+        say("Measure speed and learning: deepnp bench NAME [its own options; --help lists them]\n")
+        say(columns([(name, _title(path)) for name, path in files.items()]))
+        return None
+    name, *others = arguments
+    if name not in files:
+        raise Usage(f"expected a benchmark: {', '.join(files)}; given {name!r}{did_you_mean(name, files)}")
+    paths = [str(folder.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return subprocess.run([sys.executable, "-m", f"{folder.name}.{name}", *others], env=environment, check=False).returncode
+
+
+def _title(path: Path) -> str:
+    """What a benchmark's file says first."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0].partition("   ")[0]
+
+
+GRADCHECK, BENCH = Raw(_gradcheck), Raw(bench)

@@ -1,0 +1,68 @@
+"""What `train` and `resume` share: a training with evaluations and an end that says what came of it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+import rl
+from rl.cli import environments
+from rl.cli.terminal import say
+from rl.cli.usage import STOPPED
+from rl.runs.callbacks import Callback
+from rl.runs.run import Run
+from rl.runs.stopping import StopOnNoProgress, StopOnReturn
+from rl.training.evaluations import Evaluations
+from rl.training.train import train
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Evaluations while training, and what they may end."""
+
+    eval_every: Annotated[
+        int | None, arg(metavar="INT", help="steps between evaluations", help_behavior_hint="(default: no evaluations)")
+    ] = None
+    eval_episodes: Annotated[int, arg(help="episodes of an evaluation")] = 10
+    stop_return: Annotated[
+        float | None, arg(metavar="FLOAT", help="end when an evaluation's mean return reaches this", help_behavior_hint="")
+    ] = None
+    patience: Annotated[
+        int | None, arg(metavar="INT", help="end after so many evaluations without a better one", help_behavior_hint="")
+    ] = None
+
+    def callbacks(self, run: Run, env: str, env_settings: Mapping[str, Any]) -> list[Callback]:
+        """What does it."""
+        if self.eval_every is None:
+            return []
+        spec = environments.spec_of(env, env_settings)
+        found: list[Callback] = [Evaluations(run.folder, spec, self.eval_every, self.eval_episodes)]
+        if self.stop_return is not None:
+            found.append(StopOnReturn(self.stop_return))
+        if self.patience is not None:
+            found.append(StopOnNoProgress(self.patience))
+        return found
+
+
+def learn(agent: rl.Agent, run: Run, env: str, env_settings: Mapping[str, Any], steps: int, watching: Watching, quiet: bool) -> int:
+    """Train to so many steps in all; returns the exit code."""
+    start, begun = time.monotonic(), agent.steps
+    callbacks = watching.callbacks(run, env, env_settings)
+    if not quiet:
+        say(f"training {agent.config.algorithm} in {env} to {steps:,} steps (Ctrl-C ends early, and cleanly)")
+    try:
+        finished = train(agent, run, steps, callback=callbacks, quiet=quiet)
+    finally:
+        run.close()
+    if not quiet:
+        say(f"{agent.steps - begun:,} steps in {_duration(time.monotonic() - start)}; everything is in {run.folder}")
+        say(f"  deepnp {'play' if finished else 'resume'} {run.folder}")
+    return 0 if finished else STOPPED
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
