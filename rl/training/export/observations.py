@@ -1,0 +1,106 @@
+"""Observations in a graph: from the arrays that an environment gives to what the networks read.
+
+Shapes: B rows, O observation.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from rl.agent import Agent
+from rl.experience import goals
+from rl.experience.normalize import ObservationNormalizer
+from rl.experience.spaces import Leaf
+from rl.training.export.graph import Graph, Value
+
+ROWS = 16  # of an example
+
+
+def inputs_of(agent: Agent) -> list[Leaf]:
+    """The arrays of an observation as the environment gives it: for goals, the three parts of the Dict."""
+    if not agent.space.goal:
+        return list(agent.space.observation.leaves)
+    sizes = agent.space.observations - 2 * agent.space.goal, agent.space.goal, agent.space.goal
+    return [Leaf((key,), "vector", (size,), "float32") for key, size in zip(goals.KEYS, sizes, strict=True)]
+
+
+def name_of(leaf: Leaf) -> str:
+    """What an input is called: where it lies in the observation."""
+    return "/".join(map(str, leaf.path)) or "observation"
+
+
+def observed(graph: Graph, agent: Agent, values: list[Value]) -> Any:
+    """What the networks read: the vector (B, O), or a tuple of it (None without) and of images (B, C, H, W)."""
+    pairs = list(zip(inputs_of(agent), values, strict=True))
+    dtype = np.dtype(agent.space.vector_dtype(agent.normalizer is not None)).name
+    columns = [laid_out(graph, leaf, x, dtype) for leaf, x in pairs if leaf.kind != "image"]
+    vector = graph.add("Concat", *columns, axis=1) if len(columns) > 1 else next(iter(columns), None)
+    if agent.normalizer is not None and vector is not None:
+        vector = normalized(graph, vector, agent.normalizer)
+    images = [channels_first(graph, leaf, x) for leaf, x in pairs if leaf.kind == "image"]
+    return (vector, *images) if images else vector
+
+
+def laid_out(graph: Graph, leaf: Leaf, x: Value, dtype: str) -> Value:
+    """One array of an observation as part of the vector: (B, width)."""
+    if leaf.shape != (leaf.width,) and not (leaf.choices and leaf.shape == (len(leaf.choices),)):
+        x = graph.add("Reshape", x, shape=[-1, len(leaf.choices) or leaf.width])
+    if leaf.choices:
+        which = np.repeat(np.arange(len(leaf.choices)), leaf.choices)
+        numbers = np.concatenate([np.arange(start, start + n) for start, n in zip(leaf.start, leaf.choices, strict=True)])
+        name = "_".join(map(str, leaf.path))
+        wide = graph.add("Cast", x, to="int64")
+        each = graph.add("Gather", wide, graph.constant(f"{name}.which".lstrip("."), which), axis=1)
+        x = graph.add("Equal", each, graph.constant(f"{name}.numbers".lstrip("."), numbers))
+    return x if x.dtype == dtype else graph.add("Cast", x, to=dtype)
+
+
+def normalized(graph: Graph, x: Value, normalizer: ObservationNormalizer) -> Value:
+    """clip((x − μ)/(σ + ε), ±clip), in the type of x. In float32 μ comes in two pieces: it may be large beside σ."""
+    mean, sigma = normalizer.moments.mean, normalizer.moments.sigma + normalizer.EPSILON
+    first = mean.astype(x.dtype)
+    x = graph.add("Sub", x, graph.constant("mean", first))
+    if (mean != first).any():
+        x = graph.add("Sub", x, graph.constant("mean_rest", (mean - first).astype(x.dtype)))
+    x = graph.add("Div", x, graph.constant("sigma", sigma.astype(x.dtype)))
+    x = graph.add("Clip", x, -float(normalizer.clip), float(normalizer.clip))
+    return x if x.dtype == np.float32 else graph.add("Cast", x, to="float32")
+
+
+def channels_first(graph: Graph, leaf: Leaf, x: Value) -> Value:
+    return graph.add("Transpose", x, perm=[0, 3, 1, 2]) if leaf.channels_last else x
+
+
+def observations_like(agent: Agent) -> list[np.ndarray]:
+    """Observations (ROWS, …) such as this agent may have seen, drawn at random: one array for each input."""
+    rng, moments, start, drawn = np.random.default_rng(0), agent.normalizer and agent.normalizer.moments, 0, []
+    for leaf in inputs_of(agent):
+        shape, dtype = (ROWS, *leaf.shape), np.dtype(leaf.dtype)
+        if leaf.kind == "choices":
+            x = rng.integers(0, leaf.choices, (ROWS, len(leaf.choices))) + np.array(leaf.start)
+        elif leaf.kind == "image":
+            x = rng.integers(0, 256, shape) if dtype.kind in "iu" else rng.random(shape)
+        else:
+            x = rng.standard_normal((ROWS, leaf.width))
+            if moments is not None:
+                x = moments.mean[start : start + leaf.width] + x * moments.sigma[start : start + leaf.width]
+            if dtype.kind != "f":
+                limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+                x = np.clip(np.rint(x), *limits)
+        start += leaf.width
+        drawn.append(x.reshape(shape).astype(dtype))
+    return drawn
+
+
+def nested(leaves: list[Leaf], arrays: list[np.ndarray]) -> Any:
+    """Arrays as the Dict, or Dict of Dicts, in which their paths find them."""
+    if leaves[0].path == ():
+        return arrays[0]
+    tree: dict = {}
+    for leaf, x in zip(leaves, arrays, strict=True):
+        *outer, last = leaf.path
+        place = tree
+        for key in outer:
+            place = place.setdefault(key, {})
+        place[last] = x
+    return tree

@@ -1,0 +1,96 @@
+"""A trained agent as a graph: from an observation, as the environment gives it, to the action that it takes.
+
+inputs        each array of the observation, rows of it
+observation   laid side by side, choices as zeros and ones, normalised
+policy        the network; the most probable action, nothing is drawn
+action        clipped and stretched onto the space's bounds; or the largest logit of each branch
+"""
+
+from typing import Any
+
+import numpy as np
+
+from deepnp.module import Module
+from rl.agent import Agent
+from rl.networks.actors import SquashedGaussianPolicy
+from rl.networks.encoders import ImageEncoder
+from rl.networks.policies import ChoicePolicy, GaussianPolicy
+from rl.training.export.actions import acted
+from rl.training.export.graph import Graph, Translation, Translations, Value
+from rl.training.export.layers import LAYERS
+from rl.training.export.observations import ROWS, inputs_of, name_of, nested, observations_like, observed
+
+AGREEMENT = 1e-4  # of actions in [−1, 1], between the graph and the agent
+
+
+def policy_of(agent: Agent) -> Module:
+    """The agent's policy network; TypeError where it has none."""
+    if not isinstance(agent, Agent):
+        raise TypeError(f"expected an agent, given {agent!r:.80}")
+    policy = agent.parts().get("policy")
+    if not isinstance(policy, Module):
+        raise TypeError(f"expected an agent with a policy network, given {type(agent).__name__} with {sorted(agent.parts())}")
+    return policy
+
+
+def graph_of(agent: Agent, translations: Translations | None = None) -> Graph:
+    """The agent's most probable action as a graph.
+
+    Raises
+    ------
+    TypeError
+        If the agent has no policy network.
+    ValueError
+        If a layer has no translation, or the agent's actions are not those of its policy network.
+    """
+    policy, graph = policy_of(agent), Graph({**LAYERS, **POLICIES, **(translations or {})})
+    examples = observations_like(agent)
+    values = [graph.input(name_of(leaf), x) for leaf, x in zip(inputs_of(agent), examples, strict=True)]
+    with graph.within("observation"):
+        x = observed(graph, agent, values)
+    y = graph.translate("policy", policy, x)
+    with graph.within("action"):
+        graph.outputs["action"] = acted(graph, agent.space.action, y)
+    check_agreement(agent, examples, graph.outputs["action"].example)
+    return graph
+
+
+def image_encoder(graph: Graph, module: ImageEncoder, x: tuple[Value | None, Value]) -> Value:
+    vector, *images = x
+    features = [] if vector is None else [vector]
+    for image, (name, child) in zip(images, module.children(), strict=True):
+        pixels = image if image.dtype == np.float32 else graph.add("Cast", image, to="float32")
+        if image.dtype == np.uint8:
+            pixels = graph.add("Div", pixels, 255.0)
+        features.append(graph.translate(name, child, pixels))
+    return graph.add("Concat", *features, axis=1) if len(features) > 1 else features[0]
+
+
+def squashed_gaussian(graph: Graph, module: SquashedGaussianPolicy, x: Any) -> Value:
+    """tanh μ(s)."""
+    if module.shared:
+        y = graph.add("Slice", graph.translate("body", module.body, x), starts=[0], ends=[module.actions], axes=[1])
+    else:
+        y = graph.translate("mean", module.mean, x)
+    return graph.add("Tanh", y)
+
+
+POLICIES: dict[type, Translation] = {  # the most probable action, or the logits of all choices
+    GaussianPolicy: lambda graph, module, x: graph.translate("mean", module.mean, x),
+    ChoicePolicy: lambda graph, module, x: graph.translate("logits", module.logits, x),
+    SquashedGaussianPolicy: squashed_gaussian,
+    ImageEncoder: image_encoder,
+}
+
+
+def check_agreement(agent: Agent, examples: list[np.ndarray], given: np.ndarray) -> None:
+    """Raise ValueError unless the agent acts as the graph does: in three quarters of the rows where these are choices."""
+    expected = agent.predict(nested(inputs_of(agent), examples)).reshape(ROWS, -1)
+    given, action = given.reshape(ROWS, -1), agent.space.action
+    if action.kind == "Box":
+        unit = np.float64(1) if action.low is None else action.bounds[3].astype(np.float64)
+        agree = (np.abs(expected.astype(np.float64) - given) <= AGREEMENT * np.maximum(unit, np.abs(expected) * 0.1)).all()
+    else:
+        agree = (expected == given).all(axis=1).mean() >= 0.75  # two logits may be as good as equal
+    if not agree:
+        raise ValueError(f"expected an agent that acts as its policy network says, given {type(agent).__name__}, which does not")

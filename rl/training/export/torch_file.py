@@ -1,0 +1,89 @@
+"""Policies to and from PyTorch, as safetensors: weights under the names that PyTorch gives them.
+
+mean.0.weight, …                             the policy's `state_dict`; what stands before the number is the network's name
+normalizer.mean, normalizer.sigma (O,)       where the agent normalises: x̂ = clip((x − μ)/(σ + 1e-4), ±10)
+normalizer.count                             how many observations these were taken from
+"""
+
+import os
+
+import numpy as np
+
+from deepnp.module import Module
+from deepnp.storage import load_tensors, save_tensors
+from rl.agent import Agent
+from rl.state import part
+from rl.training.export import stable_baselines
+from rl.training.export.describe import checked_path, facts
+from rl.training.export.policies import policy_of
+
+MOMENTS = {"count", "mean", "sigma"}
+
+
+def export_torch(agent: Agent, path: str | os.PathLike) -> None:
+    """Write the weights of the agent's policy to a file that `safetensors.torch.load_file` reads.
+
+    docs/export.md has the PyTorch side.
+
+    Raises
+    ------
+    ValueError
+        If the path does not end in .safetensors.
+    TypeError
+        If the agent has no policy network.
+    """
+    path = checked_path(path, ".safetensors")
+    tensors = dict(policy_of(agent).state_dict())
+    if agent.normalizer is not None:
+        moments = agent.normalizer.moments
+        tensors |= {
+            "normalizer.count": np.array(moments.count),
+            "normalizer.mean": moments.mean,
+            "normalizer.sigma": moments.sigma,
+        }
+    save_tensors(path, tensors, facts(agent))
+
+
+def import_torch(agent: Agent, path: str | os.PathLike) -> None:
+    """Give the agent the policy of a safetensors file: one written by `export_torch`, or with PyTorch under the same names.
+
+    The `state_dict` of a policy of Stable-Baselines3 does as well: an MlpPolicy of PPO, A2C, SAC, TD3 or DDPG, saved
+    with `safetensors.torch.save_file(model.policy.state_dict(), path)`. Its layers must be the agent's: widths,
+    and activations, which a file does not tell. Values, and the optimizer's moments, stay what they are.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are not the policy's, if a number is not finite, or if one of the file and the agent
+        normalises observations and the other does not. Then nothing is written.
+    TypeError
+        If the agent has no policy network.
+    FileNotFoundError
+        If there is no such file.
+    """
+    policy = policy_of(agent)
+    tensors, _ = load_tensors(path)
+    if stable_baselines.is_theirs(tensors):
+        tensors = stable_baselines.converted(agent, policy, tensors)
+    weights = {name: x for name, x in tensors.items() if not name.startswith("normalizer.")}
+    moments = _moments(agent, part(tensors, "normalizer"), path)
+    policy.load_state_dict(weights)
+    target = agent.parts().get("target_policy")
+    if isinstance(target, Module):
+        target.load_state_dict(weights)
+    if agent.normalizer is not None:
+        agent.normalizer.load_state_dict(moments)
+
+
+def _moments(agent, given, path):
+    """What the agent's normaliser loads; ValueError unless there is such a thing exactly where there is a normaliser."""
+    if agent.normalizer is None and not given:
+        return {}
+    if agent.normalizer is None or given.keys() != MOMENTS:
+        wanted = sorted(f"normalizer.{name}" for name in MOMENTS) if agent.normalizer is not None else "no normalizer"
+        hint = f"see normalize_observations of {type(agent.config).__name__}"
+        raise ValueError(f"expected {wanted} in {path}, as in the agent ({hint}), given {sorted(given) or 'none'}")
+    count, shape = float(given["count"]), agent.normalizer.moments.mean.shape
+    if given["mean"].shape != shape or given["sigma"].shape != shape or not np.isfinite(count):
+        raise ValueError(f"expected normalizer.mean and normalizer.sigma of shape {shape}, given {given['mean'].shape}")
+    return {"count": count, "mean": given["mean"], "squares": given["sigma"] ** 2 * max(count - 1, 0)}
