@@ -10,7 +10,7 @@ The folder rl/recipes has one TOML file per environment, with a table per algori
     result = "what was measured"
 
     [SAC.settings]              # of the algorithm's Config; what is not named stays at its default
-    lr = 1e-3
+    lr = 1e-3                   # or a schedule: {linear = {start = 1e-3, end = 0}}
     hidden = [64, 64]
 
     [SAC.env_settings]          # keyword arguments of the environment, if it takes any
@@ -21,15 +21,17 @@ whatever reason, is refused with a ValueError that names it.
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from deepnp.storage import write_atomically
 from rl.algorithms import ALGORITHMS, Algorithm
-from rl.config import whole_number
+from rl.config import settings_to_json, whole_number
+from rl.schedules import rate_from_json
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 SIZE_LIMIT = 2**20  # bytes; nobody's recipe is longer
@@ -111,12 +113,12 @@ def config_of(algorithm: str, settings: Mapping[str, Any]) -> Any:
     unknown = sorted(map(str, settings.keys() - {f.name for f in fields(config)}))
     if unknown:
         raise ValueError(f"expected settings of {config.__name__}, given {', '.join(unknown)}")
-    return config(**settings)
+    return config(**{name: rate_from_json(value) for name, value in settings.items()})
 
 
 def changed_settings(config: Any) -> dict[str, Any]:
-    """What differs in a Config from its defaults."""
-    defaults, given = asdict(type(config)()), asdict(config)
+    """What differs in a Config from its defaults, as JSON knows it."""
+    defaults, given = settings_to_json(type(config)()), settings_to_json(config)
     return {name: value for name, value in given.items() if value != defaults[name]}
 
 
@@ -209,8 +211,17 @@ def _table(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _entry(item: tuple[str, Any]) -> str:
+    name, value = item
+    return f"{name if re.fullmatch('[A-Za-z0-9_-]+', name) else _text(name)} = {_text(value)}"
+
+
 def _text(value: Any) -> str:
-    """A value as TOML. Its strings, numbers, booleans and arrays are JSON's, but for the sign that JSON leaves as it is."""
+    """A value as TOML. Its strings, numbers and booleans are JSON's, but for the sign that JSON leaves as it is."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(map(_entry, value.items()))}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_text, value))}]"
     if type(value) is int and abs(value) >= 10_000:
         return f"{value:_}"
     try:

@@ -7,6 +7,7 @@ import pytest
 
 import rl
 from examples import arm_push, arm_reach, crawler, dodger, driver, navigation, sorter, survivor, train_walker
+from rl.schedules import Cosine
 from rl.training.recipes import (
     FOLDER,
     Recipe,
@@ -51,10 +52,11 @@ def test_a_recipe_is_found_by_its_names():
 
 def test_written_recipes_are_read_again(tmp_path):
     path = tmp_path / "pendulum.toml"
-    other = Recipe("PPO", "Pendulum-v1", 1e5)
+    other = Recipe("PPO", "Pendulum-v1", 1e5, changed_settings(rl.PPOConfig(lr=Cosine(3e-4, 0.0, 0.05))))
     write_recipes(path, [GOOD, other])
     assert read_recipes(path) == [GOOD, other]
     assert recipe_of("ppo", "Pendulum-v1", path) == other
+    assert other.config.lr == Cosine(3e-4, 0.0, 0.05)
     assert "steps = 20_000" in path.read_text()
     with pytest.raises(ValueError, match="of one environment"):
         write_recipes(path, [GOOD, recipe_of("sac", "HalfCheetah-v5")])
