@@ -122,7 +122,7 @@ def _start(job: Job, threads: int) -> subprocess.Popen:
             start_new_session=True,
         )
     with suppress(BrokenPipeError):  # it is gone already: its exit code tells
-        process.stdin.write(json.dumps({"work": job.work, "threads": threads, **job.content}).encode() + b"\n")
+        process.stdin.write(json.dumps({"work": job.work, "threads": threads, "command": sys.argv, **job.content}).encode() + b"\n")
         process.stdin.flush()
     return process
 

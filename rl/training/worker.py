@@ -19,6 +19,7 @@ def main() -> None:
     """Do the job that comes as the first line of the standard input; the input's end is the request to end."""
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_input, daemon=True).start()
+    sys.argv = job.pop("command")  # for the record
     deepnp.set_num_threads(job.pop("threads"))
     done = WORK[job.pop("work")](job)
     sys.exit(0 if done else STOPPED)

@@ -1,0 +1,94 @@
+"""Runs that belong together: those that differ in nothing but their seed."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl.runs.record import CONFIG, read_config
+
+LABEL_LENGTH = 60  # characters; where settings take more, the folder's name says it
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one algorithm with the same settings in the same environment.
+
+    Attributes
+    ----------
+    label : str
+        The algorithm, and what differs from its other groups in this environment.
+    env : str
+    folders : tuple of Path
+        One of each run.
+    """
+
+    label: str
+    env: str
+    folders: tuple[Path, ...]
+
+
+def runs_of(path: str | os.PathLike) -> list[Path]:
+    """The runs in a folder: itself, or those that lie in it, such as seeds.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    folder = Path(path)
+    if (folder / CONFIG).is_file():
+        return [folder]
+    inside = sorted(config.parent for config in folder.glob(f"*/{CONFIG}"))
+    if not inside:
+        raise FileNotFoundError(f"expected a run's folder with a {CONFIG}, or a folder of such, found none in {folder}")
+    return inside
+
+
+def groups_of(paths: Iterable[str | os.PathLike]) -> list[Group]:
+    """The runs of several folders, grouped by environment, algorithm and settings.
+
+    The length of a training and its seed make no difference.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder holds no run.
+    ValueError
+        If a config.json is damaged.
+    """
+    members: dict[str, list[Path]] = {}
+    for folder in dict.fromkeys(run for path in paths for run in runs_of(path)):
+        members.setdefault(json.dumps(_identity(read_config(folder)), sort_keys=True), []).append(folder)
+    known = {key: json.loads(key) for key in members}
+    return [
+        Group(_label(known[key], known.values(), folders[0]), known[key]["env"], tuple(folders)) for key, folders in members.items()
+    ]
+
+
+def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A record with nested names joined by dots: {"config.lr": 0.001, …}."""
+    result: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            result |= flat(value, f"{prefix}{name}.")
+        else:
+            result[f"{prefix}{name}"] = value
+    return result
+
+
+def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record.get(name) for name in ("algorithm", "env", "env_settings", "config", "options")}
+
+
+def _label(own: Mapping[str, Any], known: Iterable[Mapping[str, Any]], folder: Path) -> str:
+    """The algorithm, with the settings that differ among its groups in this environment."""
+    alike = [flat(other) for other in known if (other["algorithm"], other["env"]) == (own["algorithm"], own["env"])]
+    names = dict.fromkeys(name for other in alike for name in other)
+    differing = [name for name in names if len({json.dumps(other.get(name)) for other in alike}) > 1]
+    values = [f"{name.partition('.')[2] or name}={flat(own).get(name)}" for name in differing]
+    text = ", ".join(values)
+    shown = folder.parent.name if folder.name.startswith("seed-") else folder.name
+    return own["algorithm"] + (f" {text if len(text) <= LABEL_LENGTH else shown}" if text else "")

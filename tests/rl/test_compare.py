@@ -1,0 +1,123 @@
+"""Runs grouped by what they share, and two of them side by side."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from rl import PPO, PPOConfig
+from rl.runs.run import Run
+from rl.training.compare import MISSING, Difference, compare, print_comparison
+from rl.training.evaluations import Evaluations, read_evaluations
+from rl.training.groups import flat, groups_of, runs_of
+from tests.rl.toys import Target, vectorize
+
+TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
+
+
+def trained(folder, config=TINY, seed=0, total=128, env="Target", evaluated=True):
+    agent = PPO(vectorize(Target, config.num_envs), config, seed=seed)
+    run = Run(folder, agent, env, total)
+    agent.learn(total, Evaluations(folder, Target, 64, episodes=3) if evaluated else None, log=run)
+    run.close()
+    return folder
+
+
+def change(folder, changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_runs_are_grouped_by_what_they_share(tmp_path):
+    for seed in range(2):
+        trained(tmp_path / "a" / f"seed-{seed}", seed=seed)
+    trained(tmp_path / "b", replace(TINY, lr=1e-2, epochs=2))
+    trained(tmp_path / "c", total=160)  # longer, but the same
+    trained(tmp_path / "d", env="Other")
+    groups = groups_of([tmp_path / "a", tmp_path / "b", tmp_path / "c", tmp_path / "d", tmp_path / "a" / "seed-0"])
+    assert [(g.label, g.env, [f.name for f in g.folders]) for g in groups] == [
+        ("PPO epochs=1, lr=0.0003", "Target", ["seed-0", "seed-1", "c"]),
+        ("PPO epochs=2, lr=0.01", "Target", ["b"]),
+        ("PPO", "Other", ["d"]),
+    ]
+    with pytest.raises(FileNotFoundError, match=r"with a config\.json, or a folder of such, found none in .*nowhere"):
+        runs_of(tmp_path / "nowhere")
+
+
+def test_a_label_that_gets_too_long_is_the_folder_s_name(tmp_path):
+    trained(tmp_path / "a")
+    trained(tmp_path / "many" / "seed-4", replace(TINY, lr=1e-2, epochs=2, gamma=0.5, lam=0.5, clip=0.1, entropy_coef=0.01))
+    assert [group.label for group in groups_of([tmp_path / "a", tmp_path / "many"])] == ["PPO a", "PPO many"]
+
+
+def test_names_are_joined_by_dots():
+    assert flat({"a": 1, "b": {"c": {}, "d": {"e": [2]}}}) == {"a": 1, "b.d.e": [2]}
+
+
+def test_equal_runs_are_equal(tmp_path):
+    result = compare(trained(tmp_path / "a"), trained(tmp_path / "b"))
+    assert result.settings == ()
+    assert {d.name for d in result.circumstances} <= {"date"}
+    assert (result.updates, result.first_update) == (4, None)
+    assert result.improvement == 0.5
+    np.testing.assert_array_equal(*result.scores)
+
+
+def test_the_first_update_that_differs_is_named(tmp_path):
+    a, b = trained(tmp_path / "a"), trained(tmp_path / "b")
+    lines = (b / "progress.csv").read_text().splitlines()
+    names, row = lines[0].split(","), lines[3].split(",")
+    old = float(row[names.index("kl")])
+    row[names.index("kl")] = "7.5"
+    row[names.index("seconds")] = "1e6"  # the clock is not compared
+    (b / "progress.csv").write_text("\n".join([*lines[:3], ",".join(row), lines[4].replace(",", "9,"), ""]))
+    first = compare(a, b).first_update
+    assert (first.number, first.steps) == (3, 96)
+    assert first.differences == (Difference("kl", old, 7.5),)
+
+
+def test_settings_and_circumstances_that_differ(tmp_path):
+    a, b = trained(tmp_path / "a"), trained(tmp_path / "b", replace(TINY, lr=1e-2), seed=3)
+    change(a, {"versions": {"numpy": "2.0", "numba": "1"}})
+    change(b, {"versions": {"numpy": "2.1", "numba": "1"}, "env_settings": {"n": 2}})
+    result = compare(a, b)
+    expected = [("seed", 0, 3), ("config.lr", 3e-4, 1e-2), ("env_settings.n", MISSING, 2)]
+    assert list(result.settings) == [Difference(*values) for values in expected]
+    assert Difference("versions.numpy", "2.0", "2.1") in result.circumstances
+    assert "versions.numba" not in {d.name for d in result.circumstances}
+    assert result.first_update.number == 1
+
+
+def test_folders_of_seeds_are_compared_by_their_means(tmp_path):
+    for seed in range(3):
+        trained(tmp_path / "a" / f"seed-{seed}", seed=seed)
+        trained(tmp_path / "b" / f"seed-{seed}", replace(TINY, lr=0.05), seed=seed)
+    result = compare(tmp_path / "a", tmp_path / "b")
+    assert [d.name for d in result.settings] == ["config.lr"]
+    assert (result.updates, result.first_update) == (0, None)
+    means = [read_evaluations(tmp_path / "b" / f"seed-{seed}")[1][-1].mean() for seed in range(3)]
+    np.testing.assert_array_equal(result.scores[1], means)
+    wins = np.greater.outer(result.scores[1], result.scores[0]).mean()
+    assert result.improvement == pytest.approx(wins)
+
+
+def test_a_comparison_is_printed(tmp_path):
+    a, b = trained(tmp_path / "a", evaluated=False), trained(tmp_path / "b", replace(TINY, lr=1e-2))
+    console = Console(width=100, record=True, file=io.StringIO())
+    print_comparison(compare(a, b), "[a]", "[b]", console)
+    print_comparison(compare(b, b), "b", "b", console)
+    text = console.export_text()
+    for expected in (
+        "config.lr",
+        "0.0003",
+        "update 1, at 32 steps, is the first that differs",
+        "[a]: return not evaluated",
+        "interquartile mean of 3",
+        "settings: no difference",
+        "all 4 updates that both have are equal",
+        "b above b with probability 0.50 [",
+    ):
+        assert expected in text, text
