@@ -211,7 +211,7 @@ class TestBadInput:
         ("field", "value"),
         [
             *[("gamma", 1.5), ("lr", -1), ("epochs", 0), ("batch_size", 2.5), ("hidden", (64, 0)), ("sigma", "wide")],
-            *[("activation", "gelu7"), ("gae_horizon", 0), ("clip", 0), ("rollback", 1), ("num_envs", 0), ("lam", float("nan"))],
+            *[("activation", "gelu7"), ("gae_horizon", 0), ("clip", -0.1), ("rollback", 1), ("num_envs", 0), ("lam", float("nan"))],
         ],
     )
     def test_config_names_field_expected_and_given(self, field, value):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rl
+from rl import schedules
 from tests.rl import defaults
 from tests.rl.references.adapter import critics_of, modules
 from tests.rl.references.worlds import Choices, Goals, World, Worlds
@@ -39,6 +40,7 @@ SHARED: dict[str, Felt] = {
     "gamma": Felt(0.5, 0.99, "discount"),
     "tau": Felt(0.01, 0.5, "-distance to the targets"),
     "lr": Felt(1e-4, 1e-2, "moved"),
+    "critic_lr": Felt(1e-4, 1e-2, "moved", dict(lr=1e-4)),
     "batch_size": Felt(4, 8, "rows"),
     "memory": Felt(16, 200, "stored"),
     "warmup": Felt(10, 30, "-updates"),
@@ -58,6 +60,7 @@ SHARED: dict[str, Felt] = {
     "shaping_power": Felt(0.5, 2.0, "reward", dict(hindsight="final", hindsight_k=1, hindsight_reward="shaped"), Goals),
     "clip_targets": Felt(False, True, "", dict(gamma=0.5)),
     "hidden": Felt((6,), (6, 6), "parameters"),
+    "critic_hidden": Felt((5,), (5, 5), "parameters"),
     "activation": Felt("relu", "tanh"),
     "critic_normalization": Felt(None, "layer"),
     "normalize_observations": Felt(False, True),
@@ -95,6 +98,7 @@ PPO: dict[str, Felt] = {
     "value_coef": Felt(0.01, 10.0, "moved of the value", dict(adam_eps=0.1, max_grad_norm=1e3)),
     "max_grad_norm": Felt(0.01, 10.0, "moved", dict(adam_eps=0.1)),
     "lr": Felt(1e-4, 1e-2, "moved"),
+    "value_lr": Felt(1e-4, 1e-2, "moved of the value"),
     "adam_eps": Felt(1e-8, 1.0, "-moved"),
     "anneal_lr": Felt(False, True, "-moved"),
     "anneal_clip": Felt(False, True, "clip_fraction", dict(epochs=4)),
@@ -106,6 +110,7 @@ PPO: dict[str, Felt] = {
     "scale_rewards": Felt(False, True, "-value_loss"),
     "mirror": Felt(False, True, "policy steps", env=Worlds),
     "hidden": Felt((6,), (6, 6), "parameters"),
+    "value_hidden": Felt((5,), (5, 5), "parameters"),
     "activation": Felt("relu", "tanh"),
     "sigma": Felt("fixed", "vector", "parameters"),
     "initial_sigma": Felt(0.1, 1.0, "entropy"),
@@ -193,6 +198,41 @@ def test_field_is_felt(name, field):
 def test_field_is_refused(name, field):
     with pytest.raises(ValueError, match=field):
         getattr(rl, name).Config(**{field: True})
+
+
+SCHEDULES = {
+    "clip": (0.01, 0.5, dict(epochs=4)),
+    "max_grad_norm": (1.0, 0.01, dict(adam_eps=0.1)),
+    "value_coef": (0.5, 5.0, dict(adam_eps=0.1, max_grad_norm=1e3)),
+    "value_clip": (0.01, 1.0, {}),
+    "target_kl": (1e-6, 10.0, dict(epochs=4)),
+    "importance_exponent": (0.5, 0.0, dict(priority_exponent=0.8)),
+    "critic_lr": (1e-2, 1e-4, {}),
+    "value_lr": (1e-2, 1e-4, {}),
+    "temperature": (0.5, 0.01, {}),
+    "target_entropy": (-1.0, 20.0, {}),
+}
+RATES = [(name, f.name) for name in TABLES for f in fields(getattr(rl, name).Config) if f.metadata["rate"]]
+
+
+@pytest.mark.parametrize(("name", "field"), RATES)
+def test_every_rate_follows_a_schedule(name, field):
+    """A schedule that stays is the number, but for what is annealed besides; one that moves is not."""
+    start, end, besides = SCHEDULES.get(field, (0.1, 0.01, {}))
+    felt = Felt(None, None, "", besides)
+    plain, stays, moves, function = (
+        train(name, felt, {field: value})[0]
+        for value in (start, schedules.Constant(start), schedules.Linear(start, end), lambda p: start + (end - start) * p)
+    )
+    assert np.array_equal(plain, stays) == (field not in ("importance_exponent", "lr" if name == "PPO" else "", "value_lr"))
+    np.testing.assert_array_equal(moves, function)
+    assert not np.array_equal(moves, stays)
+
+
+def test_an_explicit_schedule_is_not_annealed_besides():
+    by_flag, by_schedule = ({"lr": 1e-2, "anneal_lr": True}, {"lr": schedules.Linear(1e-2, 0.0), "anneal_lr": True})
+    results = [train("PPO", Felt(None, None), settings)[0] for settings in (by_flag, by_schedule)]
+    np.testing.assert_array_equal(*results)
 
 
 def test_the_same_settings_give_the_same_outcome():
