@@ -117,8 +117,8 @@ def settings_to_json(config: Any) -> dict[str, Any]:
     return {f.name: rate_to_json(getattr(config, f.name)) for f in fields(config)}
 
 
-def settings_from_json(cls: Any, content: Mapping[str, Any]) -> Any:
-    """The config of class `cls` that `settings_to_json` wrote.
+def settings_from_json(cls: Any, content: Mapping[str, Any], replaced: Mapping[str, Any] | None = None) -> Any:
+    """The config of class `cls` that `settings_to_json` wrote, with some fields `replaced`.
 
     Raises
     ------
@@ -130,8 +130,10 @@ def settings_from_json(cls: Any, content: Mapping[str, Any]) -> Any:
     if content.keys() != known:
         unknown, missing = sorted(map(str, content.keys() - known)), sorted(known - content.keys())
         raise ValueError(f"expected the settings of {cls.__name__}, given unknown ones {unknown} and none of {missing}")
-    values = {}
+    values = dict(replaced or {})
     for name, value in content.items():
+        if name in values:
+            continue
         try:
             values[name] = tuple(value) if isinstance(value, list) else rate_from_json(value)
         except ValueError as error:

@@ -24,7 +24,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 import deepnp
-from rl.config import whole_number
+from rl.config import settings_to_json, whole_number
 
 CONFIG = "config.json"
 NEEDED = {"algorithm", "env", "seed", "total_steps", "config"}
@@ -73,7 +73,7 @@ def record_of(agent: Recorded, env: str, total_steps: int, log: Log, options: Ma
         "env_settings": as_json(env_settings_of(agent)),
         "seed": agent.seed,
         "total_steps": whole_number("total_steps", total_steps, 1),
-        "config": as_json(asdict(agent.config)),
+        "config": as_json(settings_to_json(agent.config)),
         "log": asdict(log),
         "options": as_json(options),
         "versions": versions(),
