@@ -13,6 +13,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
+from rl.experience.capture import Copies
+
 Results = tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict]
 
 
@@ -57,13 +59,8 @@ class OneCopy(SyncVectorEnv):
         return concatenate(space, [observation], create_empty_array(space, 1))
 
 
-def alone(vector: SyncVectorEnv) -> SyncVectorEnv:
-    """A vector environment of `Checked` copies in SAME_STEP mode; where it has one copy, that one as a `OneCopy`."""
-    if vector.num_envs > 1:
-        return vector
-    single = OneCopy(vector.envs[0])
-    single.spec = vector.spec
-    return single
+class ResumableOneCopy(Copies, OneCopy):
+    """An environment alone, whose situation can be saved."""
 
 
 def _one(value, dtype):

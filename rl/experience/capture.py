@@ -1,0 +1,122 @@
+"""The situation of environment copies, as flat arrays: with them a training goes on exactly.
+
+Each copy is a chain of wrappers with an environment at its end. Where every layer of every copy is
+known (capture_layers.py, capture_physics.py, capture_replay.py), the copies can tell their state.
+One unknown layer is enough that they cannot, and then new episodes begin.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from rl.experience.capture_layers import Attributes, Layer, Offered, generator, of_listed_environment, of_wrapper, offers, place
+from rl.experience.capture_physics import Physics
+from rl.experience.capture_replay import Bodies, Recorded, is_replayed
+from rl.experience.capture_values import PARTS, pack, unpack
+
+MUJOCO = "gymnasium.envs.mujoco."
+
+
+class Copies:
+    """Environment copies that tell their state together: a mixin for a vector environment in SAME_STEP mode.
+
+    Attributes
+    ----------
+    envs : list of Env
+        The copies. Each of them can be captured: `obstacle` finds nothing.
+    """
+
+    envs: list[gymnasium.Env]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Every copy's situation, random generator included, in new arrays."""
+        packed = [pack([layer.state() for layer in layers_of(env)]) for env in self.envs]
+        return {f"{i}.{name}": array for i, parts in enumerate(packed) for name, array in parts.items()}
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a `state()` of as many copies of the same environment.
+
+        Raises
+        ------
+        ValueError
+            If it is not one; then nothing has changed. Also if an environment's own `set_state`
+            refuses it.
+        NotReproduced
+            If an episode of Box2D came out differently; then the copies have to be reset.
+        """
+        names = {f"{i}.{name}" for i in range(len(self.envs)) for name in PARTS}
+        if not isinstance(state, Mapping) or state.keys() != names:
+            raise ValueError(f"expected the state of {len(self.envs)} copies, given {list(state)!r:.80}")
+        setters = []
+        for i, env in enumerate(self.envs):
+            layers, values = list(layers_of(env)), unpack({name: state[f"{i}.{name}"] for name in PARTS})
+            if not isinstance(values, list) or len(values) != len(layers):
+                raise ValueError(f"expected the state of {len(layers)} layers of copy {i}, given {values!r:.80}")
+            setters += [layer.setter(value) for layer, value in zip(layers, values, strict=True)]
+        for set_layer in setters:
+            set_layer()
+
+
+class ResumableCopies(Copies, SyncVectorEnv):
+    """Gymnasium's copies side by side, whose situation can be saved."""
+
+
+def layers_of(env: gymnasium.Env) -> Iterator[Layer]:
+    """What an environment holds, from the outermost wrapper inwards: a replay comes before what it would change.
+
+    Raises
+    ------
+    ValueError
+        If nobody knows what a layer holds; the message says which, and goes on from the
+        environment's name.
+    """
+    while isinstance(env, gymnasium.Wrapper):
+        yield env if isinstance(env, Recorded) else of_wrapper(env)
+        env = env.env
+    yield _of_environment(env)
+    yield Attributes(env, {"_np_random": generator})
+
+
+def obstacle(env: gymnasium.Env) -> str | None:
+    """Why an environment's situation cannot be saved; None where it can."""
+    if is_replayed(env) and not _has_limit(env):
+        return "its episodes would have to be replayed, and it has no time limit"
+    try:
+        list(layers_of(env))
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def obstacle_of(env: VectorEnv) -> str | None:
+    """Why a vector environment's situation cannot be saved; None where it can."""
+    if offers(env):
+        return None
+    inner = env.unwrapped
+    if not isinstance(inner, SyncVectorEnv):
+        return f"a {type(inner).__name__} offers no state() and set_state(state)"
+    found = [reason for reason in map(obstacle, inner.envs) if reason is not None]
+    return found[0] if found else "it was handed in as a vector: hand in a list of its environments"
+
+
+def _of_environment(env: Any) -> Layer:
+    if (listed := of_listed_environment(env)) is not None:
+        return listed
+    if is_replayed(env):
+        return Bodies(env)
+    if type(env).__module__.startswith(MUJOCO):
+        return Physics(env)
+    if offers(env):
+        return Offered(env)
+    raise ValueError("it offers no state() and set_state(state)")
+
+
+def _has_limit(env):
+    while isinstance(env, gymnasium.Wrapper):
+        if place(env) == "gymnasium.wrappers.common:TimeLimit":
+            return True
+        env = env.env
+    return False
