@@ -44,6 +44,9 @@ class Job:
     output: Path
 
 
+Runner = Callable[[Sequence[Job], int, int, Callable[[], None]], list[int | None]]
+
+
 def shares(jobs: int, at_once: int | None) -> tuple[int, int]:
     """How many processes run at once, and how many threads each of them gets.
 

@@ -24,7 +24,7 @@ from rl.experience.environments import spec_of
 from rl.runs.record import CONFIG, read_config
 from rl.runs.run import Run
 from rl.training.evaluations import Evaluations, read_evaluations
-from rl.training.processes import STOPPED, Job, last_line, run_jobs, shares
+from rl.training.processes import STOPPED, Job, Runner, last_line, run_jobs, shares
 from rl.training.recipes import algorithm_named
 from rl.training.resume import load_agent
 from rl.training.statistics import Interval, bootstrap_interval, iqm
@@ -97,6 +97,7 @@ def train_seeds(
     episodes: int = 10,
     at_once: int | None = None,
     progress: bool = False,
+    runner: Runner = run_jobs,
 ) -> Seeds:
     """Train several seeds, each in a process of its own, and evaluate them on a schedule.
 
@@ -128,6 +129,8 @@ def train_seeds(
         threads.
     progress : bool
         Print the state of each seed every ten seconds.
+    runner : callable
+        What does the jobs: processes of this machine, or `rl.cluster.tasks.RayTasks()`.
 
     Raises
     ------
@@ -158,7 +161,7 @@ def train_seeds(
         _check_same(place, {**content, "seed": seed})
     jobs = [Job("seed", {**content, "seed": n, "folder": str(f)}, f / OUTPUT) for n, f in folders.items()]
     at_once, threads = shares(len(jobs), None if at_once is None else whole_number("at_once", at_once, 1))
-    codes = run_jobs(jobs, at_once, threads, Watch(folders) if progress else lambda: None)
+    codes = runner(jobs, at_once, threads, Watch(folders) if progress else lambda: None)
     return _summary(folders, codes)
 
 

@@ -148,3 +148,27 @@ def test_on_a_ray_cluster_of_two_nodes():
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+@pytest.mark.filterwarnings("default")
+def test_seeds_as_tasks_of_a_cluster(tmp_path):
+    """The same scores as with processes of one machine; a seed that fails leaves the others alone."""
+    ray = pytest.importorskip("ray")
+
+    from rl.cluster.tasks import RayTasks
+    from rl.training.seeds import train_seeds
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        chosen = dict(seeds=2, steps=64, every=64, episodes=2)
+        tasks = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "tasks", runner=RayTasks(), **chosen)
+        assert not tasks.failures
+        processes = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "processes", **chosen)
+        assert tasks.scores == processes.scores
+        (tmp_path / "failing" / "seed-1").mkdir(parents=True)
+        (tmp_path / "failing" / "seed-1" / "progress.csv").write_text("somebody else's")
+        failing = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "failing", runner=RayTasks(), **chosen)
+        assert failing.scores == {0: tasks.scores[0]}
+        assert "holds a run already" in failing.failures[1]
+    finally:
+        ray.shutdown()
