@@ -28,6 +28,7 @@ from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.guards import Guard
 from rl.interruption import SafePoint
+from rl.names import check_no_policy_name, explained
 from rl.runs.callbacks import CallbackLike, Callbacks, callbacks_of
 from rl.runs.progress import ProgressBar
 from rl.runs.run import Run, run_at
@@ -75,7 +76,9 @@ class Agent(ABC):
     Config: ClassVar[type]
     takes: ClassVar[Takes]
 
+    @explained
     def __init__(self, env: EnvLike, config: Any = None, seed: int = 0, *, env_settings: Mapping[str, Any] | None = None):
+        check_no_policy_name(env, type(self).__name__)
         config = self._checked(config)
         vector = make_vector(env, config.num_envs, env_settings)
         owned = is_made_here(env)
@@ -157,6 +160,7 @@ class Agent(ABC):
             raise AttributeError(f"expected {type(self).__name__}.{name} to stay what it is; {given}")
         super().__setattr__(name, value)
 
+    @explained
     def set_env(self, env: EnvLike, *, env_settings: Mapping[str, Any] | None = None) -> None:
         """Train in this environment from now on; one that was made for the agent before is closed.
 
@@ -204,6 +208,7 @@ class Agent(ABC):
         normalized = self.normalizer(vector) if self.normalizer else np.asarray(vector, np.float32)
         return trees.with_vector(observations, normalized)
 
+    @explained
     def predict(
         self,
         observation: Any,
@@ -238,6 +243,7 @@ class Agent(ABC):
         actions = self.space.action.to_environment(drawn)
         return actions[0] if single else actions
 
+    @explained
     def learn(
         self,
         total_steps: int,
@@ -314,6 +320,7 @@ class Agent(ABC):
         """Begin new episodes when learning goes on: somebody else stepped the environment."""
         self.collector = None
 
+    @explained
     def save(self, path: str | os.PathLike) -> None:
         """Write everything that training needs to go on exactly to one safetensors file, atomically.
 

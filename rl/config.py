@@ -67,8 +67,8 @@ def _violated_rate(f, value) -> str | None:
     low, high = f.metadata["low"], f.metadata["high"]
     expected = f"a number in [{low}, {high}], or a schedule of such (rl/schedules.py)"
     if not callable(value):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return None if number and low <= value <= high else expected
+        right = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+        return None if right else expected
     if isinstance(value, type):
         return f"{expected}; this is a class, so make one: {value.__name__}(…)"
     for progress in PLACES:

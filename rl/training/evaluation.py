@@ -10,8 +10,10 @@ from rl.agent import Agent
 from rl.config import whole_number
 from rl.experience.collector import episode_infos
 from rl.experience.environments import EnvLike, is_made_here, make_vector, members, same_step, space_of
+from rl.names import explained
 
 
+@explained
 def evaluate(
     agent: Agent,
     env: EnvLike,
@@ -50,6 +52,7 @@ def evaluate(
     return play(agent, env, episodes, seed, deterministic, env_settings=env_settings)["return"]
 
 
+@explained
 def play(
     agent: Agent,
     env: EnvLike,

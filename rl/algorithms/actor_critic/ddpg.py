@@ -24,6 +24,7 @@ from rl.config import rate, setting
 from rl.experience.exploration import OrnsteinUhlenbeck, gaussian
 from rl.experience.replay import Batch
 from rl.loops import off_policy
+from rl.names import explained_class
 from rl.networks.actors import deterministic_policy, value_gradient
 from rl.networks.parallel import Halves
 from rl.networks.targets import target_of
@@ -32,6 +33,7 @@ from rl.state import Part
 from rl.takes import Takes
 
 
+@explained_class
 @dataclass(frozen=True)
 class DDPGConfig(OffPolicyConfig):
     """Settings of DDPG."""

@@ -15,7 +15,7 @@ Shapes: B rows, O observation, A action dimensions.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, mak
 from rl.config import rate, setting
 from rl.experience.replay import Batch
 from rl.loops import off_policy
+from rl.names import explained_class
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.parallel import Halves
 from rl.networks.temperature import Temperature
@@ -34,6 +35,7 @@ from rl.state import Part
 from rl.takes import Takes
 
 
+@explained_class
 @dataclass(frozen=True)
 class SACConfig(OffPolicyConfig):
     """Settings of SAC."""
@@ -93,7 +95,7 @@ class SAC(Agent):
         """H̄."""
         return -float(self.space.actions) if settings.target_entropy is None else settings.target_entropy
 
-    def set_rates(self) -> SACConfig:
+    def set_rates(self) -> Any:
         """Let everything that steps take its rates of this moment; returns the settings as they are now."""
         c, temperature = self.now, self.temperature
         self.policy_optimizer.lr = temperature.optimizer.lr = c.lr

@@ -11,8 +11,10 @@ from typing import ClassVar
 import numpy as np
 
 from rl.algorithms.actor_critic.sac import SAC, SACConfig
+from rl.names import explained_class
 
 
+@explained_class
 @dataclass(frozen=True)
 class SACLiteConfig(SACConfig):
     """Settings of SACLite: those of SAC."""

@@ -22,11 +22,13 @@ import numpy as np
 from deepnp.models.mlp import ACTIVATIONS
 from rl.algorithms.actor_critic.sac import SAC, SACConfig, means
 from rl.experience.replay import Batch
+from rl.names import explained_class
 from rl.networks.critics import Values
 from rl.networks.encoders import network
 from rl.state import Part
 
 
+@explained_class
 @dataclass(frozen=True)
 class SACValueConfig(SACConfig):
     """Settings of the first SAC: those of SAC."""

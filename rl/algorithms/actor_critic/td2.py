@@ -11,9 +11,11 @@ from typing import ClassVar
 
 from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
 from rl.config import rate
+from rl.names import explained_class
 from rl.schedules import Rate
 
 
+@explained_class
 @dataclass(frozen=True)
 class TD2Config(DDPGConfig):
     """Settings of TD2."""

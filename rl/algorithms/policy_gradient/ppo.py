@@ -33,6 +33,7 @@ from rl.experience.samples import Samples, samples_of, with_reflections
 from rl.loops import on_policy
 from rl.losses.checks import check_finite
 from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
+from rl.names import explained_class
 from rl.networks.branches import Distribution
 from rl.networks.encoders import network
 from rl.networks.parallel import independently
@@ -42,6 +43,7 @@ from rl.state import Part, snapshot
 from rl.takes import Takes
 
 
+@explained_class
 @dataclass(frozen=True)
 class PPOConfig:
     """Settings of PPO: each field's default, its meaning with its symbol in Algorithm 12, its range."""

@@ -1,0 +1,63 @@
+"""Keywords of other libraries, and misspelt ones, are answered with ours."""
+
+import inspect
+from dataclasses import fields, replace
+
+import pytest
+
+import rl
+from rl.names import ELSEWHERE, OURS
+from tests.rl.references.worlds import World
+
+CALLS = {
+    "learning_rate is called lr here; n_steps is called steps here": lambda _: rl.PPOConfig(learning_rate=1e-3, n_steps=64),
+    "n_steps is called n_step here; ent_coef is called temperature here": lambda _: rl.SACConfig(n_steps=3, ent_coef=0.1),
+    "buffer_size is called memory here": lambda _: rl.SACConfig(buffer_size=100),
+    "there is no hiden; did you mean hidden?": lambda _: rl.TD3Config(hiden=(8, 8)),
+    "learning_rate is the setting lr here: PPO(env, PPOConfig(lr=…))": lambda _: rl.PPO(World, learning_rate=1e-3),
+    "gamma is a setting: PPO(env, PPOConfig(gamma=…))": lambda _: rl.PPO(World, gamma=0.9),
+    "verbose is learn(progress=True) here": lambda _: rl.SAC(World, verbose=1),
+    "total_timesteps is called total_steps here": lambda agent: agent.learn(total_timesteps=100),
+    "verbose is called progress here; progress_bar is": lambda agent: agent.learn(10, verbose=1, progress_bar=True),
+    "learn(): there is no foo; there are total_steps, callback": lambda agent: agent.learn(10, foo=1),
+    "there is no state: there are no recurrent policies": lambda agent: agent.predict([0.0], state=None),
+    "n_eval_episodes is called episodes here": lambda agent: rl.evaluate(agent, World, n_eval_episodes=3),
+    "epochz; did you mean epochs?": lambda agent: replace(agent.config, epochz=2),
+    'leave "MlpPolicy" out': lambda _: rl.PPO("MlpPolicy", World),
+}
+
+
+@pytest.mark.parametrize("answer", CALLS)
+def test_wrong_keywords_are_answered_with_ours(answer):
+    agent = rl.PPO(World, rl.PPOConfig(hidden=(4,), steps=8))
+    with pytest.raises(TypeError) as caught:
+        CALLS[answer](agent)
+    assert answer in str(caught.value)
+    assert "docs/settings.md" in str(caught.value)
+
+
+def test_every_config_answers():
+    for algorithm in rl.ALGORITHMS.values():
+        with pytest.raises(TypeError, match="learning_rate is called lr here"):
+            algorithm.config(learning_rate=1e-3)
+
+
+def test_signatures_stay_what_they_are():
+    assert list(inspect.signature(rl.PPOConfig).parameters) == [f.name for f in fields(rl.PPOConfig)]
+    assert list(inspect.signature(rl.Agent.learn).parameters)[:3] == ["self", "total_steps", "callback"]
+    assert "episodes" in inspect.signature(rl.evaluate).parameters
+    assert rl.Agent.learn.__doc__.startswith("Train until")
+
+
+def test_missing_arguments_are_python_s_own_error():
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        rl.evaluate(None)
+
+
+def test_the_table_names_what_there_is():
+    """A name of ours that nothing has would send people into the void."""
+    settings = {f.name for algorithm in rl.ALGORITHMS.values() for f in fields(algorithm.config)}
+    functions = (rl.PPO, rl.Agent.learn, rl.Agent.predict, rl.evaluate)
+    known = settings | {name for function in functions for name in inspect.signature(function).parameters}
+    assert not {ours for answers in OURS.values() for ours in answers} - known
+    assert not (OURS.keys() | ELSEWHERE.keys()) & settings
