@@ -10,6 +10,7 @@ import gymnasium
 
 from deepnp.files import write_atomically
 from rl.agent import Agent
+from rl.runs.record import env_settings_of
 from rl.training.export.describe import checked_path, description
 from rl.training.export.graph import Graph, Translations
 from rl.training.export.observations import inputs_of
@@ -106,15 +107,18 @@ def weights_of(graph: Graph) -> str:
 
 
 def environment_of(agent: Agent) -> tuple[str | None, dict[str, Any]]:
-    """What `gymnasium.make` makes the agent's environment of: its id, with the module that registers it, and settings."""
+    """What `gymnasium.make` makes the agent's environment of: an id, with the module that registers it, and settings.
+
+    None for an environment that is not registered, or has settings that cannot be written down.
+    """
     spec = gymnasium.registry.get(agent.env_name or "")
     if spec is None:
         return None, {}
     root = spec.entry_point.split(".")[0].split(":")[0] if isinstance(spec.entry_point, str) else "gymnasium"
-    name = agent.env_name if root == "gymnasium" else f"{root}:{agent.env_name}"
-    settings = dict((agent.source or (None, None))[1] or {})
+    settings = env_settings_of(agent)
     try:
-        literal = ast.literal_eval(repr(settings))
-    except (ValueError, SyntaxError):  # objects: they cannot be written down
-        return name, {}
-    return name, literal
+        if ast.literal_eval(repr(settings)) != settings:
+            return None, {}
+    except (ValueError, SyntaxError):
+        return None, {}
+    return (agent.env_name if root == "gymnasium" else f"{root}:{agent.env_name}"), settings

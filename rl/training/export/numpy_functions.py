@@ -1,4 +1,4 @@
-"""Functions of NumPy alone that an exported policy.py may need; their source is copied into the file, so they use nothing else.
+"""Functions that an exported policy.py may need. Their source is copied into it: they use NumPy alone.
 
 Names of their settings are those of ONNX's operations.
 
@@ -12,19 +12,13 @@ import numpy as np
 
 
 def rows_of(observation, leaves):
-    """One observation, or a batch of them -> arrays (B, …), one for each leaf, and whether it was one.
+    """One observation, or a batch -> arrays (B, …), one for each leaf, and whether it was one.
 
     Raises ValueError for another shape, for NaN and infinity, and for a choice that there is not.
     """
     arrays, single = [], None
     for path, shape, dtype, choices, start in leaves:
-        part, name = observation, "/".join(map(str, path)) or "observation"
-        try:
-            for key in path:
-                part = part[key]
-            x = np.asarray(part)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"expected an observation with {name}, given {type(observation).__name__}") from error
+        x, name = part_of(observation, path), "/".join(map(str, path)) or "observation"
         single = x.shape == shape if single is None else single
         if x.shape[0 if single else 1 :] != shape or (not single and x.ndim == 0):
             inner = "".join(f", {n}" for n in shape)
@@ -32,13 +26,32 @@ def rows_of(observation, leaves):
         if x.dtype.kind not in "fiub" or not np.isfinite(x).all():
             raise ValueError(f"expected finite numbers as {name}, given {x.dtype} {x.ravel()[:5]}")
         if choices:
-            numbers, last = x.reshape(-1, len(choices)), np.add(start, choices) - 1
-            if ((numbers < start) | (numbers > last) | (numbers != np.floor(numbers))).any():
-                raise ValueError(f"expected whole numbers from {start} to {tuple(last)} as {name}, given {x}")
+            check_choices(x.reshape(-1, len(choices)), choices, start, name)
         arrays.append((x[None] if single else x).astype(dtype))
     if len({len(x) for x in arrays}) > 1:
-        raise ValueError(f"expected as many rows in each part, given {[len(x) for x in arrays]}")
+        rows = [len(x) for x in arrays]
+        raise ValueError(f"expected as many rows in each part, given {rows}")
     return arrays, single
+
+
+def part_of(observation, path):
+    """The array to which keys and positions lead."""
+    part = observation
+    try:
+        for key in path:
+            part = part[key]
+        return np.asarray(part)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        name, given = "/".join(map(str, path)) or "an array", type(observation).__name__
+        raise ValueError(f"expected an observation with {name}, given {given}") from error
+
+
+def check_choices(numbers, choices, start, name):
+    """Raise ValueError unless each of the numbers (B, K) is one of its choices."""
+    for column, size, first in zip(numbers.T, choices, start):
+        if ((column < first) | (column >= first + size) | (column != np.floor(column))).any():
+            wanted = f"whole numbers from {first} to {first + size - 1}"
+            raise ValueError(f"expected {wanted} in {name}, given {column[:5]}")
 
 
 def sigmoid(x):
@@ -94,7 +107,7 @@ def conv(x, weight, bias, strides, pads, dilations, group):
     patches = windows(x, kernel, strides, pads, dilations, 0)
     over = [1, *(axis + len(kernel) for axis in axes)], [1, *axes]
     pairs = zip(np.split(patches, group, axis=1), np.split(weight, group), strict=True)
-    y = np.concatenate([np.tensordot(part, w, over) for part, w in pairs], axis=-1)  # (B, *positions, outputs)
+    y = np.concatenate([np.tensordot(part, w, over) for part, w in pairs], axis=-1)
     return np.moveaxis(y, -1, 1) + bias.reshape(-1, *[1] * len(kernel))
 
 

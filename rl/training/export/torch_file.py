@@ -84,6 +84,7 @@ def _moments(agent, given, path):
         hint = f"see normalize_observations of {type(agent.config).__name__}"
         raise ValueError(f"expected {wanted} in {path}, as in the agent ({hint}), given {sorted(given) or 'none'}")
     count, shape = float(given["count"]), agent.normalizer.moments.mean.shape
-    if given["mean"].shape != shape or given["sigma"].shape != shape or not np.isfinite(count):
-        raise ValueError(f"expected normalizer.mean and normalizer.sigma of shape {shape}, given {given['mean'].shape}")
+    for name in ("mean", "sigma"):
+        if given[name].shape != shape or not np.isfinite(given[name]).all() or not np.isfinite(count):
+            raise ValueError(f"expected a finite normalizer.{name} of shape {shape} in {path}, given shape {given[name].shape}")
     return {"count": count, "mean": given["mean"], "squares": given["sigma"] ** 2 * max(count - 1, 0)}
