@@ -14,8 +14,9 @@ from pathlib import Path
 import deepnp
 from rl import ALGORITHMS, evaluate
 from rl.runs.run import Run
-from rl.training.curves import plot_evaluations, plot_run
+from rl.training.curves import plot_run
 from rl.training.evaluations import Evaluations
+from rl.training.plots import plot_runs
 from rl.training.recipes import recipe_of
 from rl.training.statistics import bootstrap_interval, iqm
 
@@ -68,8 +69,7 @@ def main() -> None:
     parser.add_argument("--draw", type=Path, metavar="PATH", help="train nothing: draw what --every wrote down")
     options = parser.parse_args()
     if options.draw:
-        runs = {name: [folder_of(name, seed) for seed in options.seeds] for name in options.task}
-        plot_evaluations(options.draw, runs, f"{EPISODES} deterministic episodes")
+        plot_runs(options.draw, [folder_of(name, seed) for name in options.task for seed in options.seeds])
         return
     print(f"{deepnp.get_num_threads()} threads")
     for name in options.task:

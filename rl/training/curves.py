@@ -1,4 +1,4 @@
-"""Learning curves as SVG and PNG.
+"""Learning curves of one run as SVG and PNG; plots.py draws those of several.
 
 Figures are drawn without pyplot, so that a notebook's own plots are left alone.
 """
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rl.runs.run import read_progress
-from rl.training.evaluations import read_evaluations
-from rl.training.statistics import bootstrap_interval, iqm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,50 +71,6 @@ def plot_run(folder: str | os.PathLike, metrics: Mapping[str, str], title: str) 
         axis.set_title(label, fontsize=TITLE_SIZE)
     figure.suptitle(title, fontsize=11)
     return save_figure(figure, Path(folder) / "learning_curve", ("svg", "png"))
-
-
-def plot_evaluations(path: str | os.PathLike, groups: Mapping[str, Sequence[str | os.PathLike]], title: str) -> list[Path]:
-    """Draw evaluations of several runs: interquartile mean over seeds, 95 % bootstrap interval.
-
-    A run's score is the mean of its episodes' returns. The runs of a group were evaluated at about
-    the same steps; it is drawn as far as all of them were.
-
-    Parameters
-    ----------
-    path : path
-        Of the pictures, without the ending.
-    groups : dict of str to list of path
-        Label of a line -> folders of its runs, one a seed.
-    title : str
-
-    Returns
-    -------
-    list of Path
-        The files, SVG and PNG.
-    """
-    figure, (axis,) = subplots(1, width=7, height=3.6)
-    for i, (label, folders) in enumerate(groups.items()):
-        steps, scores = scores_of(folders)
-        colour = COLOURS[i % len(COLOURS)]
-        axis.plot(steps / 1e6, iqm(scores, axis=0), color=colour, linewidth=2, label=f"{label} ({len(scores)} runs)")
-        axis.fill_between(steps / 1e6, *bootstrap_interval(scores), color=colour, alpha=0.2, linewidth=0)
-    axis.set(xlabel="environment steps (millions)", ylabel="return: interquartile mean, 95 % interval")
-    axis.set_title(title, fontsize=TITLE_SIZE)
-    axis.legend(frameon=False, fontsize=TEXT_SIZE)
-    return save_figure(figure, path, ("svg", "png"))
-
-
-def scores_of(folders: Sequence[str | os.PathLike]) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of R runs at the K evaluations that all of them have: steps (K,), scores (R, K).
-
-    The steps are the mean over runs.
-    """
-    if not folders:
-        raise ValueError("expected at least one run's folder, given none")
-    runs = [read_evaluations(folder) for folder in folders]
-    common = min(len(steps) for steps, _ in runs)
-    steps = np.array([steps[:common] for steps, _ in runs])
-    return steps.mean(axis=0), np.array([returns[:common].mean(axis=1) for _, returns in runs])
 
 
 def save_figure(figure: "Figure", path: str | os.PathLike, kinds: Sequence[str]) -> list[Path]:

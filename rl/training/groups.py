@@ -63,9 +63,8 @@ def groups_of(paths: Iterable[str | os.PathLike]) -> list[Group]:
     for folder in dict.fromkeys(run for path in paths for run in runs_of(path)):
         members.setdefault(json.dumps(_identity(read_config(folder)), sort_keys=True), []).append(folder)
     known = {key: json.loads(key) for key in members}
-    return [
-        Group(_label(known[key], known.values(), folders[0]), known[key]["env"], tuple(folders)) for key, folders in members.items()
-    ]
+    labels = {key: _label(own, known.values(), members[key][0]) for key, own in known.items()}
+    return [Group(labels[key], known[key]["env"], tuple(folders)) for key, folders in members.items()]
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -80,15 +79,16 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: record.get(name) for name in ("algorithm", "env", "env_settings", "config", "options")}
+    """What makes a group, with flat names; a setting that is off is as one that older runs did not know."""
+    told = flat({name: record.get(name) for name in ("algorithm", "env", "env_settings", "config", "options")})
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _label(own: Mapping[str, Any], known: Iterable[Mapping[str, Any]], folder: Path) -> str:
     """The algorithm, with the settings that differ among its groups in this environment."""
-    alike = [flat(other) for other in known if (other["algorithm"], other["env"]) == (own["algorithm"], own["env"])]
+    alike = [other for other in known if (other["algorithm"], other["env"]) == (own["algorithm"], own["env"])]
     names = dict.fromkeys(name for other in alike for name in other)
     differing = [name for name in names if len({json.dumps(other.get(name)) for other in alike}) > 1]
-    values = [f"{name.partition('.')[2] or name}={flat(own).get(name)}" for name in differing]
-    text = ", ".join(values)
+    text = ", ".join(f"{name.partition('.')[2] or name}={own.get(name)}" for name in differing)
     shown = folder.parent.name if folder.name.startswith("seed-") else folder.name
     return own["algorithm"] + (f" {text if len(text) <= LABEL_LENGTH else shown}" if text else "")

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from rl import PPO, PPOConfig
+from rl.runs.record import read_config
 from rl.runs.run import Run
 from rl.training.compare import MISSING, Difference, compare, print_comparison
 from rl.training.evaluations import Evaluations, read_evaluations
@@ -36,6 +37,7 @@ def test_runs_are_grouped_by_what_they_share(tmp_path):
         trained(tmp_path / "a" / f"seed-{seed}", seed=seed)
     trained(tmp_path / "b", replace(TINY, lr=1e-2, epochs=2))
     trained(tmp_path / "c", total=160)  # longer, but the same
+    change(tmp_path / "c", {"config": {**read_config(tmp_path / "c")["config"], "new_setting": None}})
     trained(tmp_path / "d", env="Other")
     groups = groups_of([tmp_path / "a", tmp_path / "b", tmp_path / "c", tmp_path / "d", tmp_path / "a" / "seed-0"])
     assert [(g.label, g.env, [f.name for f in g.folders]) for g in groups] == [

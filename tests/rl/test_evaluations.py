@@ -8,7 +8,6 @@ import pytest
 
 from rl import PPO, PPOConfig
 from rl.runs.run import Run
-from rl.training.curves import plot_evaluations, scores_of
 from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.statistics import bootstrap_interval, iqm
 from tests.rl.toys import Counter, Target, vectorize
@@ -132,17 +131,3 @@ def test_bootstrap_interval_at_the_edges():
     for scores, confidence, message in (([], 0.9, "at least one run"), (3.0, 0.9, "at least one run"), ([1], 1, "given 1")):
         with pytest.raises(ValueError, match=message):
             bootstrap_interval(scores, confidence)
-
-
-def test_curves_of_several_seeds(tmp_path):
-    folders = [tmp_path / str(seed) for seed in range(3)]
-    for seed, folder in enumerate(folders):
-        trained(folder, 100, total=320 if seed else 224, seed=seed)
-    steps, scores = scores_of(folders)
-    np.testing.assert_array_equal(steps, [128, 224])
-    np.testing.assert_allclose(scores, [read_evaluations(folder)[1][:2].mean(axis=1) for folder in folders])
-    files = plot_evaluations(tmp_path / "seeds", {"PPO": folders, "one": folders[:1]}, "title")
-    assert [file.name for file in files] == ["seeds.svg", "seeds.png"]
-    assert all(file.stat().st_size > 1000 for file in files)
-    with pytest.raises(ValueError, match="at least one run's folder"):
-        plot_evaluations(tmp_path / "none", {"PPO": []}, "title")

@@ -1,0 +1,152 @@
+"""Curves of several runs in one picture: the interquartile mean over seeds, with its bootstrap interval.
+
+Runs are grouped by environment, algorithm and settings (groups.py); an environment has a panel.
+
+Shapes: R runs of a group, K points of its curve.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rl.runs.run import read_progress
+from rl.runs.table import KEY
+from rl.training.curves import COLOURS, TEXT_SIZE, TITLE_SIZE, save_figure, subplots
+from rl.training.evaluations import EVALUATIONS, read_evaluations
+from rl.training.groups import Group, groups_of
+from rl.training.statistics import bootstrap_interval, iqm
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MANY = (*COLOURS, "#c9a227", "#2a9d8f", "#b23a48", "#6c757d")
+STYLES = "-", "--", ":"  # after all colours, the next
+BINS = 100  # points of a curve made from progress.csv
+WIDTH, LEGEND_FROM = {1: 7.0}, 12  # of a panel that stands alone; so many lines make the legend small
+KINDS = "svg", "png"
+
+
+def plot_runs(
+    picture: str | os.PathLike, paths: Iterable[str | os.PathLike], metric: str | None = None, title: str | None = None
+) -> list[Path]:
+    """Draw several runs and seeds in one picture, with a panel for each environment.
+
+    A line is the interquartile mean over the runs of a group, the band its 95 % bootstrap
+    interval. A group is drawn as far as all of its runs got.
+
+    Parameters
+    ----------
+    picture : path
+        The file, as .svg, .png or .pdf; without such an ending, .svg and .png.
+    paths : sequence of path
+        Folders of runs, or folders of such folders.
+    metric : str, optional
+        A column of progress.csv. By default the returns of evaluations, in panels whose runs were
+        all evaluated, and "episode_return" in the others.
+    title : str, optional
+        Above the panels.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder holds no run.
+    ValueError
+        If a run has no such metric, or no row yet.
+    """
+    groups = groups_of(paths)
+    if not groups:
+        raise ValueError("expected at least one run's folder, given none")
+    panels = dict.fromkeys(group.env for group in groups)
+    figure, axes = subplots(len(panels), width=WIDTH.get(len(panels), 4.8), height=3.6)
+    for axis, env in zip(axes, panels, strict=True):
+        _draw_panel(axis, [group for group in groups if group.env == env], metric)
+    if title:
+        figure.suptitle(title, fontsize=TITLE_SIZE + 1)
+    path, ending = os.path.splitext(os.fspath(picture))
+    known = ending.removeprefix(".").lower() in (*KINDS, "pdf")
+    return save_figure(figure, path if known else picture, [ending[1:]] if known else KINDS)
+
+
+def evaluations_of(folders: Sequence[str | os.PathLike]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean returns of R runs at K steps: steps (K,), scores (R, K).
+
+    The steps are those of the run with the fewest evaluations within what all have in common. A
+    run that was evaluated at other steps is interpolated linearly between its own.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a run was not evaluated.
+    ValueError
+        If they have no step in common, or there is no run.
+    """
+    curves = [(steps, returns.mean(axis=1)) for steps, returns in map(read_evaluations, folders)]
+    if not curves:
+        raise ValueError("expected at least one run's folder, given none")
+    first, last = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
+    inside = [steps[(steps >= first) & (steps <= last)] for steps, _ in curves]
+    grid = min(inside, key=len)
+    if len(grid) == 0:
+        raise ValueError(f"expected runs with evaluations at common steps, given {', '.join(map(str, folders))}")
+    return grid, np.array([np.interp(grid, steps, scores) for steps, scores in curves])
+
+
+def progress_of(folders: Sequence[str | os.PathLike], metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """A metric of R runs, averaged in K bins of steps: steps (K,), values (R, K).
+
+    There are 100 bins as far as all runs got, and fewer where a run has fewer rows. A bin without a
+    number takes its value from the line between its neighbours.
+
+    Raises
+    ------
+    ValueError
+        If a run has no number of that name.
+    """
+    columns = [read_progress(folder) for folder in folders]
+    for folder, column in zip(folders, columns, strict=True):
+        if not np.isfinite(column.get(metric, [])).any():
+            raise ValueError(f"expected a metric of {sorted(column)}, with numbers, given {metric!r} for {folder}")
+    rows = [(np.array(column[KEY]), np.array(column[metric])) for column in columns]
+    end = min(steps[-1] for steps, _ in rows)
+    bins = max(1, min(BINS, *(int(np.sum(np.isfinite(values) & (steps <= end))) for steps, values in rows)))
+    edges = np.linspace(0, end, bins + 1)
+    middles = (edges[:-1] + edges[1:]) / 2
+    return middles, np.array([_binned(steps, values, edges, middles) for steps, values in rows])
+
+
+def _binned(steps, values, edges, middles) -> np.ndarray:
+    known = np.isfinite(values)
+    places = np.clip(np.searchsorted(edges, steps[known], "left") - 1, 0, None)  # (edge, next edge]
+    inside = places < len(middles)
+    sums = np.bincount(places[inside], values[known][inside], len(middles))
+    counts = np.bincount(places[inside], minlength=len(middles))
+    full = counts > 0
+    return np.interp(middles, middles[full], sums[full] / counts[full])
+
+
+def _draw_panel(axis: "Axes", groups: Sequence[Group], metric: str | None) -> None:
+    evaluated = metric is None and all((folder / EVALUATIONS).is_file() for group in groups for folder in group.folders)
+    name = metric or "episode_return"
+    curves = [evaluations_of(g.folders) if evaluated else progress_of(g.folders, name) for g in groups]
+    unit, word = (1e6, "millions") if max(steps[-1] for steps, _ in curves) >= 1e6 else (1e3, "thousands")
+    for i, (group, (steps, values)) in enumerate(zip(groups, curves, strict=True)):
+        colour, style = MANY[i % len(MANY)], STYLES[i // len(MANY) % len(STYLES)]
+        (line,) = axis.plot(steps / unit, iqm(values, axis=0), style, color=colour, linewidth=2)
+        line.set_label(f"{group.label} ({len(values)} run{'s' if len(values) > 1 else ''})")
+        line.set_marker("o" if len(steps) == 1 else "")
+        if len(values) > 1:
+            axis.fill_between(steps / unit, *bootstrap_interval(values), color=colour, alpha=0.2, linewidth=0)
+    axis.set_title(groups[0].env, fontsize=TITLE_SIZE)
+    shown = "return of evaluations" if evaluated else name.replace("_", " ") + " while training"
+    several = any(len(values) > 1 for _, values in curves)
+    axis.set_xlabel(f"environment steps ({word})", fontsize=TEXT_SIZE)
+    axis.set_ylabel(shown + (": IQM, 95 % interval" if several else ""), fontsize=TEXT_SIZE)
+    axis.legend(frameon=False, fontsize=TEXT_SIZE if len(groups) < LEGEND_FROM else TEXT_SIZE - 3)
