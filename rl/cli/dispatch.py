@@ -18,6 +18,7 @@ from rl.cli.usage import Usage, did_you_mean, plain
 from rl.cli.values import REGISTRY
 
 MARKERS = (PositionalRequiredArgs, PositionalMetavarFromFieldName)
+SHELLS = ("bash", "zsh", "fish", "tcsh")
 COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 
 
@@ -86,6 +87,8 @@ def _choose(group, arguments, prog):
     if arguments[0] in ("-h", "--help"):
         _parse(_outline(group), ["--help"], prog, group.about)
     if arguments[0].replace("_", "-") in COMPLETION:
+        if arguments[1:2] not in [[shell] for shell in SHELLS]:
+            raise Usage(f"expected {arguments[0]} and a shell: {', '.join(SHELLS)}")
         _parse(_whole(group), arguments, prog, group.about)
     place = _place(group, arguments)
     name = group.find(arguments[place])

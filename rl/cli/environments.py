@@ -27,14 +27,14 @@ def find(name: str) -> str:
     """
     module, colon, short = name.rpartition(":")
     if colon:
-        _import(module, name)
+        import_module(module)
     if short in gymnasium.registry:
         return name
     named: dict[str, list[str]] = {}
     for spec in latest():
         named.setdefault(VERSION.sub("", spec.id).rpartition("/")[2].lower(), []).append(spec.id)
     wanted = plain(VERSION.sub("", short).rpartition("/")[2])
-    ids = named.get(wanted) or [i for match in closest(wanted, named) for i in named[match]]
+    ids = [i for match in closest(wanted, named) for i in named[match]]
     hint = f": did you mean {' or '.join(ids)}?" if ids else "; `deepnp envs` lists them"
     raise Usage(f'unknown environment "{name}"{hint}')
 
@@ -43,6 +43,8 @@ def latest() -> list[EnvSpec]:
     """The latest version of each registered environment, ours first."""
     newest: dict[str, EnvSpec] = {}
     for spec in gymnasium.registry.values():
+        if spec.name.startswith("GymV"):  # adapters for old environments, and none themselves
+            continue
         name = VERSION.sub("", spec.id)
         if name not in newest or (spec.version or 0) > (newest[name].version or 0):
             newest[name] = spec
@@ -56,10 +58,17 @@ def spec_of(name: str, settings: Mapping[str, Any]) -> EnvSpec:
     return spec
 
 
-def _import(module: str, name: str) -> None:
+def import_module(module: str) -> None:
+    """Import a module of the current folder, or an installed one: it registers environments.
+
+    Raises
+    ------
+    Usage
+        If there is none.
+    """
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # behind everything that is installed: nothing of ours is hidden
     try:
         importlib.import_module(module)
     except ImportError as error:
-        raise Usage(f'expected "{module}" of "{name}" to be a module of this folder, or an installed one: {error}') from error
+        raise Usage(f'expected a module of this folder, or an installed one, given "{module}": {error}') from error

@@ -6,12 +6,10 @@ from typing import Annotated
 import numpy as np
 from tyro.conf import FlagCreatePairsOff, arg
 
-from rl.cli.saved import agent_of, environment_for
+from rl.cli.saved import CHECKPOINT, agent_of, environment_for
 from rl.cli.terminal import columns, say
 from rl.training.evaluation import play
 from rl.training.statistics import bootstrap_interval, iqm
-
-CHECKPOINT = "last, best, the step of one that was kept, or a path"
 
 
 def evaluate(

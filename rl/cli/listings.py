@@ -24,10 +24,12 @@ def environments(
     Each is made once to ask for its spaces, which takes some seconds. "deepnp/…" are this
     project's own: many copies of them are stepped at once.
     """
-    _, colon, name = word.rpartition(":")
+    module, colon, name = word.rpartition(":")
+    before = set(gymnasium.registry)
     if colon:
-        registered.find(word)
-    specs = [spec for spec in registered.latest() if plain(name) in plain(spec.id)]
+        registered.import_module(module)
+    new = gymnasium.registry.keys() - before
+    specs = [spec for spec in registered.latest() if plain(name) in plain(spec.id) and (name or not colon or spec.id in new)]
     if not specs:
         raise Usage(f'no environment has "{word}" in its name')
     rows = [_row(spec) for spec in specs]

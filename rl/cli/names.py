@@ -1,65 +1,45 @@
 """What Stable-Baselines3, its zoo and CleanRL call our options: whoever types theirs is told ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from rl.cli.settings import RENAMED
 from rl.cli.usage import Usage
+from rl.names import OURS
 
-OURS = {
-    # how long, where, and what is written
-    "total-timesteps": "--steps",
-    "n-timesteps": "--steps",
-    "algo": "the first argument of train",
-    "env": "the second argument of train",
-    "env-id": "the second argument of train",
-    "env-kwargs": "--env-settings",
-    "eval-freq": "--eval-every",
-    "n-eval-episodes": "--eval-episodes",
-    "tensorboard-log": "--tensorboard",
-    "log-folder": "--out",
-    "verbose": "without --quiet",
-    "progress-bar": "without --quiet",
-    # copies and rollouts
-    "n-envs": "--num-envs",
-    "n-steps": "--rollout-steps with PPO, --n-step off-policy",
-    "num-steps": "--rollout-steps",
-    "n-epochs": "--epochs",
-    "update-epochs": "--epochs",
-    "num-minibatches": "--batch-size, in rows",
-    # losses
-    "learning-rate": "--lr",
-    "gae-lambda": "--lam",
-    "clip-range": "--clip",
-    "clip-coef": "--clip",
-    "clip-range-vf": "--value-clip",
-    "clip-vloss": "--value-clip",
-    "ent-coef": "--entropy-coef with PPO, --temperature with SAC",
-    "vf-coef": "--value-coef",
-    "normalize-advantage": "--normalize-advantages",
-    "norm-adv": "--normalize-advantages",
-    "alpha": "--temperature",
-    # memory and updates
-    "buffer-size": "--memory",
-    "learning-starts": "--warmup",
-    "train-freq": "--update-interval",
-    "gradient-steps": "--updates",
-    "policy-delay": "--delay",
-    "policy-frequency": "--delay",
-    "target-policy-noise": "--smoothing",
-    "policy-noise": "--smoothing",
-    "target-noise-clip": "--smoothing-clip",
-    "noise-clip": "--smoothing-clip",
-    "exploration-noise": "--exploration",
-    "goal-selection-strategy": "--hindsight",
-    "n-sampled-goal": "--hindsight-k",
-    # networks
-    "net-arch": "--hidden",
-    "activation-fn": "--activation",
-}
+COMMANDS: Mapping[str, str] = MappingProxyType(  # what is an option, or no option, of a command; settings are in rl/names.py
+    {
+        "total_timesteps": "--steps",
+        "total_steps": "--steps",
+        "n_timesteps": "--steps",
+        "algo": "the algorithm without --algo, as in `deepnp train sac HalfCheetah-v5`",
+        "env": "the environment without --env, as in `deepnp train sac HalfCheetah-v5`",
+        "env_id": "the environment without --env-id, as in `deepnp train sac HalfCheetah-v5`",
+        "gym_id": "the environment without --gym-id, as in `deepnp train sac HalfCheetah-v5`",
+        "env_kwargs": "--env-settings",
+        "eval_freq": "--eval-every",
+        "n_eval_episodes": "--eval-episodes of train, or --episodes of eval",
+        "save_freq": "--keep",
+        "log_folder": "--out",
+        "tensorboard_log": "--tensorboard",
+        "tb_log_name": "--out",
+        "track": "--tensorboard",
+        "num_threads": "--threads",
+        "verbose": "nothing, or --quiet",
+        "progress_bar": "nothing, or --quiet",
+        "device": "nothing: agents compute on the CPU, and --threads says with how many threads",
+    }
+)
 
 
 def explain_other_names(arguments: Sequence[str]) -> None:
     """Raise Usage at the first option that is called otherwise here."""
     for word in arguments:
-        name = word.removeprefix("--").partition("=")[0].replace("_", "-").lower()
-        if word.startswith("--") and name in OURS:
-            raise Usage(f"expected {OURS[name]} here, given {word.partition('=')[0]}")
+        name = word.removeprefix("--").partition("=")[0].replace("-", "_").lower()
+        ours = COMMANDS.get(name) or " or ".join(map(_option, OURS.get(name, ())))
+        if word.startswith("--") and ours:
+            raise Usage(f"expected {ours}, given {word.partition('=')[0]}")
+
+
+def _option(setting: str) -> str:
+    return f"--{RENAMED.get(setting, setting).replace('_', '-')}"

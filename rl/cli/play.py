@@ -11,8 +11,7 @@ import gymnasium
 from tyro.conf import arg
 
 import rl
-from rl.cli.evaluate import CHECKPOINT
-from rl.cli.saved import agent_of, environment_for
+from rl.cli.saved import CHECKPOINT, agent_of, environment_for
 from rl.cli.terminal import say
 from rl.cli.usage import Usage
 from rl.training.video import film, save_gif, save_mp4

@@ -9,6 +9,8 @@ from rl.runs.record import environment_of
 from rl.runs.retention import best_of, kept_of
 from rl.training.resume import load_agent
 
+CHECKPOINT = "last, best, the step of one that was kept, or a path"
+
 
 def agent_of(run: Path, checkpoint: str = "last") -> rl.Agent:
     """The agent of a run, to predict with.

@@ -44,7 +44,10 @@ def config_of(config: type, options: Any) -> Any:
     try:
         return config(**{f.name: given[RENAMED.get(f.name, f.name)] for f in fields(config)})
     except ValueError as error:
-        raise Usage(str(error)) from error
+        text = str(error)
+        for f in fields(config):
+            text = text.replace(f"{config.__name__}.{f.name} ", f"--{RENAMED.get(f.name, f.name).replace('_', '-')} ")
+        raise Usage(text) from error
 
 
 def _option(f, defaults):

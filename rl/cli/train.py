@@ -89,7 +89,7 @@ def begin(algorithm: Algorithm, config: Any, env_settings: Mapping[str, Any], op
         return begin_several(algorithm, config, env, env_settings, options, watching)
     with algorithm.cls(env, config, options.seed, env_settings=env_settings) as agent:
         folder = options.out or new_folder(_usual(algorithm, env))
-        record = {"evaluation": asdict(watching)}
+        record = {} if watching.eval_every is None else {"evaluation": asdict(watching)}
         run = Run(folder, agent, env, options.steps, keep=options.keep, tensorboard=options.tensorboard, options=record)
         return learn(agent, run, env, env_settings, options.steps, watching, options.quiet)
 
@@ -98,6 +98,10 @@ def begin_several(
     algorithm: Algorithm, config: Any, env: str, env_settings: Mapping[str, Any], options: Options, watching: Watching
 ) -> int:
     """Train an agent for each seed; returns the exit code."""
+    alone = {"--seed": options.seed, "--keep": options.keep, "--tensorboard": options.tensorboard}
+    alone |= {"--stop-return": watching.stop_return is not None, "--patience": watching.patience is not None}
+    if any(alone.values()):
+        raise Usage(f"expected --seeds without {', '.join(name for name, value in alone.items() if value)}")
     folder = options.out or new_folder(_usual(algorithm, env))
     progress = not options.quiet
     every, episodes = watching.eval_every, watching.eval_episodes

@@ -10,7 +10,7 @@ from tyro.conf import arg
 import rl
 from rl.cli import environments
 from rl.cli.terminal import say
-from rl.cli.usage import STOPPED
+from rl.cli.usage import STOPPED, Usage
 from rl.runs.callbacks import Callback
 from rl.runs.run import Run
 from rl.runs.stopping import StopOnNoProgress, StopOnReturn
@@ -33,6 +33,10 @@ class Watching:
         int | None, arg(metavar="INT", help="end after so many evaluations without a better one", help_behavior_hint="")
     ] = None
 
+    def __post_init__(self):
+        if self.eval_every is None and not self.stop_return is self.patience is None:
+            raise Usage("expected --eval-every with --stop-return and --patience: they look at evaluations")
+
     def callbacks(self, run: Run, env: str, env_settings: Mapping[str, Any]) -> list[Callback]:
         """What does it."""
         if self.eval_every is None:
@@ -50,13 +54,14 @@ def learn(agent: rl.Agent, run: Run, env: str, env_settings: Mapping[str, Any], 
     """Train to so many steps in all; returns the exit code."""
     start, begun = time.monotonic(), agent.steps
     callbacks = watching.callbacks(run, env, env_settings)
-    if not quiet:
+    silent = quiet or begun >= steps  # then there is nothing to tell but that
+    if not silent:
         say(f"training {agent.config.algorithm} in {env} to {steps:,} steps (Ctrl-C ends early, and cleanly)")
     try:
         finished = train(agent, run, steps, callback=callbacks, quiet=quiet)
     finally:
         run.close()
-    if not quiet:
+    if not silent:
         say(f"{agent.steps - begun:,} steps in {_duration(time.monotonic() - start)}; everything is in {run.folder}")
         say(f"  deepnp {'play' if finished else 'resume'} {run.folder}")
     return 0 if finished else STOPPED

@@ -1,0 +1,40 @@
+"""`deepnp export RUN`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from rl.cli.saved import CHECKPOINT, agent_of, environment_for
+from rl.cli.terminal import say
+from rl.cli.usage import Usage
+from rl.training.export import WRITERS
+from rl.training.export import export as export_agent
+
+
+def export(
+    run: Annotated[Path, arg(help="the run's folder")],
+    to: Annotated[
+        Literal["numpy", "onnx", "torch"] | None,
+        arg(
+            help="a Python file that needs NumPy only, ONNX, or weights for PyTorch",
+            help_behavior_hint="(default: as --out ends, or numpy)",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, arg(metavar="FILE", help="to write", help_behavior_hint="(default: policy.py, .onnx or .safetensors in RUN)")
+    ] = None,
+    checkpoint: Annotated[str, arg(help=CHECKPOINT)] = "last",
+) -> None:
+    """Write a run's policy to a file that runs without this library."""
+    env, settings = environment_for(run)
+    kinds = {suffix: kind for kind, (_, suffix) in WRITERS.items()}
+    kind = to or (kinds.get(out.suffix) if out else "numpy")
+    if kind is None or (out is not None and out.suffix != WRITERS[kind][1]):
+        expected = WRITERS[to][1] if to else " or ".join(kinds)
+        raise Usage(f"expected --out as a file that ends in {expected}, given {out}")
+    path = out or run / f"policy{WRITERS[kind][1]}"
+    with agent_of(run, checkpoint) as agent:
+        agent.set_env(env, env_settings=settings)  # the file says where it can be played
+        export_agent(agent, path, kind)
+        say(f"{agent.config.algorithm} in {env} after {agent.steps:,} steps: {path}")
