@@ -1,12 +1,14 @@
 """One copy of a core as a `gymnasium.Env`."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 
-from envs.checks import check_actions
+from envs.checks import check_actions, check_state, nest, nested
 from envs.core import RENDER_MODES, Core, OverCore
+from envs.streams import pack_rngs, unpack_rngs
 
 
 class SingleEnv(OverCore, gymnasium.Env):
@@ -45,6 +47,25 @@ class SingleEnv(OverCore, gymnasium.Env):
 
     def close(self) -> None:
         self._core.close()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The situation, random generator included, as arrays: with `set_state`, it goes on bit for bit.
+
+        How many steps an episode has had is known to the wrapper of the time limit, and not included.
+        """
+        return {"rng": pack_rngs([self.np_random], 1), **nest("core", self.core.state())}
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from a `state()` of such an environment.
+
+        Raises
+        ------
+        ValueError
+            If names, shapes, dtypes or values are not those of this environment; then nothing has changed.
+        """
+        check_state(state, self.state(), nest("core", self.core.state_bounds()))
+        (self.np_random,) = unpack_rngs(state["rng"]) or [self.np_random]
+        self.core.restore(nested("core", state))
 
     def _observation(self):
         observations = self._core.observe()

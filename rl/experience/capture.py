@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 from rl.experience.capture_layers import Attributes, Layer, Offered, generator, of_listed_environment, of_wrapper, offers, place
 from rl.experience.capture_physics import Physics
@@ -64,6 +64,32 @@ class ResumableCopies(Copies, SyncVectorEnv):
     """Gymnasium's copies side by side, whose situation can be saved."""
 
 
+class ResumableVector(Copies, VectorWrapper):
+    """Gymnasium's copies side by side as somebody handed them in, whose situation can be saved.
+
+    Parameters
+    ----------
+    env : SyncVectorEnv
+        Of copies that can be captured.
+    """
+
+    env: SyncVectorEnv
+
+    def __init__(self, env: SyncVectorEnv):
+        super().__init__(env)
+        self.envs = env.envs
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"ended": self.env._autoreset_envs.copy(), **super().state()}
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        ended = state.get("ended") if isinstance(state, Mapping) else None
+        if not isinstance(ended, np.ndarray) or ended.shape != (len(self.envs),) or ended.dtype != bool:
+            raise ValueError(f"expected which of {len(self.envs)} copies have ended, given {ended!r:.60}")
+        super().set_state({name: array for name, array in state.items() if name != "ended"})
+        self.env._autoreset_envs = ended.copy()  # with NEXT_STEP, these begin a new episode at the next step
+
+
 def layers_of(env: gymnasium.Env) -> Iterator[Layer]:
     """What an environment holds, from the outermost wrapper inwards: a replay comes before what it would change.
 
@@ -82,8 +108,8 @@ def layers_of(env: gymnasium.Env) -> Iterator[Layer]:
 
 def obstacle(env: gymnasium.Env) -> str | None:
     """Why an environment's situation cannot be saved; None where it can."""
-    if is_replayed(env) and not _has_limit(env):
-        return "its episodes would have to be replayed, and it has no time limit"
+    if is_replayed(env) and not (isinstance(env, Recorded) and _has_limit(env)):
+        return "its episodes have to be replayed: expected a time limit, and an id, an Env or a list, not a vector"
     try:
         list(layers_of(env))
     except ValueError as error:
@@ -99,7 +125,7 @@ def obstacle_of(env: VectorEnv) -> str | None:
     if not isinstance(inner, SyncVectorEnv):
         return f"a {type(inner).__name__} offers no state() and set_state(state)"
     found = [reason for reason in map(obstacle, inner.envs) if reason is not None]
-    return found[0] if found else "it was handed in as a vector: hand in a list of its environments"
+    return found[0] if found else f"{type(inner).__name__} is a vector environment of somebody's own: hand in a list of its copies"
 
 
 def _of_environment(env: Any) -> Layer:

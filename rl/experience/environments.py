@@ -16,7 +16,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rl.experience.capture import ResumableCopies, obstacle
+from rl.experience.capture import ResumableCopies, ResumableVector, obstacle
 from rl.experience.capture_layers import Resumable
 from rl.experience.capture_replay import Recorded, is_replayed
 from rl.experience.checked import Checked
@@ -37,7 +37,8 @@ def make_vector(env: EnvLike, num_envs: int = 1, settings: Mapping[str, Any] | N
     env
         An id (also "module:Name-v0") or an `EnvSpec`: made into `num_envs` copies, natively where
         it has a vector form. A callable that makes an Env: called `num_envs` times. An Env: one
-        copy. A list of any of these: one copy each. A VectorEnv: as it is.
+        copy. A list of any of these: one copy each. A VectorEnv: as it is; a `SyncVectorEnv` whose copies
+        can be captured, with a wrapper that does.
     num_envs : int
     settings : mapping, optional
         Keyword arguments of an id's environment.
@@ -112,7 +113,8 @@ def _make_vector(env, num_envs, settings):
     if isinstance(env, VectorEnv):
         if autoreset_mode(env) is AutoresetMode.DISABLED:
             raise ValueError("expected a vector environment with autoreset mode NEXT_STEP or SAME_STEP in its metadata")
-        return env
+        plain = type(env) is SyncVectorEnv and all(obstacle(copy) is None for copy in env.envs)
+        return ResumableVector(env) if plain else env
     if isinstance(env, gymnasium.Env):
         if num_envs > 1:
             raise ValueError(f"expected an id or a factory for {num_envs} copies, given one {type(env).__name__}")

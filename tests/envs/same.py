@@ -32,15 +32,21 @@ def threads_do_not_matter(make, steps=40):
 
 
 def state_continues(make):
-    """Bit for bit, in an environment that has been elsewhere."""
+    """Bit for bit, in an environment that has been elsewhere, and in one that was only made."""
+    for used in (True, False):
+        _state_continues(make, used)
+
+
+def _state_continues(make, used):
     env, other, rng = make(3, max_episode_steps=30), make(3, max_episode_steps=30), np.random.default_rng(0)
     env.reset(seed=0)
     actions = [random_actions(env, rng) for _ in range(80)]
     for a in actions[:40]:
         env.step(a)
     state, before = env.state(), env.core.observe()
-    other.reset(seed=99)
-    other.step(actions[0])
+    if used:
+        other.reset(seed=99)
+        other.step(actions[0])
     other.set_state(state)
     same(other.core.observe(), before)
     for a in actions[40:]:

@@ -128,7 +128,8 @@ class Task(Core):
         return self.body.render(copy)
 
     def state(self) -> dict[str, np.ndarray]:
-        return {**self.body.state(), **nest("info", {name: values.copy() for name, values in self._infos.items()})}
+        infos = {name: values.astype(np.float64) for name, values in self._infos.items()}  # float32 after a step, some of them
+        return {**self.body.state(), **nest("info", infos)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self.body.restore(state)
