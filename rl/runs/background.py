@@ -25,6 +25,11 @@ class Background:
         """Whether something is under way."""
         return any(not future.done() for future in self._pending)
 
+    @property
+    def finished(self) -> bool:
+        """Whether something is done whose end nobody has asked for yet."""
+        return bool(self._pending) and self._pending[0].done()
+
     def start(self, work: Callable[[], None]) -> None:
         """Do `work` as soon as what was begun before is done."""
         self._settle(self._limit - 1)
@@ -32,7 +37,7 @@ class Background:
 
     def check(self) -> None:
         """Raise what went wrong in anything that is done."""
-        while self._pending and self._pending[0].done():
+        while self.finished:
             self._settle(len(self._pending) - 1)
 
     def wait(self) -> None:

@@ -1,9 +1,11 @@
 """A disk that is full, a folder that is gone: what a training does when something cannot be written."""
 
+import errno
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class WriteFailures:
@@ -50,6 +52,15 @@ class WriteFailures:
                 warnings.warn(f"{text}. The training goes on", RuntimeWarning, stacklevel=4)
         else:
             self._failing.discard(what)
+
+
+def check_there(folder: Path) -> None:
+    """Raise FileNotFoundError for a folder that is gone.
+
+    It is not made anew: it may have been on a disk that was unmounted.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(folder))
 
 
 def _same_kind(error: OSError, text: str) -> OSError:

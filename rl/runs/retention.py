@@ -10,7 +10,6 @@ A checkpoint that has several names is stored once, where the file system knows 
 change only after a file is whole, so a kill at any moment leaves a whole checkpoint.
 """
 
-import errno
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from deepnp.files import remove_leftovers
 from deepnp.storage import save_json
+from rl.runs.failures import check_there
 
 Write = Callable[[Path], None]
 NEXT, LINK = "next.safetensors", "link.safetensors"  # they exist while a checkpoint is written
@@ -72,7 +72,7 @@ class Retention:
         FileNotFoundError
             If the run's folder is gone: it is not made anew.
         """
-        self._check_folder()
+        check_there(self.folder)
         last = checkpoint_of(self.folder)
         following = last.with_name(NEXT)
         write(following)
@@ -86,7 +86,7 @@ class Retention:
 
     def write_best(self, write: Write, steps: int, mean_return: float) -> None:
         """Keep `write(path)` as the best agent so far."""
-        self._check_folder()
+        check_there(self.folder)
         best = best_of(self.folder)
         write(best)
         save_json(best.with_suffix(".json"), {"steps": steps, "return": mean_return})
@@ -113,10 +113,6 @@ class Retention:
         self.clean(-1)
         for path in (best_of(self.folder), best_of(self.folder).with_suffix(".json")):
             path.unlink(missing_ok=True)
-
-    def _check_folder(self):
-        if not self.folder.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "the run's folder is gone", str(self.folder))
 
 
 def _checkpoints(folder) -> Path:

@@ -23,10 +23,11 @@ import numpy as np
 
 from deepnp import NonFiniteError
 from deepnp.storage import load_metadata, save_json
+from rl.checkpoint import Saved, frozen
 from rl.config import whole_number
 from rl.runs.background import Background
 from rl.runs.callbacks import Callback
-from rl.runs.failures import WriteFailures
+from rl.runs.failures import WriteFailures, check_there
 from rl.runs.interrupt import signals_deferred
 from rl.runs.lock import FolderLock
 from rl.runs.record import CONFIG, Log, log_of, read_config, record_of
@@ -38,15 +39,10 @@ from rl.runs.tensorboard import TensorBoard
 PROGRESS = "progress.csv"
 
 
-class Trained(Protocol):
+class Trained(Saved, Protocol):
     """What is trained: an `Agent`."""
 
-    config: Any
-    seed: int
-    steps: int
     total_steps: int
-    env: Any
-    env_name: str | None
     source: tuple | None
 
     def save(self, path: str | os.PathLike) -> None: ...
@@ -126,7 +122,7 @@ class Run(Callback):
         self._retention.forget()
         self.progress = Table(self.folder / PROGRESS)
         agent.save(self.checkpoint)
-        save_json(self.folder / CONFIG, self._record)
+        self._write_record()
 
     @classmethod
     def resume(cls, folder: str | os.PathLike, agent: Trained, log: Log | None = None) -> "Run":
@@ -152,10 +148,12 @@ class Run(Callback):
             If the folder's latest checkpoint is another one: somebody trained in it since.
         """
         run = cls.__new__(cls)
-        run._record = read_config(folder)
+        run._record = before = read_config(folder)
         run._open(folder, agent.steps, log or log_of(folder))
         try:
             run._go_on(agent)
+            if run._record != before:
+                run._write_record()
         except BaseException:
             run.close()
             raise
@@ -180,7 +178,7 @@ class Run(Callback):
         self.folder = Path(folder)
         self.checkpoint = checkpoint_of(folder)
         self._lock = FolderLock(folder)
-        self._record["log"] = asdict(log)
+        self._record = {**self._record, "log": asdict(log)}
         self._every = np.inf if log.checkpoint_seconds is None else log.checkpoint_seconds
         self._retention = Retention(folder, log.keep)
         self._failures = WriteFailures(folder, log.on_write_error)
@@ -188,7 +186,7 @@ class Run(Callback):
         self._signals = StopOnSignal()
         self._background = Background()
         self._start = self._saved = time.monotonic()
-        self._saved_steps, self._best = steps, -np.inf
+        self._saved_steps, self._best, self._recorded = steps, -np.inf, True
 
     @property
     def total_steps(self) -> int:
@@ -204,11 +202,18 @@ class Run(Callback):
         """Record another length, so that the run goes on to it when it is resumed."""
         if total_steps != self.total_steps:
             self._record["total_steps"] = whole_number("total_steps", total_steps, 1)
-            save_json(self.folder / CONFIG, self._record)
+            self._write_record()
+
+    def _write_record(self):
+        self._recorded = False
+        check_there(self.folder)
+        save_json(self.folder / CONFIG, self._record)
+        self._recorded = True
 
     def on_start(self, agent: Trained) -> None:
         self._signals.on_start(agent)
-        self.extend(agent.total_steps)
+        with self._handled(CONFIG):
+            self.extend(agent.total_steps)
         if self._board is not None:
             with self._handled("TensorBoard's events"):
                 self._board.on_start(agent)
@@ -219,8 +224,9 @@ class Run(Callback):
         if self._board is not None:
             with self._handled("TensorBoard's events"):
                 self._board.on_update(agent, metrics)
-        with self._handled("a checkpoint"):
-            self._background.check()
+        if self._background.finished:
+            with self._handled("a checkpoint"):
+                self._background.check()
         if time.monotonic() - self._saved > self._every and not self._background.busy:
             self._begin_save(agent)
         return self._signals.on_update(agent, metrics)
@@ -232,6 +238,8 @@ class Run(Callback):
         self._keep_best(agent, float(np.mean(result["return"])))
 
     def on_end(self, agent: Trained, error: BaseException | None) -> None:
+        if isinstance(error, NonFiniteError):
+            error.add_note(f"the last good checkpoint is {self.checkpoint}, at step {self._saved_steps}")
         try:
             with signals_deferred():
                 self._finish(agent, good=not isinstance(error, NonFiniteError))
@@ -264,28 +272,27 @@ class Run(Callback):
 
     def _begin_save(self, agent):
         """Write a checkpoint beside the training; what goes wrong is told later."""
-        steps, write = agent.steps, agent.save
+        steps, write = agent.steps, frozen(agent).write
         self._saved = time.monotonic()
-        self.progress.complete()
+        with self._handled(PROGRESS):
+            self.progress.complete()
 
         def work():
             self.progress.sync()
             if self._board is not None:
                 self._board.flush()
             self._retention.write(write, steps)
-            if not (self.folder / CONFIG).exists():  # somebody removed it
-                save_json(self.folder / CONFIG, self._record)
+            if not (self._recorded and (self.folder / CONFIG).exists()):
+                self._write_record()
             self._saved_steps = steps
 
         self._background.start(work)
-        self._background.wait()
 
     def _keep_best(self, agent, mean):
         if mean > self._best:
-            self._best, steps, write = mean, agent.steps, agent.save
-            with self._handled("the best agent"):
+            self._best, steps, write = mean, agent.steps, frozen(agent, memory=False).write
+            with self._handled("a checkpoint"):
                 self._background.start(lambda: self._retention.write_best(write, steps, mean))
-                self._background.wait()
 
     def _handled(self, what):
         return self._failures.handled(what, f"The last good checkpoint is of step {self._saved_steps:,}")

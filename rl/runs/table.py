@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deepnp.storage import write_atomically
+from rl.runs.failures import check_there
 
 KEY = "steps"  # the column that every table has
 
@@ -111,8 +112,8 @@ class Table:
                 os.fsync(file.fileno())
 
     def _rewrite(self):
-        if len(self.rows) > 1 and not self.path.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(self.path))
+        if len(self.rows) > 1:
+            check_there(self.path.parent)
         text = _text(self.rows, list(self.rows[0]) if self.rows else [], header=bool(self.rows))
         write_atomically(self.path, lambda file: file.write(text))
         self._whole = bool(self.rows)
