@@ -12,6 +12,7 @@ from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.statistics import bootstrap_interval, iqm
 from tests.rl.toys import Counter, Target, vectorize
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* begins new episodes")  # the toys tell no state
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
 
 

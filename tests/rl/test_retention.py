@@ -15,6 +15,7 @@ from rl.training.evaluations import Evaluations
 from rl.training.resume import load_agent, resume
 from tests.rl.toys import Target, vectorize
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* begins new episodes")  # the toys tell no state
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
 SMALL = SACConfig(warmup=8, batch_size=8, hidden=(8,), memory=1000)
 

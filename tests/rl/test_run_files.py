@@ -23,6 +23,7 @@ from rl.training.resume import load_agent
 from rl.training.train import train
 from tests.rl.toys import Target, vectorize
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* begins new episodes")  # the toys tell no state
 ROOT = Path(__file__).resolve().parents[2]
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
 

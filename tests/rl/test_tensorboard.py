@@ -18,6 +18,7 @@ from tests.rl.toys import Target, vectorize
 pytest.importorskip("tensorboardX")
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* begins new episodes")  # the toys tell no state
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
 
 

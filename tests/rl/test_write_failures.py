@@ -21,6 +21,7 @@ from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.resume import load_agent, resume
 from tests.rl.toys import Target, vectorize
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* begins new episodes")  # the toys tell no state
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
 ROWS = list(range(32, 193, 32))
 
