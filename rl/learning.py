@@ -4,7 +4,10 @@ from typing import Any, Protocol
 
 from deepnp import NonFiniteError
 from rl.experience.collector import Collector
+from rl.experience.replay import ReplayMemory
+from rl.losses.checks import check_arrays
 from rl.runs.callbacks import Callbacks
+from rl.state import Part
 
 
 class Learner(Protocol):
@@ -14,6 +17,8 @@ class Learner(Protocol):
     total_steps: int
     collector: Collector | None
     callbacks: Callbacks
+
+    def parts(self) -> dict[str, Part]: ...
 
     def iterate(self, total_steps: int) -> dict[str, float]: ...
 
@@ -40,10 +45,19 @@ def learn(agent: Learner, callbacks: Callbacks) -> None:
         callbacks.on_end(agent, error)
 
 
+def check_parts(agent: Learner) -> None:
+    """Raise NonFiniteError, naming the array, if a parameter or a moment is NaN or infinite: no step could mend that."""
+    for name, thing in agent.parts().items():
+        if not isinstance(thing, ReplayMemory):  # its numbers were checked when they came in
+            check_arrays(name, thing.state_dict())
+
+
 def iterate(agent: Learner) -> dict[str, Any]:
     """One iteration. After an error a step may be half done: the memory must not join what does not belong together."""
     try:
-        return agent.iterate(agent.total_steps)
+        metrics = agent.iterate(agent.total_steps)
+        check_parts(agent)
+        return metrics
     except NonFiniteError as error:
         agent.forget_episodes()
         raise NonFiniteError(f"at step {agent.steps}: {error}") from error

@@ -22,6 +22,7 @@ from rl.experience.normalize import ObservationNormalizer
 from rl.experience.replay import Batch, ReplayMemory
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
+from rl.guards import Guard
 from rl.interruption import SafePoint
 from rl.schedules import annealed
 
@@ -40,6 +41,7 @@ class OffPolicy(Protocol):
     steps: int
     iterations: int
     safe_point: SafePoint
+    guard: Guard
     callbacks: StepListener
 
     @property
@@ -65,7 +67,10 @@ def iterate(agent: OffPolicy, total_steps: int) -> dict[str, float]:
         go_on = agent.callbacks.on_step(agent, gather(agent, statistics))
         for _ in range(updates_due(agent, before)):
             batch = draw_batch(agent, min(agent.steps / total_steps, 1.0))
-            losses, errors = agent.update(batch)
+            result = agent.guard.attempt(agent.update, batch)
+            if result is None:  # left out
+                continue
+            losses, errors = result
             metrics.append(losses)
             if agent.memory.priorities is not None:
                 agent.memory.priorities.update(batch.rows, errors)
@@ -75,7 +80,7 @@ def iterate(agent: OffPolicy, total_steps: int) -> dict[str, float]:
     agent.iterations += 1
     names = dict.fromkeys(name for m in metrics for name in m)  # a delayed policy reports every other time
     means = {name: float(np.mean([m[name] for m in metrics if name in m])) for name in names}
-    return {"steps": agent.steps, **statistics.means(), **means}
+    return {"steps": agent.steps, **statistics.means(), **means, **agent.guard.report()}
 
 
 def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> Step:

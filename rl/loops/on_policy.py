@@ -12,6 +12,7 @@ from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
+from rl.guards import Guard
 from rl.interruption import SafePoint
 
 
@@ -38,6 +39,7 @@ class OnPolicy(Acting, Protocol):
     config: Any
     iterations: int
     safe_point: SafePoint
+    guard: Guard
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]: ...
 
@@ -58,7 +60,7 @@ def iterate(agent: OnPolicy, total_steps: int) -> dict[str, float]:
     metrics = agent.update(rollout, progress) if rollout.valid.any() else {}  # NEXT_STEP: all may be between episodes
     agent.iterations += 1
     agent.safe_point.reached()
-    return {"steps": agent.steps, **statistics.means(), **metrics}
+    return {"steps": agent.steps, **statistics.means(), **metrics, **agent.guard.report()}
 
 
 def collect(agent: Acting, steps: int) -> tuple[Rollout, EpisodeStatistics]:

@@ -12,7 +12,6 @@ Shapes: B rows, O observation, A action dimensions.
 """
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,6 +21,7 @@ from deepnp.layers.batch_normalization import BatchNorm
 from deepnp.module import Module
 from deepnp.optim import Adam
 from rl.experience.trees import Observations
+from rl.losses.checks import check_finite, check_gradient
 from rl.networks.chains import action_gradient, add_td_gradient, smallest
 from rl.networks.parallel import independently
 from rl.networks.targets import target_of
@@ -68,20 +68,25 @@ class Values:
         Raises
         ------
         NonFiniteError
-            If a loss is NaN or infinite: that network stays as it is.
+            If a loss or a gradient is NaN or infinite: that network stays as it is.
         """
 
         def step(network, optimizer):
             optimizer.vector.zero_grad()
             loss, errors = add_td_gradient((network,), inputs, targets, weights)
-            if not math.isfinite(loss):
-                raise NonFiniteError(f"the critic loss is {loss}")
+            try:
+                check_finite("critic loss", loss)
+                check_gradient("critic's gradient", optimizer.vector)
+            except NonFiniteError as error:
+                return loss, errors, error  # the other critic takes its step, whichever comes first
             optimizer.step()
-            return loss, errors
+            return loss, errors, None
 
         pairs = zip(self.networks, self.optimizers, strict=True)
         results = independently(*(lambda pair=pair: step(*pair) for pair in pairs), rows=len(targets))
-        losses, errors = zip(*results, strict=True)
+        losses, errors, failures = zip(*results, strict=True)
+        for failure in filter(None, failures):
+            raise failure
         return sum(losses) / len(losses), sum(np.abs(e) for e in errors) / errors[0].dtype.type(len(errors))
 
     def set_lr(self, lr: float) -> None:

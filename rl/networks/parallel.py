@@ -6,18 +6,18 @@ its own: twins over the same parameters. The halves are the same whatever the nu
 results are, too.
 """
 
-import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
 
-from deepnp import Module, NonFiniteError
+from deepnp import Module
 from deepnp.optim import Optimizer
 from deepnp.threads import side_by_side
 from rl.experience import trees
 from rl.experience.trees import Observations
+from rl.losses.checks import check_finite, check_gradient
 
 ROWS = 64  # of a batch, from which two threads are faster than one
 
@@ -97,9 +97,9 @@ class Halves:
 
         results, (own, other) = self.map(half, *rows), (networks.vector for networks in self._networks)
         total = sum(float(x.sum()) for x in (results if isinstance(results, tuple) else (results,)))
-        if not math.isfinite(total):
-            raise NonFiniteError(f"the policy loss is {total / size}")
+        check_finite("policy loss", total / size)
         own.grad += other.grad
+        check_gradient("policy's gradient", own)
         optimizer.step()
         return results
 
