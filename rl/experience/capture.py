@@ -49,7 +49,8 @@ class Copies:
         """
         names = {f"{i}.{name}" for i in range(len(self.envs)) for name in PARTS}
         if not isinstance(state, Mapping) or state.keys() != names:
-            raise ValueError(f"expected the state of {len(self.envs)} copies, given {list(state)!r:.80}")
+            given = sorted(state) if isinstance(state, Mapping) else type(state).__name__
+            raise ValueError(f"expected the state of {len(self.envs)} copies, given {given!s:.80}")
         setters = []
         for i, env in enumerate(self.envs):
             layers, values = list(layers_of(env)), unpack({name: state[f"{i}.{name}"] for name in PARTS})

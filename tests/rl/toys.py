@@ -83,6 +83,34 @@ class Counter(gymnasium.Env):
         return np.array([np.nan if bad else self.count, self.episode], np.float32)
 
 
+class Remembering(gymnasium.Env):
+    """A user's environment, as they are: numbers, a list and a generator decide what comes next, and it tells of them."""
+
+    def __init__(self):
+        self.observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+        self.place, self.path = 0.0, []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.path = self.np_random.normal(), []
+        return self._observe(), {}
+
+    def step(self, action):
+        self.path.append(self.place)
+        self.place += float(action[0]) + self.np_random.normal() / 10
+        return self._observe(), -abs(self.place), len(self.path) >= 17, False, {}
+
+    def state(self):
+        return {"place": self.place, "path": list(self.path)}
+
+    def set_state(self, state):
+        self.place, self.path = state["place"], list(state["path"])
+
+    def _observe(self):
+        return np.array([self.place, len(self.path)], np.float32)
+
+
 class Reach(gymnasium.Env):
     """A point that moves up to 0.05 along each axis in a step, and a goal that a random walk hardly ever meets.
 
