@@ -81,6 +81,7 @@ class Evaluations(Callback):
         self.table = Table.read(folder / EVALUATIONS)
 
     def on_start(self, agent: Agent) -> None:
+        self._begun = agent.steps
         folders = [callback.folder for callback in agent.callbacks.callbacks if isinstance(callback, Run)]
         if self.table is None and folders:
             self._open(folders[0])
@@ -104,7 +105,7 @@ class Evaluations(Callback):
     def _first_due(self, steps):
         """The first step to evaluate at: the one after the last row of what was learned so far."""
         if self.table is None:
-            return max(1, -(-steps // self.every)) * self.every
+            return (self._begun // self.every + 1) * self.every
         self.table.keep_until(steps - 1)
         last = float(self.table.rows[-1][KEY]) if self.table.rows else 0
         return int(last // self.every + 1) * self.every

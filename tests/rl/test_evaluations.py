@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rl import PPO, PPOConfig
+from rl.runs.callbacks import Callback
 from rl.runs.run import Run
 from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.statistics import bootstrap_interval, iqm
@@ -28,6 +29,17 @@ def test_evaluations_come_when_they_are_due(tmp_path):
     steps, returns = read_evaluations(tmp_path)
     np.testing.assert_array_equal(steps, [128, 224, 320])
     assert returns.shape == (3, 3)
+
+
+def test_the_first_iteration_may_be_due_without_a_folder_too():
+    taken: list[int] = []
+
+    class Heard(Callback):
+        def on_evaluation(self, agent, result):
+            taken.append(agent.steps)
+
+    PPO(vectorize(Target, 2), TINY).learn(96, [Evaluations(None, Target, 20, 2), Heard()])  # an iteration is 32 steps
+    assert taken == [32, 64, 96]
 
 
 def test_evaluations_are_of_the_agent_as_it_is_and_on_the_same_episodes(tmp_path):
