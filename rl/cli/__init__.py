@@ -18,7 +18,7 @@ import gymnasium
 
 from deepnp import NonFiniteError
 from rl.cli.dispatch import dispatch
-from rl.cli.terminal import complain, print_warning, tolerate_missing_signs
+from rl.cli.terminal import complain, prepare, print_warning
 from rl.cli.usage import FAILED, MISUSED, STOPPED, Usage
 
 EXPECTED = (NonFiniteError, ImportError, ValueError, TypeError, OSError, RuntimeError, gymnasium.error.Error)
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from rl.cli.commands import TOP
 
-    tolerate_missing_signs()
+    prepare()
     with warnings.catch_warnings():
         warnings.showwarning = print_warning
         try:

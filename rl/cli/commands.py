@@ -5,12 +5,11 @@ from collections.abc import Callable
 
 from rl.cli.dispatch import Command, Group, Member
 
-ABOUT = """Train agents, look at them, compare them.
-
+ABOUT = """Train agents, look at them, compare them:
   deepnp train sac HalfCheetah-v5        writes runs/SAC-HalfCheetah-v5
   deepnp play runs/SAC-HalfCheetah-v5    shows what it learned
 
-`deepnp COMMAND --help` lists a command's options."""
+With --help behind it, a command lists its options."""
 
 
 def _member(module: str, name: str, summary: str) -> Member:

@@ -7,18 +7,20 @@ itself.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, NoReturn, Union
 
 import tyro
 from tyro.conf import PositionalMetavarFromFieldName, PositionalRequiredArgs, subcommand
 
 from rl.cli.names import explain_other_names
-from rl.cli.usage import Usage, did_you_mean, plain
+from rl.cli.terminal import paragraphs
+from rl.cli.usage import MISUSED, Usage, did_you_mean, plain
 from rl.cli.values import REGISTRY
 
 MARKERS = (PositionalRequiredArgs, PositionalMetavarFromFieldName)
-SHELLS = ("bash", "zsh", "fish", "tcsh")
+SHELLS = ("bash", "zsh", "fish")
 COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 
 
@@ -77,15 +79,13 @@ def dispatch(command: Command, arguments: list[str], prog: str) -> int | None:
     if isinstance(command, Group):
         return _choose(command, arguments, prog)
     explain_other_names(arguments)
-    result = tyro.cli(command, prog=prog, args=arguments, config=MARKERS, registry=REGISTRY)
+    result = _parse(command, arguments, prog, command.__doc__ or "")
     return dispatch(result, arguments, prog) if callable(result) else result
 
 
 def _choose(group, arguments, prog):
-    if not arguments:
-        _parse(_outline(group), ["--help"], prog, group.about, code=2)
-    if arguments[0] in ("-h", "--help"):
-        _parse(_outline(group), ["--help"], prog, group.about)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        _show_help(group, prog, code=0 if arguments else MISUSED)
     if arguments[0].replace("_", "-") in COMPLETION:
         if arguments[1:2] not in [[shell] for shell in SHELLS]:
             raise Usage(f"expected {arguments[0]} and a shell: {', '.join(SHELLS)}")
@@ -98,6 +98,12 @@ def _choose(group, arguments, prog):
     return dispatch(group.members[name].load(), arguments[:place] + arguments[place + 1 :], f"{prog} {name}")
 
 
+def _show_help(group, prog, code) -> NoReturn:
+    with suppress(SystemExit):
+        _parse(_outline(group), ["--help"], prog, group.about)
+    raise SystemExit(code)
+
+
 def _place(group, arguments) -> int:
     """Where the member's name stands: first, or behind options that came before it."""
     if not arguments[0].startswith("-"):
@@ -105,11 +111,8 @@ def _place(group, arguments) -> int:
     return next((i for i, word in enumerate(arguments) if group.find(word)), 0)
 
 
-def _parse(form, arguments, prog, about, code=None):
-    try:
-        tyro.cli(form, prog=prog, description=about, args=arguments, config=MARKERS, registry=REGISTRY)
-    except SystemExit as end:
-        raise SystemExit(end.code if code is None else code) from None
+def _parse(form, arguments, prog, about) -> Any:
+    return tyro.cli(form, prog=prog, description=paragraphs(about), args=arguments, config=MARKERS, registry=REGISTRY)
 
 
 def _outline(group) -> Any:

@@ -2,10 +2,12 @@
 
 import os
 import sys
+import warnings
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium
 from tyro.conf import arg
@@ -38,7 +40,7 @@ def play(
     name = env.rpartition(":")[2]
     agent = agent_of(run, checkpoint)
     form = _form(to, out)
-    with closing(gymnasium.make(name, render_mode="human" if form == "window" else "rgb_array", **settings)) as world:
+    with closing(_made(name, form == "window", settings)) as world:
         if form == "window":
             show(agent, world, seed, episodes)
             return
@@ -47,6 +49,12 @@ def play(
     path.parent.mkdir(parents=True, exist_ok=True)
     FILMS[form](path, frames, speed, width)
     say(f"{len(frames) / speed:.1f} seconds of {name}, after {agent.steps:,} steps: {path}")
+
+
+def _made(name: str, window: bool, settings: Mapping[str, Any]) -> gymnasium.Env:
+    with warnings.catch_warnings():  # an environment that has no window of its own gets one, and a warning of that
+        warnings.filterwarnings("ignore", ".*use 'human' rendering")
+        return gymnasium.make(name, render_mode="human" if window else "rgb_array", **settings)
 
 
 def _form(to: str | None, out: Path | None) -> str:

@@ -11,11 +11,13 @@ from rl.cli.training import Watching, learn
 from rl.runs.run import Run
 from rl.training.resume import load_agent
 
+STEPS = arg(metavar="INT", help="environment steps in all", help_behavior_hint="(default: as the run was begun)")
+
 
 def resume(
     run: Annotated[Path, arg(help="the run's folder")],
-    steps: Annotated[int | None, arg(help="environment steps in all", help_behavior_hint="(default: as the run was begun)")] = None,
-    threads: Annotated[int | None, arg(help="to compute with", help_behavior_hint="(default: all)")] = None,
+    steps: Annotated[int | None, STEPS] = None,
+    threads: Annotated[int | None, arg(metavar="INT", help="to compute with", help_behavior_hint="(default: all)")] = None,
     quiet: Annotated[FlagCreatePairsOff[bool], arg(help="print errors only")] = False,
 ) -> int:
     """Go on with a run that was stopped, with the settings that it was begun with.

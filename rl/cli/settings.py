@@ -1,6 +1,5 @@
 """An algorithm's Config as options of the command line: every field, with its meaning, range and default."""
 
-from collections.abc import Mapping
 from dataclasses import Field, field, fields, make_dataclass
 from typing import Annotated, Any, Literal, Optional
 
@@ -12,21 +11,20 @@ SMALL = 1_000  # a range that ends beyond says little
 RENAMED = {"steps": "rollout_steps"}  # --steps is how long to train
 
 
-def options_of(config: type, defaults: Mapping[str, Any]) -> type:
+def options_of(base: Any) -> type:
     """A dataclass for tyro with the fields of a Config, grouped by the class that they come from.
 
     Parameters
     ----------
-    config : type
-        A Config, made of `rl.config.setting`.
-    defaults : mapping
-        Where other defaults than the Config's own hold.
+    base : dataclass
+        A Config, made of `rl.config.setting`: its values are the defaults.
     """
+    config = type(base)
     groups: dict[str, list[Field]] = {}
     for f in fields(config):
         owner = next(cls for cls in config.__mro__ if f.name in cls.__annotations__)
         groups.setdefault(owner.__name__.removesuffix("Config"), []).append(f)
-    forms = {name: make_dataclass(name, [_option(f, defaults) for f in members]) for name, members in groups.items()}
+    forms = {name: make_dataclass(name, [_option(f, getattr(base, f.name)) for f in members]) for name, members in groups.items()}
     own_first = [name for cls in config.__mro__ if (name := cls.__name__.removesuffix("Config")) in forms]
     named = [(name, Annotated[forms[name], arg(name=name)], field(default_factory=forms[name])) for name in own_first]
     return make_dataclass("Settings", named)
@@ -50,8 +48,8 @@ def config_of(config: type, options: Any) -> Any:
         raise Usage(text) from error
 
 
-def _option(f, defaults):
-    form, metadata, default = f.type, f.metadata, defaults.get(f.name, f.default)
+def _option(f, default):
+    form, metadata = f.type, f.metadata
     if metadata["choices"]:
         form = Literal[tuple(metadata["choices"])]
         form = Optional[form] if f.default is None else form  # noqa: UP045  (the form is made here)

@@ -1,16 +1,25 @@
 """What is printed: on any terminal, in any encoding, in columns."""
 
+import inspect
 import io
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
+import tyro
 
-def tolerate_missing_signs() -> None:
-    """Print "?" for a sign that the terminal's encoding lacks, such as γ on cp1252, instead of raising."""
+WIDEST = 100  # a line of text
+
+
+def prepare() -> None:
+    """Print "?" for a sign that the terminal's encoding lacks, such as γ on cp1252, and no colours where NO_COLOR is set."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    tyro._experimental_options["ansi_codes"] = not os.environ.get("NO_COLOR")  # which tyro does not know, unlike rich
 
 
 def print_warning(
@@ -28,6 +37,16 @@ def complain(text: str) -> None:
 def say(text: str = "") -> None:
     """Print at once, so that a log file is never behind."""
     print(text, flush=True)
+
+
+def paragraphs(text: str) -> str:
+    """A docstring's paragraphs as wide as the terminal; one with indented lines stays as it is.
+
+    tyro joins lines again, unless they begin with a space.
+    """
+    width = min(shutil.get_terminal_size().columns, WIDEST)
+    blocks = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(b if "\n " in b else textwrap.fill(" ".join(b.split()), width, subsequent_indent=" ") for b in blocks)
 
 
 def columns(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:

@@ -25,7 +25,7 @@ def bench(arguments: list[str], folder: Path = BENCHMARKS) -> int | None:
     if not files:
         raise FileNotFoundError(f"expected benchmarks in {folder}: they come with the source, git clone, and not with the package")
     if not arguments or arguments[0] in ("-h", "--help"):
-        say("Measure speed and learning: deepnp bench NAME [its own options; --help lists them]\n")
+        say("Measure speed and learning: deepnp bench NAME [its own options]\n")
         say(columns([(name, _title(path)) for name, path in files.items()]))
         return None
     name, *others = arguments

@@ -22,14 +22,13 @@ from rl.schedules import FORMS
 from rl.training.recipes import Recipe, recipe_of
 from rl.training.seeds import train_seeds
 
-ABOUT = """Train an agent: deepnp train ALGORITHM ENVIRONMENT [options]
-
+ABOUT = """Train an agent, deepnp train ALGORITHM ENVIRONMENT [options]:
   deepnp train ppo CartPole-v1 --steps 1e5
   deepnp train sac HalfCheetah-v5 --recipe
   deepnp train ppo deepnp/Navigation-v0 --env-settings n=10 --num-envs 64
   deepnp train td3 my_module:MyEnv-v0
 
-`deepnp train ALGORITHM --help` lists all options, the algorithm's settings among them."""
+With --help behind the algorithm, all options are listed, its settings among them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,9 @@ class Options:
     env: Annotated[str, arg(metavar="ENVIRONMENT", help='an id, or "module:Id-v0"; `deepnp envs` lists them')]
     steps: Annotated[int, arg(help="environment steps in all")] = 1_000_000
     seed: Annotated[int, arg(help="decides everything: weights, actions, batches, episodes")] = 0
-    seeds: Annotated[tuple[int, ...], arg(help="one agent for each of these, side by side", help_behavior_hint="")] = ()
+    seeds: Annotated[
+        tuple[int, ...], arg(metavar="INT ...", help="one agent for each of these, side by side", help_behavior_hint="")
+    ] = ()
     env_settings: Annotated[
         tuple[str, ...], arg(metavar="KEY=VALUE ...", help="keyword arguments of the environment", help_behavior_hint="")
     ] = ()
@@ -52,6 +53,7 @@ class Options:
         arg(metavar="FOLDER", help="the run's", help_behavior_hint="(default: runs/ALGORITHM-ENVIRONMENT, …-2, …)"),
     ] = None
     keep: Annotated[int, arg(help="checkpoints to keep besides the last, the one before and the best")] = 0
+    checkpoint_seconds: Annotated[float, arg(help="time between checkpoints; the end of a training is always one")] = 60.0
     tensorboard: Annotated[bool, arg(help="write TensorBoard's events, too")] = False
     threads: Annotated[
         int | None, arg(metavar="INT", help="to compute with; the result is the same", help_behavior_hint="(default: all)")
@@ -61,7 +63,7 @@ class Options:
 
 def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[..., Any]:
     """The command that trains an algorithm; the defaults are a recipe's, where there is one."""
-    form = options_of(algorithm.config, recipe.settings if recipe else {})
+    form = options_of(recipe.config if recipe else algorithm.config())
     usual = Options(tyro.MISSING, recipe.steps) if recipe else Options(tyro.MISSING)
     unwatched, unchanged = Watching(), form()
 
@@ -89,8 +91,16 @@ def begin(algorithm: Algorithm, config: Any, env_settings: Mapping[str, Any], op
         return begin_several(algorithm, config, env, env_settings, options, watching)
     with algorithm.cls(env, config, options.seed, env_settings=env_settings) as agent:
         folder = options.out or new_folder(_usual(algorithm, env))
-        record = {} if watching.eval_every is None else {"evaluation": asdict(watching)}
-        run = Run(folder, agent, env, options.steps, keep=options.keep, tensorboard=options.tensorboard, options=record)
+        run = Run(
+            folder,
+            agent,
+            env,
+            options.steps,
+            checkpoint_seconds=options.checkpoint_seconds,
+            keep=options.keep,
+            tensorboard=options.tensorboard,
+            options={} if watching.eval_every is None else {"evaluation": asdict(watching)},
+        )
         return learn(agent, run, env, env_settings, options.steps, watching, options.quiet)
 
 

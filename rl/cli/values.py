@@ -7,6 +7,7 @@ from typing import Any
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from rl.cli.usage import Usage
 from rl.config import whole_number
 from rl.schedules import Rate, schedule_of, text_of
 
@@ -63,7 +64,7 @@ def key_values(words: Sequence[str]) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    Usage
         For a word without "=", or a key that is given twice.
     """
     found: dict[str, Any] = {}
@@ -71,7 +72,7 @@ def key_values(words: Sequence[str]) -> dict[str, Any]:
         key, equals, text = word.partition("=")
         if not equals or not key.isidentifier() or key in found:
             twice = " twice" if key in found else ""
-            raise ValueError(f"expected settings as key=value, given {word!r}{twice}")
+            raise Usage(f"expected settings as key=value, given {word!r}{twice}")
         found[key] = _value(text)
     return found
 

@@ -1,0 +1,292 @@
+"""The commands of `deepnp`, run in this process: what they print, what they write, and their exit codes."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rl
+from rl.cli import main
+from rl.runs.record import read_config
+from rl.runs.retention import best_of, checkpoint_of, kept_of
+
+TINY = "--num-envs 2 --rollout-steps 16 --batch-size 16 --epochs 1 --hidden 8"
+MODULE = """
+import gymnasium, numpy as np
+
+class Row(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+
+    def __init__(self, length=10, render_mode=None):
+        self.length, self.render_mode = length, render_mode
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.place += 1
+        return np.zeros(2, np.float32), 1.0, False, self.place >= self.length, {"is_success": self.place > 3}
+
+    def state(self):
+        return {"place": np.array(self.place)}
+
+    def set_state(self, state):
+        self.place = int(state["place"])
+
+    def render(self):
+        return np.full((30, 40, 3), 10 * self.place, np.uint8)
+
+if "cli/Row-v0" not in gymnasium.registry:
+    gymnasium.register("cli/Row-v0", f"{__name__}:Row")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a module of a user's own, and with a run in it, begun with options."""
+    place = tmp_path_factory.mktemp("cli")
+    (place / "cli_row.py").write_text(MODULE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(sys, "path", list(sys.path))
+        given = "train PPO cli_row:cli/Row-v0 --steps 64 --seed 3 --env-settings length=5 --eval-every 32 --eval-episodes 2"
+        assert deepnp(f"{given} --keep 2 --checkpoint-seconds 0 --lr linear:1e-3:0 {TINY} --quiet") == 0
+    return place
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return folder
+
+
+RUN = "runs/PPO-cli_row-cli-Row-v0"
+
+
+def deepnp(text: str) -> int:
+    return main(text.split())
+
+
+def told(capsys) -> str:
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def refused(capsys, arguments: str, code: int) -> str:
+    """The one line that a wrong command line gets."""
+    assert deepnp(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_train_writes_what_it_takes_to_go_on(here):
+    record = read_config(RUN)
+    assert (record["env"], record["env_settings"], record["seed"]) == ("cli_row:cli/Row-v0", {"length": 5}, 3)
+    assert record["config"]["lr"] == {"linear": {"start": 1e-3, "end": 0.0, "share": 1.0}}
+    assert (record["config"]["steps"], record["config"]["hidden"], record["config"]["num_envs"]) == (16, [8], 2)
+    assert record["options"]["evaluation"]["eval_every"] == 32
+    assert checkpoint_of(RUN).is_file()
+    assert best_of(RUN).is_file()
+    assert len(kept_of(RUN)) == 2
+    assert Path(RUN, "evaluations.csv").read_text().count("\n") == 3
+
+
+def test_train_prints_where_and_how_far(here, capsys):
+    assert deepnp(f"train ppo CartPole-v1 --steps 40 --out cart {TINY}") == 0
+    lines = told(capsys).splitlines()
+    assert lines[0] == "training PPO in CartPole-v1 to 40 steps (Ctrl-C ends early, and cleanly)"
+    assert "100 %  40 steps" in lines[-3]
+    assert re.fullmatch(r"40 steps in \d+ s; everything is in cart", lines[-2])
+    assert lines[-1] == "  deepnp play cart"
+    assert "expected a new folder" in refused(capsys, "train ppo CartPole-v1 --out cart", 1)
+
+
+def test_quiet_prints_nothing(here, capsys):
+    assert deepnp(f"train ppo CartPole-v1 --steps 32 --out silent {TINY} --quiet") == 0
+    assert deepnp("resume silent --steps 64 --quiet") == 0
+    assert deepnp("resume silent --quiet") == 0
+    assert told(capsys) == ""
+    assert rl.load(checkpoint_of("silent")).steps == 64
+
+
+def test_resume_goes_on_with_the_options_of_the_beginning(here, capsys, tmp_path):
+    """A run of 96 steps equals one of 64 that is resumed, evaluations included."""
+    given = "train ppo cli_row:cli/Row-v0 --seed 3 --env-settings length=5 --eval-every 32 --eval-episodes 2"
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert deepnp(f"{given} --steps 96 --out {whole} --no-anneal-lr {TINY} --quiet") == 0
+    assert deepnp(f"{given} --steps 64 --out {parts} --no-anneal-lr {TINY} --quiet") == 0
+    assert deepnp(f"resume {parts} --steps 96") == 0
+    assert "32 steps in" in told(capsys)
+    assert read_config(parts)["total_steps"] == 96
+    returns = [(run / "evaluations.csv").read_text().splitlines() for run in (whole, parts)]
+    assert [line.split(",")[0] for line in returns[0]] == [line.split(",")[0] for line in returns[1]] == ["steps", "32", "64", "96"]
+    a, b = (rl.load(checkpoint_of(run)).policy.state_dict() for run in (whole, parts))
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_resume_of_a_finished_run_says_so(here, capsys):
+    assert deepnp(f"resume {RUN}") == 0
+    assert told(capsys) == "nothing to train: 64 of 64 steps were taken already\n"
+
+
+def test_eval_prints_the_returns_of_the_same_environment(here, capsys):
+    assert deepnp(f"eval {RUN} --episodes 3") == 0
+    first, header, *rows, last = told(capsys).splitlines()
+    assert first == "PPO in cli_row:cli/Row-v0 after 64 steps; episodes of seeds 1 to 3, deterministic"
+    assert header.split() == ["mean", "std", "min", "max"]
+    assert {row.split()[0]: row.split()[1:] for row in rows}["return"] == ["5.00", "0.00", "5.00", "5.00"]
+    assert "success" in {row.split()[0] for row in rows}
+    assert last == "return: interquartile mean 5.00, 95 % interval 5.00 to 5.00"
+
+
+@pytest.mark.parametrize("checkpoint", ["best", "32", f"{RUN}/checkpoints/previous.safetensors"])
+def test_eval_takes_any_checkpoint(here, capsys, checkpoint):
+    steps = rl.load(best_of(RUN)).steps if checkpoint == "best" else 32
+    assert deepnp(f"eval {RUN} --episodes 2 --stochastic --checkpoint {checkpoint}") == 0
+    assert f"after {steps} steps; episodes of seeds 1 to 2, actions drawn" in told(capsys)
+
+
+def test_eval_lists_the_checkpoints_that_there_are(here, capsys):
+    assert "(last, best, 32, 64) or a path, given 33" in refused(capsys, f"eval {RUN} --checkpoint 33", 1)
+
+
+def test_play_films_where_there_is_no_display(here, capsys, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert deepnp(f"play {RUN}") == 0
+    assert told(capsys) == f"0.2 seconds of cli/Row-v0, after 64 steps: {RUN}/video/step-64-seed-1.gif\n"
+    assert Path(RUN, "video", "step-64-seed-1.gif").read_bytes()[:4] == b"GIF8"
+
+
+def test_play_writes_mp4(here, capsys):
+    pytest.importorskip("imageio_ffmpeg")
+    assert deepnp(f"play {RUN} --out films/row.mp4 --width 101") == 0
+    assert "films/row.mp4" in told(capsys)
+    assert Path("films/row.mp4").read_bytes()[4:8] == b"ftyp"
+    assert "a file that ends in .gif or .mp4, given x.avi" in refused(capsys, f"play {RUN} --out x.avi", 2)
+    assert "a file that ends in .gif, given x.mp4" in refused(capsys, f"play {RUN} --to gif --out x.mp4", 2)
+
+
+def test_play_opens_a_window(here, capsys, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert deepnp(f"play {RUN} --episodes 2") == 0
+    assert told(capsys).splitlines()[-2:] == ["episode of seed 1: return 5.00", "episode of seed 2: return 5.00"]
+
+
+def test_plot_and_compare(here, capsys):
+    assert deepnp(f"plot {RUN} --out curves.png --title Row") == 0
+    assert told(capsys) == "drawn: curves.png\n"
+    assert Path("curves.png").read_bytes()[1:4] == b"PNG"
+    assert deepnp(f"compare {RUN} {RUN}") == 0
+    assert "settings: no difference" in told(capsys)
+    assert "folders of one or more runs" in refused(capsys, "plot", 2)
+    assert "none in nowhere" in refused(capsys, f"compare {RUN} nowhere", 1)
+
+
+@pytest.mark.parametrize(("given", "name"), [("", "policy.py"), ("--to torch", "policy.safetensors"), ("--out p.py", "p.py")])
+def test_export(here, capsys, given, name):
+    assert deepnp(f"export {RUN} {given}") == 0
+    path = Path(name if "--out" in given else f"{RUN}/{name}")
+    assert told(capsys) == f"PPO in cli_row:cli/Row-v0 after 64 steps: {path}\n"
+    assert path.stat().st_size > 0
+
+
+def test_export_refuses_other_endings(here, capsys):
+    assert "ends in .py or .onnx or .safetensors, given p.tar" in refused(capsys, f"export {RUN} --out p.tar", 2)
+    assert "ends in .onnx, given p.py" in refused(capsys, f"export {RUN} --to onnx --out p.py", 2)
+
+
+def test_seeds_are_trained_side_by_side(here, capsys):
+    arguments = "train ppo CartPole-v1 --steps 32 --seeds 4 7 --eval-every 32 --eval-episodes 2 --out many"
+    assert deepnp(f"{arguments} {TINY}") == 0
+    lines = told(capsys).splitlines()
+    assert lines[0] == "training PPO in CartPole-v1 to 32 steps, seeds 4, 7"
+    assert [line.split(":")[0] for line in lines[-4:-1]] == ["seed 4", "seed 7", "2 seeds"]
+    assert lines[-1] == "everything is in many"
+    assert json.loads(Path("many/seed-7/config.json").read_text())["seed"] == 7
+    assert "expected --seeds without --keep, --patience" in refused(
+        capsys, "train ppo CartPole-v1 --seeds 0 1 --keep 1 --eval-every 8 --patience 2", 2
+    )
+
+
+def test_a_recipe_gives_defaults_and_options_change_them(here, capsys):
+    given = "--out cooked --steps 64 --rollout-steps 16 --lr 3e-4 --batch-size 64 --quiet"
+    assert deepnp(f"train ppo CartPole-v1 --recipe {given}") == 0
+    config = read_config("cooked")["config"]
+    assert config["num_envs"] == 8  # the recipe's
+    assert (config["steps"], config["batch_size"]) == (16, 64)  # ours
+    assert config["lr"] == 3e-4  # ours too, though it is what the Config has by itself
+    assert "task that has a recipe" in refused(capsys, "train ppo MountainCar-v0 --recipe", 2)
+
+
+def test_a_recipe_of_a_file(here, capsys):
+    Path("mine.toml").write_text('env = "CartPole-v1"\n[PPO]\nsteps = 24\n[PPO.settings]\nhidden = [4]\nsteps = 12\n')
+    assert deepnp("train ppo CartPole-v1 --recipe-file mine.toml --out filed --batch-size 8 --quiet") == 0
+    record = read_config("filed")
+    assert (record["total_steps"], record["config"]["hidden"], record["config"]["steps"]) == (24, [4], 12)
+    assert "found none at none.toml" in refused(capsys, "train ppo CartPole-v1 --recipe-file none.toml", 1)
+
+
+def test_gradcheck(capsys):
+    assert deepnp("gradcheck relu") == 0
+    assert re.search(r"\d+ gradients checked, 0 wrong", told(capsys))
+    assert deepnp("gradcheck rleu") == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("usage: deepnp gradcheck")
+    assert "did you mean" in captured.err
+
+
+def test_bench_lists_and_runs(capsys, tmp_path):
+    from rl.cli.tools import bench
+
+    (tmp_path / "speed.py").write_text('"""How fast?        python -m benchmarks.speed [--n 1]"""\nraise SystemExit(7)\n')
+    assert bench([], tmp_path) is None
+    assert "speed  How fast?\n" in told(capsys)
+    assert bench(["speed", "--n", "2"], tmp_path) == 7
+    with pytest.raises(FileNotFoundError, match="they come with the source"):
+        bench([], tmp_path / "none")
+
+
+def test_bench_of_this_clone(capsys):
+    assert deepnp("bench") == 0
+    assert re.search(r"^offpolicy +How fast are SAC", told(capsys), re.MULTILINE)
+    assert "(did you mean layers?)" in refused(capsys, "bench layer", 2)
+
+
+def test_envs_lists_what_our_algorithms_can_take(here, capsys):
+    assert deepnp("envs cartpole") == 0
+    header, row, *missing = told(capsys).splitlines()
+    assert header.split() == ["environment", "observations", "actions", "algorithms"]
+    assert row.split() == ["CartPole-v1", "Box(4)", "Discrete(2)", "PPO"]
+    assert all(line.startswith("not installed: phys2d/CartPole") for line in missing)
+    assert deepnp("envs cli_row:row") == 0
+    assert told(capsys).splitlines()[1].split() == ["cli/Row-v0", "Box(2)", "Box(1)", "all"]
+    assert 'no environment has "nonsense"' in refused(capsys, "envs nonsense", 2)
+
+
+def test_algorithms_lists_all(capsys):
+    assert deepnp("algorithms") == 0
+    header, *rows = told(capsys).splitlines()
+    assert header.split() == ["algorithm", "actions", "learns", "goals", "images", "paper"]
+    assert [row.split()[0] for row in rows] == list(rl.ALGORITHMS)
+    assert "on-policy" in rows[0]
+
+
+def test_a_folder_without_a_run_is_refused_and_others_are_named(here, capsys):
+    message = refused(capsys, "play runs", 1)
+    assert f"found none in runs; runs are {RUN}" in message.replace(os.sep, "/")

@@ -1,0 +1,242 @@
+"""Options of `deepnp`: an algorithm's settings, numbers as people write them, and words that make no sense."""
+
+import re
+import sys
+from dataclasses import fields
+
+import gymnasium
+import pytest
+import tyro
+
+import rl
+from rl.cli import environments, main
+from rl.cli.commands import TOP
+from rl.cli.dispatch import Group
+from rl.cli.names import COMMANDS, explain_other_names
+from rl.cli.settings import RENAMED, config_of, options_of
+from rl.cli.train import Options, command_of
+from rl.cli.training import Watching
+from rl.cli.usage import Usage
+from rl.cli.values import REGISTRY, key_values, whole
+from rl.names import OURS
+from rl.schedules import Cosine, Linear
+
+ALGORITHMS = pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
+
+
+def read(config: type, text: str = "", base=None):
+    """The Config that these options make."""
+    options = tyro.cli(tyro.conf.OmitArgPrefixes[options_of(base or config())], args=text.split(), registry=REGISTRY)
+    return config_of(config, options)
+
+
+def told(capsys, text: str, code: int = 0) -> str:
+    assert main(text.split()) == code
+    captured = capsys.readouterr()
+    return " ".join((captured.err if code else captured.out).split())
+
+
+@ALGORITHMS
+def test_every_setting_is_an_option_with_its_meaning(algorithm, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    text = told(capsys, f"train {algorithm.name} --help")
+    for f in fields(algorithm.config):
+        assert f"--{RENAMED.get(f.name, f.name).replace('_', '-')}" in text
+        assert f.metadata["doc"] in text
+    assert algorithm.takes.on_policy or " OffPolicy options " in text
+    assert all(f"--{f.name.replace('_', '-')}" in text for form in (Options, Watching) for f in fields(form) if f.name != "env")
+
+
+@ALGORITHMS
+def test_without_options_a_config_is_its_default(algorithm):
+    assert read(algorithm.config) == algorithm.config()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("--lr 1e-3", rl.SACConfig(lr=1e-3)),
+        ("--lr linear:1e-3:0 --tau cosine:0.01:0.001:0.1", rl.SACConfig(lr=Linear(1e-3, 0), tau=Cosine(0.01, 0.001, 0.1))),
+        ("--critic-lr None --temperature 0.2", rl.SACConfig(temperature=0.2)),
+        ("--hidden 400 300 --memory 1e5", rl.SACConfig(hidden=(400, 300), memory=100_000)),
+        ("--memory 1_000", rl.SACConfig(memory=1000)),
+        ("--hindsight future --hindsight-k 8", rl.SACConfig(hindsight="future", hindsight_k=8)),
+        ("--hindsight None", rl.SACConfig()),
+        ("--normalize_observations --no-shared", rl.SACConfig(normalize_observations=True, shared=False)),
+        ("--batch-size=64", rl.SACConfig(batch_size=64)),
+    ],
+)
+def test_options_become_settings(text, expected):
+    assert read(rl.SACConfig, text) == expected
+
+
+def test_another_base_gives_the_defaults():
+    base = rl.SACConfig(lr=Linear(1e-3, 0), hidden=(8,), hindsight="final", batch_size=32)
+    assert read(rl.SACConfig, "", base) == base
+    assert read(rl.SACConfig, "--batch-size 256 --lr 3e-4", base) == rl.SACConfig(hidden=(8,), hindsight="final")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--lr -1", r"^error: expected --lr as a number in \[0, 10\].*, given -1\.0\n$"),
+        ("--batch-size 0", r"^error: expected --batch-size as an integer in"),
+        ("--batch-size 512 --memory 100", r"^error: expected batch_size <= memory, given 512 and 100\n$"),
+        ("--learning-rate 1", r"^error: expected --lr, given --learning-rate\n$"),
+        ("--n_steps=3", r"^error: expected --rollout-steps or --n-step, given --n_steps\n$"),
+        ("--ent-coef 1", "^error: expected --entropy-coef or --temperature, given"),
+        ("--total_timesteps 9", "^error: expected --steps, given --total_timesteps"),
+        ("--gama 1", "Perhaps you meant: gamma FLOAT"),
+        ("--batch-size 1.5", "expected a whole number such as 1000000 or 1e6, given '1.5'"),
+        ("--lr quick", "expected a rate as a number, constant:VALUE"),
+        ("--activation sine", "Expected one of .*tanh.*relu"),
+        ("--hindsight never", "invalid choice 'never'.*'future'"),
+        ("--seeds 0 x", r"Could not find valid parse for arguments: \['0', 'x'\]"),
+        ("--patience 3", "^error: expected --eval-every with --stop-return and --patience"),
+        ("--env-settings g", "^error: expected settings as key=value, given 'g'"),
+        ("more", "Unrecognized options: more"),
+    ],
+)
+def test_options_that_make_no_sense(capsys, options, message):
+    assert main(["train", "sac", "Pendulum-v1", *options.split()]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    boxed = not captured.err.startswith("error")
+    assert re.search(message, re.sub(r"[\s│-]+", " ", captured.err) if boxed else captured.err)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("", 2, ""),
+        ("trian", 2, "error: expected a command: train, .*; given 'trian' (did you mean train?)"),
+        ("train", 2, ""),
+        ("train sca Pendulum-v1", 2, "error: expected an algorithm: .*; given 'sca' (did you mean sac?)"),
+        ("train Pendulum-v1", 2, "given 'Pendulum-v1'"),
+        ("train --lr 3 Pendulum-v1", 2, "given '--lr'"),
+        ("train sac", 2, "ENVIRONMENT"),
+        (
+            "train sac halfcheetah",
+            2,
+            'error: unknown environment "halfcheetah": did you mean deepnp/HalfCheetah-v5 or HalfCheetah-v5?',
+        ),
+        ("train sac xyz", 2, "`deepnp envs` lists them"),
+        ("train sac no_such_module:X-v0", 2, 'given "no_such_module": No module named'),
+        ("train sac CartPole-v1", 1, "error: SAC takes continuous actions (a Box), given Discrete(2)"),
+        ("train sac Pendulum-v1 --env-settings speed=3", 1, "error: "),
+        ("eval", 2, "RUN"),
+        ("eval nowhere", 1, "error: expected a run's folder with a config.json, found none in nowhere"),
+        ("resume nowhere", 1, "found none in nowhere"),
+        ("--tyro-print-completion", 2, "a shell: bash, zsh, fish"),
+        ("--tyro-print-completion cmd", 2, "a shell: bash, zsh, fish"),
+    ],
+)
+def test_words_that_make_no_sense(capsys, monkeypatch, tmp_path, text, code, message):
+    monkeypatch.chdir(tmp_path)
+    if text == "train sac HalfCheetah-v4":
+        pytest.importorskip(
+            "mujoco_py", reason="Gymnasium's own v4 needs it"
+        ) if "HalfCheetah-v4" not in gymnasium.registry else None
+        return
+    assert main(text.split()) == code
+    captured = capsys.readouterr()
+    assert re.search(re.escape(message).replace(r"\.\*", ".*"), captured.err)
+    assert "Traceback" not in captured.err
+    assert not list(tmp_path.iterdir())  # nothing was made
+
+
+@pytest.mark.parametrize("words", ["train SAC", "train s-a-c", "Train sac", "--warmup 3 train sac", "train --warmup 3 sac"])
+def test_names_in_any_case_and_options_before_them(capsys, words):
+    assert "Train an agent with SAC" in told(capsys, f"{words} --help")
+
+
+def test_help_lists_every_command(capsys):
+    text = told(capsys, "--help")
+    for name, member in TOP.members.items():
+        assert f"• {name} {member.summary}" in re.sub(r"[\s│]+", " ", text)
+    assert told(capsys, "-h") == text
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("command", TOP.members)
+def test_help_fits_the_terminal(capsys, monkeypatch, command, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main([command, *(["sac"] if isinstance(TOP.members[command].load(), Group) else []), "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 3
+    assert max(map(len, lines[1:])) <= int(columns)
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colours_are_for_terminals_that_want_them(capsys, monkeypatch, no_color, coloured):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert "\x1b[" not in told(capsys, "--help")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert ("\x1b[" in told(capsys, "--help")) == coloured
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_knows_every_command(capsys, shell):
+    text = told(capsys, f"--tyro-print-completion {shell}")
+    assert all(word in text for word in (*TOP.members, "sacvalue", "hindsight-reward", "gelu"))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("12", 12), ("1_000", 1000), ("1e6", 1_000_000), ("2.5e3", 2500), ("-3", -3), ("1E3", 1000), ("-1e2", -100)],
+)
+def test_whole_numbers(text, number):
+    assert whole(text) == number
+    assert type(whole(text)) is int
+
+
+@pytest.mark.parametrize("text", ["1.5", "", "x", "nan", "inf", "1e400", "0x10"])
+def test_no_whole_numbers(text):
+    with pytest.raises(ValueError, match="expected a whole number such as 1000000 or 1e6, given"):
+        whole(text)
+
+
+def test_key_values():
+    words = ["n=5", "x=0.5", "a=false", "b=False", "c=None", "d=null", "e=[1, 2]", "f=(3, 4)", "g=text", "h="]
+    expected = {"n": 5, "x": 0.5, "a": False, "b": False, "c": None, "d": None, "e": [1, 2], "f": (3, 4), "g": "text", "h": ""}
+    assert key_values([*words, "i=a=b", 'j={"k": 1}']) == {**expected, "i": "a=b", "j": {"k": 1}}
+
+
+@pytest.mark.parametrize("words", [["n"], ["=3"], ["1n=3"], ["n=1", "n=2"], [""]])
+def test_no_key_values(words):
+    with pytest.raises(Usage, match="expected settings as key=value"):
+        key_values(words)
+
+
+def test_other_libraries_names_are_no_options_of_ours(capsys):
+    """Else a right option would be refused."""
+    ours = {f.name for algorithm in rl.ALGORITHMS.values() for f in fields(algorithm.config)}
+    ours |= {f.name for form in (Options, Watching) for f in fields(form) if f.name != "env"}
+    assert not (OURS.keys() | COMMANDS.keys()) & {RENAMED.get(name, name) for name in ours}
+    explain_other_names([f"--{name}" for name in ours] + ["n_steps", "verbose"])
+    for name in (*OURS, *COMMANDS):
+        with pytest.raises(Usage, match=f"expected .*, given --{name}$"):
+            explain_other_names(["x", f"--{name}", "3"])
+
+
+def test_a_setting_is_renamed_only_where_it_must_be():
+    own = {f.name for form in (Options, Watching) for f in fields(form)}
+    for algorithm in rl.ALGORITHMS.values():
+        assert {f.name for f in fields(algorithm.config)} & own <= RENAMED.keys()
+        assert callable(command_of(algorithm))
+
+
+def test_the_newest_version_of_each_environment_is_listed():
+    ids = [spec.id for spec in environments.latest()]
+    assert len(set(ids)) == len(ids)
+    assert {"HalfCheetah-v5", "deepnp/HalfCheetah-v5", "CartPole-v1"} <= set(ids)
+    assert not {"HalfCheetah-v4", "CartPole-v0"} & set(ids)
+    assert ids[0].startswith("deepnp/")
+    assert environments.find("HalfCheetah-v5") == "HalfCheetah-v5"
+
+
+def test_an_environment_with_settings_is_a_spec_of_its_own():
+    spec = environments.spec_of("Pendulum-v1", {"g": 3.0})
+    assert spec.kwargs["g"] == 3.0
+    assert "g" not in gymnasium.spec("Pendulum-v1").kwargs

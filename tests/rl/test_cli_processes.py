@@ -1,0 +1,105 @@
+"""`deepnp` as a process of its own: what it imports, signals, pipes, terminals, completion."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.rl.test_cli import TINY
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "rl.cli"]
+LONG = f"train ppo CartPole-v1 --steps 1e9 --out run {TINY}"
+
+
+def environment(**changes: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **changes}
+
+
+def deepnp(text: str, folder: Path, **changes: str) -> subprocess.CompletedProcess:
+    return subprocess.run([*COMMAND, *text.split()], cwd=folder, env=environment(**changes), capture_output=True, timeout=120)
+
+
+def test_help_imports_nothing_heavy(tmp_path):
+    heavy = "numba", "mujoco", "matplotlib", "PIL", "envs"
+    code = f"import sys; from rl.cli import main; main(['--help']); print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_help_on_any_terminal(tmp_path, encoding):
+    done = deepnp("train sac --help", tmp_path, PYTHONIOENCODING=encoding, PYTHONUTF8="0", TERM="xterm-256color")
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode(encoding)
+    assert "--gamma FLOAT" in text
+    assert ("discount factor, γ" in text) == (encoding == "utf-8")
+    assert ("╭" in text) == (encoding == "utf-8")
+    assert "\x1b" not in text  # no terminal, no colours
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_signal_keeps_what_was_learned_and_resume_goes_on(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, *LONG.split()], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    wait_for(tmp_path / "run" / "progress.csv", process)
+    done = deepnp("resume run", tmp_path)  # meanwhile
+    assert done.stderr.decode() == f"error: run is in use: process {process.pid} is training in it\n"
+    assert done.returncode == 1
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, b"")
+    lines = out.decode().splitlines()
+    assert lines[-3] == "stopped; what was learned so far is saved"
+    assert lines[-1] == "  deepnp resume run"
+    steps = int(lines[-2].split()[0].replace(",", ""))
+    done = deepnp(f"resume run --steps {steps + 32}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "32 steps in" in done.stdout.decode()
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert path.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_reader_that_goes_away_is_no_fault(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.Popen([*COMMAND, "algorithms"], cwd=tmp_path, env=environment(), stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 1
+
+
+BASH = """
+. ./complete
+words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMPREPLY=()
+          _tyro_deepnp deepnp "${@: -1}" ""; echo "${COMPREPLY[*]}"; }
+words deepnp res
+words deepnp train sacv
+words deepnp train sac --hindsight-r
+words deepnp train ppo CartPole-v1 --activation ge
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or sys.platform == "win32", reason="needs bash")
+def test_completion_in_bash(tmp_path):
+    done = deepnp(f"--tyro-write-completion bash {tmp_path / 'complete'}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    done = subprocess.run(["bash", "-c", BASH], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["resume", "sacvalue", "--hindsight-reward", "gelu"], done.stderr
+
+
+def test_the_console_script_is_declared():
+    lines = (ROOT / "setup.cfg").read_text().splitlines()
+    assert "    deepnp = rl.cli:main" in lines
