@@ -59,7 +59,9 @@ def trained(agent):
     """The agent with weights that say something, and a normaliser far from where it began."""
     rng = np.random.default_rng(1)
     policy = agent.parts()["policy"]
-    policy.load_state_dict({k: x + rng.normal(0, 0.15, x.shape).astype(x.dtype) for k, x in policy.state_dict().items()})
+    for x in policy.state_dict().values():
+        scale = 1.5 / np.sqrt(np.prod(x.shape[1:])) if x.ndim > 1 else 0.5  # so that some actions meet their bounds
+        x += rng.normal(0, scale, x.shape).astype(x.dtype)
     if agent.normalizer:
         agent.normalizer.update(rng.normal(100, 3, (50, agent.space.observations)))
     return agent
@@ -81,7 +83,7 @@ def onnx_actions(agent, folder, arrays):
     session = session_of(str(folder / "policy.onnx"), providers=["CPUExecutionProvider"])
     named = {name_of(leaf): x for leaf, x in zip(inputs_of(agent), arrays, strict=True)}
     assert [x.name for x in session.get_inputs()] == list(named)
-    (actions,) = session.run(["action"], named)
+    (actions,) = session.run(["action_" if "action" in named else "action"], named)
     return actions
 
 
@@ -151,12 +153,21 @@ def test_goals_come_as_the_dict_that_the_environment_gives(actions_of, tmp_path)
 
 
 @WAYS
-def test_large_observations_keep_their_digits(actions_of, tmp_path):
-    """Seconds since 1970: float32 alone would know them to within two minutes."""
-    agent = PPO.of_spaces(Box(-np.inf, np.inf, (1,), np.float64), BOUNDED, small(PPO))
-    agent.normalizer.update(1.7e9 + np.arange(100.0)[:, None])
+def test_parts_of_any_name(actions_of, tmp_path):
+    names = ("action", "h1", "np", "W", "conv", "a b", "a_b", 'a"b', "observation", "1", "class")
+    parts = {name: spaces.Discrete(2 + i) for i, name in enumerate(names)}
+    parts["part3"] = spaces.Box(-1, 1, (2,), np.float32)
+    check(PPO.of_spaces(spaces.Dict(parts), BOUNDED, small(PPO)), actions_of, tmp_path)
+
+
+@WAYS
+@pytest.mark.parametrize(("dtype", "first", "step"), [(np.float64, 1.7e9, 1.0), (np.float32, 1000.0, 2.0**-13)])
+def test_large_observations_keep_their_digits(dtype, first, step, actions_of, tmp_path):
+    """Seconds since 1970: float32 alone would know them to within two minutes. A mean, too, has more digits than float32."""
+    agent = PPO.of_spaces(Box(-np.inf, np.inf, (1,), dtype), BOUNDED, small(PPO))
+    agent.normalizer.update(first + step * np.r_[np.arange(100.0), 7.3][:, None])
     agent.policy.load_state_dict({k: x * 5 for k, x in agent.policy.state_dict().items()})
-    x = 1.7e9 + np.array([[3.0], [50.0], [97.0]])
+    x = (first + step * np.array([[3.0], [50.0], [97.0]])).astype(dtype)
     given = actions_of(agent, tmp_path, [x])
     np.testing.assert_allclose(given, agent.predict(x), atol=1e-5)
     assert np.abs(given[0] - given[2]).max() > 1e-3

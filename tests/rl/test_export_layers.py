@@ -162,6 +162,24 @@ def test_every_translation_is_tried():
     assert set(LAYERS) <= tried
 
 
+def test_layers_without_a_translation_are_known():
+    """docs/export.md names them, by kind; bases of others are no layers."""
+    bases = {"Activation", "Conv", "ConvTranspose", "RNNBase"}
+    recurrent = {"GRU", "LSTM", "RNN"}
+    attention = {
+        "MultiheadAttention",
+        "TransformerEncoderBlock",
+        "Embedding",
+        "Positions",
+        "RotaryPositions",
+        "SinusoidalPositions",
+    }
+    others = {"ConvTranspose1d", "ConvTranspose2d", "CircularPad1d", "CircularPad2d", "SpectralNorm"}
+    layers = {name: getattr(deepnp, name) for name in deepnp.layers.__all__}
+    without = {name for name, layer in layers.items() if isinstance(layer, type) and layer not in LAYERS}
+    assert without == bases | recurrent | attention | others
+
+
 @pytest.mark.parametrize(
     ("shape", "module", "message"),
     [

@@ -92,6 +92,18 @@ def test_the_noise_of_stable_baselines_comes_along():
     np.testing.assert_allclose(two.policy.log_sigma.predict(ones), log_sigma, rtol=1e-5)
 
 
+def test_statistics_beside_a_policy_of_stable_baselines_are_taken(observations, tmp_path):
+    theirs, _ = load_tensors(FIXTURES / "ppo.safetensors")
+    mean, sigma = np.array([1.0, -2.0, 0.0]), np.array([0.5, 3.0, 0.0])
+    statistics = {"normalizer.count": np.array(40.0), "normalizer.mean": mean, "normalizer.sigma": sigma}
+    save_tensors(tmp_path / "a.safetensors", theirs | statistics)
+    plain, agent = agent_of(PPO, normalize_observations=False), agent_of(PPO)
+    import_torch(plain, FIXTURES / "ppo.safetensors")
+    import_torch(agent, tmp_path / "a.safetensors")
+    expected = plain.predict(np.clip((observations - mean) / (sigma + 1e-4), -10, 10))
+    np.testing.assert_allclose(agent.predict(observations), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("fixture", "agent", "message"),
     [
@@ -135,4 +147,4 @@ def test_more_that_is_refused(observations, tmp_path):
         np.testing.assert_array_equal(agent.predict(observations), before)
     save_tensors(path, {"features_extractor.cnn.0.weight": np.zeros(3), "action_net.weight": np.zeros(3)})
     with pytest.raises(ValueError, match="expected the weights of an MlpPolicy"):
-        import_torch(agent, path)
+        import_torch(agent_of(PPO, normalize_observations=False), path)

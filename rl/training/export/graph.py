@@ -7,6 +7,7 @@ A graph is built with an example at hand: each operation is done at once, so tha
 and type are known, and the end can be compared with what the network itself says.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,14 +91,16 @@ class Graph:
 
     def constant(self, name: str, array: np.ndarray) -> Value:
         """Something that it knows, such as a weight: a copy, under its name in the present scope."""
-        name = f"{self.scope}.{name}".lstrip(".")
-        self.constants.setdefault(name, np.array(array))
+        name = re.sub(r"[^\w.]", "_", f"{self.scope}.{name}".lstrip("."))
+        while name in self.constants and not np.array_equal(self.constants[name], array):
+            name += "_"
+        self.constants[name] = np.array(array)
         return Value(name, self.constants[name])
 
     def add(self, op: str, *inputs: Any, **settings: Any) -> Value:
         """The result of an operation on Values and numbers."""
         example = evaluate(op, [x.example if isinstance(x, Value) else x for x in inputs], settings)
-        output = Value(f"h{len(self.nodes)}", example)
+        output = Value(f"{self.scope}.{op}{len(self.nodes)}".lstrip("."), example)
         self.nodes.append(Node(op, inputs, settings, output, self.scope))
         return output
 

@@ -37,7 +37,7 @@ import numpy as np
 LEAVES = {leaves}
 ENVIRONMENT = {environment}  # its id, and what it was made with'''
 
-PREDICT = '''def predict(observation):
+PREDICT = '''def predict(observation) -> np.ndarray:
     """The action for one observation, or the actions for a batch of them.
 
     Raises ValueError for an observation of another shape, or one that holds NaN or infinity.

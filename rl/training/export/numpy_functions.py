@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 
-def rows_of(observation, leaves):
+def rows_of(observation, leaves) -> tuple:
     """One observation, or a batch -> arrays (B, …), one for each leaf, and whether it was one.
 
     Raises ValueError for another shape, for NaN and infinity, and for a choice that there is not.
@@ -34,7 +34,7 @@ def rows_of(observation, leaves):
     return arrays, single
 
 
-def part_of(observation, path):
+def part_of(observation, path) -> np.ndarray:
     """The array to which keys and positions lead."""
     part = observation
     try:
@@ -46,7 +46,7 @@ def part_of(observation, path):
         raise ValueError(f"expected an observation with {name}, given {given}") from error
 
 
-def check_choices(numbers, choices, start, name):
+def check_choices(numbers, choices, start, name) -> None:
     """Raise ValueError unless each of the numbers (B, K) is one of its choices."""
     for column, size, first in zip(numbers.T, choices, start):
         if ((column < first) | (column >= first + size) | (column != np.floor(column))).any():
@@ -54,43 +54,43 @@ def check_choices(numbers, choices, start, name):
             raise ValueError(f"expected {wanted} in {name}, given {column[:5]}")
 
 
-def sigmoid(x):
+def sigmoid(x) -> np.ndarray:
     """1/(1 + e^−x), without overflow."""
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def softplus(x):
+def softplus(x) -> np.ndarray:
     """ln(1 + e^x), without overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
-def erf(x):
+def erf(x) -> np.ndarray:
     """The error function."""
     return np.vectorize(math.erf, otypes=[x.dtype])(x)
 
 
-def leaky_relu(x, alpha):
+def leaky_relu(x, alpha) -> np.ndarray:
     """x where it is positive, alpha·x elsewhere."""
     return np.where(x > 0, x, alpha * x)
 
 
-def elu(x, alpha):
+def elu(x, alpha) -> np.ndarray:
     """x where it is positive, alpha·(e^x − 1) elsewhere."""
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
 
 
-def softmax(x, axis):
+def softmax(x, axis) -> np.ndarray:
     """e^x over its sum along an axis."""
     e = np.exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
 
 
-def pad(x, pads, mode):
+def pad(x, pads, mode) -> np.ndarray:
     """x with cells around it: pads has those before each axis, and then those after each."""
     return np.pad(x, list(zip(pads[: x.ndim], pads[x.ndim :])), mode)
 
 
-def windows(x, kernel, strides, pads, dilations, fill):
+def windows(x, kernel, strides, pads, dilations, fill) -> np.ndarray:
     """Images (B, C, *size) -> what a window sees at each position: (B, C, *positions, *kernel)."""
     axes = len(kernel)
     around = [(0, 0), (0, 0), *zip(pads[:axes], pads[axes:])]
@@ -101,7 +101,7 @@ def windows(x, kernel, strides, pads, dilations, fill):
     return seen[(slice(None), slice(None), *steps)]
 
 
-def conv(x, weight, bias, strides, pads, dilations, group):
+def conv(x, weight, bias, strides, pads, dilations, group) -> np.ndarray:
     """Convolution of images (B, C, *size) with a weight (outputs, C/group, *kernel)."""
     kernel, axes = weight.shape[2:], list(range(2, x.ndim))
     patches = windows(x, kernel, strides, pads, dilations, 0)
@@ -111,13 +111,13 @@ def conv(x, weight, bias, strides, pads, dilations, group):
     return np.moveaxis(y, -1, 1) + bias.reshape(-1, *[1] * len(kernel))
 
 
-def max_pool(x, kernel_shape, strides, pads, dilations):
+def max_pool(x, kernel_shape, strides, pads, dilations) -> np.ndarray:
     """The largest value in each window."""
     seen = windows(x, kernel_shape, strides, pads, dilations, -np.inf)
     return seen.max(axis=tuple(range(x.ndim, seen.ndim)))
 
 
-def average_pool(x, kernel_shape, strides, pads, count_include_pad):
+def average_pool(x, kernel_shape, strides, pads, count_include_pad) -> np.ndarray:
     """The mean of each window; of the cells that are there, unless the padding counts."""
     once = [1] * len(kernel_shape)
     seen = windows(x, kernel_shape, strides, pads, once, 0)
@@ -128,7 +128,7 @@ def average_pool(x, kernel_shape, strides, pads, count_include_pad):
     return seen.sum(axis=axes) / cells.sum(axis=axes)
 
 
-def unpacked(layout, text):
+def unpacked(layout, text) -> dict:
     """Arrays by name: `layout` has their types and shapes, `text` their bytes in base64."""
     arrays, data, start = {}, base64.b64decode(text), 0
     for name, (dtype, shape) in layout.items():
@@ -138,7 +138,7 @@ def unpacked(layout, text):
     return arrays
 
 
-def play(predict, name, settings):
+def play(predict, name, settings) -> tuple:
     """One episode in a Gymnasium environment -> its return and its length."""
     import gymnasium
 

@@ -48,10 +48,10 @@ def laid_out(graph: Graph, leaf: Leaf, x: Value, dtype: str) -> Value:
     if leaf.choices:
         which = np.repeat(np.arange(len(leaf.choices)), leaf.choices)
         numbers = np.concatenate([np.arange(start, start + n) for start, n in zip(leaf.start, leaf.choices, strict=True)])
-        name = "_".join(map(str, leaf.path))
+        name = "_".join(map(str, leaf.path)) or "choices"
         wide = graph.add("Cast", x, to="int64")
-        each = graph.add("Gather", wide, graph.constant(f"{name}.which".lstrip("."), which), axis=1)
-        x = graph.add("Equal", each, graph.constant(f"{name}.numbers".lstrip("."), numbers))
+        each = graph.add("Gather", wide, graph.constant(f"{name}.which", which), axis=1)
+        x = graph.add("Equal", each, graph.constant(f"{name}.numbers", numbers))
     return x if x.dtype == dtype else graph.add("Cast", x, to=dtype)
 
 

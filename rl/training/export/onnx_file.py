@@ -30,9 +30,10 @@ def export_onnx(
 
     An agent's file takes rows of observations as its environment gives them, images as bytes and all,
     and gives the most probable actions as the environment takes them: normalisation and bounds are
-    inside. Its inputs are named after the places in the observation ("observation" where there is
-    one array), its output "action". A network's are "input" and "output", numbered where there are
-    several. The first axis, that of the batch, is free. Operations are those of ONNX 1.8 (opset 13).
+    inside. Its inputs are named after their places in the observation, "observation" where there is
+    one array. Its output is "action", or "action_" where an input is called that. A network's are
+    "input" and "output", numbered where there are several. The first axis, that of the batch, is
+    free. Operations are those of ONNX 1.8 (opset 13).
 
     Parameters
     ----------
@@ -138,12 +139,11 @@ class Maker:
         inputs += [self.constant(np.array(settings.pop(name), np.int64)) for name in AS_INPUTS.get(node.op, ())]
         if node.op == "Cast":
             settings["to"] = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(settings["to"]))
-        name = ".".join(part for part in (node.scope, node.op, node.output.name) if part)
-        self.nodes.append(self.onnx.helper.make_node(node.op, inputs, [node.output.name], name, **settings))
+        self.nodes.append(self.onnx.helper.make_node(node.op, inputs, [node.output.name], node.output.name, **settings))
 
     def constant(self, x: np.ndarray) -> str:
         """The name of a new constant."""
-        name = f"c{len(self.initializers)}"
+        name = f"constant.{len(self.initializers)}"
         self.initializers.append(self.onnx.numpy_helper.from_array(x, name))
         return name
 

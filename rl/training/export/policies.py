@@ -50,8 +50,9 @@ def graph_of(agent: Agent, translations: Translations | None = None) -> Graph:
         x = observed(graph, agent, values)
     y = graph.translate("policy", policy, x)
     with graph.within("action"):
-        graph.outputs["action"] = acted(graph, agent.space.action, y)
-    check_agreement(agent, examples, graph.outputs["action"].example)
+        action = acted(graph, agent.space.action, y)
+    graph.outputs["action_" if "action" in [value.name for value in values] else "action"] = action
+    check_agreement(agent, examples, action.example)
     return graph
 
 

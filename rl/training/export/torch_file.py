@@ -63,10 +63,10 @@ def import_torch(agent: Agent, path: str | os.PathLike) -> None:
     """
     policy = policy_of(agent)
     tensors, _ = load_tensors(path)
-    if stable_baselines.is_theirs(tensors):
-        tensors = stable_baselines.converted(agent, policy, tensors)
-    weights = {name: x for name, x in tensors.items() if not name.startswith("normalizer.")}
     moments = _moments(agent, part(tensors, "normalizer"), path)
+    weights = {name: x for name, x in tensors.items() if not name.startswith("normalizer.")}
+    if stable_baselines.is_theirs(weights):
+        weights = stable_baselines.converted(agent, policy, weights)
     policy.load_state_dict(weights)
     target = agent.parts().get("target_policy")
     if isinstance(target, Module):
