@@ -5,7 +5,6 @@ An algorithm subclasses `Agent` once. It sets `Config`, `takes` and `iterate`, a
 see checkpoint.py.
 """
 
-import inspect
 import os
 import weakref
 from abc import ABC, abstractmethod
@@ -29,10 +28,11 @@ from rl.experience.trees import Observations
 from rl.guards import Guard
 from rl.interruption import SafePoint
 from rl.names import check_no_policy_name, explained
+from rl.networks.own import named_networks
 from rl.runs.callbacks import CallbackLike, Callbacks, callbacks_of
 from rl.runs.progress import ProgressBar
 from rl.runs.run import Run, run_at
-from rl.state import EpisodeAware, Part
+from rl.state import EpisodeAware, Part, same_state
 from rl.takes import Takes
 
 
@@ -50,6 +50,8 @@ class Agent(ABC):
         Decides everything: weights, actions, batches, the environment.
     env_settings : mapping, optional
         Keyword arguments of an id's environment.
+    networks : mapping, optional
+        Networks of one's own, by name: those of `own_networks`, see rl/networks/own.py.
 
     Attributes
     ----------
@@ -75,15 +77,24 @@ class Agent(ABC):
 
     Config: ClassVar[type]
     takes: ClassVar[Takes]
+    own_networks: ClassVar[tuple[str, ...]] = ()  # those that can be handed in
 
     @explained
-    def __init__(self, env: EnvLike, config: Any = None, seed: int = 0, *, env_settings: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        env: EnvLike,
+        config: Any = None,
+        seed: int = 0,
+        *,
+        env_settings: Mapping[str, Any] | None = None,
+        networks: Any = None,
+    ):
         check_no_policy_name(env, type(self).__name__)
         config = self._checked(config)
         vector = make_vector(env, config.num_envs, env_settings)
         owned = is_made_here(env)
         try:
-            self._begin(space_of(vector), config, seed)
+            self._begin(space_of(vector), config, seed, networks)
         except BaseException:
             if owned:
                 vector.close()
@@ -106,8 +117,9 @@ class Agent(ABC):
             raise TypeError(f"expected a {cls.Config.__name__}, given {type(config).__name__}")
         return config
 
-    def _begin(self, space, config, seed):
+    def _begin(self, space, config, seed, networks=None):
         self.takes.check(type(self).__name__, space)
+        self.networks = named_networks(type(self).__name__, self.own_networks, networks)
         self.space, self.config, self.seed = space, config, whole_number("seed", seed, 0)
         self.steps, self.iterations = 0, 0
         self.total_steps = 0  # where the present, or the latest, `learn` goes to
@@ -209,12 +221,7 @@ class Agent(ABC):
         return trees.with_vector(observations, normalized)
 
     @explained
-    def predict(
-        self,
-        observation: Any,
-        deterministic: bool = True,
-        rng: np.random.Generator | None = None,
-    ) -> np.ndarray:
+    def predict(self, observation: Any, deterministic: bool = True, rng: np.random.Generator | None = None) -> np.ndarray:
         """The action for one observation, or the actions for a batch of them, as the environment takes them.
 
         Parameters
@@ -251,6 +258,7 @@ class Agent(ABC):
         *,
         progress: bool | ProgressBar = False,
         log: str | os.PathLike | Run | None = None,
+        on_nonfinite: str = "stop",
     ) -> Self:
         """Train until `steps` reaches `total_steps`, counted over the agent's whole life.
 
@@ -271,14 +279,18 @@ class Agent(ABC):
         log : "csv", "tensorboard", a path, or a Run
             Where to write settings, metrics and checkpoints: to a new folder in runs/, with
             TensorBoard's events too, or to this one. See `Run`.
+        on_nonfinite : {"stop", "skip"}
+            When a loss or a gradient is NaN or infinite, which is never learned from: end, or leave
+            that step out and count it in the metric "skipped". Observations, actions, rewards and
+            parameters that are not finite end the training in any case: see rl/guards.py.
 
         Raises
         ------
         NonFiniteError
-            If a loss, gradient, observation, action or reward is NaN or infinite; the message names
-            it and the step.
+            If a loss, gradient, parameter, observation, action or reward is NaN or infinite; the
+            message names it and the step, and a note the last good checkpoint.
         """
-        total_steps = whole_number("total_steps", total_steps, 1)
+        total_steps, self.guard = whole_number("total_steps", total_steps, 1), Guard(on_nonfinite)
         callbacks = callbacks_of(callback)
         if self.env is None:
             raise RuntimeError("this agent has no environment: call set_env(env) before learn")
@@ -321,11 +333,18 @@ class Agent(ABC):
         self.collector = None
 
     @explained
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike, memory: bool = True) -> None:
         """Write everything that training needs to go on exactly to one safetensors file, atomically.
 
         Where the environment offers `state()`, as the vector environments of `envs` do, its
         situation is included; any other begins new episodes after loading.
+
+        Parameters
+        ----------
+        path
+        memory : bool
+            With the replay memory. Without, training goes on from the file with an empty one: the
+            policy acts (warm-up is not repeated), and learns once the memory holds a batch.
 
         Raises
         ------
@@ -333,10 +352,12 @@ class Agent(ABC):
             If a number in it is NaN or infinite: such a file would be of no use, and might replace
             one that is.
         """
-        checkpoint.save(self, path)
+        checkpoint.save(self, path, memory)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, env: EnvLike | None = None, *, env_settings: Mapping[str, Any] | None = None) -> Self:
+    def load(
+        cls, path: str | os.PathLike, env: EnvLike | None = None, *, env_settings: Mapping[str, Any] | None = None, **settings: Any
+    ) -> Self:
         """The agent of a file written by `save`.
 
         Parameters
@@ -348,23 +369,22 @@ class Agent(ABC):
             in another environment than the file's, load without one and call `set_env`.
         env_settings : mapping, optional
             Keyword arguments of an id's environment.
+        **settings
+            In the place of the file's: `lr=1e-4`. What shapes what is stored, such as `hidden`, must
+            stay. For another `num_envs` or `memory` the replay memory is dealt anew.
 
         Raises
         ------
+        FileNotFoundError, MemoryError
+            If there is no such file; if its replay memory needs more than is free.
         ValueError
             If the file is damaged, or not a checkpoint of this algorithm, or does not fit the
-            environment.
+            environment or the settings.
         TypeError
-            If called on `Agent` itself: `rl.load` finds a file's algorithm.
+            For settings that the config does not have. If called on `Agent` itself: `rl.load` finds
+            a file's algorithm.
         """
-        if inspect.isabstract(cls):
-            raise TypeError(f"expected an algorithm's load, given {cls.__name__}'s: rl.load finds a file's own")
-        agent, environment = checkpoint.load(cls, path)
-        if env is not None:
-            name = agent.env_name
-            agent.set_env(env, env_settings=env_settings)
-            checkpoint.restore_environment(agent, name, environment)
-        return agent
+        return checkpoint.load(cls, path, env, env_settings, settings)
 
     def __copy__(self) -> Self:
         return checkpoint.copy_of(self)
@@ -373,15 +393,4 @@ class Agent(ABC):
         return checkpoint.copy_of(self)
 
     def __reduce__(self) -> tuple:
-        return checkpoint.rebuild, (type(self), *checkpoint.snapshot(self))
-
-
-def same_state(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Whether two states of an environment are equal."""
-    return a.keys() == b.keys() and all(np.array_equal(np.asarray(a[name]), np.asarray(b[name])) for name in a)
-
-
-def spawn_rngs(seed: int, *names: str) -> dict[str, np.random.Generator]:
-    """Independent generators from one seed, by name."""
-    sequences = np.random.SeedSequence(seed).spawn(len(names))
-    return {name: np.random.default_rng(s) for name, s in zip(names, sequences, strict=True)}
+        return checkpoint.rebuild, checkpoint.pickled(self)

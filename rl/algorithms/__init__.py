@@ -48,15 +48,23 @@ __all__ = [
 ]
 
 
-def load(path: str | os.PathLike, env: EnvLike | None = None, *, env_settings: Mapping[str, Any] | None = None) -> Agent:
-    """The agent of a file, whatever its algorithm; see `Agent.load`.
+def load(
+    path: str | os.PathLike,
+    env: EnvLike | None = None,
+    *,
+    env_settings: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Agent:
+    """The agent of a file, whatever its algorithm: `rl.load(path, env, lr=1e-4)`, see `Agent.load`.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
         If the file holds no agent, or one of an algorithm that is not in the list.
     """
     name = load_metadata(path).get("algorithm")
-    if name not in ALGORITHMS:
-        raise ValueError(f"{path} holds no agent of {sorted(ALGORITHMS)}, given {name!r}")
-    return ALGORITHMS[name].cls.load(path, env, env_settings=env_settings)
+    if not isinstance(name, str) or name not in ALGORITHMS:
+        raise ValueError(f"{path} holds no agent of {sorted(ALGORITHMS)}, given {name!r:.80}")
+    return ALGORITHMS[name].cls.load(path, env, env_settings=env_settings, **settings)

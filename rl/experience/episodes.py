@@ -7,6 +7,9 @@ holds them. An episode that goes on has no r yet: it reaches to age 0.
 Shapes: N copies, L slots each, B rows of a batch.
 """
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
 
@@ -14,6 +17,8 @@ class Episodes:
     """Each row's place in its episode."""
 
     BYTES_PER_ROW = 8
+    COLUMNS: ClassVar = {"position": np.int32, "remaining": np.int32}
+    NUMBERS: ClassVar = {"lengths": (("N",), np.int64)}
 
     def prepare(self, copies: int, slots: int) -> None:
         """Take the memory for N rings of L slots."""
@@ -55,14 +60,16 @@ class Episodes:
         copies = rows // self.slots
         return copies * self.slots + (heads[copies] - 1 - ages) % self.slots
 
-    def shapes(self, filled: int, copies: int) -> dict[str, tuple[int, ...]]:
-        """Of the state of so many rows, from so many copies."""
-        return {"position": (filled,), "remaining": (filled,), "lengths": (copies,)}
+    def columns(self) -> dict[str, np.ndarray]:
+        """What is kept of each row (N·L,)."""
+        return {"position": self.position, "remaining": self.remaining}
 
-    def state_dict(self, filled: slice | np.ndarray) -> dict[str, np.ndarray]:
-        """Of the rows `filled`: a mask (N·L,) or a slice."""
-        return {"position": self.position[filled], "remaining": self.remaining[filled], "lengths": self.lengths}
+    def numbers(self) -> dict[str, np.ndarray]:
+        """What is kept of each copy (N,)."""
+        return {"lengths": self.lengths}
 
-    def load_state_dict(self, state: dict[str, np.ndarray], filled: slice | np.ndarray) -> None:
-        self.position[filled], self.remaining[filled] = state["position"], state["remaining"]
-        self.lengths[:] = state["lengths"]
+    def restored(self, numbers: Mapping[str, np.ndarray]) -> None:
+        """Columns were written; these are their `numbers()`. ValueError for what no place in an episode can be."""
+        if self.position.min() < 0 or self.remaining.min() < -1 or numbers["lengths"].min() < 0:
+            raise ValueError("expected places in episodes >= 0, given one below")
+        self.lengths[:] = numbers["lengths"]

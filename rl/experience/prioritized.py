@@ -14,6 +14,9 @@ Both take log₂ N steps.
 Shapes: R rows of the memory, B rows of a batch.
 """
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
 from deepnp.backend import kernel_runs, ordered_kernel
@@ -62,8 +65,12 @@ class SumTree:
 
     def fill(self, values: np.ndarray) -> None:
         """Change all leaves (R,)."""
+        self.nodes[self.leaves :] = values
+        self.sum_up()
+
+    def sum_up(self) -> None:
+        """Make every node the sum of its children; the leaves are as they are to be."""
         end = self.leaves
-        self.nodes[end:] = values
         while end > 1:  # the nodes whose children are done, from the leaves to the root
             start = (end + 1) // 2
             self.nodes[start:end] = self.nodes[2 * start : 2 * end : 2] + self.nodes[2 * start + 1 : 2 * end : 2]
@@ -95,6 +102,8 @@ class Priorities:
     """
 
     BYTES_PER_ROW = 16
+    COLUMNS: ClassVar = {"powers": np.float64}
+    NUMBERS: ClassVar = {"largest": ((), np.float64)}
 
     def __init__(self, exponent: float, offset: float):
         self.exponent, self.offset = exponent, offset
@@ -123,19 +132,20 @@ class Priorities:
         powers = self.tree[rows]  # p^α
         return ((powers.min() / powers) ** beta).astype(np.float32)
 
-    def shapes(self, filled: int, copies: int) -> dict[str, tuple[int, ...]]:
-        """Of the state of so many rows, from so many copies."""
-        return {"powers": (filled,), "largest": ()}
+    def columns(self) -> dict[str, np.ndarray]:
+        """What is kept of each row (R,)."""
+        return {"powers": self.tree.nodes[self.tree.leaves :]}
 
-    def state_dict(self, filled: slice | np.ndarray) -> dict[str, np.ndarray]:
-        """Of the rows `filled`: a mask (R,) or a slice."""
-        return {"powers": self.tree.nodes[self.tree.leaves :][filled], "largest": np.array(self.largest)}
+    def numbers(self) -> dict[str, np.ndarray]:
+        """What is kept besides."""
+        return {"largest": np.array(self.largest)}
 
-    def load_state_dict(self, state: dict[str, np.ndarray], filled: slice | np.ndarray) -> None:
-        powers = np.zeros(self.tree.leaves)
-        powers[filled] = state["powers"]
-        self.tree.fill(powers)
-        self.largest = float(state["largest"])
+    def restored(self, numbers: Mapping[str, np.ndarray]) -> None:
+        """Columns were written; these are their `numbers()`. ValueError for what no priority can be."""
+        if not (self.columns()["powers"].min() >= 0 and 0 < numbers["largest"] < np.inf):
+            raise ValueError(f"expected priorities >= 0 and the largest above 0, given {numbers['largest']}")
+        self.tree.sum_up()
+        self.largest = float(numbers["largest"])
 
 
 @ordered_kernel

@@ -8,19 +8,22 @@ returns need.
 Shapes: N copies, L slots each, B rows of a batch, O observation, A action dimensions.
 """
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from deepnp.storage import Pieces
 from rl.experience import trees
 from rl.experience.episodes import Episodes
+from rl.experience.frozen import FrozenMemory
 from rl.experience.memory_limit import check_memory
 from rl.experience.prioritized import Priorities
+from rl.experience.replay_state import Kind, State, check_rings, fill, state_of_rings
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
-from rl.state import restore, state_of
 
 
 @dataclass
@@ -84,33 +87,32 @@ class ReplayMemory:
         self.capacity, self.space, self.dtype = capacity, space, np.dtype(dtype)
         self.priorities, self.episodes = priorities, episodes
         self.copies = self.slots = 0
-        self._loaded: dict[str, np.ndarray] = {}  # a state that waits for `prepare`
+        self._frozen: list[weakref.ref[FrozenMemory]] = []  # what may still be read while rows are overwritten
 
     def prepare(self, copies: int) -> None:
-        """Take the memory for N = `copies` environments; nothing if that was done before.
+        """Take the memory for N = `copies` environments; what is in it already is dealt to so many rings.
+
+        Where that changes their number, episodes under way are cut, as if truncated, and a column
+        more is needed for a while.
 
         Raises
         ------
         MemoryError
             If more is needed than is free, before anything is taken.
-        ValueError
-            If it was prepared for, or loaded from, another number of copies.
         """
-        if self.copies not in (0, copies):
-            raise ValueError(f"expected {self.copies} environment copies, as the replay memory was made for, given {copies}")
-        if self.copies:
+        if copies == self.copies:
             return
-        slots = -(-self.capacity // copies)
-        check_memory(copies * slots * self.bytes_per_row, f"a replay memory of {self.capacity:,}")
-        if self._loaded:
-            self._check(self._loaded, copies, slots)
-        self._take(copies, slots)
-        if self._loaded:
-            self._fill(self._loaded)
-            self._loaded = {}
+        state = self.pieces()
+        self._take(copies)
+        if state:
+            fill(self, state)
 
-    def _take(self, copies, slots):
-        self.copies, self.slots, rows = copies, slots, copies * slots
+    def _take(self, copies):
+        """Empty rings for so many copies."""
+        slots, columns = -(-self.capacity // copies), self.columns()
+        needed = 2 * max(x.nbytes for x in columns.values()) if columns else copies * slots * self.bytes_per_row
+        check_memory(needed, f"a replay memory of {self.capacity:,}")
+        self.copies, self.slots, rows, self._frozen = copies, slots, copies * slots, []
         for extra in self._extras().values():
             extra.prepare(copies, slots)
         self.observations, self.next_observations = self._empty(rows), self._empty(rows)
@@ -137,6 +139,8 @@ class ReplayMemory:
 
         Returns the rows written.
         """
+        if self._frozen:
+            self._frozen = [frozen for frozen in self._frozen if _makes_way(frozen())]
         copies, rows, following = self._next(valid)
         trees.write(self.observations, rows, trees.at(observations, copies))
         trees.write(self.next_observations, rows, trees.at(next_observations, copies))
@@ -234,80 +238,81 @@ class ReplayMemory:
         return copies * self.slots + following, newer & ~ended
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """The filled part, and where the heads stand; empty before `prepare`."""
-        if not self.copies:
-            return self._loaded
-        filled = self._filled()
-        own = {name: array[filled] for name, array in self._columns().items()} | {"heads": self.heads, "sizes": self.sizes}
-        return own | state_of({name: _Rows(extra, filled) for name, extra in self._extras().items()})
+        """The filled rows of all rings, and where the heads stand; empty before `prepare`."""
+        return {name: np.asarray(array) for name, array in self.pieces().items()}
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Restore a `state_dict()` of a memory of the same capacity; before `prepare`, it is kept until then.
+    def pieces(self) -> dict[str, np.ndarray | Pieces]:
+        """`state_dict()` without a copy: where rows of several rings lie apart, `Pieces` of them."""
+        return state_of_rings(self) if self.copies else {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore a `state_dict()`; one of other rings, or of another capacity, is dealt anew (see dealing.py).
+
+        Its arrays may lie in a file. An empty one changes nothing.
 
         Raises
         ------
         ValueError
-            If a shape or a number does not fit; nothing is changed then.
+            If something is missing, or a shape, a type or a number does not fit.
+        MemoryError
+            If more is needed than is free, before anything is taken.
         """
         if not state:
             return
-        copies = len(state["heads"])
-        self._check(state, self.copies or copies, self.slots or -(-self.capacity // max(copies, 1)))
-        if self.copies:
-            self._fill(state)
-        else:
-            self._loaded = state
+        check_rings(state, self._kinds(), self._number_kinds())
+        self._take(self.copies or len(state["heads"]))
+        fill(self, dict(state))
 
-    def _check(self, state, copies, slots):
-        heads, sizes = state["heads"], state["sizes"]
-        fits = heads.shape == sizes.shape == (copies,) and ((sizes >= 0) & (sizes <= slots)).all()
-        if not fits or not ((heads >= 0) & (heads < slots) & ((sizes == slots) | (heads == sizes))).all():
-            given = f"{len(sizes)} copies with up to {sizes.max(initial=0)}"
-            raise ValueError(f"expected a replay memory of {copies} copies with up to {slots} transitions, given {given}")
-        filled, (shape, _) = int(sizes.sum()), self.space.action.stored
-        shapes = {"actions": shape, "rewards": (), "terminated": (), "truncated": ()}
-        for name in ("observations", "next_observations"):
-            shapes |= {f"{name}{i}": part.shape[1:] for i, part in enumerate(trees.parts(self._empty(0)))}
-        shapes = {name: (filled, *shape) for name, shape in shapes.items()}
-        for prefix, extra in self._extras().items():
-            shapes |= {f"{prefix}.{name}": shape for name, shape in extra.shapes(filled, copies).items()}
-        for name, expected in shapes.items():
-            if state[name].shape != expected:
-                raise ValueError(f"expected {name} of shape {expected}, given {state[name].shape}")
+    def frozen(self) -> FrozenMemory:
+        """The state as it is now, to be read by another thread while `add` goes on; see frozen.py."""
+        frozen = FrozenMemory(self)
+        self._frozen.append(weakref.ref(frozen))
+        return frozen
 
-    def _fill(self, state):
-        self.heads[:], self.sizes[:] = state["heads"], state["sizes"]
-        filled = self._filled()
-        for name, array in self._columns().items():
-            array[filled] = state[name]
-        restore(
-            {name: _Rows(extra, filled) for name, extra in self._extras().items()}, {k: v for k, v in state.items() if "." in k}
-        )
-
-    def _columns(self):
+    def columns(self) -> dict[str, np.ndarray]:
+        """What is kept of each row, by name: arrays (N·L, …); none before `prepare`."""
+        if not self.copies:
+            return {}
         both = {"observations": self.observations, "next_observations": self.next_observations}
         columns = {f"{name}{i}": part for name, tree in both.items() for i, part in enumerate(trees.parts(tree))}
-        return columns | {name: getattr(self, name) for name in self.FIELDS}
+        columns |= {name: getattr(self, name) for name in self.FIELDS}
+        return columns | {f"{prefix}.{name}": x for prefix, extra in self._extras().items() for name, x in extra.columns().items()}
 
-    def _extras(self):
+    def stable(self) -> frozenset[str]:
+        """The columns that `add` alone writes to, and only to the rows that it adds."""
+        return frozenset(name for name in self._kinds() if name != "truncated" and "." not in name)
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """What is kept besides columns: where the rings stand, and what priorities and episodes know."""
+        numbers = {f"{prefix}.{name}": x for prefix, extra in self._extras().items() for name, x in extra.numbers().items()}
+        return {"heads": self.heads, "sizes": self.sizes, **numbers}
+
+    def restored(self, numbers: Mapping[str, np.ndarray]) -> None:
+        """Columns were written; these are their `numbers()`."""
+        self.heads[:], self.sizes[:] = numbers["heads"], numbers["sizes"]
+        for prefix, extra in self._extras().items():
+            extra.restored({name: numbers[f"{prefix}.{name}"] for name in extra.NUMBERS})
+
+    def _kinds(self) -> dict[str, Kind]:
+        """Shape and type of a row of each column."""
+        kinds: dict[str, Kind] = {"rewards": ((), np.float32), "terminated": ((), bool), "truncated": ((), bool)}
+        kinds["actions"] = self.space.action.stored
+        for name in ("observations", "next_observations"):
+            kinds |= {f"{name}{i}": (part.shape[1:], part.dtype) for i, part in enumerate(trees.parts(self._empty(0)))}
+        return kinds | {
+            f"{prefix}.{name}": ((), dtype) for prefix, extra in self._extras().items() for name, dtype in extra.COLUMNS.items()
+        }
+
+    def _number_kinds(self) -> dict[str, Kind]:
+        kinds: dict[str, Kind] = {"heads": (("N",), np.int64), "sizes": (("N",), np.int64)}
+        return kinds | {
+            f"{prefix}.{name}": kind for prefix, extra in self._extras().items() for name, kind in extra.NUMBERS.items()
+        }
+
+    def _extras(self) -> dict[str, Priorities | Episodes]:
         extras = {"priorities": self.priorities, "episodes": self.episodes}
         return {name: extra for name, extra in extras.items() if extra is not None}
 
-    def _filled(self) -> slice | np.ndarray:
-        """The filled rows: a slice, which copies nothing, where they lie together."""
-        if self.copies == 1 or (self.sizes == self.slots).all():
-            return slice(0, int(self.sizes.sum()))
-        return (np.arange(self.slots) < self.sizes[:, None]).ravel()
 
-
-class _Rows:
-    """What priorities or episodes keep of the filled rows, as a part."""
-
-    def __init__(self, extra: Priorities | Episodes, filled: slice | np.ndarray):
-        self.extra, self.filled = extra, filled
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        return self.extra.state_dict(self.filled)
-
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        self.extra.load_state_dict(state, self.filled)
+def _makes_way(frozen: FrozenMemory | None) -> bool:
+    return frozen is not None and frozen.make_way()

@@ -109,13 +109,13 @@ def test_nonsense_in_the_metadata_is_refused(saved, algorithm, changed):
             algorithm.cls.load(path)
 
 
-def test_a_memory_of_another_capacity_or_with_heads_outside_is_refused(tmp_path):
+def test_a_memory_with_heads_or_sizes_that_its_rows_do_not_have_is_refused(tmp_path):
     path = tmp_path / "agent.safetensors"
     agent_of(rl.ALGORITHMS["SAC"]).learn(100).save(path)
     tensors, metadata = load_tensors(path)
     for name, value in (("heads", [1000, 0]), ("heads", [-1, 0]), ("sizes", [1000, 0]), ("sizes", [-3, 0])):
         save_tensors(path, {**tensors, f"agent.memory.{name}": np.array(value)}, metadata)
-        with pytest.raises(ValueError, match="expected a replay memory of 2 copies with up to 100 transitions"):
+        with pytest.raises(ValueError, match=r"expected a replay memory with heads within|expected actions of shape"):
             rl.SAC.load(path)
 
 

@@ -77,7 +77,7 @@ def test_state_goes_on_where_it_stood(rng):
     first.prepare(2)
     history(rng, first, 13, 2)
     second.load_state_dict(first.state_dict())
-    assert second.copies == 0  # kept as it is until it is prepared
+    assert (second.copies, second.slots) == (2, 20)  # as the state says, taken at once
     second.prepare(2)
     for memory, generator in ((first, np.random.default_rng(5)), (second, np.random.default_rng(5))):
         history(generator, memory, 30, 2)
@@ -93,12 +93,28 @@ def test_takes_no_more_than_its_arithmetic_size():
     assert sum(getattr(memory, name).nbytes for name in names) == 1000 * memory.bytes_per_row
 
 
-def test_another_capacity_is_refused(rng):
-    large, little = ReplayMemory(40, space(3, 2)), ReplayMemory(10, space(3, 2))
-    large.prepare(1)
-    history(rng, large, 30, 1)
-    with pytest.raises(ValueError, match="up to 10 transitions, given 1 copies with up to 30"):
-        little.load_state_dict(large.state_dict())
+@pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        ("heads", np.array([21, 3]), "with heads within what is filled, given heads"),
+        ("heads", np.array([-1, 3]), "with heads within what is filled"),
+        ("heads", np.array([1.0, 3.0]), "with heads within what is filled"),
+        ("sizes", np.array([20, 2**62]), "with heads within what is filled"),
+        ("sizes", np.array([20, 19]), r"actions of shape \(39, 2\) and float32, given \(40, 2\) and float32"),
+        ("rewards", np.zeros(40), r"rewards of shape \(40,\) and float32, given \(40,\) and float64"),
+        ("rewards", None, r"given one that lacks \['rewards'\] and has \[\] besides"),
+        ("priorities.largest", np.array(1.0), r"lacks \[\] and has \['priorities.largest'\] besides"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_before_anything_is_taken(rng, name, wrong, message):
+    first, second = ReplayMemory(40, space(3, 2)), ReplayMemory(40, space(3, 2))
+    first.prepare(2)
+    history(rng, first, 23, 2)
+    state = first.state_dict()
+    changed = state | {name: wrong} if wrong is not None else {k: v for k, v in state.items() if k != name}
+    with pytest.raises(ValueError, match=message):
+        second.load_state_dict(changed)
+    assert second.copies == 0
 
 
 class TestFreeMemory:
