@@ -30,6 +30,7 @@ TOP = Group(
         "plot": _member("plot", "plot", "learning curves of runs"),
         "compare": _member("plot", "compare", "how two runs differ, and which is better"),
         "export": _member("export", "export", "a run's policy for other programs"),
+        "tune": _member("tune", "TUNE", "search for settings"),
         "gradcheck": _member("tools", "GRADCHECK", "compare every derivative with finite differences"),
         "bench": _member("tools", "BENCH", "measure speed and learning, where the source is"),
         "envs": _member("listings", "environments", "list environments, and who can learn in them"),

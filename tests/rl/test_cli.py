@@ -216,11 +216,42 @@ def test_seeds_are_trained_side_by_side(here, capsys):
     assert deepnp(f"{arguments} {TINY}") == 0
     lines = told(capsys).splitlines()
     assert lines[0] == "training PPO in CartPole-v1 to 32 steps, seeds 4, 7"
-    assert [line.split(":")[0] for line in lines[-4:-1]] == ["seed 4", "seed 7", "2 seeds"]
-    assert lines[-1] == "everything is in many"
+    assert [line.split(":")[0] for line in lines[-5:-2]] == ["seed 4", "seed 7", "2 seeds"]
+    assert lines[-2:] == ["everything is in many", "  deepnp plot many"]
     assert json.loads(Path("many/seed-7/config.json").read_text())["seed"] == 7
     assert "expected --seeds without --keep, --patience" in refused(
         capsys, "train ppo CartPole-v1 --seeds 0 1 --keep 1 --eval-every 8 --patience 2", 2
+    )
+
+
+def test_seeds_on_ray(here, monkeypatch):
+    """The tasks are handed over; tests/rl/test_cluster.py runs them."""
+    monkeypatch.setattr("rl.cluster.tasks.RayTasks.__call__", lambda self, jobs, at_once, threads, watch: [1 for _ in jobs])
+    assert deepnp("train ppo CartPole-v1 --steps 32 --seeds 0 1 --ray --out clustered --quiet") == 1
+
+
+def test_tune_writes_a_recipe_that_train_takes(here, capsys):
+    pytest.importorskip("optuna")
+    given = "--trials 1 --steps 64 --evaluations 2 --eval-episodes 2 --at-once 1 --search lr=1e-4:1e-2:log gamma rollout-steps=8,16"
+    assert deepnp(f"tune ppo CartPole-v1 {given} {TINY}") == 0
+    first, *found, last = told(capsys).splitlines()
+    assert first == "tuning PPO in CartPole-v1: 1 trials of 64 steps in runs/tune-PPO-CartPole-v1"
+    assert found[0] == "1 trials, and 0 that were pruned"
+    assert last == "  deepnp train ppo CartPole-v1 --recipe-file runs/tune-PPO-CartPole-v1/best.toml"
+    assert main([*last.split()[1:], "--out", "tuned", "--quiet"]) == 0
+    assert read_config("tuned")["config"]["hidden"] == [8]
+    assert read_config("tuned")["total_steps"] == 64
+    assert "or the same steps: the study in runs/tune-PPO-CartPole-v1 has 64" in refused(
+        capsys, f"tune ppo CartPole-v1 {given.replace('64', '65')} {TINY} --quiet", 1
+    )
+
+
+def test_tune_refuses_what_it_cannot_search(here, capsys):
+    pytest.importorskip("optuna")
+    assert "each name once, given 'lr'" in refused(capsys, "tune sac Pendulum-v1 --quiet --search lr lr", 2)
+    assert "--search lr: expected LOW:HIGH" in refused(capsys, "tune sac Pendulum-v1 --quiet --search lr=a:b", 2)
+    assert "expected settings of SACConfig to search, given 'nothing'" in refused(
+        capsys, "tune sac Pendulum-v1 --quiet --search nothing", 1
     )
 
 

@@ -13,14 +13,18 @@ from rl.cli import environments, main
 from rl.cli.commands import TOP
 from rl.cli.dispatch import Group
 from rl.cli.names import COMMANDS, explain_other_names
+from rl.cli.seeds import Several
 from rl.cli.settings import RENAMED, config_of, options_of
+from rl.cli.task import Task
 from rl.cli.train import Options, command_of
 from rl.cli.training import Watching
+from rl.cli.tune import Search
 from rl.cli.usage import Usage
 from rl.cli.values import REGISTRY, key_values, whole
 from rl.names import OURS
 from rl.schedules import Cosine, Linear
 
+FORMS = Task, Options, Several, Watching
 ALGORITHMS = pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
 
 
@@ -44,7 +48,7 @@ def test_every_setting_is_an_option_with_its_meaning(algorithm, capsys, monkeypa
         assert f"--{RENAMED.get(f.name, f.name).replace('_', '-')}" in text
         assert f.metadata["doc"] in text
     assert algorithm.takes.on_policy or " OffPolicy options " in text
-    assert all(f"--{f.name.replace('_', '-')}" in text for form in (Options, Watching) for f in fields(form) if f.name != "env")
+    assert all(f"--{f.name.replace('_', '-')}" in text for form in FORMS for f in fields(form) if f.name != "env")
 
 
 @ALGORITHMS
@@ -212,7 +216,7 @@ def test_no_key_values(words):
 def test_other_libraries_names_are_no_options_of_ours(capsys):
     """Else a right option would be refused."""
     ours = {f.name for algorithm in rl.ALGORITHMS.values() for f in fields(algorithm.config)}
-    ours |= {f.name for form in (Options, Watching) for f in fields(form) if f.name != "env"}
+    ours |= {f.name for form in FORMS for f in fields(form) if f.name != "env"}
     assert not (OURS.keys() | COMMANDS.keys()) & {RENAMED.get(name, name) for name in ours}
     explain_other_names([f"--{name}" for name in ours] + ["n_steps", "verbose"])
     for name in (*OURS, *COMMANDS):
@@ -221,7 +225,7 @@ def test_other_libraries_names_are_no_options_of_ours(capsys):
 
 
 def test_a_setting_is_renamed_only_where_it_must_be():
-    own = {f.name for form in (Options, Watching) for f in fields(form)}
+    own = {f.name for form in (*FORMS, Search) for f in fields(form)}
     for algorithm in rl.ALGORITHMS.values():
         assert {f.name for f in fields(algorithm.config)} & own <= RENAMED.keys()
         assert callable(command_of(algorithm))

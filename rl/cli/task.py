@@ -1,0 +1,68 @@
+"""What `train` and `tune` share: an algorithm, an environment, and settings to begin with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+import deepnp
+from rl.algorithms import ALGORITHMS, Algorithm
+from rl.cli import environments
+from rl.cli.dispatch import Command, Group, Member
+from rl.cli.usage import Usage
+from rl.cli.values import key_values
+from rl.training.recipes import Recipe, recipe_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned."""
+
+    env: Annotated[str, arg(metavar="ENVIRONMENT", help='an id, or "module:Id-v0"; `deepnp envs` lists them')]
+    env_settings: Annotated[
+        tuple[str, ...], arg(metavar="KEY=VALUE ...", help="keyword arguments of the environment", help_behavior_hint="")
+    ] = ()
+    recipe: Annotated[bool, arg(help="begin with the settings found for this task; options change them")] = False
+    recipe_file: Annotated[
+        Path | None, arg(metavar="FILE", help="the same, from a file that `deepnp tune` wrote", help_behavior_hint="")
+    ] = None
+    threads: Annotated[int | None, arg(metavar="INT", help="to compute with", help_behavior_hint="(default: all)")] = None
+    quiet: Annotated[bool, arg(help="print errors only")] = False
+
+    def recipe_for(self, algorithm: Algorithm) -> Recipe | None:
+        """The recipe that is asked for, if one is."""
+        if not self.recipe and self.recipe_file is None:
+            return None
+        try:
+            return recipe_of(algorithm.name, environments.find(self.env), self.recipe_file)
+        except ValueError as error:
+            raise Usage(str(error)) from error
+
+    def environment(self, recipe: Recipe | None) -> tuple[str, dict[str, Any]]:
+        """The environment's id and its keyword arguments."""
+        given = key_values(self.env_settings)
+        return environments.find(self.env), {**(recipe.env_settings if recipe else {}), **given}
+
+    def set_threads(self) -> None:
+        """Compute with so many threads from now on."""
+        if self.threads is not None:
+            deepnp.set_num_threads(self.threads)
+
+
+def folder_name(algorithm: str, env: str) -> str:
+    """What a folder for this task is called."""
+    return f"{algorithm}-{env.replace('/', '-').replace(':', '-')}"
+
+
+def group_of(about: str, command_of: Callable[[Algorithm], Command]) -> Group:
+    """A group with a command for each algorithm."""
+    members = {name.lower(): _member(algorithm, command_of) for name, algorithm in ALGORITHMS.items()}
+    return Group(about, members, "an algorithm")
+
+
+def _member(algorithm, command_of) -> Member:
+    learns = "on-policy" if algorithm.takes.on_policy else "off-policy"
+    summary = f"{learns}, {algorithm.takes.describe_actions()}; {algorithm.paper}"
+    return Member(summary, lambda: command_of(algorithm))
