@@ -21,7 +21,7 @@ from rl.runs.run import read_progress
 from rl.runs.table import KEY
 from rl.training.evaluations import read_evaluations
 from rl.training.groups import flat, runs_of
-from rl.training.statistics import Interval, improvement_interval, iqm, probability_of_improvement
+from rl.training.statistics import Interval, improvement_interval, iqm, probability_of_improvement, score_text
 
 SETTINGS = ("algorithm", "env", "env_settings", "seed", "total_steps", "config", "options")
 CLOCK = {"seconds"}  # what two equal runs do not share
@@ -137,7 +137,7 @@ def print_comparison(comparison: Comparison, a: str = "A", b: str = "B", console
     elif comparison.updates:
         console.print(f"all {comparison.updates:,} updates that both have are equal")
     for name, scores in zip((a, b), comparison.scores, strict=True):
-        told = f"{iqm(scores):,.1f}, interquartile mean of {len(scores)}" if len(scores) else "not evaluated"
+        told = f"{score_text(float(iqm(scores)))}, interquartile mean of {len(scores)}" if len(scores) else "not evaluated"
         console.print(f"{name}: return {told}", markup=False)
     if comparison.interval is not None:
         low, high = comparison.interval

@@ -101,6 +101,12 @@ def run_jobs(jobs: Sequence[Job], at_once: int, threads: int, watch: Callable[[]
     return codes
 
 
+def failures(jobs: Sequence[Job], codes: Sequence[int | None]) -> dict[int, str]:
+    """Index of each job that failed -> the last line that it printed."""
+    failed = {i: code for i, code in enumerate(codes) if code not in (0, None, STOPPED)}
+    return {i: last_line(jobs[i].output) or f"exit code {code}" for i, code in failed.items()}
+
+
 def last_line(output: Path) -> str:
     """The last line that a worker printed; empty if it printed none."""
     if not output.is_file():

@@ -23,7 +23,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,8 @@ class Recipe:
         for name in ("settings", "env_settings"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ValueError(f"expected {name} as a table, given {getattr(self, name)!r:.80}")
+        lists = {name: tuple(value) for name, value in self.settings.items() if isinstance(value, list)}
+        object.__setattr__(self, "settings", {**self.settings, **lists})
         config_of(self.algorithm, self.settings)
 
     @property
@@ -177,12 +179,30 @@ def read_recipes(path: str | os.PathLike) -> list[Recipe]:
         raise ValueError(f"{path} is no recipe file: {error}") from error
 
 
-def write_recipes(path: str | os.PathLike, chosen: list[Recipe]) -> None:
-    """Write recipes of one environment to a file that `read_recipes` reads, atomically."""
+def write_recipes(path: str | os.PathLike, chosen: Sequence[Recipe]) -> None:
+    """Write recipes of one environment to a file that `read_recipes` reads, atomically.
+
+    Raises
+    ------
+    ValueError
+        As `text_of`.
+    """
+    text = text_of(chosen)
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def text_of(chosen: Sequence[Recipe]) -> str:
+    """Recipes of one environment as TOML.
+
+    Raises
+    ------
+    ValueError
+        If there are none, they are of several environments, or hold what TOML does not know, such
+        as None.
+    """
     if len({recipe.env for recipe in chosen}) != 1:
         raise ValueError(f"expected recipes of one environment, given those of {sorted({recipe.env for recipe in chosen})}")
-    blocks = [f"env = {_text(chosen[0].env)}\n", *map(_table, chosen)]
-    write_atomically(path, lambda file: file.write("\n".join(blocks).encode()))
+    return "\n".join([f"env = {_text(chosen[0].env)}\n", *map(_table, chosen)])
 
 
 def _entries(recipe: Recipe) -> dict[str, Any]:
@@ -225,6 +245,8 @@ def _text(value: Any) -> str:
     if type(value) is int and abs(value) >= 10_000:
         return f"{value:_}"
     try:
+        if value is None:
+            raise TypeError("TOML has no None")
         return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
     except (TypeError, ValueError) as error:
         raise ValueError(f"expected text, numbers, booleans and lists in a recipe, given {value!r:.80}") from error

@@ -24,10 +24,10 @@ from rl.experience.environments import spec_of
 from rl.runs.record import CONFIG, read_config
 from rl.runs.run import Run
 from rl.training.evaluations import Evaluations, read_evaluations
-from rl.training.processes import STOPPED, Job, Runner, last_line, run_jobs, shares
+from rl.training.processes import Job, Runner, failures, last_line, run_jobs, shares
 from rl.training.recipes import algorithm_named
 from rl.training.resume import load_agent
-from rl.training.statistics import Interval, bootstrap_interval, iqm
+from rl.training.statistics import Interval, bootstrap_interval, iqm, score_text
 from rl.training.train import train
 
 OUTPUT = "output.txt"
@@ -75,12 +75,13 @@ class Seeds:
 
     def describe(self) -> str:
         """In words."""
-        lines = [f"seed {seed}: {score:,.1f}" for seed, score in self.scores.items()]
+        lines = [f"seed {seed}: {score_text(score)}" for seed, score in self.scores.items()]
         lines += [f"seed {seed}: failed: {reason}" for seed, reason in self.failures.items()]
         lines += [f"seed {seed}: stopped" for seed in self.stopped]
         if self.scores:
-            low, high = self.interval
-            lines.append(f"{len(self.scores)} seeds: interquartile mean {self.iqm:,.1f} [{low:,.1f}, {high:,.1f}]")
+            low, high = (score_text(float(end)) for end in self.interval)
+            mean, count = score_text(self.iqm), len(self.scores)
+            lines.append(f"{count} seed{'s' if count > 1 else ''}: interquartile mean {mean} [{low}, {high}]")
         return "\n".join(lines)
 
 
@@ -162,7 +163,8 @@ def train_seeds(
     jobs = [Job("seed", {**content, "seed": n, "folder": str(f)}, f / OUTPUT) for n, f in folders.items()]
     at_once, threads = shares(len(jobs), None if at_once is None else whole_number("at_once", at_once, 1))
     codes = runner(jobs, at_once, threads, Watch(folders) if progress else lambda: None)
-    return _summary(folders, codes)
+    failed = {list(folders)[i]: reason for i, reason in failures(jobs, codes).items()}
+    return _summary(folders, [seed for seed, code in zip(folders, codes, strict=True) if code == 0], failed)
 
 
 def train_seed(job: dict[str, Any]) -> bool:
@@ -233,14 +235,11 @@ def _check_same(folder: Path, job: dict[str, Any]) -> None:
             raise ValueError(f"expected a new folder, or one with the same {name}: {folder} has {record[name]!r:.200}")
 
 
-def _summary(folders: Mapping[int, Path], codes: Sequence[int | None]) -> Seeds:
-    scores, failures = {}, {}
-    for (seed, folder), code in zip(folders.items(), codes, strict=True):
-        if code == 0:
-            try:
-                scores[seed] = float(read_evaluations(folder)[1][-1].mean())
-            except FileNotFoundError as error:
-                failures[seed] = str(error)
-        elif code not in (None, STOPPED):
-            failures[seed] = last_line(folder / OUTPUT) or f"exit code {code}"
-    return Seeds(folders, scores, failures)
+def _summary(folders: Mapping[int, Path], ended: Sequence[int], failed: dict[int, str]) -> Seeds:
+    scores = {}
+    for seed in ended:
+        try:
+            scores[seed] = float(read_evaluations(folders[seed])[1][-1].mean())
+        except FileNotFoundError as error:
+            failed[seed] = str(error)
+    return Seeds(folders, scores, failed)

@@ -194,6 +194,11 @@ def performance_profile(tasks: Sequence[ArrayLike], thresholds: ArrayLike) -> np
     return np.mean([shares.mean(axis=0) for shares in above], axis=0)
 
 
+def score_text(score: float) -> str:
+    """A score for people: one decimal from 100 on, three digits below."""
+    return f"{score:,.1f}" if abs(score) >= 100 else f"{score:.3g}"
+
+
 def _checked(tasks: Any, name: str) -> list[np.ndarray]:
     """Scores of each task as arrays (R_m,)."""
     known = [np.asarray(scores, float) for scores in tasks]

@@ -11,8 +11,9 @@ from typing import Any
 import deepnp
 from rl.training.processes import STOPPED
 from rl.training.seeds import train_seed
+from rl.training.trial import run_trial
 
-WORK: Mapping[str, Callable[[dict[str, Any]], bool]] = MappingProxyType({"seed": train_seed})
+WORK: Mapping[str, Callable[[dict[str, Any]], bool]] = MappingProxyType({"seed": train_seed, "trial": run_trial})
 
 
 def main() -> None:

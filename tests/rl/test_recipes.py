@@ -62,6 +62,8 @@ def test_written_recipes_are_read_again(tmp_path):
         write_recipes(path, [GOOD, recipe_of("sac", "HalfCheetah-v5")])
     with pytest.raises(ValueError, match="in a recipe, given nan"):
         write_recipes(path, [Recipe("SAC", "A-v0", 1, {}, {"x": np.nan})])
+    with pytest.raises(ValueError, match="in a recipe, given None"):
+        write_recipes(path, [Recipe("SAC", "A-v0", 1, {}, {"x": [{"y": None}]})])
     assert read_recipes(path) == [GOOD, other]  # as it was
 
 

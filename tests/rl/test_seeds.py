@@ -39,7 +39,7 @@ def test_seeds_are_trained_apart_and_a_failure_stays_alone(tmp_path):
     np.testing.assert_allclose(
         PPO.load(checkpoint_of(tmp_path / "seed-0")).predict(observations), agent.predict(observations), 1e-4
     )
-    assert "1 seeds: interquartile mean" in result.describe()
+    assert "1 seed: interquartile mean" in result.describe()
     assert "seed 3: failed: " in result.describe()
 
 
@@ -71,6 +71,7 @@ def job(folder, **changes):
     return {**content, "episodes": 2, "seed": 5, "folder": str(folder), **changes}
 
 
+@pytest.mark.filterwarnings("ignore:Target-v0 begins new episodes")
 def test_one_seed_is_a_run_like_any_other(tmp_path):
     assert train_seed(job(tmp_path))
     record = read_config(tmp_path)
