@@ -38,7 +38,7 @@ from rl.state import Part, join, part, restore
 from rl.state import snapshot as snapshot_of
 
 FORMAT = "deepnp agent 2"
-NEEDED = {"algorithm", "config", "space", "seed", "steps", "iterations", "rngs", "env"}
+NEEDED = {"algorithm", "config", "space", "seed", "steps", "iterations", "rngs", "env", "networks"}
 Tensors = dict[str, Any]  # arrays, and Pieces of them
 SLACK = 4  # parameters that a network may have for each number in its file, before it is called too large
 
@@ -217,7 +217,7 @@ def rebuild(
 
     `networks` are those of one's own that it was made with.
     """
-    _check_networks(cls.__name__, metadata.get("networks", []), networks or {})
+    _check_networks(cls.__name__, metadata["networks"], networks or {})
     config = settings_from_json(cls.Config, metadata["config"], settings)
     if not networks:
         _check_size(config, tensors)

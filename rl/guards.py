@@ -2,6 +2,9 @@
 
 Every learner checks both before it takes a step, so a bad step is never taken: the check raises
 NonFiniteError instead. Here is what follows from that: the training stops, or the step is left out.
+
+Only steps can be left out. An environment that returns NaN goes on computing with it, and a vector
+environment cannot begin one copy anew; a parameter that is NaN stays so. All these end a training.
 """
 
 import warnings

@@ -3,7 +3,8 @@
 A checkpoint is flat: "part.name" -> array.
 """
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -69,3 +70,14 @@ def restore(parts: dict[str, Part], state: dict[str, np.ndarray]) -> None:
         raise ValueError(f"expected the parts {sorted(parts)}, given {unknown} besides")
     for name, thing in parts.items():
         thing.load_state_dict(part(state, name))
+
+
+def same_state(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two states of an environment are equal."""
+    return a.keys() == b.keys() and all(np.array_equal(np.asarray(a[name]), np.asarray(b[name])) for name in a)
+
+
+def spawn_rngs(seed: int, *names: str) -> dict[str, np.random.Generator]:
+    """Independent generators from one seed, by name."""
+    sequences = np.random.SeedSequence(seed).spawn(len(names))
+    return {name: np.random.default_rng(s) for name, s in zip(names, sequences, strict=True)}

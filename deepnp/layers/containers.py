@@ -14,7 +14,7 @@ import numpy as np
 
 from deepnp.backend import array_module
 from deepnp.checks import check_floats, check_upstream
-from deepnp.layers.fusion import fuse
+from deepnp.layers.fusion import DenseStack, fuse
 from deepnp.module import Module, check_distinct
 
 __all__ = ["Fork", "Heads", "Identity", "Join", "Residual", "Sequential"]
@@ -297,6 +297,17 @@ def added(*tangents) -> Any:
     """The sum of tangents; None stands for zero."""
     moved = [v for v in tangents if v is not None]
     return sum(moved[1:], start=moved[0]) if moved else None
+
+
+def whole(module: Module) -> DenseStack | None:
+    """The stack that is all of a module; None where the module is more than that, or something else.
+
+    A subclass of `Sequential` is something else: its passes may be its own.
+    """
+    if isinstance(module, DenseStack):
+        return module
+    steps = module.steps if type(module) is Sequential else ()
+    return steps[0] if len(steps) == 1 and isinstance(steps[0], DenseStack) else None
 
 
 def check_modules(modules: dict[str, Module]) -> None:

@@ -104,14 +104,6 @@ class DenseStack(Module):
         return f"DenseStack{self.layout.widths}"
 
 
-def whole(module: Module) -> DenseStack | None:
-    """The stack that is all of a module; None where the module is more than that, or something else."""
-    if isinstance(module, DenseStack):
-        return module
-    steps: Sequence[Module] = getattr(module, "steps", ())
-    return steps[0] if len(steps) == 1 and isinstance(steps[0], DenseStack) else None
-
-
 def shape_of(stack: DenseStack) -> tuple[np.ndarray, np.ndarray]:
     """A stack's widths and activations, as the kernels of `ops.mlp` take them.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import Module, Sequential, Tanh
-from deepnp.layers.fusion import whole
+from deepnp.layers.containers import whole
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations, length
 from rl.networks import drawing, squashed
@@ -16,11 +16,17 @@ from rl.networks.encoders import network
 
 
 def deterministic_policy(
-    space: SpaceInfo, hidden: Sequence[int], activation: Callable[[], Module], rng: np.random.Generator
+    space: SpaceInfo,
+    hidden: Sequence[int],
+    activation: Callable[[], Module],
+    rng: np.random.Generator,
+    body: Module | None = None,
 ) -> Sequential:
-    """μ(s) = tanh(…) ∈ (−1, 1)^A."""
-    body = network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01)
-    return Sequential(*(layer for _, layer in body.children()), Tanh())
+    """μ(s) = tanh(…) ∈ (−1, 1)^A; `body` may be a network of one's own that gives what tanh reads."""
+    if body is None:
+        body = network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01)
+    layers = [layer for _, layer in body.children()] if type(body) is Sequential else [body]
+    return Sequential(*layers, Tanh())
 
 
 def value_gradient(networks, size: int, observations: Observations) -> np.ndarray:
@@ -43,18 +49,30 @@ class SquashedGaussianPolicy(Module):
         One network for μ and ln σ, or one for each.
     rng : numpy.random.Generator
         Source of the initial weights.
+    body : Module, optional
+        A network of one's own for μ and ln σ side by side.
     """
 
     def __init__(
-        self, space: SpaceInfo, hidden: Sequence[int], activation: Callable[[], Module], shared: bool, rng: np.random.Generator
+        self,
+        space: SpaceInfo,
+        hidden: Sequence[int],
+        activation: Callable[[], Module],
+        shared: bool,
+        rng: np.random.Generator,
+        body: Module | None = None,
     ):
+        if body is not None and not shared:
+            raise ValueError(
+                "expected shared=True with a policy of one's own, as it gives μ and ln σ side by side, given shared=False"
+            )
         self.shared, self.actions = shared, space.actions
 
         def make(outputs):
             return network(space.observation, hidden, outputs, activation, rng, output_gain=0.01)
 
         if shared:
-            self.body = make(2 * self.actions)
+            self.body = make(2 * self.actions) if body is None else body
         else:
             self.mean, self.log_sigma = make(self.actions), make(self.actions)
         self._cache = None

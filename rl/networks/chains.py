@@ -21,7 +21,8 @@ import numpy as np
 from deepnp import Module
 from deepnp.backend import kernel_runs, ordered_kernel
 from deepnp.blas import find_sgemm
-from deepnp.layers.fusion import DenseStack, shape_of, whole
+from deepnp.layers.containers import whole
+from deepnp.layers.fusion import DenseStack, shape_of
 from deepnp.ops import mlp
 from rl.experience import trees
 from rl.losses.td import squared_td_error

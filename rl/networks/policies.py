@@ -34,6 +34,8 @@ class GaussianPolicy(Module):
         σ at the start.
     rng : numpy.random.Generator
         Source of the initial weights.
+    mean : Module, optional
+        A network of one's own for μ.
     """
 
     def __init__(
@@ -44,11 +46,12 @@ class GaussianPolicy(Module):
         sigma: str,
         initial_sigma: float,
         rng: np.random.Generator,
+        mean: Module | None = None,
     ):
         def make():
             return network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01)
 
-        self.mean = make()
+        self.mean = make() if mean is None else mean
         self.kind = sigma
         if sigma == "vector":
             self.log_sigma = Parameter(np.full(space.actions, np.log(initial_sigma), np.float32))
@@ -101,11 +104,21 @@ class ChoicePolicy(Module):
         Between the layers.
     rng : numpy.random.Generator
         Source of the initial weights.
+    logits : Module, optional
+        A network of one's own for z.
     """
 
-    def __init__(self, space: SpaceInfo, hidden: Sequence[int], activation: Activation, rng: np.random.Generator):
+    def __init__(
+        self,
+        space: SpaceInfo,
+        hidden: Sequence[int],
+        activation: Activation,
+        rng: np.random.Generator,
+        logits: Module | None = None,
+    ):
         self.action = space.action
-        self.logits = network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01)
+        own = network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01) if logits is None else logits
+        self.logits = own
 
     def forward(self, x: Observations) -> Distribution:
         """x (B, …) -> distribution over the choices."""
@@ -130,6 +143,7 @@ def stochastic_policy(
     sigma: str,
     initial_sigma: float,
     rng: np.random.Generator,
+    body: Module | None = None,
 ) -> Policy:
     """The policy that suits an action space: Gaussian for a Box, over choices for any other.
 
@@ -139,10 +153,12 @@ def stochastic_policy(
         See both.
     sigma, initial_sigma
         See `GaussianPolicy`; choices have none.
+    body : Module, optional
+        A network of one's own for μ, or for z.
     """
     if space.action.kind == "Box":
-        return GaussianPolicy(space, hidden, activation, sigma, initial_sigma, rng)
-    return ChoicePolicy(space, hidden, activation, rng)
+        return GaussianPolicy(space, hidden, activation, sigma, initial_sigma, rng, body)
+    return ChoicePolicy(space, hidden, activation, rng, body)
 
 
 def choices(action: ActionLayout, logits: np.ndarray) -> Distribution:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from deepnp import Module
 from deepnp.models.mlp import ACTIVATIONS
 from rl.config import check_config, rate, setting
 from rl.experience.episodes import Episodes
@@ -14,6 +15,7 @@ from rl.experience.replay import ReplayMemory
 from rl.experience.spaces import SpaceInfo
 from rl.networks.critics import GROUPS, NORMALIZATIONS, Critics
 from rl.networks.encoders import network
+from rl.networks.own import check_apart, own_critics
 from rl.schedules import Rate
 
 NORMALIZED = tuple(NORMALIZATIONS)
@@ -78,8 +80,15 @@ class OffPolicyConfig:
         return (-1 / (1 - self.gamma), 0.0) if self.clip_targets else None
 
 
-def make_critics(space: SpaceInfo, config: Any, count: int, rng: np.random.Generator) -> Critics:
-    """The critics that the settings `config`, an OffPolicyConfig with numbers in the place of schedules, ask for."""
+def make_critics(space: SpaceInfo, config: Any, count: int, rng: np.random.Generator, policy: Module, own: Any = None) -> Critics:
+    """The critics that the settings ask for, or those that `own` makes.
+
+    `config` is an OffPolicyConfig with numbers in the place of schedules.
+    """
+    if own is not None:
+        made = own_critics(own, count, space.observation, space.actions, rng)
+        check_apart({"policy": policy, **{f"critic {i}": critic for i, critic in enumerate(made, 1)}})
+        return Critics(made, config.critic_rate, config.value_bounds)
     activation, between = ACTIVATIONS[config.activation], NORMALIZATIONS.get(config.critic_normalization or "")
     networks = [
         network(space.observation, config.critic_widths, 1, activation, rng, beside=space.actions, normalization=between)

@@ -14,24 +14,28 @@
 Shapes: B rows, O observation, A action dimensions.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from deepnp import Module
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
-from rl.agent import Agent, spawn_rngs
+from rl.agent import Agent
 from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, make_memory
 from rl.config import rate, setting
+from rl.experience.environments import EnvLike
 from rl.experience.replay import Batch
 from rl.loops import off_policy
-from rl.names import explained_class
+from rl.names import explained, explained_class
 from rl.networks.actors import SquashedGaussianPolicy
+from rl.networks.own import given_networks
 from rl.networks.parallel import Halves
 from rl.networks.temperature import Temperature
 from rl.schedules import Rate
-from rl.state import Part
+from rl.state import Part, spawn_rngs
 from rl.takes import Takes
 
 
@@ -57,6 +61,14 @@ class SACConfig(OffPolicyConfig):
 class SAC(Agent):
     """A SAC agent for continuous, bounded actions: `SAC(env, config, seed)`, see `Agent`.
 
+    Parameters
+    ----------
+    policy : Module, optional
+        A network of one's own for μ(s) and ln σ(s) side by side: observations (B, …) -> (B, 2A).
+    critic : callable, optional
+        A function of a random generator that makes one for Q(s, a): [observations, actions] side by
+        side (B, O + A) -> (B, 1). See rl/networks/own.py.
+
     Examples
     --------
     >>> agent = SAC("Pendulum-v1", SACConfig(warmup=1000), seed=0)
@@ -66,13 +78,28 @@ class SAC(Agent):
     Config = SACConfig
     takes = Takes(bounded=True, goals=True, on_policy=False)
     iterate = off_policy.iterate
+    own_networks = ("policy", "critic")
+
+    @explained
+    def __init__(
+        self,
+        env: EnvLike,
+        config: SACConfig | None = None,
+        seed: int = 0,
+        *,
+        env_settings: Mapping[str, Any] | None = None,
+        policy: Module | None = None,
+        critic: Callable[[np.random.Generator], Module] | None = None,
+    ):
+        super().__init__(env, config, seed, env_settings=env_settings, networks={"policy": policy, "critic": critic})
 
     def build(self) -> None:
         space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
-        self.policy = SquashedGaussianPolicy(space, c.hidden, ACTIVATIONS[c.activation], c.shared, rng)
-        self.critics = make_critics(space, c, 2, rng)
+        own = given_networks(self.networks, space.observation, policy=2 * space.actions)
+        self.policy = SquashedGaussianPolicy(space, c.hidden, ACTIVATIONS[c.activation], c.shared, rng, own.get("policy"))
+        self.critics = make_critics(space, c, 2, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, critics=self.critics)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
         self.temperature = Temperature(c.temperature, c.initial_temperature, self.target_entropy(c), c.lr)

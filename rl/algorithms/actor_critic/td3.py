@@ -13,25 +13,29 @@
 Shapes: B rows, O observation, A action dimensions.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from deepnp import Module
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
-from rl.agent import Agent, spawn_rngs
+from rl.agent import Agent
 from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, make_memory
 from rl.config import rate, setting
+from rl.experience.environments import EnvLike
 from rl.experience.exploration import gaussian
 from rl.experience.replay import Batch
 from rl.loops import off_policy
-from rl.names import explained_class
+from rl.names import explained, explained_class
 from rl.networks.actors import deterministic_policy, value_gradient
+from rl.networks.own import given_networks
 from rl.networks.parallel import Halves
 from rl.networks.targets import target_of
 from rl.schedules import Rate
-from rl.state import Counter, Part
+from rl.state import Counter, Part, spawn_rngs
 from rl.takes import Takes
 
 
@@ -51,6 +55,14 @@ class TD3Config(OffPolicyConfig):
 class TD3(Agent):
     """A TD3 agent for continuous, bounded actions: `TD3(env, config, seed)`, see `Agent`.
 
+    Parameters
+    ----------
+    policy : Module, optional
+        A network of one's own for what μ(s) is the tanh of: observations (B, …) -> (B, A).
+    critic : callable, optional
+        A function of a random generator that makes one for Q(s, a): [observations, actions] side by
+        side (B, O + A) -> (B, 1). See rl/networks/own.py.
+
     Examples
     --------
     >>> agent = TD3("Pendulum-v1", TD3Config(warmup=1000), seed=0)
@@ -60,15 +72,30 @@ class TD3(Agent):
     Config = TD3Config
     takes = Takes(bounded=True, goals=True, on_policy=False)
     iterate = off_policy.iterate
+    own_networks = ("policy", "critic")
+
+    @explained
+    def __init__(
+        self,
+        env: EnvLike,
+        config: TD3Config | None = None,
+        seed: int = 0,
+        *,
+        env_settings: Mapping[str, Any] | None = None,
+        policy: Module | None = None,
+        critic: Callable[[np.random.Generator], Module] | None = None,
+    ):
+        super().__init__(env, config, seed, env_settings=env_settings, networks={"policy": policy, "critic": critic})
 
     def build(self) -> None:
         space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
-        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng)
+        own = given_networks(self.networks, space.observation, policy=space.actions)
+        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng, own.get("policy"))
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
         self.target_policy, self.follow = target_of(self.policy)
-        self.critics = make_critics(space, c, 2, rng)
+        self.critics = make_critics(space, c, 2, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
         self.memory = make_memory(space, c)
         self.critic_updates = Counter()

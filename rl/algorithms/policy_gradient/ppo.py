@@ -15,17 +15,20 @@ their steps; ppo_epochs.py takes those of a whole epoch in one call, where it kn
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), A action dimensions.
 """
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from deepnp import Module
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam, clip_grad_norm
-from rl.agent import Agent, spawn_rngs
+from rl.agent import Agent
+from rl.algorithms.policy_gradient.config import PPOConfig
 from rl.algorithms.policy_gradient.ppo_epochs import policy_epoch, value_epoch
-from rl.config import check_config, rate, setting, with_rates
+from rl.config import with_rates
 from rl.experience import trees
+from rl.experience.environments import EnvLike
 from rl.experience.minibatches import shuffle
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
@@ -33,71 +36,26 @@ from rl.experience.samples import Samples, samples_of, with_reflections
 from rl.loops import on_policy
 from rl.losses.checks import check_finite
 from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
-from rl.names import explained_class
+from rl.names import explained
 from rl.networks.branches import Distribution
 from rl.networks.encoders import network
+from rl.networks.own import given_networks
 from rl.networks.parallel import independently
 from rl.networks.policies import stochastic_policy
-from rl.schedules import Rate, annealed
-from rl.state import Part, snapshot
+from rl.schedules import annealed
+from rl.state import Part, snapshot, spawn_rngs
 from rl.takes import Takes
-
-
-@explained_class
-@dataclass(frozen=True)
-class PPOConfig:
-    """Settings of PPO: each field's default, its meaning with its symbol in Algorithm 12, its range."""
-
-    algorithm: ClassVar[str] = "PPO"
-
-    num_envs: int = setting(1, "environments stepped at once, N", 1, 1_000_000)
-    steps: int = setting(2048, "steps of each environment in one iteration, T", 1, 10_000_000)
-    epochs: int = setting(10, "passes over the collected data", 1, 10_000)
-    batch_size: int = setting(64, "rows of a minibatch, m", 1)
-    gamma: float = setting(0.99, "discount factor, γ", 0, 1)
-    lam: float = setting(0.95, "trace decay of GAE, λ", 0, 1)
-    gae_horizon: int | None = setting(None, "TD errors in one advantage, h; None: no limit", 1)
-    clip: Rate = rate(0.2, "clip range of the probability ratio, ε", 0)
-    value_clip: Rate | None = rate(None, "clip range of the value's change; None: off", 0)
-    entropy_coef: Rate = rate(0.0, "weight of the entropy bonus, β", 0)
-    value_coef: Rate = rate(0.5, "weight of the value loss, v_coef", 1e-6)
-    max_grad_norm: Rate = rate(0.5, "bound of each network's gradient norm (L2)", 1e-6)
-    lr: Rate = rate(3e-4, "Adam's learning rate, α", 0, 10)
-    value_lr: Rate | None = rate(None, "that of the value; None: lr", 0, 10)
-    adam_eps: float = setting(1e-5, "Adam's ε", 0, 1)
-    anneal_lr: bool = setting(True, "decay α linearly to 0")
-    anneal_clip: bool = setting(False, "decay ε linearly to 0")
-    anneal_entropy: bool = setting(False, "decay β linearly to 0")
-    target_kl: Rate | None = rate(None, "KL that ends the policy's epochs, d_target; None: off", 1e-9)
-    rollback: bool = setting(False, "undo the epoch that exceeded target_kl")
-    normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
-    normalize_observations: bool = setting(True, "running normalisation, clipped at ±10")
-    scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
-    mirror: bool = setting(False, "learn from mirror images too, where the environment knows its reflection")
-    hidden: tuple[int, ...] = setting((64, 64), "widths of both networks' hidden layers")
-    value_hidden: tuple[int, ...] | None = setting(None, "widths of the value's hidden layers; None: hidden")
-    activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
-    sigma: str = setting("vector", "kind of σ, see GaussianPolicy", choices=("vector", "fixed", "network"))
-    initial_sigma: float = setting(1.0, "σ at the start; actions live in [−1, 1]", 1e-6, 1e3)
-
-    def __post_init__(self):
-        check_config(self)
-
-    @property
-    def value_rate(self) -> Rate:
-        """The value's learning rate."""
-        return self.lr if self.value_lr is None else self.value_lr
-
-    @property
-    def annealed(self) -> tuple[str, ...]:
-        """The fields whose plain numbers decay linearly to 0."""
-        rates = ("lr",) if self.value_lr is None else ("lr", "value_lr")
-        wanted = {"clip": self.anneal_clip, "entropy_coef": self.anneal_entropy} | dict.fromkeys(rates, self.anneal_lr)
-        return tuple(name for name, on in wanted.items() if on)
 
 
 class PPO(Agent):
     """A PPO agent: `PPO(env, config, seed)`, see `Agent`.
+
+    Parameters
+    ----------
+    policy : Module, optional
+        A network of one's own for μ(s), or for the logits of choices: observations (B, …) -> (B, A).
+    value : Module, optional
+        One for V(s): (B, …) -> (B, 1). See rl/networks/own.py.
 
     Examples
     --------
@@ -107,13 +65,28 @@ class PPO(Agent):
     Config = PPOConfig
     takes = Takes(actions=("Box", "Discrete", "MultiDiscrete", "MultiBinary"))
     iterate = on_policy.iterate
+    own_networks = ("policy", "value")
+
+    @explained
+    def __init__(
+        self,
+        env: EnvLike,
+        config: PPOConfig | None = None,
+        seed: int = 0,
+        *,
+        env_settings: Mapping[str, Any] | None = None,
+        policy: Module | None = None,
+        value: Module | None = None,
+    ):
+        super().__init__(env, config, seed, env_settings=env_settings, networks={"policy": policy, "value": value})
 
     def build(self) -> None:
         space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
         activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
-        self.policy = stochastic_policy(space, c.hidden, activation, c.sigma, c.initial_sigma, rng)
-        self.value = network(space.observation, c.hidden if c.value_hidden is None else c.value_hidden, 1, activation, rng)
+        own = given_networks(self.networks, space.observation, policy=space.actions, value=1)
+        self.policy = stochastic_policy(space, c.hidden, activation, c.sigma, c.initial_sigma, rng, own.get("policy"))
+        self.value = own["value"] if "value" in own else network(space.observation, c.value_widths, 1, activation, rng)
         self.policy_optimizer = Adam(self.policy.flat, c.lr, eps=c.adam_eps)
         self.value_optimizer = Adam(self.value.flat, c.value_rate, eps=c.adam_eps)
         self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None

@@ -24,7 +24,7 @@ import numpy as np
 from deepnp import Module, NonFiniteError
 from deepnp.backend import kernel_runs, ordered_kernel, summing_kernel
 from deepnp.blas import find_sgemm
-from deepnp.layers.fusion import whole
+from deepnp.layers.containers import whole
 from deepnp.ops import mlp
 from deepnp.optim import Adam, adam, clip_grad_norm
 from deepnp.parameters import lies_in
