@@ -100,7 +100,7 @@ def test_takes_no_more_than_its_arithmetic_size():
         ("heads", np.array([-1, 3]), "with heads within what is filled"),
         ("heads", np.array([1.0, 3.0]), "with heads within what is filled"),
         ("sizes", np.array([20, 2**62]), "with heads within what is filled"),
-        ("sizes", np.array([20, 19]), r"actions of shape \(39, 2\) and float32, given \(40, 2\) and float32"),
+        ("sizes", np.array([20, 19]), r"of shape \(39,\) and float32, given \(40,\) and float32"),
         ("rewards", np.zeros(40), r"rewards of shape \(40,\) and float32, given \(40,\) and float64"),
         ("rewards", None, r"given one that lacks \['rewards'\] and has \[\] besides"),
         ("priorities.largest", np.array(1.0), r"lacks \[\] and has \['priorities.largest'\] besides"),
