@@ -228,7 +228,7 @@ class Run(Callback):
             with self._handled("a checkpoint"):
                 self._background.check()
         if time.monotonic() - self._saved > self._every and not self._background.busy:
-            self._begin_save(agent)
+            self.save_beside(agent)
         return self._signals.on_update(agent, metrics)
 
     def on_evaluation(self, agent: Trained, result: Mapping[str, np.ndarray]) -> None:
@@ -253,8 +253,7 @@ class Run(Callback):
                 stack.callback(self._save_missing, agent)
             if self._board is not None:
                 stack.callback(self._end_board, agent)
-            with self._handled("a checkpoint"):
-                self._background.wait()
+            self.wait()
 
     def _end_board(self, agent):
         with self._handled("TensorBoard's events"):
@@ -267,11 +266,11 @@ class Run(Callback):
     def save(self, agent: Trained) -> None:
         """Write a checkpoint now, and keep the one before; signals wait until both are in place."""
         with signals_deferred(), self._handled("a checkpoint"):
-            self._begin_save(agent)
+            self.save_beside(agent)
             self._background.wait()
 
-    def _begin_save(self, agent):
-        """Write a checkpoint beside the training; what goes wrong is told later."""
+    def save_beside(self, agent: Trained) -> None:
+        """Write a checkpoint while the training goes on; what goes wrong is told at its next iteration."""
         steps, write = agent.steps, frozen(agent).write
         self._saved = time.monotonic()
         with self._handled(PROGRESS):
@@ -293,6 +292,11 @@ class Run(Callback):
             self._best, steps, write = mean, agent.steps, frozen(agent, memory=False).write
             with self._handled("a checkpoint"):
                 self._background.start(lambda: self._retention.write_best(write, steps, mean))
+
+    def wait(self) -> None:
+        """Wait until everything is on the disk that is being written beside the training."""
+        with self._handled("a checkpoint"):
+            self._background.wait()
 
     def _handled(self, what):
         return self._failures.handled(what, f"The last good checkpoint is of step {self._saved_steps:,}")

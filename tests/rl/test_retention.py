@@ -72,14 +72,14 @@ def test_the_best_stays_also_over_a_resume(tmp_path):
     for steps, mean in ((32, -5.0), (64, 3.0), (96, 2.0)):
         agent.learn(steps, log=run)
         run.on_evaluation(agent, returns(mean - 1, mean + 1))
-    run._background.wait()
+    run.wait()
     assert steps_of(best_of(tmp_path)) == 64
     run.close()
     agent, run = resume(tmp_path, world())
     agent.learn(128, log=run)
     for mean, best in ((2.9, 64), (3.0, 64), (np.nan, 64), (3.1, 128)):
         run.on_evaluation(agent, returns(mean))
-        run._background.wait()
+        run.wait()
         assert steps_of(best_of(tmp_path)) == best
     assert load_agent(tmp_path, best=True).steps == 128
 
@@ -97,7 +97,7 @@ def test_the_best_has_no_replay_memory(tmp_path):
     run = Run(tmp_path, agent, "Target", 100)
     agent.learn(100, log=run)
     run.on_evaluation(agent, returns(1.0))
-    run._background.wait()
+    run.wait()
     assert os.path.getsize(best_of(tmp_path)) < os.path.getsize(checkpoint_of(tmp_path))
     best = load_agent(tmp_path, best=True)
     observations = np.linspace(-1, 1, 5, dtype=np.float32)[:, None]
@@ -170,14 +170,14 @@ def test_another_run_s_best_is_no_bar(tmp_path):
     agent, run = begun(tmp_path, keep=2)
     agent.learn(64, log=run)
     run.on_evaluation(agent, returns(1e9))
-    run._background.wait()
+    run.wait()
     run.close()
     for name in ("config.json", "progress.csv"):
         (tmp_path / name).unlink()
     agent, run = begun(tmp_path)
     assert names(tmp_path) == ["last.safetensors", "previous.safetensors"]
     run.on_evaluation(agent, returns(0))
-    run._background.wait()
+    run.wait()
     assert steps_of(best_of(tmp_path)) == 0
 
 
