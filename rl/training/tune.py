@@ -23,7 +23,7 @@ from deepnp.storage import save_json
 from rl.algorithms import ALGORITHMS
 from rl.config import settings_from_json, settings_to_json, whole_number
 from rl.runs.lock import FolderLock
-from rl.training.processes import STOPPED, Job, failures, run_jobs, shares
+from rl.training.processes import STOPPED, Job, Runner, failures, run_jobs, shares
 from rl.training.recipes import Recipe, algorithm_named, changed_settings, text_of, write_recipes
 from rl.training.search import Domain, completed, label, settings_of, space_from_json, space_of, space_to_json
 from rl.training.seeds import portable
@@ -85,6 +85,7 @@ def tune(
     seed: int = 0,
     pruner: str = "median",
     at_once: int | None = None,
+    runner: Runner = run_jobs,
 ) -> Tuned:
     """Search settings for a task, and write the best as a recipe.
 
@@ -121,6 +122,10 @@ def tune(
     at_once : int, optional
         Processes at a time: as many as `deepnp.get_num_threads()` by default. They share the
         threads.
+    runner : callable
+        What does the trials: processes of this machine, or `rl.cluster.tasks.RayTasks()`. All of
+        them write to one SQLite file, which several machines can only do where their shared file
+        system locks files.
 
     Returns
     -------
@@ -153,7 +158,7 @@ def tune(
     folder.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(folder)
     try:
-        return _search(folder, json.loads(json.dumps(job)), trials, at_once)
+        return _search(folder, json.loads(json.dumps(job)), trials, at_once, runner)
     finally:
         lock.release()
 
@@ -183,7 +188,7 @@ def _check(job) -> None:
     ALGORITHMS[job["algorithm"]].cls(spec, config).close()
 
 
-def _search(folder: Path, job: dict[str, Any], trials: int, at_once: int | None) -> Tuned:
+def _search(folder: Path, job: dict[str, Any], trials: int, at_once: int | None, runner: Runner) -> Tuned:
     """Take the trials that are still to be taken."""
     _check_same(folder, job)
     study = open_study(folder, job)
@@ -192,7 +197,7 @@ def _search(folder: Path, job: dict[str, Any], trials: int, at_once: int | None)
     numbers = range(begun, begun + left)
     numbers = range(begun, begun + left)
     jobs = [Job("trial", {**job, "folder": str(folder), "number": n}, folder / TRIALS / f"{n}.txt") for n in numbers]
-    codes = run_jobs(jobs, *shares(left, at_once))
+    codes = runner(jobs, *shares(left, at_once), lambda: None)
     failed = {numbers[i]: reason for i, reason in failures(jobs, codes).items()}
     return _result(folder, study, job, failed, any(code in (None, STOPPED) for code in codes))
 

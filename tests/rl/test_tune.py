@@ -10,8 +10,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from rl import PPOConfig, SACConfig
 from rl.runs.lock import FolderLock
-from rl.training import tune as tuning
-from rl.training.processes import STOPPED
+from rl.training.processes import STOPPED, run_jobs
 from rl.training.recipes import read_recipes
 from rl.training.search import Choice, Range
 from rl.training.statistics import score_text
@@ -26,34 +25,37 @@ BAD = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=4, hidden=(8,), lr=1
 LR = {"lr": Range(1e-6, 0.1, log=True)}
 
 
-@pytest.fixture
-def here(monkeypatch):
-    """Trials are taken in this process; the list gets what each was asked to do."""
-    taken = []
+class Here(list):
+    """Takes trials in this process; its items are what each was asked to do."""
 
-    def run_jobs(jobs, at_once, threads):
+    def __call__(self, jobs, at_once, threads, watch):
         codes = []
         for job in jobs:
-            taken.append(dict(job.content))
-            stopped = STOPPED in codes
-            codes.append(None if stopped else 0 if run_trial(dict(job.content)) else STOPPED)
+            if STOPPED in codes:
+                codes.append(None)
+                continue
+            self.append(dict(job.content))
+            codes.append(0 if run_trial(dict(job.content)) else STOPPED)
         return codes
 
-    monkeypatch.setattr(tuning, "run_jobs", run_jobs)
-    return taken
+
+@pytest.fixture
+def here():
+    return Here()
 
 
 def trials_of(folder):
     return optuna.load_study(study_name="deepnp", storage=f"sqlite:///{folder / 'study.db'}").trials
 
 
-def search(folder, trials=6, **changes):
+def search(folder, trials=6, here=run_jobs, **changes):
     arguments = {"config": BAD, "space": LR, "evaluations": 4, "episodes": 4, **changes}
-    return tune("ppo", arguments.pop("env", SPEC), trials, arguments.pop("steps", 256), folder, **arguments)
+    env, steps = arguments.pop("env", SPEC), arguments.pop("steps", 256)
+    return tune("ppo", env, trials, steps, folder, runner=here, **arguments)
 
 
 def test_it_finds_better_than_a_bad_start_and_writes_it_down(tmp_path, here):
-    result = search(tmp_path, 5)
+    result = search(tmp_path, 5, here)
     first = trials_of(tmp_path)[0]
     assert first.params == {"lr": 1e-6}  # what it began with
     assert result.value > first.value + 0.02
@@ -65,7 +67,7 @@ def test_it_finds_better_than_a_bad_start_and_writes_it_down(tmp_path, here):
 
 
 def test_a_trial_s_value_is_the_mean_of_its_last_two_evaluations(tmp_path, here):
-    search(tmp_path, 2, pruner="none")
+    search(tmp_path, 2, here, pruner="none")
     for trial in trials_of(tmp_path):
         reported = trial.intermediate_values
         assert list(reported) == [1, 2, 3, 4]
@@ -105,7 +107,7 @@ def test_what_optuna_prunes_ends():
 
 def test_the_worse_half_is_pruned(tmp_path, here):
     space = {"lr": Choice((0.05, 1e-6)), "initial_sigma": Choice((0.3, 0.2))}
-    result = search(tmp_path, 9, space=space)
+    result = search(tmp_path, 9, here, space=space)
     states = {trial.number: trial.state.name for trial in trials_of(tmp_path)}
     assert set(states.values()) == {"COMPLETE", "PRUNED"}
     assert result.pruned == list(states.values()).count("PRUNED")
@@ -114,17 +116,17 @@ def test_the_worse_half_is_pruned(tmp_path, here):
 
 def test_the_same_seed_finds_the_same(tmp_path, here):
     for name in "ab":
-        search(tmp_path / name, 3)
+        search(tmp_path / name, 3, here)
     first, second = ([(t.params, t.value, t.intermediate_values) for t in trials_of(tmp_path / name)] for name in "ab")
     assert first == second
     assert len({str(params) for params, *_ in first}) == 3
 
 
 def test_the_same_call_goes_on(tmp_path, here):
-    search(tmp_path, 2)
-    assert search(tmp_path, 2).complete == 2
+    search(tmp_path, 2, here)
+    assert search(tmp_path, 2, here).complete == 2
     assert len(here) == 2
-    result = search(tmp_path, 3)
+    result = search(tmp_path, 3, here)
     assert len(here) == 3
     assert result.complete + result.pruned == 3
     for changes, name in (
@@ -134,10 +136,10 @@ def test_the_same_call_goes_on(tmp_path, here):
         ({"seed": 1}, "seed"),
     ):
         with pytest.raises(ValueError, match=f"or the same {name}: the study in"):
-            search(tmp_path, 3, **changes)
+            search(tmp_path, 3, here, **changes)
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(ValueError, match=r"study\.json is not whole"):
-        search(tmp_path, 3)
+        search(tmp_path, 3, here)
 
 
 def test_a_trial_that_is_asked_to_end_is_taken_again(tmp_path, here, monkeypatch):
@@ -150,11 +152,11 @@ def test_a_trial_that_is_asked_to_end_is_taken_again(tmp_path, here, monkeypatch
         return report(self, agent, result)
 
     monkeypatch.setattr(Told, "on_evaluation", interrupt)
-    result = search(tmp_path, 3)
+    result = search(tmp_path, 3, here)
     assert result.stopped
     assert result.complete == 1
     assert ", stopped" in result.describe()
-    assert search(tmp_path, 3).complete >= 1
+    assert search(tmp_path, 3, here).complete >= 1
     states = [trial.state.name for trial in trials_of(tmp_path)]
     assert states.count("FAIL") == 1
     assert states.count("COMPLETE") + states.count("PRUNED") == 3
@@ -163,10 +165,10 @@ def test_a_trial_that_is_asked_to_end_is_taken_again(tmp_path, here, monkeypatch
 
 
 def test_a_trial_that_was_killed_is_taken_again(tmp_path, here):
-    search(tmp_path, 1)
+    search(tmp_path, 1, here)
     study = open_study(tmp_path, here[0])
     params = {"lr": study.ask().suggest_float("lr", 1e-6, 0.1, log=True)}  # and then kill -9
-    search(tmp_path, 2)
+    search(tmp_path, 2, here)
     killed, again = trials_of(tmp_path)[1:3]
     assert (killed.state.name, again.state.name) == ("FAIL", "COMPLETE")
     assert killed.params == again.params == params
@@ -174,13 +176,13 @@ def test_a_trial_that_was_killed_is_taken_again(tmp_path, here):
 
 def test_trials_that_diverge_or_cannot_be_are_pruned(tmp_path, here, capsys):
     broken = EnvSpec("Counter-v0", entry_point="tests.rl.toys:Counter")
-    result = search(tmp_path / "a", 2, env=broken, env_settings={"broken": "reward"})
+    result = search(tmp_path / "a", 2, here, env=broken, env_settings={"broken": "reward"})
     assert (result.recipe, result.value, result.complete, result.pruned) == (None, None, 0, 2)
     assert not (tmp_path / "a" / "best.toml").exists()
     assert "2 that were pruned" in result.describe()
     config = SACConfig(memory=100, batch_size=16, warmup=16, hidden=(8,))
     space = {"batch_size": Choice((16, 256))}
-    result = tune("sac", SPEC, 4, 48, tmp_path / "b", config=config, space=space, evaluations=1, episodes=2)
+    result = tune("sac", SPEC, 4, 48, tmp_path / "b", config=config, space=space, evaluations=1, episodes=2, runner=here)
     assert result.pruned > 0
     assert result.complete + result.pruned == 4
     assert result.recipe.config.batch_size == 16
