@@ -125,3 +125,15 @@ def test_an_agent_of_a_class_is_typed_as_that_class():
 def test_types_are_installed_with_the_package(package):
     assert (ROOT / package / "py.typed").exists()
     assert f"{package} = py.typed" in (ROOT / "setup.cfg").read_text()
+
+
+def test_messages_in_troubleshooting_are_those_of_the_code():
+    titles = re.findall(r"^### `(.+)`$", (ROOT / "docs" / "troubleshooting.md").read_text(), flags=re.M)
+    source = "\n".join(path.read_text() for path in SOURCES)
+    assert len(titles) > 15
+    assert not [title for title in titles if title not in source]
+
+
+def test_the_index_names_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert not [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "README.md" and f"({page.name})" not in index]
