@@ -168,9 +168,11 @@ class TestNewBeginnings:
         agent.save(tmp_path / "before.safetensors")
         agent.env.step(agent.env.action_space.sample())
         agent.save(tmp_path / "after.safetensors")
-        for name, lengths in (("before", [15, 15]), ("after", [5, 5])):
-            loaded = rl.SAC.load(tmp_path / f"{name}.safetensors", "deepnp/Navigation-v0").learn(30)
-            assert loaded.collector.lengths.tolist() == lengths
+        loaded = rl.SAC.load(tmp_path / "before.safetensors", "deepnp/Navigation-v0").learn(30)
+        assert loaded.collector.lengths.tolist() == [15, 15]
+        with pytest.warns(UserWarning, match="the file does not hold its state"):
+            loaded = rl.SAC.load(tmp_path / "after.safetensors", "deepnp/Navigation-v0").learn(30)
+        assert loaded.collector.lengths.tolist() == [5, 5]
         assert agent.learn(30).collector.lengths.tolist() == [5, 5]
         assert agent.learn(40).collector.lengths.tolist() == [10, 10]
 
