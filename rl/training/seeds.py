@@ -4,8 +4,7 @@
            /seed-0/output.txt   what the process printed
            /seed-1/ …
 
-What one seed learns does not depend on the others. It does depend, in the last bits, on the number
-of threads that its process has: one, where as many seeds run at once as there are threads.
+What one seed learns does not depend on the others, nor on how many run at once.
 """
 
 import json

@@ -54,12 +54,22 @@ def need_optuna() -> Any:
 
 
 def open_study(folder: str | os.PathLike, job: Mapping[str, Any], seed: int = 0) -> "optuna.Study":
-    """The study in a folder, begun if it is new; `seed` is the sampler's."""
-    optuna = need_optuna()
-    from sqlalchemy import URL  # which Optuna brings
+    """The study in a folder, begun if it is new; `seed` is the sampler's.
 
-    url = URL.create("sqlite", database=os.path.abspath(Path(folder) / DATABASE)).render_as_string()
-    storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+    Raises
+    ------
+    ValueError
+        If its file is damaged.
+    """
+    optuna = need_optuna()
+    from sqlalchemy import URL, exc  # which Optuna brings
+
+    path = os.path.abspath(Path(folder) / DATABASE)
+    url = URL.create("sqlite", database=path).render_as_string()
+    try:
+        storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+    except (exc.SQLAlchemyError, RuntimeError) as error:
+        raise ValueError(f"{path} is no study of this version of Optuna's: {error}") from error
     pruner = {
         "median": lambda: optuna.pruners.MedianPruner(STARTUP, n_warmup_steps=job["evaluations"] // 4),
         "hyperband": lambda: optuna.pruners.HyperbandPruner(1, job["evaluations"]),

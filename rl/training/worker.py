@@ -1,6 +1,7 @@
 """The process of a job: `python -m rl.training.worker`, started by processes.py."""
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -27,7 +28,8 @@ def main() -> None:
 
 
 def _end_with_the_input() -> None:
-    sys.stdin.read()
+    while os.read(0, 1):  # not sys.stdin, whose lock the interpreter wants at its end
+        pass
     signal.raise_signal(signal.SIGTERM)
 
 

@@ -34,7 +34,7 @@ def test_seeds_are_trained_apart_and_a_failure_stays_alone(tmp_path):
     assert len(steps) == 10
     assert returns.shape == (10, 3)
     assert result.scores[0] == result.iqm == returns[-1].mean()
-    agent = PPO([Target] * 2, TINY, seed=0).learn(320)  # the same as here; the last bits depend on the number of threads
+    agent = PPO([Target] * 2, TINY, seed=0).learn(320)  # the same as here
     observations = np.linspace(-1, 1, 7, dtype=np.float32)[:, None]
     np.testing.assert_allclose(
         PPO.load(checkpoint_of(tmp_path / "seed-0")).predict(observations), agent.predict(observations), 1e-4

@@ -137,6 +137,10 @@ def test_the_same_call_goes_on(tmp_path, here):
     ):
         with pytest.raises(ValueError, match=f"or the same {name}: the study in"):
             search(tmp_path, 3, here, **changes)
+    database = (tmp_path / "study.db").read_bytes()
+    (tmp_path / "study.db").write_bytes(b"x" * len(database))
+    with pytest.raises(ValueError, match=r"study\.db is no study of"):
+        search(tmp_path, 3, here)
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(ValueError, match=r"study\.json is not whole"):
         search(tmp_path, 3, here)
