@@ -12,6 +12,7 @@ from rl.algorithms import Algorithm
 from rl.cli.seeds import Several, train_several
 from rl.cli.settings import config_of, options_of
 from rl.cli.task import Task, folder_name, group_of
+from rl.cli.terminal import say
 from rl.cli.training import Watching, learn
 from rl.runs.run import Run, new_folder
 from rl.schedules import FORMS
@@ -56,6 +57,8 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
     ) -> Any:
         wanted = task.recipe_for(algorithm)
         if recipe is None and wanted is not None:
+            if not task.quiet:
+                say(f"recipe {wanted.source}: {wanted.result}")
             return command_of(algorithm, wanted)
         config = config_of(algorithm.config, settings)
         env, env_settings = task.environment(recipe)

@@ -25,7 +25,7 @@ ABOUT = """Search for settings, deepnp tune ALGORITHM ENVIRONMENT [options]:
   deepnp train sac Pendulum-v1 --recipe-file runs/tune-SAC-Pendulum-v1/best.toml
 
 The same command again goes on with a search that was stopped. The settings that are given are
- where it begins, and what is not searched keeps them."""
+where it begins, and what is not searched keeps them."""
 
 
 @dataclass(frozen=True)

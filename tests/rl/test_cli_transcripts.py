@@ -1,0 +1,36 @@
+"""The transcripts of docs/command_line.md: each command prints what the page says, "…" standing for anything."""
+
+import re
+import shlex
+from pathlib import Path
+
+from rl.cli import main
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "command_line.md"
+
+
+def transcripts() -> list[tuple[str, str]]:
+    """Each command and what it is to print, in the page's order."""
+    blocks = re.findall(r"^```text\n(\$ deepnp .*?)^```$", PAGE.read_text(), flags=re.M | re.S)
+    parts = [part for block in blocks for part in block.split("$ deepnp ")[1:]]
+    return [(command, printed) for command, _, printed in (part.partition("\n") for part in parts)]
+
+
+def test_the_page_s_transcripts_are_true(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    for command, expected in transcripts():
+        code = main(shlex.split(command))
+        captured = capsys.readouterr()
+        assert (code == 0) == (captured.err == ""), captured.err
+        pattern = re.escape(expected).replace("…\n", "…").replace("…", ".*?")
+        printed = re.sub(r" +$", "", captured.out + captured.err, flags=re.M)
+        assert re.fullmatch(pattern, printed, flags=re.S), f"deepnp {command}\n{printed}"
+
+
+def test_the_page_names_every_command():
+    from rl.cli.commands import TOP
+
+    text = PAGE.read_text()
+    assert all(re.search(rf"\b{name}\b", text) for name in TOP.members)
+    assert len(transcripts()) > 10
