@@ -7,7 +7,7 @@ SAC and PPO at their default settings on HalfCheetah, in one training.
     checkpoint    windows of steps with a checkpoint that is written meanwhile, and without, in turn, so that what else happens on
                   the machine disturbs both alike: the time that training loses to one, the median over the rounds
 
-A window is one iteration (PPO), or 200 steps (SAC, with the replay memory filled before). Printed is what both make of training
+A window is one iteration (PPO), or 200 steps (SAC, with the replay memory filled before), and more until a checkpoint is written. Printed is what both make of training
 at one checkpoint a minute, the default, and the longest that one step took. Evaluations are off: they cost what they cost. Finite
 checks are part of both kinds of windows.
 """
@@ -34,8 +34,8 @@ class Rounds(rl.Callback):
 
     Attributes
     ----------
-    windows, longest : list of float, twice
-        Seconds of each window, and of its longest step; without a checkpoint, and with one.
+    windows, steps, longest : list of float, twice
+        Seconds of each window, its steps, and its longest step; without a checkpoint, and with one.
     rows, iterations : list of float
         Seconds of writing after an iteration, and of the iteration.
     """
@@ -43,6 +43,7 @@ class Rounds(rl.Callback):
     def __init__(self, folder: Path, agent: rl.Agent, rounds: int):
         self.run = Run(folder, agent, ENV, 10**9, tensorboard=True, checkpoint_seconds=None)
         self.windows: tuple[list[float], list[float]] = ([], [])
+        self.steps: tuple[list[float], list[float]] = ([], [])
         self.longest: tuple[list[float], list[float]] = ([], [])
         self.rows: list[float] = []
         self.iterations: list[float] = []
@@ -71,11 +72,11 @@ class Rounds(rl.Callback):
 
     def _window(self, agent):
         """End a window, where it is over, and begin the next."""
-        if agent.steps < self.end:
+        if agent.steps < self.end or self.run.writing:
             return True
         if self.number >= 0:
-            self.run.wait()
             self.windows[self.number % 2].append(time.perf_counter() - self.start)
+            self.steps[self.number % 2].append(self.size + agent.steps - self.end)
             self.longest[self.number % 2].append(self.worst)
         self.number, self.end, self.worst = self.number + 1, agent.steps + self.size, 0.0
         self.start = self.before = time.perf_counter()
@@ -107,9 +108,9 @@ def measure(name: str, rounds: int, transitions: int) -> float:
         callback = Rounds(Path(folder), agent, rounds)
         agent.learn(10**9, callback)
         size = callback.run.checkpoint.stat().st_size
-    without, written = (np.array(windows) for windows in callback.windows)
+    (without, written), (steps, more) = (np.array(pair) for pair in (callback.windows, callback.steps))
     share = sum(callback.rows) / sum(callback.iterations)
-    lost = float(np.median(written - without))
+    lost = float(np.median(written - without * (more / steps)))
     total = share + lost / CHECKPOINT_SECONDS
     print(f"{name}: {len(without)} rounds of windows of {callback.size} steps, {np.median(without):.1f} s")
     print(f"    rows and events             {100 * share:+.3f} %   {1e3 * np.median(callback.rows):.2f} ms an iteration")

@@ -227,7 +227,7 @@ class Run(Callback):
         if self._background.finished:
             with self._handled("a checkpoint"):
                 self._background.check()
-        if time.monotonic() - self._saved > self._every and not self._background.busy:
+        if time.monotonic() - self._saved > self._every and not self.writing:
             self.save_beside(agent)
         return self._signals.on_update(agent, metrics)
 
@@ -292,6 +292,11 @@ class Run(Callback):
             self._best, steps, write = mean, agent.steps, frozen(agent, memory=False).write
             with self._handled("a checkpoint"):
                 self._background.start(lambda: self._retention.write_best(write, steps, mean))
+
+    @property
+    def writing(self) -> bool:
+        """Whether something is being written beside the training."""
+        return self._background.busy
 
     def wait(self) -> None:
         """Wait until everything is on the disk that is being written beside the training."""

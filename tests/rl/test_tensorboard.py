@@ -1,7 +1,6 @@
 """TensorBoard's events, read as TensorBoard reads them."""
 
 import builtins
-import struct
 import subprocess
 import sys
 
@@ -16,7 +15,7 @@ from rl.training.resume import resume
 from tests.rl.toys import Target, vectorize
 
 pytest.importorskip("tensorboardX")
-from tensorboardX.proto.event_pb2 import Event, SessionLog
+from benchmarks.kills import shown_by_tensorboard
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* begins new episodes")  # the toys tell no state
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
@@ -26,33 +25,11 @@ def world():
     return vectorize(Target, 2)
 
 
-def events(folder):
-    """All events, file by file in the order of their names."""
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        blob, start = path.read_bytes(), 0
-        while start + 12 <= len(blob):
-            (size,) = struct.unpack_from("<Q", blob, start)
-            start += size + 16
-            if start <= len(blob):
-                yield Event.FromString(blob[start - 4 - size : start - 4])
-
-
-def scalars(folder):
-    """What TensorBoard shows: name -> steps and values; what a later session takes again is hidden."""
-    shown: dict[str, list[tuple[int, float]]] = {}
-    for event in events(folder):
-        if event.session_log.status == SessionLog.START:
-            shown = {name: [row for row in rows if row[0] < event.step] for name, rows in shown.items()}
-        for value in event.summary.value:
-            shown.setdefault(value.tag, []).append((event.step, value.simple_value))
-    return {name: np.array(rows) for name, rows in shown.items()}
-
-
 def test_it_shows_what_progress_has(tmp_path):
     agent = PPO(world(), TINY)
     run = Run(tmp_path, agent, "Target", 96, tensorboard=True)
     agent.learn(96, Evaluations(None, Target, 64, episodes=3), log=run)
-    shown, progress = scalars(tmp_path), read_progress(tmp_path)
+    shown, progress = shown_by_tensorboard(tmp_path), read_progress(tmp_path)
     for name in ("episode_return", "policy_loss", "kl"):
         np.testing.assert_array_equal(shown[f"train/{name}"][:, 0], progress["steps"])
         np.testing.assert_allclose(shown[f"train/{name}"][:, 1], progress[name], rtol=1e-6)
@@ -72,10 +49,10 @@ def test_a_resumed_run_shows_no_row_twice(tmp_path):
     run._board.on_end(agent, None)
     run._signals.on_end(agent, None)
     run.close()
-    assert scalars(tmp_path)["train/policy_loss"][:, 0].tolist() == [32, 64, 96, 128]
+    assert shown_by_tensorboard(tmp_path)["train/policy_loss"][:, 0].tolist() == [32, 64, 96, 128]
     agent, run = resume(tmp_path, world())
     agent.learn(160, log=run)
-    shown = scalars(tmp_path)["train/policy_loss"]
+    shown = shown_by_tensorboard(tmp_path)["train/policy_loss"]
     np.testing.assert_array_equal(shown[:, 0], [32, 64, 96, 128, 160])
     assert shown[:, 1].max() < 1e6
 
@@ -90,22 +67,22 @@ def test_half_an_event_at_the_end_hides_nothing(tmp_path):
     run.close()
     agent, run = resume(tmp_path, world())
     agent.learn(128, log=run)
-    assert scalars(tmp_path)["train/policy_loss"][:, 0].tolist() == [32, 96, 128]
+    assert shown_by_tensorboard(tmp_path)["train/policy_loss"][:, 0].tolist() == [32, 96, 128]
 
 
 def test_the_word_is_enough(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("PPO-Target", "PPO-Target-2"):
         PPO(world(), TINY).learn(32, log="tensorboard")
-        assert "train/policy_loss" in scalars(tmp_path / "runs" / name)
+        assert "train/policy_loss" in shown_by_tensorboard(tmp_path / "runs" / name)
     PPO(world(), TINY).learn(32, log="csv")
-    assert not scalars(tmp_path / "runs" / "PPO-Target-3")
+    assert not shown_by_tensorboard(tmp_path / "runs" / "PPO-Target-3")
     assert read_progress(tmp_path / "runs" / "PPO-Target-3")["steps"] == [32]
 
 
 def test_events_alone(tmp_path):
     PPO(world(), TINY).learn(64, TensorBoard(tmp_path / "a" / "b"))
-    assert scalars(tmp_path / "a" / "b")["train/policy_loss"][:, 0].tolist() == [32, 64]
+    assert shown_by_tensorboard(tmp_path / "a" / "b")["train/policy_loss"][:, 0].tolist() == [32, 64]
 
 
 def test_without_tensorboardx_it_says_how_to_install_it(tmp_path, monkeypatch):
