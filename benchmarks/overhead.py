@@ -7,9 +7,9 @@ SAC and PPO at their default settings on HalfCheetah, in one training.
     checkpoint    windows of steps with a checkpoint that is written meanwhile, and without, in turn, so that what else happens on
                   the machine disturbs both alike: the time that training loses to one, the median over the rounds
 
-A window is one iteration (PPO), or 200 steps (SAC, with the replay memory filled before), and more until a checkpoint is written. Printed is what both make of training
-at one checkpoint a minute, the default, and the longest that one step took. Evaluations are off: they cost what they cost. Finite
-checks are part of both kinds of windows.
+A window is one iteration (PPO), or 200 steps (SAC, with the replay memory filled before), and more until a checkpoint is written.
+Printed is what both make of training at one checkpoint a minute, the default, and the longest that one step took. Evaluations are
+off: they cost what they cost. Finite checks are part of both kinds of windows.
 """
 
 import argparse
