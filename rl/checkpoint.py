@@ -288,7 +288,7 @@ def _go_on(agent: Any, state: Tensors, stood: Tensors) -> str | None:
         agent.env.set_state(state)
     except NotReproduced as error:
         return str(error)
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         agent.close()
         raise ValueError(f"what the file says of the environment is not whole: {type(error).__name__} {error}") from error
     agent.collector, agent._left = collector, agent.env.state()
@@ -326,10 +326,10 @@ def pickled(agent: Any) -> tuple:
 
 def _check_networks(agent, used, given):
     """Networks of one's own are no file's: those that an agent was made with are needed again, and no others."""
-    for name in used:
-        if name not in given:
-            again = f"give it again, {agent}.load(path, {name}=module)"
-            raise ValueError(f"expected {name}=…: this agent was made with a {name} of one's own, which no file can hold: {again}")
+    missing = [name for name in used if name not in given]
+    if missing:
+        again = f"{agent}.load(path, {', '.join(f'{name}=…' for name in used)})"
+        raise ValueError(f"expected the agent's own {' and '.join(missing)} again, which no file can hold: {again}")
     if not given.keys() <= set(used):
         names = ", ".join(f"{name}=…" for name in given)
         raise ValueError(f"expected no networks but {list(used)}, as this agent was made, given {names}")

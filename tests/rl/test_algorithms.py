@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
+from rl.config import WIDTHS
 from rl.takes import Takes
 from tests.rl.toys import Counter, Endless, Target, states, vectorize
 
@@ -59,7 +60,7 @@ class TestForm:
         for f in fields(algorithm.config):
             assert f.metadata["doc"], f.name
             bounded = f.metadata["choices"] or f.metadata["low"] is not None
-            assert bounded or f.type in (bool, tuple[int, ...]), f.name
+            assert bounded or f.type in (bool, *WIDTHS), f.name
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP], ids=["same", "next"])
