@@ -9,63 +9,86 @@ import itertools
 import keyword
 import re
 import textwrap
-from collections import Counter
 from types import FunctionType
 
 from rl.training.export import numpy_functions
 from rl.training.export.expressions import EXPRESSIONS
-from rl.training.export.graph import Graph, Value
+from rl.training.export.graph import Graph, Node, Value
 
 WIDTH = 96  # columns of a line inside a function, from which it is broken
 SIGNS = {"Add", "Sub", "Mul", "Div", "Equal", "Greater", "MatMul", "Gemm"}  # written between their operands
-CALLS = {"Clip", "Max", "Min", "Sqrt", "Log", "Sin", "Tanh", "Relu", "Sigmoid", "Softplus", "Erf", "Elu", "Softmax"}
-CALLS |= {"LeakyRelu", "PRelu", "Conv", "MaxPool", "AveragePool", "Pad"}  # written as function(operands)
+CALLS = {  # written as function(operands)
+    *("AveragePool", "Clip", "Conv", "Elu", "Erf", "LeakyRelu", "Log", "Max", "MaxPool", "Min", "PRelu", "Pad"),
+    *("Relu", "Sigmoid", "Sin", "Softmax", "Softplus", "Sqrt", "Tanh"),
+}
 TAKEN = {"W", "np", *vars(numpy_functions)}  # no input may be called that
 
 
 def function_of(graph: Graph, name: str, weights: str) -> str:
     """A function that does the graph's operations on rows; `weights` names the dictionary of its constants."""
     inputs = variables(graph.inputs)
-    head = [
+    body = Body(graph, inputs | {name: f'{weights}["{name}"]' for name in graph.constants})
+    results = ", ".join(body.texts[value.name] for value in graph.outputs.values())
+    lines = [
         f"def {name}({', '.join(inputs.values())}) -> np.ndarray:",
         f'    """Rows of observations -> rows of {", ".join(graph.outputs)}s."""',
+        *(f"    {line}" for line in [*body.lines, f"return {results}"]),
     ]
-    return "\n".join([*head, *(f"    {line}" for line in lines_of(graph, inputs, weights))])
+    return "\n".join(lines)
 
 
-def lines_of(graph: Graph, inputs: dict[str, str], weights: str) -> list[str]:
-    """The statements of that function."""
-    texts = inputs | {name: f'{weights}["{name}"]' for name in graph.constants}
-    read = [(x.name, node.scope) for node in graph.nodes for x in node.inputs if isinstance(x, Value)]
-    uses, scopes = Counter(name for name, _ in read), dict(read)
-    kept, part = {value.name for value in graph.outputs.values()}, ""
-    lines: list[str] = []
-    signed: set[str] = set()  # of the texts, those that need brackets among others
-    count = itertools.count(1)
-    for node in graph.nodes:
-        words = [in_words(x, texts) for x in node.inputs]
-        if node.op not in CALLS:
-            words = [f"({word})" if word in signed else word for word in words]
-        name, text = node.output.name, EXPRESSIONS[node.op](*words, **node.settings)
-        if uses[name] == 1 and scopes[name] == node.scope and len(text) < WIDTH // 2 and name not in kept:
-            texts[name] = text
+class Body:
+    """The statements of that function.
+
+    Parameters
+    ----------
+    graph : Graph
+    texts : dict
+        What each input and constant is called in Python.
+
+    Attributes
+    ----------
+    lines : list of str
+    texts : dict
+        What each result is called, too; of one without a line, its expression.
+    """
+
+    def __init__(self, graph: Graph, texts: dict[str, str]):
+        self.lines: list[str] = []
+        self.texts = dict(texts)
+        self._readers: dict[str, list[str]] = {value.name: [""] for value in graph.outputs.values()}  # their scopes
+        for node in graph.nodes:
+            for x in node.inputs:
+                if isinstance(x, Value):
+                    self._readers.setdefault(x.name, []).append(node.scope)
+        self._signed: set[str] = set()  # results whose expression needs brackets among others
+        self._count, self._part = itertools.count(1), ""
+        for node in graph.nodes:
+            self._add(node)
+
+    def _add(self, node: Node):
+        text = EXPRESSIONS[node.op](*(self._word(x, node.op in CALLS) for x in node.inputs), **node.settings)
+        name, readers = node.output.name, self._readers.get(node.output.name)
+        if readers == [node.scope] and len(text) < WIDTH // 2:
+            self.texts[name] = text
             if node.op in SIGNS:
-                signed.add(text)
-            continue
-        texts[name] = f"h{next(count)}"
-        if node.scope.split(".")[0] != part:
-            part = node.scope.split(".")[0]
-            lines.append(f"# {part}")
-        lines += broken(texts[name], text, node.op in CALLS)
-    results = (texts[value.name] for value in graph.outputs.values())
-    return [*lines, f"return {', '.join(results)}"]
+                self._signed.add(name)
+        else:
+            self._begin_part(node.scope.split(".")[0])
+            self.texts[name] = f"h{next(self._count)}"
+            self.lines += broken(self.texts[name], text, node.op in CALLS)
 
+    def _word(self, operand: Value | float, apart: bool) -> str:
+        """An operand as it is written; `apart`: between commas, where nothing needs brackets."""
+        if isinstance(operand, Value):
+            text = self.texts[operand.name]
+            return text if apart or operand.name not in self._signed else f"({text})"
+        return f"{operand:.9g}" if isinstance(operand, float) else repr(operand)
 
-def in_words(operand: Value | float, texts: dict[str, str]) -> str:
-    """An operand as it is written."""
-    if isinstance(operand, Value):
-        return texts[operand.name]
-    return f"{operand:.9g}" if isinstance(operand, float) else repr(operand)
+    def _begin_part(self, part: str):
+        if part != self._part:
+            self._part = part
+            self.lines.append(f"# {part}")
 
 
 def broken(name: str, text: str, called: bool) -> list[str]:
