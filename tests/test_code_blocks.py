@@ -4,6 +4,7 @@ A comment before a block says otherwise:
 
     <!-- not run: needs Ray -->              compiled only, and its imports are looked up
     <!-- not run: takes two minutes -->      the same, unless RUN_SLOW_BLOCKS=1
+    <!-- warns: begins new episodes -->      runs, and warns of that
     <!-- run -->                             the commands of this block are run, not only parsed
     <!-- train -->  <!-- test -->            .ci/run runs these
 """
@@ -16,6 +17,7 @@ import re
 import runpy
 import shlex
 import sys
+from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import NamedTuple
@@ -92,12 +94,19 @@ def scratch(tmp_path, monkeypatch):
     assert matplotlib.rcParams._get("backend") == backend
 
 
+def warned(mark: str):
+    """Asks for the warning that a mark names."""
+    kind, _, text = mark.partition(": ")
+    return pytest.warns(UserWarning, match=re.escape(text)) if kind == "warns" else nullcontext()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_and_marked_commands_run(page, scratch):
     namespace = {"__name__": page.stem}
     for block in blocks_of(page):
         if block.language == "python" and block.runs and not is_excerpt(block.code):
-            exec(compile("\n" * block.line + block.code, str(page), "exec"), namespace)
+            with warned(block.mark):
+                exec(compile("\n" * block.line + block.code, str(page), "exec"), namespace)
         elif block.language == "bash" and block.mark == "run":
             for program, *arguments in commands_of(block.code):
                 assert program == "deepnp", f"{page}:{block.line}: only deepnp's own commands are run"
@@ -126,7 +135,9 @@ def test_languages_and_marks_are_known():
     for block in (block for page in PAGES for block in blocks_of(page)):
         place = f"{block.page.name}:{block.line}"
         assert block.language in ("", "python", "bash", "text", "markdown", "toml", "json", "csv"), place
-        assert re.fullmatch(r"(not run: .+|run|train|test)?", block.mark) or not block.mark.startswith(("not", "run")), place
+        assert re.fullmatch(r"((not run|warns): .+|run|train|test)?", block.mark) or not block.mark.startswith(
+            ("not", "run", "warn")
+        ), place
 
 
 class Parsed(Exception):
