@@ -3,9 +3,9 @@
     form      JSON: the value, with the type and shape of each array in its place
     arrays    the bytes of these arrays, one after the other
 
-A plain value is None, a bool, a number, a string, a NumPy array or scalar, a random generator, or
-a tuple, list, deque or dict (with strings as keys) of plain values. It comes back with the same
-types and the same bits.
+A plain value is None, a bool, a number, a string, a NumPy array or scalar of numbers, a random
+generator, or a tuple, list, deque or dict (with strings as keys) of plain values. It comes back
+with the same types and the same bits; only a NumPy string becomes a Python one.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-KINDS = "biufcSU"  # of arrays; an array of objects is not plain
+KINDS = "biufc"  # of arrays; one of objects or strings is not plain
 GENERATORS = {g.__name__: g for g in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)}
 PARTS = {"form", "arrays"}
 
@@ -66,7 +66,9 @@ def unpack(packed: Mapping[str, np.ndarray]) -> Any:
 
 def _form(value, arrays):
     """The value as JSON knows it; what goes into `arrays` is appended there."""
-    if value is None or (isinstance(value, bool | str | int | float) and not isinstance(value, np.generic)):
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float) and not isinstance(value, np.generic):
         return value
     if isinstance(value, np.random.Generator):
         return {"generator": _form(value.bit_generator.state, arrays)}
@@ -110,6 +112,8 @@ class _Reader:
         if dtype.kind not in KINDS or min(shape, default=0) < 0 or self.place + size > len(self.content):
             raise ValueError(f"expected the bytes of an array {name} of shape {shape}, given {len(self.content) - self.place}")
         array = np.frombuffer(self.content[self.place : self.place + size], dtype).reshape(shape).copy()
+        if dtype.kind == "b" and (array.view(np.uint8) > 1).any():
+            raise ValueError("expected 0 or 1 for each bool of an array")
         self.place += size
         return array
 
