@@ -11,11 +11,12 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import wrappers
+from gymnasium.vector import AutoresetMode
 
 import rl
 from deepnp.storage import load_tensors, save_tensors
 from rl.experience.capture_values import pack, unpack
-from tests.rl.toys import Counter, Remembering, states
+from tests.rl.toys import Counter, Reach, Remembering, states, vectorize
 
 ALGORITHMS = list(rl.ALGORITHMS.values())
 WALKERS = "HalfCheetah-v5", "Hopper-v5", "BipedalWalker-v3"
@@ -82,6 +83,36 @@ def test_a_user_s_environment_that_tells_its_state(env, tmp_path):
     make(rl.ALGORITHMS["SAC"], env).learn(STEPS, UntilStep()).save(tmp_path / "half.safetensors")
     assert_same(rl.load(tmp_path / "half.safetensors", env).learn(STEPS), whole)
     assert_same(rl.load(tmp_path / "half.safetensors", [env(), env()]).learn(STEPS), whole)  # Envs, not a factory
+
+
+class Goal(Reach):
+    """An environment with goals that tells its state."""
+
+    NAMES = "point", "goal", "count", "seed", "episode"
+
+    def state(self):
+        return {name: getattr(self, name) for name in self.NAMES}
+
+    def set_state(self, state):
+        for name in self.NAMES:
+            setattr(self, name, state[name])
+
+
+def test_with_goals_in_hindsight(tmp_path):
+    whole = make(rl.ALGORITHMS["SAC"], Goal, hindsight="future").learn(STEPS)
+    make(rl.ALGORITHMS["SAC"], Goal, hindsight="future").learn(STEPS, UntilStep()).save(tmp_path / "half.safetensors")
+    assert_same(rl.load(tmp_path / "half.safetensors", Goal).learn(STEPS), whole)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@pytest.mark.parametrize(("name", "env"), [("PPO", "CartPole-v1"), ("SAC", "Hopper-v5")])
+def test_a_vector_environment_that_was_handed_in(mode, name, env, tmp_path):
+    def vector():
+        return vectorize(lambda: gymnasium.make(env), 2, mode)
+
+    whole = make(rl.ALGORITHMS[name], vector()).learn(STEPS)
+    make(rl.ALGORITHMS[name], vector()).learn(STEPS, until_the_middle(rl.ALGORITHMS[name])).save(tmp_path / "half.safetensors")
+    assert_same(rl.load(tmp_path / "half.safetensors", vector()).learn(STEPS), whole)
 
 
 CHILD = """
