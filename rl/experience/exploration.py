@@ -1,11 +1,9 @@
-"""Exploration: noise on the actions of deterministic policies, random actions, and schedules of how many.
+"""Exploration: noise on the actions of deterministic policies, and random actions.
 
 Actions of a Box live in [−1, 1], so σ is a share of half their range.
 
 Shapes: N environments, A action dimensions.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -61,32 +59,6 @@ class OrnsteinUhlenbeck:
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         self.noise = np.array(state["noise"])
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A number that goes linearly from `start` to `end` over the first `share` of the training, and stays there.
-
-    Attributes
-    ----------
-    start, end : float
-    share : float
-        In (0, 1].
-    """
-
-    start: float
-    end: float
-    share: float = 1.0
-
-    def __post_init__(self):
-        if not (np.isfinite(self.start) and np.isfinite(self.end)):
-            raise ValueError(f"expected finite ends of a schedule, given {self.start} and {self.end}")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"expected a share of the training in (0, 1], given {self.share}")
-
-    def __call__(self, progress: float) -> float:
-        """The number at `progress` in [0, 1] of the training."""
-        return self.start + (self.end - self.start) * min(progress / self.share, 1.0)
 
 
 def replace_by_random(actions: np.ndarray, share: float, layout: ActionLayout, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from gymnasium import spaces
 import rl
 from deepnp import ReLU
 from rl.experience import trees
-from rl.experience.exploration import Schedule, replace_by_random
+from rl.experience.exploration import replace_by_random
 from rl.experience.spaces import SpaceInfo
 from rl.networks.encoders import network
 from rl.networks.parallel import Halves
@@ -336,14 +336,6 @@ def test_halves_take_observations_of_several_parts(rng):
 
 
 class TestExploration:
-    def test_a_schedule_goes_where_it_says(self):
-        epsilon = Schedule(1.0, 0.1, share=0.5)
-        np.testing.assert_allclose([epsilon(p) for p in (0, 0.25, 0.5, 0.75, 1)], [1, 0.55, 0.1, 0.1, 0.1])
-        with pytest.raises(ValueError, match=r"share of the training in \(0, 1\], given 0"):
-            Schedule(1.0, 0.0, 0)
-        with pytest.raises(ValueError, match="expected finite ends of a schedule, given nan and 0"):
-            Schedule(np.nan, 0)
-
     @pytest.mark.parametrize("name", ACTIONS)
     def test_a_share_of_the_actions_is_replaced(self, name, rng):
         layout = SpaceInfo.of(BOX, ACTIONS[name]).action
