@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from deepnp.files import remove_leftovers
+from deepnp.files import remove_leftovers, sync_folder
 from deepnp.storage import save_json
 from rl.runs.failures import check_there
 
@@ -79,6 +79,7 @@ class Retention:
         if last.exists():
             _name_also(last, previous_of(self.folder), os.replace)
         os.replace(following, last)
+        sync_folder(last.parent)
         if self.keep:
             _name_also(last, last.with_name(f"step-{steps}.safetensors"), shutil.copyfile)
             for path in list(kept_of(self.folder).values())[: -self.keep]:

@@ -276,11 +276,14 @@ class Run(Callback):
         with self._handled(PROGRESS):
             self.progress.complete()
 
-        def work():
-            self.progress.sync()
+        def write_all(path):
+            write(path)  # at once: training overwrites a frozen memory later
+            self.progress.sync()  # the rows are on the disk before the checkpoint is called the last
             if self._board is not None:
                 self._board.flush()
-            self._retention.write(write, steps)
+
+        def work():
+            self._retention.write(write_all, steps)
             if not (self._recorded and (self.folder / CONFIG).exists()):
                 self._write_record()
             self._saved_steps = steps

@@ -228,11 +228,26 @@ def test_a_checkpoint_its_rows_and_their_folder_are_on_the_disk(folder, monkeypa
     """A power cut takes nothing of what was saved."""
     agent, run = resume(folder)
     agent.learn(agent.steps + 32, log=run)
-    synced, fsync = [], os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino) or fsync(descriptor))
+    done, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append(os.fstat(descriptor).st_ino) or fsync(descriptor))
+    monkeypatch.setattr(os, "replace", lambda path, name: done.append(Path(name).name) or replace(path, name))
     run.save(agent)
-    for path in (folder / "progress.csv", checkpoint_of(folder), checkpoint_of(folder).parent):
-        assert path.stat().st_ino in synced, path
+    named = done.index("last.safetensors")
+    for path in (folder / "progress.csv", checkpoint_of(folder)):
+        assert path.stat().st_ino in done[:named], path
+    assert checkpoint_of(folder).parent.stat().st_ino in done[named:]
+
+
+def test_of_many_that_begin_in_one_folder_one_gets_it(tmp_path):
+    def begin(_):
+        try:
+            return Run(tmp_path / "run", PPO(world(), TINY), "Target", 64)
+        except (FileExistsError, BlockingIOError) as error:
+            return error
+
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(begin, range(8)))
+    assert sum(isinstance(run, Run) for run in runs) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
