@@ -23,10 +23,15 @@ class ProgressBar(Callback):
         Metric -> format with one placeholder, e.g. {"kl": "KL {:.3f}"}.
     plain_seconds : float
         Without a terminal, a line is printed this often, and one at the end.
+
+    Raises
+    ------
+    ValueError
+        If a format is none, now rather than in the midst of the training.
     """
 
     def __init__(self, shown: Mapping[str, str] = SHOWN, plain_seconds: float = 10.0):
-        self.total_steps, self.shown = 1, shown
+        self.total_steps, self.shown = 1, _checked(shown)
         self._display = display_here(plain_seconds)
         self._compilations = Compilations(lambda text: self._write(lambda: self._display.note(text)))
         self._latest: dict[str, float] = {}
@@ -72,3 +77,14 @@ class ProgressBar(Callback):
             action()
         except OSError:
             self._closed = True
+
+
+def _checked(shown: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(shown, Mapping):
+        raise TypeError(f"expected shown as a mapping from metrics to formats, given {shown!r:.80}")
+    for name, text in shown.items():
+        try:
+            text.format(0.0)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise ValueError(f'expected the format of {name} with one placeholder, as in "{{:.2f}}", given {text!r:.80}') from error
+    return dict(shown)

@@ -31,6 +31,8 @@ class LiveCurves(Callback):
     ------
     ImportError
         Where IPython is not installed, so that this is no notebook.
+    TypeError
+        If metrics are given without titles.
     """
 
     def __init__(self, metrics: Mapping[str, str] | None = None, seconds: float = 2.0):
@@ -38,6 +40,8 @@ class LiveCurves(Callback):
             from IPython import display
         except ImportError as error:
             raise ImportError("LiveCurves draws in a notebook: pip install ipykernel, or plot_run draws a run's folder") from error
+        if not (metrics is None or isinstance(metrics, Mapping)):
+            raise TypeError(f"expected metrics as a mapping from names to titles, given {metrics!r:.80}")
         self._show, self._image = display.display, display.Image
         self.metrics = dict(metrics or {"episode_return": "return while exploring", "episode_length": "steps of an episode"})
         self.seconds = seconds

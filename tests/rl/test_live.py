@@ -73,6 +73,11 @@ def test_evaluations_are_drawn_beside_the_returns(shown):
     assert curves._evaluations == [(5, 3.0)]
 
 
+def test_metrics_without_titles_are_refused(shown):
+    with pytest.raises(TypeError, match="expected metrics as a mapping"):
+        LiveCurves("episode_return")
+
+
 def test_without_ipython_it_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", None)
     with pytest.raises(ImportError, match="LiveCurves draws in a notebook"):

@@ -131,3 +131,14 @@ def test_who_shows_such_records_goes_on_showing_them(caplog):
         compilations.shut()
     assert [r.getMessage() for r in caplog.records] == heard
     assert len(heard) == 2
+
+
+@pytest.mark.parametrize("text", ["KL {kl}", "KL {:q}", "KL {} {}", "KL {", 3])
+def test_a_format_that_is_none_is_refused_before_the_training(text):
+    with pytest.raises(ValueError, match=r"expected the format of kl with one placeholder, as in \"\{:.2f\}\", given"):
+        ProgressBar({"kl": text})
+
+
+def test_metrics_without_formats_are_refused():
+    with pytest.raises(TypeError, match="expected shown as a mapping"):
+        ProgressBar(["kl"])
