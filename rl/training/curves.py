@@ -74,8 +74,9 @@ def plot_run(folder: str | os.PathLike, metrics: Mapping[str, str], title: str) 
 
 
 def save_figure(figure: "Figure", path: str | os.PathLike, kinds: Sequence[str]) -> list[Path]:
-    """Write a figure as path.svg, path.png, …"""
+    """Write a figure as path.svg, path.png, …, in a folder that is made if need be."""
     files = [Path(f"{os.fspath(path)}.{kind}") for kind in kinds]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     for file in files:
         figure.savefig(file, dpi=130)
     return files

@@ -47,8 +47,8 @@ def runs_of(path: str | os.PathLike) -> list[Path]:
     return inside
 
 
-def groups_of(paths: Iterable[str | os.PathLike]) -> list[Group]:
-    """The runs of several folders, grouped by environment, algorithm and settings.
+def groups_of(paths: Iterable[str | os.PathLike] | str | os.PathLike) -> list[Group]:
+    """The runs of one or several folders, grouped by environment, algorithm and settings.
 
     The length of a training and its seed make no difference.
 
@@ -59,6 +59,7 @@ def groups_of(paths: Iterable[str | os.PathLike]) -> list[Group]:
     ValueError
         If a config.json is damaged.
     """
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     members: dict[str, list[Path]] = {}
     for folder in dict.fromkeys(run for path in paths for run in runs_of(path)):
         members.setdefault(json.dumps(_identity(read_config(folder)), sort_keys=True), []).append(folder)

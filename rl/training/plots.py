@@ -30,7 +30,10 @@ KINDS = "svg", "png"
 
 
 def plot_runs(
-    picture: str | os.PathLike, paths: Iterable[str | os.PathLike], metric: str | None = None, title: str | None = None
+    picture: str | os.PathLike,
+    paths: Iterable[str | os.PathLike] | str | os.PathLike,
+    metric: str | None = None,
+    title: str | None = None,
 ) -> list[Path]:
     """Draw several runs and seeds in one picture, with a panel for each environment.
 
@@ -41,7 +44,7 @@ def plot_runs(
     ----------
     picture : path
         The file, as .svg, .png or .pdf; without such an ending, .svg and .png.
-    paths : sequence of path
+    paths : path, or several
         Folders of runs, or folders of such folders.
     metric : str, optional
         A column of progress.csv. By default the returns of evaluations, in panels whose runs were

@@ -17,7 +17,7 @@ COLUMNS = "task", "algorithm", "steps", "seeds", "return: IQM [95 %]", "minutes 
 NOT_EVALUATED = "not evaluated"
 
 
-def results_table(paths: Iterable[str | os.PathLike]) -> str:
+def results_table(paths: Iterable[str | os.PathLike] | str | os.PathLike) -> str:
     """The results of runs, a line per environment, algorithm and settings, sorted by environment.
 
     A run's score is the mean return of its last evaluation; a line has the interquartile mean of
@@ -26,7 +26,7 @@ def results_table(paths: Iterable[str | os.PathLike]) -> str:
 
     Parameters
     ----------
-    paths : sequence of path
+    paths : path, or several
         Folders of runs, or folders of such folders.
 
     Raises

@@ -10,7 +10,7 @@ What one seed learns does not depend on the others, nor on how many run at once.
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def train_seeds(
     algorithm: str,
     env: str | EnvSpec,
     config: Any = None,
-    seeds: int | Sequence[int] = 5,
+    seeds: int | Iterable[int] = 5,
     steps: int = 100_000,
     folder: str | os.PathLike = "runs/seeds",
     *,
@@ -112,7 +112,7 @@ def train_seeds(
         An id, also "module:Name-v0". Its entry point must be a string, for another process makes it.
     config : dataclass, optional
         The algorithm's settings. A schedule may be one of rl/schedules.py, but no function.
-    seeds : int or sequence of int
+    seeds : int, or several
         How many, from 0 on, or which.
     steps : int
         Of each.
@@ -213,9 +213,9 @@ class Watch:
             print("\n".join(lines), flush=True)
 
 
-def _numbers(seeds: int | Sequence[int]) -> list[int]:
-    numbers = range(whole_number("seeds", seeds, 1)) if not isinstance(seeds, Sequence) else seeds
-    numbers = [whole_number("a seed", seed, 0) for seed in numbers]
+def _numbers(seeds: int | Iterable[int]) -> list[int]:
+    given = seeds if isinstance(seeds, Iterable) else range(whole_number("seeds", seeds, 1))
+    numbers = [whole_number("a seed", seed, 0) for seed in given]
     if not numbers or len(set(numbers)) < len(numbers):
         raise ValueError(f"expected seeds as a number of them, or as different numbers, given {seeds!r:.80}")
     return numbers

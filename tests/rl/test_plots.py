@@ -98,14 +98,14 @@ def test_a_picture_shows_the_statistics_of_each_group(tmp_path, figures, rng):
 def test_environments_have_panels_and_what_was_not_evaluated_shows_progress(tmp_path, figures):
     run(tmp_path / "a", evaluations={10: [1.0]}, progress={10: 2.0}, env="First-v0")
     run(tmp_path / "b", progress={3_000_000: 2.0, 6_000_000: 4.0}, env="Second-v0")
-    (file,) = plot_runs(tmp_path / "picture.png", [tmp_path / "a", tmp_path / "b"])
+    (file,) = plot_runs(tmp_path / "new" / "folder" / "picture.png", [tmp_path / "a", tmp_path / "b"])
     assert file.name == "picture.png"
     left, right = figures[0].axes
     assert (left.get_title(), right.get_title()) == ("First-v0", "Second-v0")
     assert (left.get_ylabel(), right.get_ylabel()) == ("return of evaluations", "episode return while training")
     assert (left.get_xlabel(), right.get_xlabel()) == ("environment steps (thousands)", "environment steps (millions)")
     np.testing.assert_array_equal(right.lines[0].get_xdata(), [1.5, 4.5])
-    plot_runs(tmp_path / "other.svg", [tmp_path / "a"], metric="episode_return")
+    plot_runs(tmp_path / "other.svg", str(tmp_path / "a"), metric="episode_return")
     assert figures[1].axes[0].lines[0].get_ydata() == [2.0]
     with pytest.raises(ValueError, match="at least one run's folder"):
         plot_runs(tmp_path / "none", [])

@@ -107,6 +107,7 @@ def test_a_folder_of_another_training_is_refused(tmp_path):
         (dict(seeds=0), ValueError, "seeds as an integer >= 1"),
         (dict(seeds=[]), ValueError, "different numbers, given"),
         (dict(seeds=[1, 1]), ValueError, "different numbers, given"),
+        (dict(seeds=np.array([2, 2])), ValueError, "different numbers, given"),
         (dict(seeds=[-1]), ValueError, "a seed as an integer >= 0"),
         (dict(steps=0), ValueError, "steps as an integer >= 1"),
         (dict(every=101), ValueError, "within 100 steps, given every 101"),
