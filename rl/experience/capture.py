@@ -12,9 +12,9 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
-from rl.experience.capture_layers import Attributes, Layer, Offered, generator, of_listed_environment, of_wrapper, offers, place
+from rl.experience.capture_layers import ENVIRONMENTS, SILENT, Attributes, Layer, generator, of_wrapper, offers, place, told
 from rl.experience.capture_physics import Physics
-from rl.experience.capture_replay import Bodies, Recorded, is_replayed
+from rl.experience.capture_replay import REPLAYED, Bodies, Recorded, is_replayed
 from rl.experience.capture_values import PARTS, pack, unpack
 
 MUJOCO = "gymnasium.envs.mujoco."
@@ -101,9 +101,9 @@ def layers_of(env: gymnasium.Env) -> Iterator[Layer]:
         environment's name.
     """
     while isinstance(env, gymnasium.Wrapper):
-        yield env if isinstance(env, Recorded) else of_wrapper(env)
+        yield from [env] if isinstance(env, Recorded) else of_wrapper(env)
         env = env.env
-    yield _of_environment(env)
+    yield from _of_environment(env)
     yield Attributes(env, {"_np_random": generator})
 
 
@@ -129,21 +129,28 @@ def obstacle_of(env: VectorEnv) -> str | None:
     return found[0] if found else f"{type(inner).__name__} is a vector environment of somebody's own: hand in a list of its copies"
 
 
-def _of_environment(env: Any) -> Layer:
-    if (listed := of_listed_environment(env)) is not None:
-        return listed
+def _of_environment(env: Any) -> list[Layer]:
+    """What an environment of the lists holds, and what a class of somebody's adds to it; the generator is another layer."""
+    own = [] if _known(type(env)) else told(env)
+    if not (own or _known(type(env))):
+        raise ValueError(f"it {SILENT}")
     if is_replayed(env):
-        return Bodies(env)
-    if type(env).__module__.startswith(MUJOCO):
-        return Physics(env)
-    if offers(env):
-        return Offered(env)
-    raise ValueError("it offers no state() and set_state(state)")
+        return [Bodies(env), *own]
+    parent = next(filter(_known, type(env).__mro__), None)
+    if parent is None:
+        return own
+    listed = ENVIRONMENTS.get(place(parent))
+    return [Physics(env) if listed is None else Attributes(env, listed), *own]
+
+
+def _known(kind: type) -> bool:
+    """Whether a class is one of Gymnasium's that can be captured."""
+    return place(kind) in ENVIRONMENTS or place(kind) in REPLAYED or kind.__module__.startswith(MUJOCO)
 
 
 def _has_limit(env):
     while isinstance(env, gymnasium.Wrapper):
-        if place(env) == "gymnasium.wrappers.common:TimeLimit":
+        if place(type(env)) == "gymnasium.wrappers.common:TimeLimit":
             return True
         env = env.env
     return False

@@ -2,8 +2,9 @@
 
 A chain of wrappers with the environment at its end is captured layer by layer. A layer of the
 list below holds a few named attributes. MuJoCo's and Box2D's environments have files of their own.
-A layer that is in no list is captured by its own `state()` and `set_state(state)`. A wrapper that
-has neither may still be passed over, if it has no attributes of its own.
+A layer that is in no list tells of itself: by `state()` and `set_state(state)`, or by the names in
+its class's `state_attributes`. A wrapper that does neither may still be passed over, if it has no
+attributes of its own.
 
 The list names classes by their place, so that none of them is imported here.
 """
@@ -101,6 +102,11 @@ def whole(value: Any, _: Any) -> bool:
 
 def flag(value: Any, _: Any) -> bool:
     return isinstance(value, bool | np.bool_)
+
+
+def anything(value: Any, _: Any) -> bool:
+    """What only its owner knows."""
+    return True
 
 
 def number(value: Any, _: Any) -> bool:
@@ -227,17 +233,18 @@ AFTER: dict[str, dict[str, Callable[[], Any]]] = {
     ),
     "gymnasium.wrappers.common:RecordEpisodeStatistics": {"episode_start_time": time.perf_counter},
 }
+SILENT = "offers no state() and set_state(state), and names no state_attributes"
 OF_ANY_WRAPPER = {"env", "_action_space", "_observation_space", "_metadata", "_cached_spec", "_saved_kwargs"}
 
 
-def place(owner: Any) -> str:
-    """Where an object's class is found."""
-    return f"{type(owner).__module__}:{type(owner).__qualname__}"
+def place(kind: type) -> str:
+    """Where a class is found."""
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def offers(owner: Any) -> TypeGuard[Resumable]:
     """Whether an environment has `state()` and `set_state(state)`, and not others of these names, as MuJoCo's have."""
-    if not isinstance(owner, Resumable) or not (callable(owner.state) and callable(owner.set_state)):
+    if not all(callable(getattr(type(owner), name, None)) for name in ("state", "set_state")):
         return False
     try:
         inspect.signature(owner.set_state).bind(None)
@@ -246,25 +253,34 @@ def offers(owner: Any) -> TypeGuard[Resumable]:
     return True
 
 
-def of_wrapper(wrapper: gymnasium.Wrapper) -> Layer:
+def told(owner: gymnasium.Env) -> list[Layer]:
+    """What somebody's class says of itself: by `state()` and `set_state(state)`, by `state_attributes`, by neither.
+
+    Raises
+    ------
+    ValueError
+        If `state_attributes` is no tuple of names.
+    """
+    names = getattr(type(owner), "state_attributes", None)
+    if names is not None and not (isinstance(names, tuple) and all(isinstance(name, str) for name in names)):
+        raise ValueError(f"expected state_attributes of {type(owner).__name__} as a tuple of names, given {names!r:.60}")
+    layers: list[Layer] = [Offered(owner)] if offers(owner) else []
+    return layers if names is None else [*layers, Attributes(owner, dict.fromkeys(names, anything))]
+
+
+def of_wrapper(wrapper: gymnasium.Wrapper) -> list[Layer]:
     """What a wrapper holds; ValueError, with the reason, where nobody knows."""
-    name = place(wrapper)
+    name = place(type(wrapper))
     if name in WRAPPERS:
-        return Attributes(wrapper, WRAPPERS[name], AFTER.get(name))
-    if offers(wrapper):
-        return Offered(wrapper)
+        return [Attributes(wrapper, WRAPPERS[name], AFTER.get(name))]
+    if layers := told(wrapper):
+        return layers
     own = sorted(vars(wrapper).keys() - OF_ANY_WRAPPER)
     if name in TRANSFORMS:
         own = [] if _remembers_nothing(vars(wrapper)["func"]) else ["func"]
     if own:
-        raise ValueError(f"its wrapper {type(wrapper).__name__} holds {', '.join(own)} and offers no state() and set_state(state)")
-    return Attributes(wrapper, {})
-
-
-def of_listed_environment(env: gymnasium.Env) -> Layer | None:
-    """What an environment of the list holds, but for its random generator; None for others."""
-    checks = ENVIRONMENTS.get(place(env))
-    return None if checks is None else Attributes(env, checks)
+        raise ValueError(f"its wrapper {type(wrapper).__name__} holds {', '.join(own)}, {SILENT}")
+    return []
 
 
 def _remembers_nothing(function) -> bool:

@@ -4,6 +4,9 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import wrappers
+from gymnasium.envs.box2d.bipedal_walker import BipedalWalker
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
+from gymnasium.envs.mujoco.ant_v5 import AntEnv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import transform_observation
 
@@ -53,6 +56,54 @@ class Every(gymnasium.Wrapper):
         self.count = state["count"]
 
 
+class Named(gymnasium.Wrapper):
+    """A wrapper that counts, and names what it counts with."""
+
+    state_attributes = ("count",)
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.count, self.rate = 0, 3
+
+    def step(self, action):
+        self.count += 1
+        observation, reward, *rest = self.env.step(action)
+        return observation, reward * (self.count % self.rate), *rest
+
+
+class Moody:
+    """To be mixed into an environment: pays by a mood that changes at random."""
+
+    state_attributes = ("mood",)
+
+    def reset(self, *, seed=None, options=None):
+        self.mood = [1.0]
+        observation, info = super().reset(seed=seed, options=options)  # Box2D's take a step in it
+        self.mood = [self.np_random.normal()]
+        return observation, info
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        self.mood[0] += 0.1 * self.np_random.normal()
+        return observation, reward + self.mood[0], *rest
+
+
+class MoodyAnt(Moody, AntEnv):
+    """A MuJoCo task of somebody's own."""
+
+
+class MoodyPendulum(Moody, PendulumEnv):
+    """A task that inherits from one of Gymnasium's."""
+
+
+class MoodyWalker(Moody, BipedalWalker):
+    """A task in Box2D."""
+
+
+class Quiet(AntEnv):
+    """A MuJoCo task that says nothing of itself."""
+
+
 WRAPPED = {
     "statistics": of("Hopper-v5", wrappers.RecordEpisodeStatistics),
     "normalized": of("Hopper-v5", lambda e: wrappers.NormalizeReward(wrappers.NormalizeObservation(e))),
@@ -71,6 +122,10 @@ WRAPPED = {
     "plain": of("Pendulum-v1", Plain),
     "counting": of("Pendulum-v1", Every),
     "a user's": lambda: wrappers.TimeLimit(Every(Remembering()), 30),
+    "naming": of("Pendulum-v1", Named),
+    "a user's in MuJoCo": lambda: wrappers.TimeLimit(MoodyAnt(), 50),
+    "a user's pendulum": lambda: wrappers.TimeLimit(MoodyPendulum(), 50),
+    "a user's walker": lambda: wrappers.TimeLimit(MoodyWalker(), 50),
     "our own, single": of("deepnp/HalfCheetah-v5"),
 }
 VECTORS = {
@@ -177,12 +232,14 @@ class Unsaid(Every):
 
 NOT_CAPTURED = {
     "environment": (Counter, "it offers no state() and set_state(state)"),
-    "wrapper": (of("Pendulum-v1", Unsaid), "its wrapper Unsaid holds count and offers no state() and set_state(state)"),
+    "wrapper": (of("Pendulum-v1", Unsaid), "its wrapper Unsaid holds count, offers no state() and set_state(state)"),
     "closure": (lambda: make_counter(0.1), "its wrapper TransformReward holds func"),
     "subclass": (
         of("Pendulum-v1", lambda e: type("Own", (transform_observation.ReshapeObservation,), {})(e, (3, 1))),
         "its wrapper Own holds",
     ),
+    "a subclass of MuJoCo's": (Quiet, "it offers no state() and set_state(state)"),
+    "no tuple": (of("Pendulum-v1", type("Own", (Named,), {"state_attributes": "count"})), "expected state_attributes of Own as a"),
     "no limit": (of("LunarLander-v3", max_episode_steps=-1), "its episodes have to be replayed: expected a time limit"),
     "a vector of Box2D's": (SyncVectorEnv([of("LunarLander-v3")] * 2), "its episodes have to be replayed"),
     "a vector of somebody's": (type("Own", (SyncVectorEnv,), {})([of("Pendulum-v1")]), "Own is a vector environment of somebody's"),
