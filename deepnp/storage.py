@@ -3,7 +3,7 @@
 PyTorch reads and writes the same files with `safetensors.torch`. Ours also hold a checksum of the header and of each array
 (see headers.py): a bit that has changed is named.
 
-Arrays are written and read a few megabytes at a time, straight from and into their memory: saving and loading a replay memory
+Arrays are written and read about a megabyte at a time, straight from and into their memory: saving and loading a replay memory
 need no second one.
 """
 
@@ -34,7 +34,7 @@ __all__ = [
     "write_atomically",
 ]
 
-CHUNK = 2**24  # bytes that are read at a time; between two of them Ctrl-C is heard
+CHUNK = 2**20  # bytes that are read at a time, and stay in the processor's cache; between two of them Ctrl-C is heard
 
 
 class Pieces:
@@ -207,7 +207,7 @@ class StoredArray:
 
 
 def chunks(x) -> Iterator[np.ndarray]:
-    """An array, `Pieces` or a `StoredArray`, a few megabytes of its rows at a time."""
+    """An array, `Pieces` or a `StoredArray`, about a megabyte of its rows at a time."""
     for piece in x.pieces if isinstance(x, Pieces) else (x,):
         if not piece.shape:
             yield np.asarray(piece)

@@ -221,7 +221,6 @@ def rebuild(
     config = settings_from_json(cls.Config, metadata["config"], settings)
     if not networks:
         _check_size(config, tensors)
-    _check_finite(tensors)
     agent = cls.__new__(cls)
     agent._begin(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"], networks)
     try:
@@ -244,10 +243,13 @@ def rebuild(
 def _restore(agent: Any, tensors: Mapping) -> None:
     """Fill the parts. The replay memory reads its arrays itself, a few rows at a time."""
     parts = agent.parts()
-    memories = {name for name, thing in parts.items() if isinstance(thing, ReplayMemory)}
+    memories = {name: thing for name, thing in parts.items() if isinstance(thing, ReplayMemory)}
     state = part(tensors, "agent")
-    restore(parts, {name: x if name.partition(".")[0] in memories else np.asarray(x) for name, x in state.items()})
+    small = {name: np.asarray(x) for name, x in state.items() if name.partition(".")[0] not in memories}
     moments = {name: np.asarray(x) for name, x in part(tensors, "normalizer").items()}
+    _check_finite(join({"agent": small, "normalizer": moments}))
+    restore(parts, {**state, **small})
+    _check_finite(join({f"agent.{name}": memory.pieces() for name, memory in memories.items()}))
     if bool(moments) != (agent.normalizer is not None):
         raise ValueError(f"expected observations that are {'' if moments else 'not '}normalized, as they were")
     if agent.normalizer:

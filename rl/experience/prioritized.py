@@ -143,7 +143,7 @@ class Priorities:
     def restored(self, numbers: Mapping[str, np.ndarray]) -> None:
         """Columns were written; these are their `numbers()`. ValueError for what no priority can be."""
         if not (self.columns()["powers"].min() >= 0 and 0 < numbers["largest"] < np.inf):
-            raise ValueError(f"expected priorities >= 0 and the largest above 0, given {numbers['largest']}")
+            raise ValueError(f"expected finite priorities >= 0 and the largest above 0, given {numbers['largest']}")
         self.tree.sum_up()
         self.largest = float(numbers["largest"])
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from deepnp.storage import Pieces
 from rl.experience import trees
 from rl.experience.episodes import Episodes
 from rl.experience.frozen import FrozenMemory
@@ -241,7 +240,7 @@ class ReplayMemory:
         """The filled rows of all rings, and where the heads stand; empty before `prepare`."""
         return {name: np.asarray(array) for name, array in self.pieces().items()}
 
-    def pieces(self) -> dict[str, np.ndarray | Pieces]:
+    def pieces(self) -> dict[str, Any]:
         """`state_dict()` without a copy: where rows of several rings lie apart, `Pieces` of them."""
         return state_of_rings(self) if self.copies else {}
 

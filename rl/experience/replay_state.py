@@ -1,7 +1,7 @@
 """The replay memory as a file holds it: of every column the filled rows of all rings, and where the heads stand.
 
-A state of other rings (another number of environment copies, another capacity) is dealt anew, see dealing.py. Rows are read a
-few megabytes at a time, so a state that lies in a file needs no memory besides the rings that it fills; one that is dealt
+A state of other rings (another number of environment copies, another capacity) is dealt anew, see dealing.py. Rows are read
+about a megabyte at a time, so a state that lies in a file needs no memory besides the rings that it fills; one that is dealt
 needs a column more.
 
 Shapes: N rings, L slots each, F filled rows.
