@@ -49,6 +49,9 @@ def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], object
             write(file)
             file.flush()
             os.fsync(file.fileno())
+            if fcntl is not None:  # while it is locked: an unlocked temporary file is removed as a leftover
+                os.replace(temporary, path)
+        if fcntl is None:  # Windows renames no open file
             os.replace(temporary, path)
         sync_folder(path.parent)
     except BaseException:

@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 import pytest
 
-from deepnp import storage
+from deepnp import files, storage
 from deepnp.models import mlp
 from deepnp.storage import Pieces, TensorFile, chunks, load_metadata, load_tensors, save_json, save_tensors, write_atomically
 
@@ -301,6 +301,23 @@ def test_saving_and_loading_make_no_second_copy(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes and links")
 class TestPlaces:
+    @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="tells which files are open")
+    def test_windows_renames_closed_files_only(self, tmp_path, monkeypatch):
+        replaced = []
+
+        def replace(source, target, rename=os.replace):
+            replaced.append(
+                os.fspath(source) in {os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")}
+            )
+            rename(source, target)
+
+        monkeypatch.setattr(os, "replace", replace)
+        save_json(tmp_path / "x.json", {})
+        monkeypatch.setattr(files, "fcntl", None)
+        save_json(tmp_path / "x.json", {"a": 1})
+        assert replaced == [True, False]
+        assert os.listdir(tmp_path) == ["x.json"]
+
     def test_modes_are_the_umasks_or_the_old_files(self, tmp_path):
         old = os.umask(0o077)
         try:
