@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import gymnasium
 
 from deepnp import NonFiniteError
+from rl.cli.commands import TOP
 from rl.cli.dispatch import dispatch
 from rl.cli.terminal import complain, prepare, print_warning
 from rl.cli.usage import FAILED, MISUSED, STOPPED, Usage
@@ -37,8 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
-    from rl.cli.commands import TOP
-
     prepare()
     with warnings.catch_warnings():
         warnings.showwarning = print_warning

@@ -1,5 +1,7 @@
 """`deepnp envs` and `deepnp algorithms`: what there is, and what fits together."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import gymnasium
@@ -32,7 +34,8 @@ def environments(
     specs = [spec for spec in registered.latest() if plain(name) in plain(spec.id) and (name or not colon or spec.id in new)]
     if not specs:
         raise Usage(f'no environment has "{word}" in its name')
-    rows = [_row(spec) for spec in specs]
+    with _mujoco_is_silent():
+        rows = [_row(spec) for spec in specs]
     known = [row for row in rows if row is not None]
     say(columns([("environment", "observations", "actions", "algorithms"), *known]))
     if len(known) < len(rows):
@@ -48,6 +51,18 @@ def algorithms() -> None:
         learns, answers = "on-policy" if takes.on_policy else "off-policy", {True: "yes", False: "no"}
         rows.append((name, ", ".join(takes.actions), learns, answers[takes.goals], answers[takes.images], algorithm.paper))
     say(columns(rows))
+
+
+@contextmanager
+def _mujoco_is_silent() -> Iterator[None]:
+    """Whoever lists models is not told of deprecated words in them, neither here nor in a file MUJOCO_LOG.TXT."""
+    import mujoco  # here, because it takes a while
+
+    mujoco.set_mju_user_warning(lambda text: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(None)
 
 
 def _row(spec: EnvSpec) -> tuple[str, str, str, str] | None:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, arg
 
-import deepnp
 from rl.cli.saved import environment_for
+from rl.cli.task import set_threads
 from rl.cli.training import Watching, learn
 from rl.runs.run import Run
 from rl.training.resume import load_agent
@@ -26,8 +26,7 @@ def resume(
     environment can tell its state.
     """
     env, env_settings = environment_for(run)
-    if threads is not None:
-        deepnp.set_num_threads(threads)
+    set_threads(threads)
     with load_agent(run, env, env_settings=env_settings) as agent:
         record = Run.resume(run, agent)
         watching = Watching(**record.options.get("evaluation", {}))

@@ -45,10 +45,15 @@ class Task:
         given = key_values(self.env_settings)
         return environments.find(self.env), {**(recipe.env_settings if recipe else {}), **given}
 
-    def set_threads(self) -> None:
-        """Compute with so many threads from now on."""
-        if self.threads is not None:
-            deepnp.set_num_threads(self.threads)
+
+def set_threads(threads: int | None) -> None:
+    """Compute with so many threads from now on, where a number is given; Usage if it is none."""
+    if threads is None:
+        return
+    try:
+        deepnp.set_num_threads(threads)
+    except ValueError as error:
+        raise Usage(str(error)) from error
 
 
 def folder_name(algorithm: str, env: str) -> str:

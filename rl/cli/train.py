@@ -11,10 +11,14 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 from rl.algorithms import Algorithm
 from rl.cli.seeds import Several, train_several
 from rl.cli.settings import config_of, options_of
-from rl.cli.task import Task, folder_name, group_of
+from rl.cli.task import Task, folder_name, group_of, set_threads
 from rl.cli.terminal import say
 from rl.cli.training import Watching, learn
+from rl.cli.usage import Usage
+from rl.config import whole_number
+from rl.runs.record import Log
 from rl.runs.run import Run, new_folder
+from rl.runs.tensorboard import TensorBoard
 from rl.schedules import FORMS
 from rl.training.recipes import Recipe
 
@@ -41,6 +45,17 @@ class Options:
     checkpoint_seconds: Annotated[float, arg(help="time between checkpoints; the end of a training is always one")] = 60.0
     tensorboard: Annotated[bool, arg(help="write TensorBoard's events, too")] = False
 
+    def check(self) -> None:
+        """Raise Usage for numbers out of their range, and ImportError without tensorboardX, before a folder is made."""
+        try:
+            Log(self.checkpoint_seconds, self.keep)
+            whole_number("--steps", self.steps, 1)
+            whole_number("--seed", self.seed, 0)
+        except ValueError as error:
+            raise Usage(str(error)) from error
+        if self.tensorboard:
+            TensorBoard(Path())
+
 
 def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[..., Any]:
     """The command that trains an algorithm; the defaults are a recipe's, where there is one."""
@@ -60,12 +75,14 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
             if not task.quiet:
                 say(f"recipe {wanted.source}: {wanted.result}")
             return command_of(algorithm, wanted)
+        options.check()
+        watching.check(options.steps)
         config = config_of(algorithm.config, settings)
         env, env_settings = task.environment(recipe)
-        task.set_threads()
+        set_threads(task.threads)
         if several.seeds:
             several.check(asdict(options), asdict(watching))
-            folder = options.out or new_folder(Path("runs") / folder_name(algorithm.name, env))
+            folder = _folder(options, algorithm.name, env)
             return train_several(algorithm, env, env_settings, config, options.steps, folder, several, watching, task.quiet)
         with algorithm.cls(env, config, options.seed, env_settings=env_settings) as agent:
             run = _run(agent, env, options, watching)
@@ -76,16 +93,13 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
 
 
 def _run(agent, env, options, watching) -> Run:
-    return Run(
-        options.out or new_folder(Path("runs") / folder_name(agent.config.algorithm, env)),
-        agent,
-        env,
-        options.steps,
-        checkpoint_seconds=options.checkpoint_seconds,
-        keep=options.keep,
-        tensorboard=options.tensorboard,
-        options={} if watching.eval_every is None else {"evaluation": asdict(watching)},
-    )
+    log = {name: getattr(options, name) for name in ("checkpoint_seconds", "keep", "tensorboard")}
+    record = {} if watching.eval_every is None else {"evaluation": asdict(watching)}
+    return Run(_folder(options, agent.config.algorithm, env), agent, env, options.steps, **log, options=record)
+
+
+def _folder(options, algorithm, env) -> Path:
+    return options.out or new_folder(Path("runs") / folder_name(algorithm, env))
 
 
 TRAIN = group_of(ABOUT, command_of)

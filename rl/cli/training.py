@@ -11,6 +11,7 @@ import rl
 from rl.cli import environments
 from rl.cli.terminal import say
 from rl.cli.usage import STOPPED, Usage
+from rl.config import whole_number
 from rl.runs.callbacks import Callback
 from rl.runs.run import Run
 from rl.runs.stopping import StopOnNoProgress, StopOnReturn
@@ -33,9 +34,18 @@ class Watching:
         int | None, arg(metavar="INT", help="end after so many evaluations without a better one", help_behavior_hint="")
     ] = None
 
-    def __post_init__(self):
-        if self.eval_every is None and not self.stop_return is self.patience is None:
+    def check(self, steps: int) -> None:
+        """Raise Usage for options that would do nothing in a training of so many steps."""
+        if self.eval_every is None and (self.stop_return is not None or self.patience is not None):
             raise Usage("expected --eval-every with --stop-return and --patience: they look at evaluations")
+        if self.eval_every is not None and not 1 <= self.eval_every <= steps:
+            raise Usage(f"expected --eval-every from 1 to the number of steps, {steps:,}, given {self.eval_every:,}")
+        try:
+            whole_number("--eval-episodes", self.eval_episodes, 1)
+            whole_number("--patience", 1 if self.patience is None else self.patience, 1)
+            StopOnReturn(0.0 if self.stop_return is None else self.stop_return)
+        except ValueError as error:
+            raise Usage(str(error)) from error
 
     def callbacks(self, run: Run, env: str, env_settings: Mapping[str, Any]) -> list[Callback]:
         """What does it."""

@@ -10,7 +10,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from rl.algorithms import Algorithm
 from rl.cli.settings import RENAMED, config_of, options_of
-from rl.cli.task import Task, folder_name, group_of
+from rl.cli.task import Task, folder_name, group_of, set_threads
 from rl.cli.terminal import complain, say
 from rl.cli.usage import FAILED, STOPPED, Usage
 from rl.schedules import FORMS
@@ -69,7 +69,7 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
             return command_of(algorithm, wanted)
         config = config_of(algorithm.config, settings)
         env, env_settings = task.environment(recipe)
-        task.set_threads()
+        set_threads(task.threads)
         folder = search.out or Path("runs") / f"tune-{folder_name(algorithm.name, env)}"
         if not task.quiet:
             say(f"tuning {algorithm.name} in {env}: {search.trials} trials of {search.steps:,} steps in {folder}")

@@ -137,6 +137,13 @@ def test_resume_goes_on_with_the_options_of_the_beginning(here, capsys, tmp_path
     assert all(np.array_equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.parametrize(("option", "steps"), [("--stop-return 5", 32), ("--stop-return 6", 128), ("--patience 1", 64)])
+def test_evaluations_may_end_a_training(here, capsys, tmp_path, option, steps):
+    given = f"train ppo cli_row:cli/Row-v0 --env-settings length=5 --steps 128 --eval-every 32 --eval-episodes 2 --out {tmp_path}"
+    assert deepnp(f"{given} {option} {TINY} --quiet") == 0
+    assert rl.load(checkpoint_of(tmp_path)).steps == steps
+
+
 def test_resume_of_a_finished_run_says_so(here, capsys):
     assert deepnp(f"resume {RUN}") == 0
     assert told(capsys) == "nothing to train: 64 of 64 steps were taken already\n"

@@ -97,14 +97,25 @@ def test_another_base_gives_the_defaults():
         ("--hindsight never", "invalid choice 'never'.*'future'"),
         ("--seeds 0 x", r"Could not find valid parse for arguments: \['0', 'x'\]"),
         ("--patience 3", "^error: expected --eval-every with --stop-return and --patience"),
+        ("--eval-every 20 --steps 10", "^error: expected --eval-every from 1 to the number of steps, 10, given 20"),
+        ("--eval-every 5 --patience 0", "^error: expected --patience as an integer >= 1, given 0"),
+        ("--eval-every 5 --stop-return nan", "^error: expected a finite threshold"),
+        ("--eval-every 5 --eval-episodes 0", "^error: expected --eval-episodes as an integer >= 1"),
+        ("--steps 0", "^error: expected --steps as an integer >= 1, given 0"),
+        ("--seed -1", "^error: expected --seed as an integer >= 0"),
+        ("--keep -1", "^error: expected keep as an integer >= 0"),
+        ("--checkpoint-seconds nan", "^error: expected checkpoint_seconds as a number >= 0"),
+        ("--threads 0", "^error: expected a positive number of threads"),
         ("--env-settings g", "^error: expected settings as key=value, given 'g'"),
         ("more", "Unrecognized options: more"),
     ],
 )
-def test_options_that_make_no_sense(capsys, options, message):
+def test_options_that_make_no_sense(capsys, monkeypatch, tmp_path, options, message):
+    monkeypatch.chdir(tmp_path)
     assert main(["train", "sac", "Pendulum-v1", *options.split()]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
+    assert not list(tmp_path.iterdir())  # nothing was made
     boxed = not captured.err.startswith("error")
     assert re.search(message, re.sub(r"[\s│-]+", " ", captured.err) if boxed else captured.err)
 
