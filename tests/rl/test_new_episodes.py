@@ -6,17 +6,8 @@ import pytest
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from rl.experience.environments import make_vector
+from tests.rl.test_environments import SMALL, ppo, sac
 from tests.rl.toys import Counter, Endless, vectorize
-
-SMALL = dict(hidden=(8,), batch_size=16, warmup=20, memory=400)
-
-
-def sac(env, **settings):
-    return rl.SAC(env, rl.SACConfig(**{**SMALL, **settings}))
-
-
-def ppo(env, **settings):
-    return rl.PPO(env, rl.PPOConfig(**{"steps": 20, "hidden": (8,), **settings}))
 
 
 class TestNewBeginnings:
