@@ -42,6 +42,8 @@ def test_evaluations_at_other_steps_are_interpolated(tmp_path):
     steps, scores = evaluations_of([seldom, often])
     np.testing.assert_array_equal(steps, [15, 35])
     np.testing.assert_array_equal(scores, [[1, 2], [5, 45]])
+    early, late = run(tmp_path / "early", evaluations={5: [0], 30: [1]}), run(tmp_path / "late", evaluations={10: [0], 30: [2]})
+    np.testing.assert_array_equal(evaluations_of([early, late])[0], [30])  # nothing is known of both before 10
     with pytest.raises(ValueError, match="at common steps"):
         evaluations_of([often, run(tmp_path / "later", evaluations={50: [1]})])
     with pytest.raises(ValueError, match="at least one run's folder"):
