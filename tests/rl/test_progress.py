@@ -56,6 +56,14 @@ def test_a_notebook_shows_one_line_and_writes_it_over(cell, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_notebook_shows_what_is_compiled(cell):
+    display = display_here(10.0)
+    display.start(100)
+    display.note("compiling a kernel")
+    display.show(25, "25 steps", 3.0)
+    assert cell.shown == ["starting", "compiling a kernel", "━" * 6 + "╌" * 18 + "  25 %  25 steps  3 s left"]
+
+
 def test_a_log_file_gets_the_last_line_of_a_short_training(capsys):
     PPO(Target(), QUICK).learn(128, progress=True)
     lines = [line for line in capsys.readouterr().out.splitlines() if "compiling" not in line]
