@@ -36,7 +36,7 @@ class Task:
         if not self.recipe and self.recipe_file is None:
             return None
         try:
-            return recipe_of(algorithm.name, environments.find(self.env), self.recipe_file)
+            return recipe_of(algorithm.name, environments.find(self.env).rpartition(":")[2], self.recipe_file)
         except ValueError as error:
             raise Usage(str(error)) from error
 

@@ -151,6 +151,7 @@ def train_seeds(
     content = {
         "algorithm": chosen.name,
         "env": portable(env, env_settings),
+        "name": env if isinstance(env, str) else env.id,  # with the module that registers it, where one is named
         "config": settings,
         "steps": steps,
         "every": every,
@@ -175,7 +176,7 @@ def train_seed(job: dict[str, Any]) -> bool:
     else:
         algorithm = ALGORITHMS[job["algorithm"]]
         agent = algorithm.cls(spec, settings_from_json(algorithm.config, job["config"]), job["seed"])
-        run = Run(folder, agent, spec.id, steps)
+        run = Run(folder, agent, job.get("name", spec.id), steps)
     with agent:
         return train(agent, run, steps, callback=Evaluations(folder, spec, job["every"], job["episodes"]))
 
@@ -226,7 +227,8 @@ def _check_same(folder: Path, job: dict[str, Any]) -> None:
     if not (folder / CONFIG).exists():
         return
     spec = json.loads(job["env"])
-    expected = {"algorithm": job["algorithm"], "seed": job["seed"], "env": spec["id"], "config": job["config"]}
+    expected = {"algorithm": job["algorithm"], "seed": job["seed"], "config": job["config"]}
+    expected["env"] = job.get("name", spec["id"])
     expected["env_settings"] = spec["kwargs"]
     record = read_config(folder)
     for name, value in json.loads(json.dumps(expected)).items():

@@ -1,6 +1,5 @@
 """The commands of `deepnp`, run in this process: what they print, what they write, and their exit codes."""
 
-import json
 import os
 import re
 import sys
@@ -219,13 +218,14 @@ def test_export_refuses_other_endings(here, capsys):
 
 
 def test_seeds_are_trained_side_by_side(here, capsys):
-    arguments = "train ppo CartPole-v1 --steps 32 --seeds 4 7 --eval-every 32 --eval-episodes 2 --out many"
-    assert deepnp(f"{arguments} {TINY}") == 0
+    arguments = "train ppo cli_row:cli/Row-v0 --env-settings length=5 --steps 32 --seeds 4 7 --eval-every 32 --eval-episodes 2"
+    assert deepnp(f"{arguments} --out many {TINY}") == 0
     lines = told(capsys).splitlines()
-    assert lines[0] == "training PPO in CartPole-v1 to 32 steps, seeds 4, 7"
+    assert lines[0] == "training PPO in cli_row:cli/Row-v0 to 32 steps, seeds 4, 7"
+    record = read_config("many/seed-7")
+    assert (record["seed"], record["env"], record["env_settings"]) == (7, "cli_row:cli/Row-v0", {"length": 5})
     assert [line.split(":")[0] for line in lines[-5:-2]] == ["seed 4", "seed 7", "2 seeds"]
     assert lines[-2:] == ["everything is in many", "  deepnp plot many"]
-    assert json.loads(Path("many/seed-7/config.json").read_text())["seed"] == 7
     assert "expected --seeds without --keep, --patience" in refused(
         capsys, "train ppo CartPole-v1 --seeds 0 1 --keep 1 --eval-every 8 --patience 2", 2
     )
