@@ -84,6 +84,8 @@ def test_a_users_space_is_completed():
     }
     assert trial.asked["epochs"] == ("int", 1, 3, False)
     assert trial.asked["lr"] == ("float", 1e-5, 1e-2, True)
+    suggest(trial, {"batch_size": Range(8, 512, log=True)}, PPOConfig)
+    assert trial.asked["batch_size"] == ("int", 8, 512, True)
 
 
 @pytest.mark.parametrize(
