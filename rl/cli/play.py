@@ -40,6 +40,7 @@ def play(
     name = env.rpartition(":")[2]
     agent = agent_of(run, checkpoint)
     form = _form(to, out)
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # nothing is heard, and machines without sound complain
     with closing(_made(name, form == "window", settings)) as world:
         if form == "window":
             show(agent, world, seed, episodes)

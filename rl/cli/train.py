@@ -73,7 +73,7 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
         wanted = task.recipe_for(algorithm)
         if recipe is None and wanted is not None:
             if not task.quiet:
-                say(f"recipe {wanted.source}: {wanted.result}")
+                say(f"recipe ({wanted.source}): {wanted.result}")
             return command_of(algorithm, wanted)
         options.check()
         watching.check(options.steps)
