@@ -32,8 +32,14 @@ class Copies:
     envs: list[gymnasium.Env]
 
     def state(self) -> dict[str, np.ndarray]:
-        """Every copy's situation, random generator included, in new arrays."""
-        packed = [pack([layer.state() for layer in layers_of(env)]) for env in self.envs]
+        """Every copy's situation, random generator included, in new arrays.
+
+        Raises
+        ------
+        ValueError
+            If an environment's own `state()` returns something else than plain values.
+        """
+        packed = [_packed(env) for env in self.envs]
         return {f"{i}.{name}": array for i, parts in enumerate(packed) for name, array in parts.items()}
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
@@ -127,6 +133,14 @@ def obstacle_of(env: VectorEnv) -> str | None:
         return f"a {type(inner).__name__} offers no state() and set_state(state)"
     found = [reason for reason in map(obstacle, inner.envs) if reason is not None]
     return found[0] if found else f"{type(inner).__name__} is a vector environment of somebody's own: hand in a list of its copies"
+
+
+def _packed(env):
+    values = [layer.state() for layer in layers_of(env)]
+    try:
+        return pack(values)
+    except ValueError as error:
+        raise ValueError(f"the state of {type(env.unwrapped).__name__} cannot be saved: {error}") from error
 
 
 def _of_environment(env: Any) -> list[Layer]:

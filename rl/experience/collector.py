@@ -12,6 +12,7 @@ from gymnasium.vector import VectorEnv
 
 from deepnp import NonFiniteError
 from deepnp.checks import check_shape
+from rl.experience.capture_layers import Resumable
 from rl.experience.environments import same_step
 from rl.experience.single import OneCopy
 from rl.experience.spaces import LARGEST, ObservationLayout
@@ -99,6 +100,8 @@ class Collector:
         self.observations: Observations = np.empty(0)
         if seed is not None:
             self.observations = self._split(env.reset(seed=seed)[0], "observation")
+            if isinstance(env, Resumable):
+                env.state()  # one that cannot be saved says so here, and not at the first checkpoint
 
     def step(self, actions: np.ndarray, statistics: EpisodeStatistics) -> Step:
         """One step with the environment's actions; episodes that end are entered into `statistics`.

@@ -159,6 +159,15 @@ def test_copies_and_pickles(algorithm, env):
     assert pickled.learn(STEPS).steps == STEPS
 
 
+def test_a_state_that_no_file_can_hold_is_refused_at_once():
+    class Odd(Remembering):
+        def state(self):
+            return {"self": self}
+
+    with pytest.raises(ValueError, match=r"the state of Odd cannot be saved: expected numbers, strings, arrays, .* given Odd"):
+        make(rl.ALGORITHMS["PPO"], Odd).learn(40, lambda agent, metrics: pytest.fail("it learned"))
+
+
 class TestNewEpisodes:
     """Where a training cannot go on in its episodes, it says so once, with the reason."""
 
