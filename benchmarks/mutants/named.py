@@ -2,7 +2,7 @@
 
 from benchmarks.mutants.sources import Named
 
-PPO_PAGE = "rl/algorithms/policy_gradient/ppo.py"
+PPO_PAGE, PPO_SETTINGS = "rl/algorithms/policy_gradient/ppo.py", "rl/algorithms/policy_gradient/config.py"
 SAC_PAGE, TD3_PAGE = "rl/algorithms/actor_critic/sac.py", "rl/algorithms/actor_critic/td3.py"
 DDPG_PAGE, VALUE_PAGE = "rl/algorithms/actor_critic/ddpg.py", "rl/algorithms/actor_critic/sac_value.py"
 OFF_POLICY_LOOP, CRITICS, CHAINS = "rl/loops/off_policy.py", "rl/networks/critics.py", "rl/networks/chains.py"
@@ -16,23 +16,28 @@ NAMED = (
     Named(
         "adam_eps of the policy ignored", PPO_PAGE, "Adam(self.policy.flat, c.lr, eps=c.adam_eps)", "Adam(self.policy.flat, c.lr)"
     ),
-    Named("adam_eps of the value ignored", PPO_PAGE, "Adam(self.value.flat, c.lr, eps=c.adam_eps)", "Adam(self.value.flat, c.lr)"),
-    Named("advantages always normalised", PPO_PAGE, "if self.config.normalize_advantages and len", "if len"),
-    Named("advantages never normalised", PPO_PAGE, "if self.config.normalize_advantages and len(advantages) > 1:", "if False:"),
-    Named("the policy's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.policy.flat, self.config.max_grad_norm)", "pass"),
+    Named(
+        "adam_eps of the value ignored",
+        PPO_PAGE,
+        "Adam(self.value.flat, c.value_rate, eps=c.adam_eps)",
+        "Adam(self.value.flat, c.value_rate)",
+    ),
+    Named("advantages always normalised", PPO_PAGE, "if c.normalize_advantages and len", "if len"),
+    Named("advantages never normalised", PPO_PAGE, "if c.normalize_advantages and len(advantages) > 1:", "if False:"),
+    Named("the policy's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.policy.flat, c.max_grad_norm)", "pass"),
     Named("the value's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.value.flat, c.max_grad_norm)", "pass"),
     Named("KL reversed", PPO_PAGE, "old.take(rows).kl(new)", "new.kl(old.take(rows))"),
     Named("KL of the epoch's first rows", PPO_PAGE, "rows = shuffled.last", "rows = shuffled.order[: len(shuffled.last)]"),
     Named(
         "the rate of the value not annealed",
         PPO_PAGE,
-        "self.policy_optimizer.lr = self.value_optimizer.lr = lr",
-        "self.policy_optimizer.lr = lr",
+        "self.policy_optimizer.lr, self.value_optimizer.lr = now.lr, now.value_rate",
+        "self.policy_optimizer.lr = now.lr",
     ),
-    Named("the rate never annealed", PPO_PAGE, "linear(c.lr, 0.0, progress) if c.anneal_lr else c.lr", "c.lr"),
-    Named("clip not annealed", PPO_PAGE, "linear(c.clip, 0.0, progress) if c.anneal_clip else c.clip", "c.clip"),
-    Named("entropy not annealed", PPO_PAGE, "linear(c.entropy_coef, 0.0, progress) if c.anneal_entropy else", ""),
-    Named("the entropy's sign", PPO_PAGE, "-entropy_coef / len(actions)", "entropy_coef / len(actions)"),
+    Named("the rate never annealed", PPO_SETTINGS, "dict.fromkeys(rates, self.anneal_lr)", "{}"),
+    Named("clip not annealed", PPO_SETTINGS, '"clip": self.anneal_clip', '"clip": False'),
+    Named("entropy not annealed", PPO_SETTINGS, '"entropy_coef": self.anneal_entropy', '"entropy_coef": False'),
+    Named("the entropy's sign", PPO_PAGE, "-c.entropy_coef / len(actions)", "c.entropy_coef / len(actions)"),
     Named("rollback forgets Adam", PPO_PAGE, "optimizer.load_state_dict(before[1])", "pass"),
     Named(
         "dead rows learned from",
@@ -67,7 +72,7 @@ NAMED = (
         "SACValue's V unweighted", VALUE_PAGE, "log_prob, weights=batch.weights)", "log_prob, weights=np.ones_like(batch.weights))"
     ),
     Named("SACValue's Q unweighted", VALUE_PAGE, "y, weights=batch.weights)", "y, weights=np.ones_like(batch.weights))"),
-    Named("SACValue's target stays", VALUE_PAGE, "self.value.follow(self.config.tau)", "pass"),
+    Named("SACValue's target stays", VALUE_PAGE, "self.value.follow(c.tau)", "pass"),
     Named(
         "SACLite with entropy",
         "rl/algorithms/actor_critic/sac_lite.py",
@@ -102,7 +107,7 @@ NAMED = (
         "        self.critic_updates.count += 1",
         "        self.follow(c.tau); self.critic_updates.count += 1",
     ),
-    Named("DDPG: the policy's target stays", DDPG_PAGE, "        self.follow(tau)", "        pass"),
+    Named("DDPG: the policy's target stays", DDPG_PAGE, "        self.follow(c.tau)", "        pass"),
     # Shared
     Named("target: the larger of two critics", CHAINS, "np.minimum.reduce([network", "np.maximum.reduce([network"),
     Named("the policy ascends the larger critic", CHAINS, "np.argmin(values, axis=0)", "np.argmax(values, axis=0)"),

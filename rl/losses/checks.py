@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from deepnp import NonFiniteError, ParameterVector
+from deepnp.backend import kernel_runs, summing_kernel
 
 
 def check_finite(what: str, value: float) -> None:
@@ -20,11 +21,25 @@ def check_gradient(what: str, vector: ParameterVector) -> None:
     Adam's second moments take in the squares: an infinite one would hold its parameter for ever.
     """
     g = vector.grad
-    with np.errstate(over="ignore", invalid="ignore"):
-        if math.isfinite(np.dot(g, g)):  # one pass
-            return
+    if math.isfinite(sum_of_squares(g) if kernel_runs(g) else _plain(g)):
+        return
+    with np.errstate(all="ignore"):
         vector.check_finite(g, what)
     raise NonFiniteError(f"the {what} overflows {g.dtype}: its largest value is {np.abs(g).max():.3g}")
+
+
+@summing_kernel
+def sum_of_squares(g):
+    """Σ g² of a vector (P,); NaN or infinite where a number of it is, or where it overflows."""
+    total = g.dtype.type(0)
+    for i in range(len(g)):
+        total += g[i] * g[i]
+    return total
+
+
+def _plain(g):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.dot(g, g)
 
 
 def check_arrays(what: str, arrays: Mapping[str, np.ndarray]) -> None:

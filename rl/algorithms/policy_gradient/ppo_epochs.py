@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from deepnp import Module, NonFiniteError
-from deepnp.backend import kernel_runs, ordered_kernel, summing_kernel
+from deepnp.backend import kernel_runs, ordered_kernel
 from deepnp.blas import find_sgemm
 from deepnp.layers.containers import whole
 from deepnp.ops import mlp
@@ -30,7 +30,7 @@ from deepnp.optim import Adam, adam, clip_grad_norm
 from deepnp.parameters import lies_in
 from rl.experience.minibatches import Shuffle
 from rl.guards import Guard
-from rl.losses.checks import check_finite
+from rl.losses.checks import check_finite, sum_of_squares
 from rl.losses.surrogate import _clipped_surrogate, _standardize, _value_loss
 from rl.networks.distributions import _log_prob, _log_prob_backward
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
@@ -324,7 +324,7 @@ def _backward(net, x, y, dy, n):
 @ordered_kernel
 def _step(descent, b):
     """Step b of Adam, with a gradient of norm `max_norm` at most; False if that gradient is not finite."""
-    norm, c, none = math.sqrt(_squares(descent.g)), descent.constants[b], np.float32(0)
+    norm, c, none = math.sqrt(sum_of_squares(descent.g)), descent.constants[b], np.float32(0)
     if not math.isfinite(norm):
         return False
     if norm > descent.max_norm:
@@ -333,14 +333,6 @@ def _step(descent, b):
             descent.g[i] *= shorter
     adam._step(descent.theta, descent.g, descent.m, descent.v, c[0], c[1], c[2], c[3], c[4], c[5], c[6], none, none)
     return True
-
-
-@summing_kernel
-def _squares(g):
-    total = np.float32(0)
-    for i in range(len(g)):
-        total += g[i] * g[i]
-    return total
 
 
 @ordered_kernel
