@@ -36,6 +36,8 @@ class Rounds(rl.Callback):
     ----------
     windows, steps, longest : list of float, twice
         Seconds of each window, its steps, and its longest step; without a checkpoint, and with one.
+    stops : list of float
+        Seconds that training stands still while a checkpoint is begun.
     rows, iterations : list of float
         Seconds of writing after an iteration, and of the iteration.
     """
@@ -45,6 +47,7 @@ class Rounds(rl.Callback):
         self.windows: tuple[list[float], list[float]] = ([], [])
         self.steps: tuple[list[float], list[float]] = ([], [])
         self.longest: tuple[list[float], list[float]] = ([], [])
+        self.stops: list[float] = []
         self.rows: list[float] = []
         self.iterations: list[float] = []
         self.last, self.end, self.size = 2 * rounds, 0, 0
@@ -82,20 +85,20 @@ class Rounds(rl.Callback):
         self.start = self.before = time.perf_counter()
         if self.number % 2 and self.number < self.last:
             self.run.save_beside(agent)
+            self.stops.append(time.perf_counter() - self.start)
         return self.number < self.last
 
     def on_end(self, agent, error):
         self.run.on_end(agent, error)
 
 
-def filled(agent: rl.Agent, transitions: int) -> None:
-    """Put so many transitions into an agent's replay memory, beside those that it has."""
+def fill(agent: rl.Agent, transitions: int) -> None:
+    """Let an agent's replay memory hold so many transitions, whatever is in them."""
     memory, rng = agent.memory, np.random.default_rng(0)
-    shape, no = memory.observations.shape[1:], np.zeros(1, bool)
-    for _ in range(transitions - len(memory)):
-        observations = rng.standard_normal((2, 1, *shape), np.float32)
-        actions = rng.uniform(-1, 1, (1, *memory.actions.shape[1:])).astype(np.float32)
-        memory.add(observations[0], actions, np.ones(1), observations[1], no, no, ~no)
+    for column in (memory.observations, memory.next_observations, memory.actions):
+        column[len(memory) : transitions] = rng.uniform(-1, 1, column[len(memory) : transitions].shape)
+    memory.heads[:] = transitions % memory.slots
+    memory.sizes[:] = transitions
 
 
 def measure(name: str, rounds: int, transitions: int) -> float:
@@ -104,7 +107,7 @@ def measure(name: str, rounds: int, transitions: int) -> float:
     with tempfile.TemporaryDirectory() as folder, cls(ENV) as agent:
         agent.learn(500)
         if not cls.takes.on_policy:
-            filled(agent, transitions)
+            fill(agent, transitions)
         callback = Rounds(Path(folder), agent, rounds)
         agent.learn(10**9, callback)
         size = callback.run.checkpoint.stat().st_size
@@ -117,6 +120,8 @@ def measure(name: str, rounds: int, transitions: int) -> float:
     print(f"    a checkpoint of {size / 1e6:6.1f} MB   {lost:+.2f} s, {100 * lost / CHECKPOINT_SECONDS:+.2f} % at one a minute")
     print(f"    together                    {100 * total:+.2f} %   ratio {1 + total:.4f}   target {1 + TARGET}")
     middle, longest = ([f(times) for times in callback.longest] for f in (np.median, max))
+    stops = 1e3 * np.array(callback.stops)
+    print(f"    it stops training           {np.median(stops):.0f} ms (median), {stops.max():.0f} ms (longest), to be begun")
     print(f"    a window's longest step     {1e3 * middle[0]:.0f} ms without, {1e3 * middle[1]:.0f} ms with a checkpoint (medians)")
     print(
         f"    the longest of all          {1e3 * longest[0]:.0f} ms without, {1e3 * longest[1]:.0f} ms with a checkpoint",

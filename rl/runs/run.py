@@ -321,10 +321,12 @@ def run_at(log: str | os.PathLike | Run, agent: Trained, total_steps: int) -> Ru
     ------
     TypeError
         For what is no path, no Run and none of the words.
+    FileExistsError
+        If the folder holds a run already.
     """
     if isinstance(log, Run):
         return log
-    if not isinstance(log, str | os.PathLike):
+    if not isinstance(log, str | os.PathLike) or not os.fspath(log):
         raise TypeError(f'expected log as "csv", "tensorboard", a path or a Run, given {log!r:.80}')
     name = agent.env_name or "environment"
     if log not in ("csv", "tensorboard"):

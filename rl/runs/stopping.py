@@ -22,8 +22,8 @@ class StopOnReturn(Callback):
     """
 
     def __init__(self, threshold: float, of: str = "evaluation"):
-        if not np.isfinite(threshold):
-            raise ValueError(f"expected a finite threshold, given {threshold}")
+        if not isinstance(threshold, int | float | np.number) or not np.isfinite(threshold):
+            raise ValueError(f"expected threshold as a finite number, given {threshold!r}")
         if of not in ("evaluation", "training"):
             raise ValueError(f'expected of as "evaluation" or "training", given {of!r}')
         self.threshold, self.of = float(threshold), of

@@ -238,6 +238,21 @@ def test_a_checkpoint_its_rows_and_their_folder_are_on_the_disk(folder, monkeypa
     assert checkpoint_of(folder).parent.stat().st_ino in done[named:]
 
 
+def test_what_a_careless_person_gives_as_log(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    agent = PPO(world(), TINY)
+    for log in ("", 3, True, ["csv"]):
+        with pytest.raises(TypeError, match=r'expected log as "csv", "tensorboard", a path or a Run'):
+            agent.learn(32, log=log)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError, match="file"):
+        agent.learn(32, log="file")
+    agent.learn(32, log="mine")
+    with pytest.raises(FileExistsError, match=r"mine holds a run already.*Run\.resume.*`deepnp resume`"):
+        agent.learn(64, log="mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine"]
+
+
 def test_of_many_that_begin_in_one_folder_one_gets_it(tmp_path):
     def begin(_):
         try:

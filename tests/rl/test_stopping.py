@@ -65,7 +65,8 @@ def test_no_progress_ends_it():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: StopOnReturn(np.nan), "a finite threshold, given nan"),
+        (lambda: StopOnReturn(np.nan), "threshold as a finite number, given nan"),
+        (lambda: StopOnReturn("475"), "threshold as a finite number, given '475'"),
         (lambda: StopOnReturn(1, of="episode"), 'of as "evaluation" or "training", given'),
         (lambda: StopOnNoProgress(0), "evaluations as an integer >= 1"),
         (lambda: StopOnNoProgress(3, -1), "least_steps as an integer >= 0"),
