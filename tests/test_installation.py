@@ -73,3 +73,12 @@ def test_examples_take_the_modules_beside_them_wherever_they_are_started(tmp_pat
     done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--steps" in done.stdout
+
+
+def test_the_command_line_takes_its_own_modules_whatever_lies_in_the_present_folder(tmp_path):
+    for name in ("rl", "envs", "jit"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('another')")
+    code = "import sys; from rl.cli import main; sys.exit(main(['envs']))"
+    command = [sys.executable, "-P", "-c", code]  # -P: like a console script, without the present folder
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert "deepnp/Walker-v0" in done.stdout, done.stderr
