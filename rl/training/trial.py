@@ -10,6 +10,7 @@ A trial's value is the mean of its last two evaluations, so one that was lucky d
 
 import importlib.util
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from rl.algorithms import ALGORITHMS
 from rl.config import settings_from_json, settings_to_json
 from rl.runs.callbacks import Callback
 from rl.runs.interrupt import Interrupt
+from rl.runs.lock import FolderLock
 from rl.training.evaluations import Evaluations
 from rl.training.search import space_from_json, suggest
 from rl.training.statistics import score_text
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 STUDY, DATABASE, TRIALS = "study.json", "study.db", "trials"
 LAST = 2  # evaluations that make a trial's value
-PATIENCE = 60  # seconds for which a process waits while another writes
+PATIENCE, ASK_SECONDS = 60, 0.05  # for which a process waits while another writes, or asks
 PRUNERS = "median", "hyperband", "none"
 STARTUP = 5  # trials that run to their end before any is pruned
 
@@ -89,7 +91,7 @@ def run_trial(job: dict[str, Any]) -> bool:
     """
     optuna = need_optuna()
     study = open_study(job["folder"], job, int(np.random.SeedSequence([job["seed"], job["number"]]).generate_state(1)[0]))
-    trial, states = study.ask(), optuna.trial.TrialState
+    trial, states = _ask(study, Path(job["folder"]) / TRIALS), optuna.trial.TrialState
     with Interrupt() as interrupt:
         try:
             told = Told(trial, interrupt, job["steps"] // job["evaluations"])
@@ -141,6 +143,21 @@ class Told(Callback):
         self.trial.report(self.value, agent.steps // self.every)  # compared at the same steps: not all have as many
         self.pruned = self.trial.should_prune()
         return not self.pruned
+
+
+def _ask(study: "optuna.Study", folder: Path) -> "optuna.Trial":
+    """The next trial, while no other process asks: with SQLite two could take the same one that waits."""
+    folder.mkdir(exist_ok=True)
+    while True:
+        try:
+            lock = FolderLock(folder)
+        except BlockingIOError:
+            time.sleep(ASK_SECONDS)
+            continue
+        try:
+            return study.ask()
+        finally:
+            lock.release()
 
 
 def _train(job, trial, told) -> None:

@@ -3,6 +3,8 @@
 import importlib.util
 import signal
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from rl.training.processes import STOPPED, run_jobs
 from rl.training.recipes import read_recipes
 from rl.training.search import Choice, Range
 from rl.training.statistics import score_text
-from rl.training.trial import Told, open_study, run_trial
+from rl.training.trial import Told, _ask, open_study, run_trial
 from rl.training.tune import tune
 
 optuna = pytest.importorskip("optuna")
@@ -198,6 +200,27 @@ def test_trials_run_in_processes_of_their_own(tmp_path):
     assert result.complete == 2
     assert "trial 0: " in (tmp_path / "trials" / "1.txt").read_text() + (tmp_path / "trials" / "2.txt").read_text()
     assert (tmp_path / "best.toml").exists()
+
+
+def test_trials_that_wait_are_taken_once(tmp_path, here):
+    """Several processes that begin at once, and a trial that waits: the first."""
+    search(tmp_path, 1, here)
+    study = open_study(tmp_path, here[0])
+    for lr in (1e-3, 2e-3):
+        study.enqueue_trial({"lr": lr})
+    lock = FolderLock(tmp_path / "trials")
+    taken = []
+    threads = [
+        threading.Thread(target=lambda: taken.append(_ask(open_study(tmp_path, here[0]), tmp_path / "trials"))) for _ in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    assert taken == []  # somebody else asks
+    lock.release()
+    for thread in threads:
+        thread.join()
+    assert sorted(trial.number for trial in taken) == [1, 2]
 
 
 def test_two_do_not_tune_in_one_folder(tmp_path):
