@@ -63,6 +63,7 @@ def test_rows_keep_their_order_their_episodes_and_all_that_belongs_to_them(rng, 
             assert (memory.actions[row, 0], memory.rewards[row]) == (np.float32(n) / np.float32(10), t)
             assert memory.priorities.tree[np.array([row])] == t + 1
             assert memory.terminated[row] == terminated
+            assert not (memory.terminated[row] and memory.truncated[row])
             if not (memory.terminated[row] or memory.truncated[row]):  # then the next row is its successor
                 following = known[i + 1]
                 assert following[0] == n
@@ -107,6 +108,13 @@ def test_another_capacity_keeps_the_newest(rng, before, after, capacity):
     assert found.sum() >= times[-total:].sum() - 12 * total  # to within an episode
     if total == len(old):
         np.testing.assert_array_equal(found, times)
+
+
+def test_of_an_episode_that_is_too_long_the_end_is_kept(rng):
+    old, new = memory_of(60, 1), memory_of(25, 1)
+    live(old, rng, 40, 1, ends=0.0)
+    new.load_state_dict(old.state_dict())
+    np.testing.assert_array_equal(np.concatenate([new.observations[rows, 1] for rows in rings_of(new)]), np.arange(15, 40))
 
 
 def test_the_same_rings_are_the_same_bits(rng):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from rl.experience import memory_limit
 from rl.experience.replay import ReplayMemory
 from tests.rl.toys import space
 
@@ -115,37 +114,3 @@ def test_a_state_that_does_not_fit_is_refused_before_anything_is_taken(rng, name
     with pytest.raises(ValueError, match=message):
         second.load_state_dict(changed)
     assert second.copies == 0
-
-
-class TestFreeMemory:
-    """The container's limit counts where it is the smaller one, and files that are only cached are free."""
-
-    @pytest.fixture
-    def container(self, tmp_path, monkeypatch):
-        def write(files):
-            for name, text in files.items():
-                (tmp_path / name).parent.mkdir(exist_ok=True)
-                (tmp_path / name).write_text(text)
-
-        monkeypatch.setattr(memory_limit, "CONTAINER", tmp_path)
-        monkeypatch.setattr(memory_limit, "_of_the_machine", lambda: 10_000)
-        return write
-
-    def test_second_version(self, container):
-        container({"memory.max": "5000\n", "memory.current": "4000\n"})
-        assert memory_limit.free_memory() == 1000
-        container({"memory.stat": "anon 500\ninactive_file 2500\n"})
-        assert memory_limit.free_memory() == 3500
-        memory_limit.check_memory(3500, "something")
-        with pytest.raises(MemoryError, match=r"something needs 0\.00 GiB"):
-            memory_limit.check_memory(3501, "something")
-
-    def test_first_version(self, container):
-        container({"memory/memory.limit_in_bytes": "5000", "memory/memory.usage_in_bytes": "4000"})
-        container({"memory/memory.stat": "inactive_file 7\ntotal_inactive_file 100\n"})
-        assert memory_limit.free_memory() == 1100
-
-    def test_no_limit(self, container):
-        assert memory_limit.free_memory() == 10_000
-        container({"memory.max": "max\n", "memory.current": "4000\n"})
-        assert memory_limit.free_memory() == 10_000
