@@ -16,10 +16,11 @@ from collections.abc import Sequence
 
 import gymnasium
 
+import deepnp
 from deepnp import NonFiniteError
 from rl.cli.commands import TOP
 from rl.cli.dispatch import dispatch
-from rl.cli.terminal import complain, prepare, print_warning
+from rl.cli.terminal import complain, prepare, print_warning, say
 from rl.cli.usage import FAILED, MISUSED, STOPPED, Usage
 
 EXPECTED = (NonFiniteError, ImportError, ValueError, TypeError, OSError, RuntimeError, gymnasium.error.Error)
@@ -38,11 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     prepare()
+    if words == ["--version"]:
+        say(f"deepnp {deepnp.__version__}")
+        return 0
     with warnings.catch_warnings():
         warnings.showwarning = print_warning
         try:
-            return dispatch(TOP, list(sys.argv[1:] if arguments is None else arguments), "deepnp") or 0
+            return dispatch(TOP, words, "deepnp") or 0
         except Usage as error:
             return _failed(error, MISUSED)
         except SystemExit as end:  # tyro's and argparse's, after their own words
@@ -57,5 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: BaseException | str, code: int) -> int:
-    complain(error if isinstance(error, str) else f"error: {error or type(error).__name__}")
+    if isinstance(error, str):
+        complain(error)
+    else:
+        complain("\n".join([f"error: {error or type(error).__name__}", *getattr(error, "__notes__", ())]))
     return code

@@ -21,8 +21,9 @@ def _gradcheck(arguments: list[str]) -> None:
 
 def bench(arguments: list[str], folder: Path = BENCHMARKS) -> int | None:
     """List the benchmarks of a clone, or run one with its own arguments; returns its exit code."""
+    ours = (folder.parent / "setup.cfg").is_file()  # beside an installed package, "benchmarks" is somebody else's
     files = {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith(("_", "peer_"))}
-    if not files:
+    if not ours or not files:
         raise FileNotFoundError(f"expected benchmarks in {folder}: they come with the source, git clone, and not with the package")
     if not arguments or arguments[0] in ("-h", "--help"):
         say("Measure speed and learning: deepnp bench NAME [its own options]\n")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import rl
+from deepnp import __version__ as version
 from rl.cli import main
 from rl.runs.record import read_config
 from rl.runs.retention import best_of, checkpoint_of, kept_of
@@ -233,8 +234,10 @@ def test_seeds_are_trained_side_by_side(here, capsys):
 
 def test_seeds_on_ray(here, monkeypatch):
     """The tasks are handed over; tests/rl/test_cluster.py runs them."""
-    monkeypatch.setattr("rl.cluster.tasks.RayTasks.__call__", lambda self, jobs, at_once, threads, watch: [1 for _ in jobs])
-    assert deepnp("train ppo CartPole-v1 --steps 32 --seeds 0 1 --ray --out clustered --quiet") == 1
+    asked = []
+    monkeypatch.setattr("rl.cluster.tasks.RayTasks.__call__", lambda _, jobs, *given: asked.append((len(jobs), given[0])) or [1, 1])
+    assert deepnp("train ppo CartPole-v1 --steps 32 --seeds 0 1 --at-once 1 --ray --out clustered --quiet") == 1
+    assert asked == [(2, 1)]
 
 
 def test_tune_writes_a_recipe_that_train_takes(here, capsys):
@@ -292,10 +295,16 @@ def test_gradcheck(capsys):
 def test_bench_lists_and_runs(capsys, tmp_path):
     from rl.cli.tools import bench
 
-    (tmp_path / "speed.py").write_text('"""How fast?        python -m benchmarks.speed [--n 1]"""\nraise SystemExit(7)\n')
-    assert bench([], tmp_path) is None
-    assert "speed  How fast?\n" in told(capsys)
-    assert bench(["speed", "--n", "2"], tmp_path) == 7
+    folder = tmp_path / "measures"
+    folder.mkdir()
+    (folder / "peer_speed.py").touch()
+    (folder / "speed.py").write_text('"""How fast?        python -m benchmarks.speed [--n 1]"""\nraise SystemExit(7)\n')
+    with pytest.raises(FileNotFoundError, match="they come with the source"):
+        bench([], folder)
+    (tmp_path / "setup.cfg").touch()  # a clone
+    assert bench([], folder) is None
+    assert told(capsys).endswith("[its own options]\n\nspeed  How fast?\n")
+    assert bench(["speed", "--n", "2"], folder) == 7
     with pytest.raises(FileNotFoundError, match="they come with the source"):
         bench([], tmp_path / "none")
 
@@ -315,6 +324,11 @@ def test_envs_lists_what_our_algorithms_can_take(here, capsys):
     assert deepnp("envs cli_row:row") == 0
     assert told(capsys).splitlines()[1].split() == ["cli/Row-v0", "Box(2)", "Box(1)", "all"]
     assert 'no environment has "nonsense"' in refused(capsys, "envs nonsense", 2)
+
+
+def test_version(capsys):
+    assert deepnp("--version") == 0
+    assert told(capsys) == f"deepnp {version}\n"
 
 
 def test_algorithms_lists_all(capsys):
