@@ -13,6 +13,7 @@ from deepnp import __version__ as version
 from rl.cli import main
 from rl.runs.record import read_config
 from rl.runs.retention import best_of, checkpoint_of, kept_of
+from rl.training.evaluation import play
 
 TINY = "--num-envs 2 --rollout-steps 16 --batch-size 16 --epochs 1 --hidden 8"
 MODULE = """
@@ -160,10 +161,15 @@ def test_eval_prints_the_returns_of_the_same_environment(here, capsys):
 
 
 @pytest.mark.parametrize("checkpoint", ["best", "32", f"{RUN}/checkpoints/previous.safetensors"])
-def test_eval_takes_any_checkpoint(here, capsys, checkpoint):
+def test_eval_takes_any_checkpoint(here, capsys, monkeypatch, checkpoint):
+    deterministic = []
+    monkeypatch.setattr(
+        "rl.cli.evaluate.play", lambda *given, **settings: deterministic.append(given[4]) or play(*given, **settings)
+    )
     steps = rl.load(best_of(RUN)).steps if checkpoint == "best" else 32
     assert deepnp(f"eval {RUN} --episodes 2 --stochastic --checkpoint {checkpoint}") == 0
     assert f"after {steps} steps; episodes of seeds 1 to 2, actions drawn" in told(capsys)
+    assert deterministic == [False]
 
 
 def test_eval_lists_the_checkpoints_that_there_are(here, capsys):
