@@ -38,7 +38,7 @@ from rl.state import Part, join, part, restore
 from rl.state import snapshot as snapshot_of
 
 FORMAT = "deepnp agent 2"
-NEEDED = {"algorithm", "config", "space", "seed", "steps", "iterations", "rngs", "env", "networks"}
+NEEDED = {"algorithm", "config", "space", "seed", "steps", "iterations", "total_steps", "rngs", "env", "networks"}
 Tensors = dict[str, Any]  # arrays, and Pieces of them
 SLACK = 4  # parameters that a network may have for each number in its file, before it is called too large
 
@@ -51,6 +51,7 @@ class Saved(Protocol):
     seed: int
     steps: int
     iterations: int
+    total_steps: int
     rngs: dict[str, np.random.Generator]
     normalizer: ObservationNormalizer | None
     env: Any
@@ -82,6 +83,7 @@ def snapshot(agent: Saved, state: Callable[[Part], dict] | None = None) -> tuple
         "seed": agent.seed,
         "steps": agent.steps,
         "iterations": agent.iterations,
+        "total_steps": agent.total_steps,
         "rngs": {name: rng.bit_generator.state for name, rng in agent.rngs.items()},
         "env": agent.env_name,
         "networks": sorted(agent.networks),
@@ -232,6 +234,7 @@ def rebuild(
         raise ValueError(f"expected settings that fit what was saved, given {given}: {error}") from error
     agent.steps = whole_number("steps", metadata["steps"], 0)
     agent.iterations = whole_number("iterations", metadata["iterations"], 0)
+    agent.total_steps = whole_number("total_steps", metadata["total_steps"], 0)  # where schedules stand
     agent.env_name = metadata["env"]
     if metadata["rngs"].keys() != agent.rngs.keys():
         raise ValueError(f"expected random generators {sorted(agent.rngs)}, given {sorted(metadata['rngs'])}")

@@ -29,7 +29,7 @@ def check_gradient(what: str, vector: ParameterVector) -> None:
 
 
 @summing_kernel
-def sum_of_squares(g):
+def sum_of_squares(g) -> float:
     """Σ g² of a vector (P,); NaN or infinite where a number of it is, or where it overflows."""
     total = g.dtype.type(0)
     for i in range(len(g)):

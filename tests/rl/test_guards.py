@@ -6,6 +6,7 @@ import pytest
 import deepnp
 import rl
 from deepnp import Linear, NonFiniteError
+from rl import cli
 from rl.algorithms.policy_gradient import ppo
 from rl.guards import Guard
 from rl.loops import off_policy
@@ -170,3 +171,10 @@ def test_another_word_is_refused():
         learner("PPO").learn(10, on_nonfinite="ignore")
     with pytest.raises(ValueError, match="given None"):
         Guard(None)
+
+
+def test_the_command_line_prints_the_note_too(capsys):
+    error = NonFiniteError("at step 3: the critic loss is nan")
+    error.add_note("the last good checkpoint is here")
+    assert cli._failed(error, 1) == 1
+    assert capsys.readouterr().err.splitlines() == [f"error: {error}", "the last good checkpoint is here"]

@@ -161,6 +161,13 @@ def test_copies_and_pickles_keep_functions():
         assert twin.config == learner.config
 
 
+def test_a_loaded_agent_stands_where_its_schedules_stood(tmp_path):
+    learner = agent(clip=Linear(0.2, 0.0))
+    learner.learn(64, lambda *_: False)
+    learner.save(tmp_path / "a.safetensors")
+    assert learner.now.clip == rl.load(tmp_path / "a.safetensors").now.clip == 0.2 * 0.75
+
+
 def test_damaged_json_is_refused():
     content = settings_to_json(rl.PPOConfig(lr=Linear(1e-3, 0.0)))
     for damaged in ({"linear": {"start": 1}}, {"foo": {}}, {}, {"linear": 3}, {"linear": {"start": 1, "end": 0}, "step": {}}):
