@@ -65,5 +65,5 @@ def _failed(error: BaseException | str, code: int) -> int:
     if isinstance(error, str):
         complain(error)
     else:
-        complain("\n".join([f"error: {error or type(error).__name__}", *getattr(error, "__notes__", ())]))
+        complain("; ".join([f"error: {error or type(error).__name__}", *getattr(error, "__notes__", ())]))
     return code

@@ -177,4 +177,4 @@ def test_the_command_line_prints_the_note_too(capsys):
     error = NonFiniteError("at step 3: the critic loss is nan")
     error.add_note("the last good checkpoint is here")
     assert cli._failed(error, 1) == 1
-    assert capsys.readouterr().err.splitlines() == [f"error: {error}", "the last good checkpoint is here"]
+    assert capsys.readouterr().err == f"error: {error}; the last good checkpoint is here\n"
