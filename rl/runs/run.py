@@ -13,7 +13,7 @@ is a checkpoint, so whatever stops a run, it can be resumed.
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -107,7 +107,6 @@ class Run(Callback):
     ):
         log = Log(checkpoint_seconds, keep, tensorboard, on_write_error)
         self._record = record_of(agent, env, total_steps, log, options or {})
-        Path(folder).mkdir(parents=True, exist_ok=True)
         self._open(folder, agent.steps, log)
         try:
             self._begin(agent)
@@ -177,12 +176,13 @@ class Run(Callback):
     def _open(self, folder, steps, log):
         self.folder = Path(folder)
         self.checkpoint = checkpoint_of(folder)
+        self._board = TensorBoard(folder) if log.tensorboard else None
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(folder)
         self._record = {**self._record, "log": asdict(log)}
         self._every = np.inf if log.checkpoint_seconds is None else log.checkpoint_seconds
         self._retention = Retention(folder, log.keep)
         self._failures = WriteFailures(folder, log.on_write_error)
-        self._board = TensorBoard(folder) if log.tensorboard else None
         self._signals = StopOnSignal()
         self._background = Background()
         self._start = self._saved = time.monotonic()
@@ -214,16 +214,12 @@ class Run(Callback):
         self._signals.on_start(agent)
         with self._handled(CONFIG):
             self.extend(agent.total_steps)
-        if self._board is not None:
-            with self._handled("TensorBoard's events"):
-                self._board.on_start(agent)
+        self._show(lambda board: board.on_start(agent))
 
     def on_update(self, agent: Trained, metrics: dict[str, float]) -> bool:
         with self._handled(PROGRESS):
             self.progress.append({"seconds": round(time.monotonic() - self._start, 3), **metrics})
-        if self._board is not None:
-            with self._handled("TensorBoard's events"):
-                self._board.on_update(agent, metrics)
+        self._show(lambda board: board.on_update(agent, metrics))
         if self._background.finished:
             with self._handled("a checkpoint"):
                 self._background.check()
@@ -232,9 +228,7 @@ class Run(Callback):
         return self._signals.on_update(agent, metrics)
 
     def on_evaluation(self, agent: Trained, result: Mapping[str, np.ndarray]) -> None:
-        if self._board is not None:
-            with self._handled("TensorBoard's events"):
-                self._board.on_evaluation(agent, result)
+        self._show(lambda board: board.on_evaluation(agent, result))
         self._keep_best(agent, float(np.mean(result["return"])))
 
     def on_end(self, agent: Trained, error: BaseException | None) -> None:
@@ -251,13 +245,8 @@ class Run(Callback):
         with ExitStack() as stack:
             if good:
                 stack.callback(self._save_missing, agent)
-            if self._board is not None:
-                stack.callback(self._end_board, agent)
+            stack.callback(self._show, lambda board: board.on_end(agent, None))
             self.wait()
-
-    def _end_board(self, agent):
-        with self._handled("TensorBoard's events"):
-            self._board.on_end(agent, None)
 
     def _save_missing(self, agent):
         if agent.steps != self._saved_steps:
@@ -291,10 +280,26 @@ class Run(Callback):
         self._background.start(work)
 
     def _keep_best(self, agent, mean):
-        if mean > self._best:
-            self._best, steps, write = mean, agent.steps, frozen(agent, memory=False).write
-            with self._handled("a checkpoint"):
-                self._background.start(lambda: self._retention.write_best(write, steps, mean))
+        if not mean > self._best:
+            return
+        before, steps, write = self._best, agent.steps, frozen(agent, memory=False).write
+        self._best = mean
+
+        def work():
+            try:
+                self._retention.write_best(write, steps, mean)
+            except OSError:
+                self._best = before  # the next one that is better than what is there gets its place
+                raise
+
+        with self._handled("a checkpoint"):
+            self._background.start(work)
+
+    def _show(self, write: Callable[[TensorBoard], None]) -> None:
+        """Let TensorBoard's events be written, if they are wanted."""
+        if self._board is not None:
+            with self._handled("TensorBoard's events"):
+                write(self._board)
 
     @property
     def writing(self) -> bool:

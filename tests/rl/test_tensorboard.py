@@ -96,6 +96,8 @@ def test_without_tensorboardx_it_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ImportError, match=r'pip install "deepnp-rl\[tensorboard\]"'):
         PPO(world(), TINY).learn(32, log="tensorboard")
+    with pytest.raises(ImportError, match=r'pip install "deepnp-rl\[tensorboard\]"'):
+        Run("mine", PPO(world(), TINY), "Target", 32, tensorboard=True)
     assert not list(tmp_path.iterdir())
 
 

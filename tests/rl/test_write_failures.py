@@ -1,6 +1,7 @@
 """A full disk, a folder that is gone, a disk that became read-only: a clear error, or the training goes on; nothing is lost."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -153,6 +154,21 @@ def test_a_checkpoint_that_fails_is_told_at_the_next_iteration(tmp_path, monkeyp
         agent.learn(192, log=run)
     assert "besides, at its end: OSError" in caught.value.__notes__[0]
     assert load_tensors(checkpoint_of(tmp_path))[1]["steps"] == before
+
+
+def test_the_best_that_could_not_be_written_is_no_bar(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    agent, run = begun(tmp_path, on_write_error="warn")
+    with monkeypatch.context() as patch:
+        patch.setattr(run._retention, "write_best", refuse)
+        run.on_evaluation(agent, {"return": np.array([5.0])})
+        with pytest.warns(RuntimeWarning, match="No space left"):
+            run.wait()
+    run.on_evaluation(agent, {"return": np.array([4.0])})
+    run.wait()
+    assert json.loads((tmp_path / "checkpoints" / "best.json").read_text()) == {"steps": 64, "return": 4.0}
 
 
 def test_a_row_that_is_cut_short_is_taken_back(tmp_path):
