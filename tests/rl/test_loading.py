@@ -132,7 +132,7 @@ class TestWithoutTheMemory:
 def test_a_flipped_bit_is_named(path):
     agent_of(rl.ALGORITHMS["SAC"], NAVIGATION).learn(100).save(path)
     whole, wanted = path.read_bytes(), load_tensors(path)[0]
-    for name in ("agent.memory.observations0", "agent.memory.rewards", "env.core.x", "agent.policy.body.0.weight"):
+    for name in ("agent.memory.observations0", "agent.memory.rewards", "agent.memory.actions", "agent.policy.body.0.weight"):
         place = whole.index(np.ascontiguousarray(wanted[name]).tobytes())
         damaged = bytearray(whole)
         damaged[place] ^= 4
