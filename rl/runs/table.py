@@ -8,6 +8,7 @@ the rows that are whole and warns about the others.
 import csv
 import errno
 import io
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -127,14 +128,14 @@ def _cells(line: str) -> list[str]:
 
 
 def _row(columns: list[str], line: str) -> dict[str, str] | None:
-    """A line as a row; None unless it has a number, or nothing, for each column."""
+    """A line as a row; None unless it has a number, or nothing, for each column, and finite steps."""
     cells = _cells(line)
     row = dict(zip(columns, cells, strict=False))
     try:
         numbers = [float(cell) for cell in cells if cell]
     except ValueError:
         return None
-    return row if numbers and len(cells) == len(columns) and row[KEY] else None
+    return row if numbers and len(cells) == len(columns) and row[KEY] and math.isfinite(float(row[KEY])) else None
 
 
 def _text(rows, columns, header) -> bytes:

@@ -16,11 +16,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
-from rl.runs.record import read_config
 from rl.runs.run import read_progress
 from rl.runs.table import KEY
 from rl.training.evaluations import read_evaluations
-from rl.training.groups import flat, runs_of
+from rl.training.groups import flat, record_of, runs_of
 from rl.training.statistics import Interval, improvement_interval, iqm, probability_of_improvement, score_text
 
 SETTINGS = ("algorithm", "env", "env_settings", "seed", "total_steps", "config", "options")
@@ -101,7 +100,7 @@ def compare(a: str | os.PathLike, b: str | os.PathLike) -> Comparison:
         If a config.json is damaged.
     """
     runs = runs_of(a), runs_of(b)
-    records = [read_config(folders[0]) for folders in runs]
+    records = [record_of(folders[0]) for folders in runs]
     told = [{name: record[name] for name in SETTINGS if name in record} for record in records]
     others = [{name: value for name, value in record.items() if name not in SETTINGS} for record in records]
     updates, first = _first_update(runs[0][0], runs[1][0]) if len(runs[0]) == len(runs[1]) == 1 else (0, None)

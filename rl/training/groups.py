@@ -5,10 +5,12 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rl.runs.record import CONFIG, read_config
 
+KINDS: Mapping[str, type] = MappingProxyType({"algorithm": str, "env": str, "seed": int, "config": dict})
 LABEL_LENGTH = 60  # characters; where settings take more, the folder's name says it
 
 
@@ -62,10 +64,27 @@ def groups_of(paths: Iterable[str | os.PathLike] | str | os.PathLike) -> list[Gr
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     members: dict[str, list[Path]] = {}
     for folder in dict.fromkeys(run for path in paths for run in runs_of(path)):
-        members.setdefault(json.dumps(_identity(read_config(folder)), sort_keys=True), []).append(folder)
+        members.setdefault(json.dumps(_identity(record_of(folder)), sort_keys=True), []).append(folder)
     known = {key: json.loads(key) for key in members}
     labels = {key: _label(own, known.values(), members[key][0]) for key, own in known.items()}
     return [Group(labels[key], known[key]["env"], tuple(folders)) for key, folders in members.items()]
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    """What config.json says of a run, with values that can be what they are named.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no run.
+    ValueError
+        If its config.json is damaged.
+    """
+    record = read_config(folder)
+    for name, kind in KINDS.items():
+        if not isinstance(record[name], kind):
+            raise ValueError(f"{folder / CONFIG} is not a run's: expected {name} as {kind.__name__}, given {record[name]!r:.80}")
+    return record
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

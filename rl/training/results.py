@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rl.runs.record import read_config
 from rl.runs.run import read_progress
 from rl.training.evaluations import read_evaluations
-from rl.training.groups import Group, groups_of
+from rl.training.groups import Group, groups_of, record_of
 from rl.training.statistics import bootstrap_interval, iqm, score_text
 
 COLUMNS = "task", "algorithm", "steps", "seeds", "return: IQM [95 %]", "minutes each", "command"
@@ -42,7 +41,7 @@ def results_table(paths: Iterable[str | os.PathLike] | str | os.PathLike) -> str
 
 
 def _row(group: Group) -> tuple[str, ...]:
-    records = [read_config(folder) for folder in group.folders]
+    records = [record_of(folder) for folder in group.folders]
     progress = [read_progress(folder) for folder in group.folders]
     steps = min(int(max(columns.get("steps", [0]))) for columns in progress)
     minutes = float(np.median([max(columns.get("seconds", [0.0])) for columns in progress])) / 60

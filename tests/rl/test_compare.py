@@ -14,6 +14,7 @@ from rl.runs.run import Run
 from rl.training.compare import MISSING, Difference, compare, print_comparison
 from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.groups import flat, groups_of, runs_of
+from rl.training.results import results_table
 from tests.rl.toys import Target, vectorize
 
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
@@ -85,6 +86,15 @@ def test_the_first_update_that_differs_is_named(tmp_path):
     first = compare(a, b).first_update
     assert (first.number, first.steps) == (3, 96)
     assert first.differences == (Difference("kl", old, 7.5),)
+
+
+@pytest.mark.parametrize(("name", "value"), [("algorithm", ["PPO"]), ("env", {}), ("seed", "0"), ("config", 3)])
+def test_a_damaged_record_is_named(tmp_path, name, value):
+    folder = trained(tmp_path / "a", total=32)
+    change(folder, {name: value})
+    for call in (lambda: compare(folder, folder), lambda: groups_of(folder), lambda: results_table(folder)):
+        with pytest.raises(ValueError, match=rf"config\.json is not a run's: expected {name} as"):
+            call()
 
 
 def test_settings_and_circumstances_that_differ(tmp_path):

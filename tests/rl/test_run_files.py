@@ -67,6 +67,7 @@ def test_rows_that_are_whole_are_kept(tmp_path):
         whole.replace("2,0.25,1.0", "2,x,1.0"): [1, 3],
         whole.replace("2,0.25,1.0", "\0\0\0\0"): [1, 3],
         whole.replace("2,0.25,1.0", ",0.25,1.0"): [1, 3],
+        whole.replace("2,0.25,1.0", "inf,0.25,1.0"): [1, 3],
         whole.replace("2,0.25,1.0", '2,"0.25,1.0'): [1, 3],
         whole.replace("3,,\n", "\n"): [1, 2],
         whole[len("steps,loss,return\n") :]: [],
