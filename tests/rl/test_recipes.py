@@ -29,6 +29,19 @@ def test_every_recipe_can_be_trained(recipe):
     assert changed_settings(recipe.config).keys() <= recipe.settings.keys()
 
 
+@pytest.mark.parametrize("recipe", recipes(), ids=lambda r: f"{r.algorithm} {r.env}")
+def test_the_page_of_recipes_has_its_line(recipe):
+    page = (FOLDER.parents[1] / "docs" / "recipes.md").read_text()
+    command = f"deepnp train {recipe.algorithm.lower()} {recipe.env} --recipe"
+    line = f"| {recipe.env} | {recipe.algorithm} | {recipe.steps:,} | {recipe.result} | `{command}` |"
+    assert line in page.splitlines(), f"docs/recipes.md lacks\n{line}"
+
+
+def test_the_page_of_recipes_has_no_other_lines():
+    page = (FOLDER.parents[1] / "docs" / "recipes.md").read_text()
+    assert page.count(" --recipe` |") == len(recipes())
+
+
 @pytest.mark.parametrize("game", GAMES, ids=lambda g: g.name)
 def test_examples_and_recipes_agree(game):
     recipe = recipe_of(game.settings.algorithm, game.id)
