@@ -99,7 +99,7 @@ def test_another_base_gives_the_defaults():
         ("--patience 3", "^error: expected --eval-every with --stop-return and --patience"),
         ("--eval-every 20 --steps 10", "^error: expected --eval-every from 1 to the number of steps, 10, given 20"),
         ("--eval-every 5 --patience 0", "^error: expected --patience as an integer >= 1, given 0"),
-        ("--eval-every 5 --stop-return nan", "^error: expected a finite threshold"),
+        ("--eval-every 5 --stop-return nan", "^error: expected .*finite.*, given nan"),
         ("--eval-every 5 --eval-episodes 0", "^error: expected --eval-episodes as an integer >= 1"),
         ("--steps 0", "^error: expected --steps as an integer >= 1, given 0"),
         ("--seed -1", "^error: expected --seed as an integer >= 0"),
