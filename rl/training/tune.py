@@ -192,9 +192,8 @@ def _search(folder: Path, job: dict[str, Any], trials: int, at_once: int | None,
     """Take the trials that are still to be taken."""
     _check_same(folder, job)
     study = open_study(folder, job)
-    _prepare(study, job)
     begun, left = len(study.trials), max(0, trials - len(_done(study)))
-    numbers = range(begun, begun + left)
+    _prepare(study, job)
     numbers = range(begun, begun + left)
     jobs = [Job("trial", {**job, "folder": str(folder), "number": n}, folder / TRIALS / f"{n}.txt") for n in numbers]
     codes = runner(jobs, *shares(left, at_once), lambda: None)
