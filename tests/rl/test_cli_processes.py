@@ -32,14 +32,12 @@ def test_help_imports_nothing_heavy(tmp_path):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
-def test_help_on_any_terminal(tmp_path, encoding):
-    done = deepnp("train sac --help", tmp_path, PYTHONIOENCODING=encoding, PYTHONUTF8="0", TERM="xterm-256color")
+def test_help_on_a_terminal_that_lacks_signs(tmp_path):
+    done = deepnp("train sac --help", tmp_path, PYTHONIOENCODING="cp1252", PYTHONUTF8="0", TERM="xterm-256color")
     assert (done.returncode, done.stderr) == (0, b"")
-    text = done.stdout.decode(encoding)
+    text = done.stdout.decode("cp1252")
     assert "--gamma FLOAT" in text
-    assert ("discount factor, γ" in text) == (encoding == "utf-8")
-    assert ("╭" in text) == (encoding == "utf-8")
+    assert "discount factor, ?" in text
     assert "\x1b" not in text  # no terminal, no colours
 
 
