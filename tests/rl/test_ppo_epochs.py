@@ -196,7 +196,7 @@ class TestNonFinite:
             update(agent, data, monkeypatch, fused)
         assert_alike(*agents)
 
-    @pytest.mark.parametrize(("size", "match"), [(1e38, "^gradient of parameter .* holds"), (1e25, "2-norm overflows float32")])
+    @pytest.mark.parametrize(("size", "match"), [(1e38, "gradient of parameter .* holds"), (1e25, "gradient overflows float32")])
     def test_gradient(self, size, match, rng, monkeypatch):
         """Hidden units that are 0 keep the values finite, whatever they are multiplied by; their gradient is not."""
         agents = learner(BOX), learner(BOX)

@@ -34,7 +34,7 @@ from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.samples import Samples, samples_of, with_reflections
 from rl.loops import on_policy
-from rl.losses.checks import check_finite
+from rl.losses.checks import check_finite, check_gradient
 from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
 from rl.names import explained
 from rl.networks.branches import Distribution
@@ -163,6 +163,7 @@ class PPO(Agent):
             gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
         self.policy.zero_grad()
         self.policy.backward(gradient, inputs=False)
+        check_gradient("policy's gradient", self.policy.flat)
         clip_grad_norm(self.policy.flat, c.max_grad_norm)
         self.policy_optimizer.step()
         return loss, info["kl"], info["clip_fraction"]
@@ -185,6 +186,7 @@ class PPO(Agent):
         check_finite("value loss", loss)
         self.value.zero_grad()
         self.value.backward(c.value_coef * dvalues[:, None], inputs=False)
+        check_gradient("value's gradient", self.value.flat)
         clip_grad_norm(self.value.flat, c.max_grad_norm)
         self.value_optimizer.step()
         return loss

@@ -21,16 +21,16 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from deepnp import Module, NonFiniteError
+from deepnp import Module
 from deepnp.backend import kernel_runs, ordered_kernel
 from deepnp.blas import find_sgemm
 from deepnp.layers.containers import whole
 from deepnp.ops import mlp
-from deepnp.optim import Adam, adam, clip_grad_norm
+from deepnp.optim import Adam, adam
 from deepnp.parameters import lies_in
 from rl.experience.minibatches import Shuffle
 from rl.guards import Guard
-from rl.losses.checks import check_finite, sum_of_squares
+from rl.losses.checks import check_finite, check_gradient, sum_of_squares
 from rl.losses.surrogate import _clipped_surrogate, _standardize, _value_loss
 from rl.networks.distributions import _log_prob, _log_prob_backward
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
@@ -125,7 +125,7 @@ def policy_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> l
         descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
         return _policy_epoch(both[0], descent, *heads, shuffled.order, bounds, observations, *numbers, *settings, log[first:])
 
-    return _steps(run, optimizer, agent.guard, log, log[:, 0], "policy loss")
+    return _steps(run, optimizer, agent.guard, log, log[:, 0], "policy")
 
 
 def value_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> list | None:
@@ -142,7 +142,7 @@ def value_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> li
         descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
         return _value_epoch(both[0], descent, shuffled.order, bounds, *columns, *settings, log[first:])
 
-    return _steps(run, agent.value_optimizer, agent.guard, log, log, "value loss")
+    return _steps(run, agent.value_optimizer, agent.guard, log, log, "value")
 
 
 def _descent(module, optimizer, shuffled, max_norm, observations, *numbers) -> tuple[Network, Descent] | None:
@@ -218,11 +218,9 @@ def _steps(run: Callable, optimizer: Adam, guard: Guard, log: np.ndarray, losses
 
 
 def _refuse(optimizer, loss, name):
-    """Raise as the plain form does."""
-    check_finite(name, loss)
-    with np.errstate(over="ignore"):  # that it overflows is known
-        clip_grad_norm(optimizer.vector, math.inf)
-    raise NonFiniteError("the gradient's norm overflows")
+    """Raise as the plain form does: one of the two is not finite."""
+    check_finite(f"{name} loss", loss)
+    check_gradient(f"{name}'s gradient", optimizer.vector)
 
 
 @ordered_kernel
