@@ -25,7 +25,7 @@ from rl.runs.run import Run
 from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.processes import Job, Runner, failures, last_line, run_jobs, shares
 from rl.training.recipes import algorithm_named
-from rl.training.resume import load_agent
+from rl.training.resume import resume
 from rl.training.statistics import Interval, bootstrap_interval, iqm, score_text
 from rl.training.train import train
 
@@ -171,8 +171,7 @@ def train_seed(job: dict[str, Any]) -> bool:
     """Train one seed, in this process, from its beginning or its latest checkpoint; whether it came to its end."""
     folder, spec, steps = Path(job["folder"]), EnvSpec.from_json(job["env"]), job["steps"]
     if (folder / CONFIG).exists():
-        agent = load_agent(folder, spec)
-        run = Run.resume(folder, agent)
+        agent, run = resume(folder, spec)
     else:
         algorithm = ALGORITHMS[job["algorithm"]]
         agent = algorithm.cls(spec, settings_from_json(algorithm.config, job["config"]), job["seed"])
