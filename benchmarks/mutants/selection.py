@@ -22,7 +22,7 @@ TRAINING = f"tests/rl/test_training.py tests/rl/test_evaluations.py {RUNS}"
 SPACES = "tests/rl/test_spaces.py tests/rl/test_environments.py"
 LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py tests/rl/test_ppo.py"  # slow
 STEPS: dict[str, tuple[str, ...]] = {
-    "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_activations.py", MODULES),
+    "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_ops.py -k 'dense- or mlp-'", "tests/deepnp/test_activations.py", MODULES),
     "deepnp/ops/normalization/*": (OPS, "tests/deepnp/test_normalization*.py", MODULES),
     "deepnp/ops/convolution/*": (OPS, "tests/deepnp/test_convolution.py tests/deepnp/test_pooling.py", MODULES),
     "deepnp/ops/recurrent/*": (OPS, "tests/deepnp/test_recurrent*.py", MODULES),
