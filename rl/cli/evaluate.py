@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from tyro.conf import FlagCreatePairsOff, arg
 
-from rl.cli.saved import CHECKPOINT, agent_of, environment_for
+from rl.cli.saved import CHECKPOINT, MODULE, agent_of, environment_for
 from rl.cli.terminal import columns, say
 from rl.training.evaluation import play
 from rl.training.statistics import bootstrap_interval, iqm
@@ -18,9 +18,10 @@ def evaluate(
     seed: Annotated[int, arg(help="of the first episode; the others follow")] = 1,
     checkpoint: Annotated[str, arg(help=CHECKPOINT)] = "last",
     stochastic: Annotated[FlagCreatePairsOff[bool], arg(help="draw actions instead of taking the most probable ones")] = False,
+    module: Annotated[str | None, MODULE] = None,
 ) -> None:
     """Play new episodes with a run's agent, and print how they went."""
-    env, env_settings = environment_for(run)
+    env, env_settings = environment_for(run, module)
     agent = agent_of(run, checkpoint)
     result = play(agent, env, episodes, seed, not stochastic, env_settings=env_settings)
     how = "actions drawn" if stochastic else "deterministic"

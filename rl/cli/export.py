@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-from rl.cli.saved import CHECKPOINT, agent_of, environment_for
+from rl.cli.saved import CHECKPOINT, MODULE, agent_of, environment_for
 from rl.cli.terminal import say
 from rl.cli.usage import Usage
 from rl.training.export import WRITERS
@@ -25,9 +25,10 @@ def export(
         Path | None, arg(metavar="FILE", help="to write", help_behavior_hint="(default: policy.py, .onnx or .safetensors in RUN)")
     ] = None,
     checkpoint: Annotated[str, arg(help=CHECKPOINT)] = "last",
+    module: Annotated[str | None, MODULE] = None,
 ) -> None:
     """Write a run's policy to a file that runs without this library."""
-    env, settings = environment_for(run)
+    env, settings = environment_for(run, module)
     kinds = {suffix: kind for kind, (_, suffix) in WRITERS.items()}
     kind = to or (kinds.get(out.suffix) if out else "numpy")
     if kind is None or (out is not None and out.suffix != WRITERS[kind][1]):

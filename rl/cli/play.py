@@ -13,7 +13,7 @@ import gymnasium
 from tyro.conf import arg
 
 import rl
-from rl.cli.saved import CHECKPOINT, agent_of, environment_for
+from rl.cli.saved import CHECKPOINT, MODULE, agent_of, environment_for
 from rl.cli.terminal import say
 from rl.cli.usage import Usage
 from rl.training.video import film, save_gif, save_mp4
@@ -34,9 +34,10 @@ def play(
     width: Annotated[int, arg(help="of a film, in pixels")] = 480,
     out: Annotated[Path | None, arg(metavar="FILE", help="of the film", help_behavior_hint="(default: RUN/video/…)")] = None,
     checkpoint: Annotated[str, arg(help=CHECKPOINT)] = "last",
+    module: Annotated[str | None, MODULE] = None,
 ) -> None:
     """Show what a run's agent does: in a window, or as a film where there is no display."""
-    env, settings = environment_for(run)
+    env, settings = environment_for(run, module)
     name = env.rpartition(":")[2]
     agent = agent_of(run, checkpoint)
     form = _form(to, out)

@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from tyro.conf import arg
+
 import rl
 from rl.cli import environments
+from rl.cli.usage import Usage
 from rl.runs.record import environment_of
 from rl.runs.retention import best_of, kept_of
 from rl.training.resume import load_agent
 
 CHECKPOINT = "last, best, the step of one that was kept, or a path"
+MODULE = arg(metavar="NAME", help="that registers the environment, where its id does not name it", help_behavior_hint="")
 
 
 def agent_of(run: Path, checkpoint: str = "last") -> rl.Agent:
@@ -37,17 +41,30 @@ def agent_of(run: Path, checkpoint: str = "last") -> rl.Agent:
     return rl.load(path)
 
 
-def environment_for(run: Path) -> tuple[str, dict[str, Any]]:
+def environment_for(run: Path, module: str | None) -> tuple[str, dict[str, Any]]:
     """The id, registered, and the keyword arguments of the environment that a run trains in.
+
+    Parameters
+    ----------
+    run : path
+    module : str, optional
+        To import first: a run that was begun in Python may record an id without its module.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no run; the message lists those nearby.
+    Usage
+        If there is no such environment.
     """
     try:
         name, settings = environment_of(run)
     except FileNotFoundError as error:
         near = [str(path.parent) for path in sorted(Path("runs").glob("*/config.json"))]
         raise FileNotFoundError(f"{error}{'; runs are ' if near else ''}{', '.join(near[-8:])}") from None
-    return environments.find(name), settings
+    if module is not None:
+        environments.import_module(module)
+    try:
+        return environments.find(name), settings
+    except Usage as error:
+        raise Usage(f"{run}: {error}; --module names a module that registers it") from error

@@ -1,10 +1,12 @@
 """The commands of `deepnp`, run in this process: what they print, what they write, and their exit codes."""
 
+import json
 import os
 import re
 import sys
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -160,6 +162,19 @@ def test_eval_prints_the_returns_of_the_same_environment(here, capsys):
     assert last == "return: interquartile mean 5.00, 95 % interval 5.00 to 5.00"
 
 
+def test_a_run_that_was_begun_in_python_is_played_with_its_module(here, capsys):
+    from cli_row import Row  # noqa: F401  (registers it)
+
+    rl.PPO("cli/Row-v0", rl.PPOConfig(steps=8, batch_size=8, hidden=(4,))).learn(8, log="by_hand")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(gymnasium.registry, "cli/Row-v0")
+        assert "--module names a module that registers it" in refused(capsys, "eval by_hand", 2)
+    for command in ("eval by_hand --episodes 1", "play by_hand --to gif", "export by_hand", "resume by_hand --steps 16"):
+        assert deepnp(f"{command} --module cli_row") == 0
+        capsys.readouterr()
+    assert "given \"no_such\": No module named 'no_such'" in refused(capsys, "eval by_hand --module no_such", 2)
+
+
 @pytest.mark.parametrize("checkpoint", ["best", "32", f"{RUN}/checkpoints/previous.safetensors"])
 def test_eval_takes_any_checkpoint(here, capsys, monkeypatch, checkpoint):
     deterministic = []
@@ -217,6 +232,7 @@ def test_export(here, capsys, given, name):
     path = Path(name if "--out" in given else f"{RUN}/{name}")
     assert told(capsys) == f"PPO in cli_row:cli/Row-v0 after 64 steps: {path}\n"
     assert path.stat().st_size > 0
+    assert path.suffix != ".py" or "ENVIRONMENT = ('cli_row:cli/Row-v0', {'length': 5})" in path.read_text()
 
 
 def test_export_refuses_other_endings(here, capsys):
@@ -255,6 +271,8 @@ def test_tune_writes_a_recipe_that_train_takes(here, capsys):
     assert found[0] == "1 trials, and 0 that were pruned"
     assert last == "  deepnp train ppo CartPole-v1 --recipe-file runs/tune-PPO-CartPole-v1/best.toml"
     assert main([*last.split()[1:], "--out", "tuned", "--quiet"]) == 0
+    study = json.loads(Path("runs/tune-PPO-CartPole-v1/study.json").read_text())
+    assert (study["episodes"], study["evaluations"], study["seed"], set(study["space"])) == (2, 2, 0, {"lr", "gamma", "steps"})
     assert read_config("tuned")["config"]["hidden"] == [8]
     assert read_config("tuned")["total_steps"] == 64
     assert "or the same steps: the study in runs/tune-PPO-CartPole-v1 has 64" in refused(
@@ -342,7 +360,9 @@ def test_algorithms_lists_all(capsys):
     header, *rows = told(capsys).splitlines()
     assert header.split() == ["algorithm", "actions", "learns", "goals", "images", "paper"]
     assert [row.split()[0] for row in rows] == list(rl.ALGORITHMS)
-    assert "on-policy" in rows[0]
+    ppo, sac = (next(row.split() for row in rows if row.startswith(f"{name} ")) for name in ("PPO", "SAC"))
+    assert ppo[-7:-3] == ["on-policy", "no", "yes", "Schulman"]
+    assert sac[1:5] == ["Box", "off-policy", "yes", "yes"]
 
 
 def test_a_folder_without_a_run_is_refused_and_others_are_named(here, capsys):
