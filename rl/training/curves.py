@@ -21,12 +21,12 @@ PALE = "#9bb7d4"
 TITLE_SIZE, TEXT_SIZE = 10, 9
 
 
-def subplots(columns: int, width: float = 4.2, height: float = 3.4) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure, and a row of axes in the house's style."""
+def subplots(columns: int, width: float = 4.2, height: float = 3.4, rows: int = 1) -> "tuple[Figure, Sequence[Axes]]":
+    """A figure, and its axes in the house's style, row by row."""
     from matplotlib.figure import Figure  # here, because importing it takes a while
 
-    figure = Figure(figsize=(width * columns, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False)[0]
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MANY = (*COLOURS, "#c9a227", "#2a9d8f", "#b23a48", "#6c757d")
 STYLES = "-", "--", ":"  # after all colours, the next
 BINS = 100  # points of a curve made from progress.csv
-WIDTH, LEGEND_FROM = {1: 7.0}, 12  # of a panel that stands alone; so many lines make the legend small
+COLUMNS, LEGEND_FROM = 4, 12  # panels side by side at most; so many lines make the legend small
 KINDS = "svg", "png"
 
 
@@ -68,9 +68,12 @@ def plot_runs(
     if not groups:
         raise ValueError("expected at least one run's folder, given none")
     panels = dict.fromkeys(group.env for group in groups)
-    figure, axes = subplots(len(panels), width=WIDTH.get(len(panels), 4.8), height=3.6)
-    for axis, env in zip(axes, panels, strict=True):
+    rows = -(-len(panels) // COLUMNS)
+    figure, axes = subplots(-(-len(panels) // rows), width=4.8 if len(panels) > 1 else 7.0, height=3.6, rows=rows)
+    for axis, env in zip(axes, panels, strict=False):
         _draw_panel(axis, [group for group in groups if group.env == env], metric)
+    for axis in axes[len(panels) :]:
+        axis.remove()
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE + 1)
     path, ending = os.path.splitext(os.fspath(picture))

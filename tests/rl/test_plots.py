@@ -113,6 +113,13 @@ def test_environments_have_panels_and_what_was_not_evaluated_shows_progress(tmp_
         plot_runs(tmp_path / "none", [])
 
 
+def test_many_environments_take_several_rows(tmp_path, figures):
+    folders = [run(tmp_path / str(i), {}, {10: [i], 20: [i + 1]}, env=f"Task-v{i}") for i in range(5)]
+    plot_runs(tmp_path / "picture.png", folders)
+    assert [axis.get_title() for axis in figures[0].axes] == [f"Task-v{i}" for i in range(5)]
+    assert figures[0].get_size_inches().tolist() == pytest.approx([3 * 4.8, 2 * 3.6])
+
+
 def test_many_groups_look_different(tmp_path, figures):
     folders = [run(tmp_path / str(i), {"lr": i}, {10: [i], 20: [i + 1]}) for i in range(10)]
     plot_runs(tmp_path / "picture.png", folders)
