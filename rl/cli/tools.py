@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import rl
@@ -13,6 +14,7 @@ from rl.cli.terminal import columns, say
 from rl.cli.usage import Usage, did_you_mean
 
 BENCHMARKS = Path(rl.__file__).resolve().parents[1] / "benchmarks"
+WIDEST_TITLE = 60
 
 
 def _gradcheck(arguments: list[str]) -> None:
@@ -39,7 +41,8 @@ def bench(arguments: list[str], folder: Path = BENCHMARKS) -> int | None:
 
 def _title(path: Path) -> str:
     """What a benchmark's file says first."""
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0].partition("   ")[0]
+    line = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    return textwrap.shorten(line.partition("   ")[0], WIDEST_TITLE, placeholder=" …")
 
 
 GRADCHECK, BENCH = Raw(_gradcheck), Raw(bench)
