@@ -24,7 +24,7 @@ def _gradcheck(arguments: list[str]) -> None:
 def bench(arguments: list[str], folder: Path = BENCHMARKS) -> int | None:
     """List the benchmarks of a clone, or run one with its own arguments; returns its exit code."""
     ours = (folder.parent / "setup.cfg").is_file()  # beside an installed package, "benchmarks" is somebody else's
-    files = {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith(("_", "peer_"))}
+    files = {path.stem: path for path in sorted(folder.glob("*.py")) if _is_a_benchmark(path)}
     if not ours or not files:
         raise FileNotFoundError(f"expected benchmarks in {folder}: they come with the source, git clone, and not with the package")
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -37,6 +37,11 @@ def bench(arguments: list[str], folder: Path = BENCHMARKS) -> int | None:
     paths = [str(folder.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     return subprocess.run([sys.executable, "-m", f"{folder.name}.{name}", *others], env=environment, check=False).returncode
+
+
+def _is_a_benchmark(path: Path) -> bool:
+    """Whether it is run by people: a peer's part is run by a benchmark, in the peer's interpreter."""
+    return not path.stem.startswith("peer_") and "__main__" in path.read_text(encoding="utf-8")
 
 
 def _title(path: Path) -> str:
