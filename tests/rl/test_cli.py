@@ -322,8 +322,8 @@ def test_bench_lists_and_runs(capsys, tmp_path):
     folder = tmp_path / "measures"
     folder.mkdir()
     (folder / "peer_speed.py").touch()
-    (folder / "speed.py").write_text(
-        '"""How fast?        python -m benchmarks.speed [--n 1]"""\nif __name__ == "__main__":\n    raise SystemExit(7)\n'
+    lines = '"""How fast?        python -m benchmarks.speed [--n 1]"""', 'if __name__ == "__main__":', "    raise SystemExit(7)"
+    (folder / "speed.py").write_text("\n".join(lines))
     )
     (folder / "shared.py").touch()
     with pytest.raises(FileNotFoundError, match="they come with the source"):
