@@ -324,7 +324,6 @@ def test_bench_lists_and_runs(capsys, tmp_path):
     (folder / "peer_speed.py").touch()
     lines = '"""How fast?        python -m benchmarks.speed [--n 1]"""', 'if __name__ == "__main__":', "    raise SystemExit(7)"
     (folder / "speed.py").write_text("\n".join(lines))
-    )
     (folder / "shared.py").touch()
     with pytest.raises(FileNotFoundError, match="they come with the source"):
         bench([], folder)
