@@ -74,6 +74,7 @@ def test_a_full_disk_ends_the_training_with_a_clear_error(disk):
 
 
 def test_a_training_may_go_on_beside_a_full_disk(disk):
+    pytest.importorskip("tensorboardX")
     agent, run = begun(disk / "run", on_write_error="warn", tensorboard=True)
     fill(disk)
 
