@@ -32,6 +32,7 @@ from rl.experience.collector import Collector
 from rl.experience.environments import EnvLike, Resumable
 from rl.experience.normalize import ObservationNormalizer
 from rl.experience.replay import ReplayMemory
+from rl.experience.space_checks import check_space, largest_array
 from rl.experience.spaces import SpaceInfo
 from rl.names import refuse
 from rl.state import Part, join, part, restore
@@ -40,6 +41,7 @@ from rl.state import snapshot as snapshot_of
 FORMAT = "deepnp agent 2"
 NEEDED = {"algorithm", "config", "space", "seed", "steps", "iterations", "total_steps", "rngs", "env", "networks"}
 Tensors = dict[str, Any]  # arrays, and Pieces of them
+PIXELS = 64  # of an image for each number that the encoder's last layer reads
 SLACK = 4  # parameters that a network may have for each number in its file, before it is called too large
 
 
@@ -221,10 +223,12 @@ def rebuild(
     """
     _check_networks(cls.__name__, metadata["networks"], networks or {})
     config = settings_from_json(cls.Config, metadata["config"], settings)
+    space = SpaceInfo.from_json(metadata["space"])
+    check_space(space)
     if not networks:
-        _check_size(config, tensors)
+        _check_size(config, space, tensors)
     agent = cls.__new__(cls)
-    agent._begin(SpaceInfo.from_json(metadata["space"]), config, metadata["seed"], networks)
+    agent._begin(space, config, metadata["seed"], networks)
     try:
         _restore(agent, tensors)
     except (KeyError, ValueError) as error:
@@ -236,6 +240,8 @@ def rebuild(
     agent.iterations = whole_number("iterations", metadata["iterations"], 0)
     agent.total_steps = whole_number("total_steps", metadata["total_steps"], 0)  # where schedules stand
     agent.env_name = metadata["env"]
+    if not isinstance(agent.env_name, str | None):
+        raise ValueError(f"expected the environment's name, given {agent.env_name!r:.80}")
     if metadata["rngs"].keys() != agent.rngs.keys():
         raise ValueError(f"expected random generators {sorted(agent.rngs)}, given {sorted(metadata['rngs'])}")
     for name, state in metadata["rngs"].items():
@@ -340,9 +346,11 @@ def _check_networks(agent, used, given):
         raise ValueError(f"expected no networks but {list(used)}, as this agent was made, given {names}")
 
 
-def _check_size(config, tensors):
-    """Compare the widths that a file claims with what it holds, before networks of them are made."""
+def _check_size(config, space, tensors):
+    """Compare the sizes that a file claims with what it holds, before networks of them are made."""
     numbers = sum(math.prod(array.shape) for array in tensors.values())
+    if largest_array(space) > PIXELS * SLACK * numbers:
+        raise ValueError(f"expected spaces of networks with {numbers:,} numbers, given one of {largest_array(space):,} values")
     for f in fields(config):
         value = getattr(config, f.name)
         if isinstance(value, tuple) and any(a * b > SLACK * numbers for a, b in pairwise((1, *value))):

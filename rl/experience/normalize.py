@@ -60,6 +60,8 @@ class RunningMoments:
         for name, own in (("mean", self.mean), ("squares", self.squares)):
             if state[name].shape != own.shape or not np.isfinite(state[name]).all():
                 raise ValueError(f"expected finite moments of {len(own)} features, given {name} of shape {state[name].shape}")
+        if state["squares"].min(initial=0) < 0 or not 0 <= state["count"] < np.inf:
+            raise ValueError(f"expected moments with sums of squares >= 0, given {state['squares']} of {state['count']} values")
         self.count = float(state["count"])
         self.mean[:], self.squares[:] = state["mean"], state["squares"]
 

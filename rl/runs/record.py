@@ -107,8 +107,17 @@ def read_config(folder: str | os.PathLike) -> dict[str, Any]:
 
 
 def log_of(folder: str | os.PathLike) -> Log:
-    """How a run is written down."""
-    return Log(**read_config(folder).get("log", {}))
+    """How a run is written down.
+
+    Raises
+    ------
+    ValueError
+        If config.json says what nobody can do.
+    """
+    try:
+        return Log(**read_config(folder).get("log", {}))
+    except TypeError as error:
+        raise ValueError(f"{Path(folder) / CONFIG} does not say how the run is written down: {error}") from error
 
 
 def environment_of(folder: str | os.PathLike) -> tuple[str, dict[str, Any]]:

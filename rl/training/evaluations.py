@@ -129,9 +129,14 @@ def read_evaluations(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]
     ------
     FileNotFoundError
         If the folder holds none.
+    ValueError
+        If a number of steps is none.
     """
     columns = Table.read(Path(folder) / EVALUATIONS).columns()
     if not columns:
         raise FileNotFoundError(f"expected a run's folder with an {EVALUATIONS}, found no rows in {folder}")
     returns = [values for name, values in columns.items() if name.startswith("return_")]
-    return np.array(columns[KEY], int), np.array(returns).T
+    steps = np.array(columns[KEY])
+    if not (np.abs(steps) < 2**53).all():  # also where one is NaN
+        raise ValueError(f"{Path(folder) / EVALUATIONS}: expected whole numbers of steps, given {steps}")
+    return steps.astype(int), np.array(returns).T
