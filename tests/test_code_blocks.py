@@ -12,6 +12,7 @@ A comment before a block says otherwise:
 import argparse
 import ast
 import importlib
+import logging
 import os
 import re
 import runpy
@@ -84,11 +85,16 @@ def scratch(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["page"])
     monkeypatch.setattr(sys, "path", list(sys.path))
     modules = set(sys.modules)
+    root, logger = logging.getLogger(), logging.getLogger("deepnp")
+    handlers, levels = list(root.handlers), (root.level, logger.level)
     threads, backend = deepnp.get_num_threads(), matplotlib.rcParams._get("backend")
     yield tmp_path
     for name in set(sys.modules) - modules:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]  # what the page wrote and imported
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    logger.setLevel(levels[1])
     deepnp.set_num_threads(threads)
     deepnp.use_kernels(True)
     assert matplotlib.rcParams._get("backend") == backend
