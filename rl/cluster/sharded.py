@@ -148,6 +148,8 @@ class ShardedVector(VectorEnv):
 
     def collect(self, agent: Any, steps: int) -> tuple[Rollout, EpisodeStatistics]:
         """T = `steps` steps of every copy with the agent's present policy; also called by rl/loops/on_policy.py."""
+        if agent.networks:
+            raise ValueError(f"expected networks that shards can make from the settings, given own ones: {sorted(agent.networks)}")
         normalizer = agent.normalizer.state_dict() if agent.normalizer else None
         seeds = [int(np.random.SeedSequence([agent.seed, k]).generate_state(1)[0]) for k in range(len(self.sizes))]
         order = Order(agent.config.algorithm, agent.config, 0, agent.policy.flat.data, normalizer, steps)

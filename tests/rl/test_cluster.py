@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import envs  # noqa: F401  (registers deepnp/…)
+from deepnp import Linear
 from rl import PPO, SAC, PPOConfig, evaluate
 from rl.cluster.shard import Shard
 from rl.cluster.sharded import Here, ShardedVector
@@ -53,6 +54,15 @@ def test_same_seed_same_bits_and_it_learns_from_all_copies():
     assert first.steps == 120
     assert first.normalizer.moments.count == 120
     assert (bits(trained(shards=1)) != bits(first)).any()  # other draws of actions
+
+
+def test_networks_of_one_s_own_are_refused():
+    """A shard would make the algorithm's own, and act with the wrong one where as many parameters fit."""
+    vector = ShardedVector(ENV, 2, 1)
+    space = PPO(ENV, CONFIG).space
+    agent = PPO(vector, CONFIG, policy=Linear(space.observations, space.actions))
+    with pytest.raises(ValueError, match="expected networks that shards can make .* given own ones: .'policy'"):
+        agent.learn(16)
 
 
 def test_sharded_rollouts_equal_those_of_one_vector():
