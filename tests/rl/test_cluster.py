@@ -61,7 +61,7 @@ def test_networks_of_one_s_own_are_refused():
     vector = ShardedVector(ENV, 2, 1)
     space = PPO(ENV, CONFIG).space
     agent = PPO(vector, CONFIG, policy=Linear(space.observations, space.actions))
-    with pytest.raises(ValueError, match="expected networks that shards can make .* given own ones: .'policy'"):
+    with pytest.raises(ValueError, match=r"expected networks that shards can make .* given own ones: .'policy'"):
         agent.learn(16)
 
 
