@@ -13,6 +13,7 @@ import pytest
 import rl
 from deepnp import __version__ as version
 from rl.cli import main
+from rl.cli.tools import bench
 from rl.runs.record import read_config
 from rl.runs.retention import best_of, checkpoint_of, kept_of
 from rl.training.evaluation import play
@@ -317,8 +318,6 @@ def test_gradcheck(capsys):
 
 
 def test_bench_lists_and_runs(capsys, tmp_path):
-    from rl.cli.tools import bench
-
     folder = tmp_path / "measures"
     folder.mkdir()
     (folder / "peer_speed.py").touch()

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from rl.cli import main
+from rl.cli.commands import TOP
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "command_line.md"
 
@@ -29,8 +30,6 @@ def test_the_page_s_transcripts_are_true(tmp_path, monkeypatch, capsys):
 
 
 def test_the_page_names_every_command():
-    from rl.cli.commands import TOP
-
     text = PAGE.read_text()
     assert all(re.search(rf"\b{name}\b", text) for name in TOP.members)
     assert len(transcripts()) > 10
