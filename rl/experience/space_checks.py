@@ -75,7 +75,8 @@ def _choices(choices: Any, start: Any) -> bool:
 
 def _finite(bound: Any, size: int, dtype: str) -> bool:
     numbers = isinstance(bound, tuple) and len(bound) == size and all(type(n) in (int, float) for n in bound)
-    return numbers and bool(np.isfinite(np.array(bound, np.float64).astype(dtype)).all())
+    with np.errstate(over="ignore"):
+        return numbers and bool(np.isfinite(np.array(bound, np.float64).astype(dtype)).all())
 
 
 def _numbers(dtype: Any) -> bool:
