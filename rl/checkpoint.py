@@ -95,6 +95,7 @@ def snapshot(agent: Saved, state: Callable[[Part], dict] | None = None) -> tuple
 
 def save(agent: Saved, path: str | os.PathLike, memory: bool = True) -> None:
     """Write a snapshot, with the replay memory or without; NonFiniteError if a number in it is NaN or infinite."""
+    _check_bool(memory)
 
     def in_place(thing: Part) -> dict:
         if isinstance(thing, ReplayMemory):
@@ -127,6 +128,7 @@ class Frozen:
     """
 
     def __init__(self, agent: Saved, memory: bool = True):
+        _check_bool(memory)
         self._memories = {name: x.frozen() for name, x in agent.parts().items() if memory and isinstance(x, ReplayMemory)}
         tensors, self._metadata = snapshot(agent, lambda thing: {} if isinstance(thing, ReplayMemory) else snapshot_of(thing))
         self._tensors = {name: np.array(array) for name, array in tensors.items()}
@@ -344,6 +346,11 @@ def _check_networks(agent, used, given):
     if not given.keys() <= set(used):
         names = ", ".join(f"{name}=…" for name in given)
         raise ValueError(f"expected no networks but {list(used)}, as this agent was made, given {names}")
+
+
+def _check_bool(memory):
+    if not isinstance(memory, bool | np.bool_):
+        raise TypeError(f"expected memory as a bool, given {memory!r:.80}")
 
 
 def _check_size(config, space, tensors):

@@ -122,6 +122,11 @@ class TestWithoutTheMemory:
         agent.learn(130)
         assert (agent.policy.flat.data != before).any()
 
+    @pytest.mark.parametrize("memory", ["no", 0, None])
+    def test_yes_or_no(self, path, memory):
+        with pytest.raises(TypeError, match="expected memory as a bool, given"):
+            agent_of(rl.ALGORITHMS["SAC"]).save(path, memory=memory)
+
     def test_of_what_has_none_it_changes_nothing(self, path, tmp_path):
         agent = agent_of(rl.ALGORITHMS["PPO"]).learn(40)
         agent.save(path)

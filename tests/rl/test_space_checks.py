@@ -73,6 +73,7 @@ def test_choices_that_are_none(changed):
 @pytest.mark.parametrize(
     ("space", "changed"),
     [
+        (ALONE, dict(shape=(2**30, 2**30))),
         (ALONE, dict(kind="image")), (ALONE, dict(kind="y")), (ALONE, dict(shape=None)), (ALONE, dict(dtype="O")),
         (ALONE, dict(path="a")),
         (ALONE, dict(path=(None,))), (ALONE, dict(channels_last=1)), (ALONE, dict(choices=(2,))), (ALONE, dict(shape=(0,))),
