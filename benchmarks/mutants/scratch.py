@@ -12,7 +12,13 @@ from pathlib import Path
 
 from benchmarks.mutants.sources import ROOT, Mutant
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 SECOND = 1_000_000_000
+MEMORY = 16 * 2**30  # bytes of addresses: a mutant that takes memory without end is killed before the machine suffers
 PASSED, NOTHING_TO_DO = 0, 5  # pytest's exit codes
 
 
@@ -91,12 +97,15 @@ class Scratch:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        if resource is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
         try:
             output, _ = self.process.communicate(timeout=max(limit, 1))
         except subprocess.TimeoutExpired:
             self.stop()
             return "timeout", self.process.communicate()[0]
-        return "survived" if self.process.returncode in (PASSED, NOTHING_TO_DO) else "killed", output
+        return "survived" if self.process.returncode in (MEMORY = 16 * 2**30  # bytes of addresses: a mutant that takes memory without end is killed before the machine suffers
+PASSED, NOTHING_TO_DO) else "killed", output
 
     def stop(self) -> None:
         """End the tests that are running, and what they started."""
