@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rl
-from deepnp import BatchNorm1d, Dropout, LayerNorm, Linear, Module, Sequential, Tanh
+from deepnp import BatchNorm1d, Dropout, LayerNorm, Linear, Module, NonFiniteError, Sequential, Tanh
 from tests.rl.references.worlds import Choices, World
 
 O, A = World().observation_space.shape[0], World().action_space.shape[0]  # noqa: E741
@@ -216,3 +216,29 @@ class Halting(Doubled):
 def test_a_network_without_a_backward_pass_is_refused():
     with pytest.raises(ValueError, match="expected value to be trainable, given NotImplementedError in backward: no gradient yet"):
         on_policy(value=Halting(body(1)))
+
+
+def test_an_agent_that_lost_its_network_to_another_says_so():
+    value = body(1)
+    first, second = on_policy(value=value), on_policy(value=value)
+    second.learn(32)
+    with pytest.raises(RuntimeError, match="parameters have moved to another vector"):
+        first.learn(32)
+
+
+class Overflowing(Doubled):
+    """Its gradient is infinite, although its outputs are not."""
+
+    def backward(self, dy, params=True, inputs=True):
+        with np.errstate(all="ignore"):
+            return self.body.backward(dy * np.float32(1e38), params, inputs)
+
+
+@pytest.mark.parametrize("name", OFF_POLICY)
+def test_a_policy_never_takes_a_step_along_an_infinite_gradient(name):
+    policy = Overflowing(body(outputs_of(name)))
+    before = copied(policy)
+    with pytest.raises(NonFiniteError, match="policy's gradient"), np.errstate(all="ignore"):
+        off_policy(name, policy).learn(60)
+    for key, x in policy.state_dict().items():
+        np.testing.assert_array_equal(x, before[key])

@@ -122,6 +122,17 @@ def test_what_is_now_follows_the_steps():
     assert learner.config.lr == Linear(1.0, 0.0)
 
 
+@pytest.mark.parametrize("name", ["DDPG", "TD2", "TD3", "SAC", "SACLite", "SACValue"])
+def test_every_optimizer_has_the_rate_of_the_last_update(name):
+    algorithm = getattr(rl, name)
+    config = algorithm.Config(batch_size=8, memory=100, warmup=8, hidden=(6,), lr=Linear(1.0, 0.5), critic_lr=Linear(0.2, 0.1))
+    learner = algorithm(World, config).learn(40)  # the last update stands at progress 1
+    critics = [*learner.critics.optimizers, *(learner.value.optimizers if name == "SACValue" else ())]
+    policies = [learner.policy_optimizer, *([learner.temperature.optimizer] if name.startswith("SAC") else ())]
+    assert {o.lr for o in critics} == {0.1}
+    assert {o.lr for o in policies} == {0.5}
+
+
 class Until(rl.Callback):
     def __init__(self, steps):
         self.steps = steps
