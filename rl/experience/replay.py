@@ -91,8 +91,8 @@ class ReplayMemory:
     def prepare(self, copies: int) -> None:
         """Take the memory for N = `copies` environments; what is in it already is dealt to so many rings.
 
-        Where that changes their number, episodes under way are cut, as if truncated, and a column
-        more is needed for a while.
+        Where that changes their number, episodes under way are cut, as if truncated, and memory for
+        one or two columns more is needed for a while.
 
         Raises
         ------

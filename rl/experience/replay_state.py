@@ -2,7 +2,7 @@
 
 A state of other rings (another number of environment copies, another capacity) is dealt anew, see dealing.py. Rows are read
 about a megabyte at a time, so a state that lies in a file needs no memory besides the rings that it fills; one that is dealt
-needs a column more.
+needs one or two columns more.
 
 Shapes: N rings, L slots each, F filled rows.
 """

@@ -5,9 +5,13 @@ import pytest
 
 pytest.importorskip("resource")
 
+import rl
 from benchmarks import fuzz
 from benchmarks.fuzz_mutations import changed_bytes, changed_json, changed_text
-from deepnp.storage import load_tensors, save_tensors
+from deepnp.storage import load_tensors, save_json, save_tensors
+from rl.runs.record import log_of
+from rl.training.evaluations import read_evaluations
+from tests.rl.test_checkpoint import agent_of
 
 
 def test_no_damage_does_harm():
@@ -16,6 +20,53 @@ def test_no_damage_does_harm():
     assert counts.total() == 300
     assert {kind for _, kind in counts} >= {"refused", "another"}
     assert longest < fuzz.SECONDS
+
+
+class TestFound:
+    """What it found, each by hand."""
+
+    @pytest.fixture
+    def saved(self, tmp_path):
+        path = tmp_path / "agent.safetensors"
+        agent_of(rl.ALGORITHMS["PPO"], normalize_observations=True).learn(40).save(path)
+        return path, *load_tensors(path)
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("squares", -1.0), ("squares", np.nan), ("count", -3.0), ("count", np.inf), ("mean", np.inf)]
+    )
+    def test_moments_that_are_none(self, saved, name, value):
+        path, tensors, metadata = saved
+        array = np.full_like(tensors[f"normalizer.{name}"], value)
+        save_tensors(path, {**tensors, f"normalizer.{name}": array}, metadata)
+        with pytest.raises(ValueError, match=r"moments|NaN or infinity"):
+            rl.load(path)
+
+    def test_spaces_that_are_larger_than_the_networks(self, saved):
+        path, tensors, metadata = saved
+        metadata["space"]["observation"]["leaves"][0]["shape"] = [10**9]
+        save_tensors(path, tensors, metadata)
+        with pytest.raises(ValueError, match=r"expected spaces of networks with .* numbers, given one of 1,000,000,000 values"):
+            rl.load(path)
+
+    @pytest.mark.parametrize("name", [3, ["x"], {"id": "x"}])
+    def test_an_environment_s_name_that_is_none(self, saved, name):
+        path, tensors, metadata = saved
+        save_tensors(path, tensors, {**metadata, "env": name})
+        with pytest.raises(ValueError, match="expected the environment's name, given"):
+            rl.load(path)
+
+    @pytest.mark.parametrize("log", ["x", 3, {"unknown": 1}, [1]])
+    def test_a_log_that_is_none(self, tmp_path, log):
+        record = {"algorithm": "PPO", "env": "x", "seed": 0, "total_steps": 1, "config": {}, "log": log}
+        save_json(tmp_path / "config.json", record)
+        with pytest.raises(ValueError, match=r"config\.json does not say how the run is written down"):
+            log_of(tmp_path)
+
+    @pytest.mark.parametrize("steps", ["1e30", "-1e300"])
+    def test_evaluations_at_no_step(self, tmp_path, steps):
+        (tmp_path / "evaluations.csv").write_text(f"steps,seconds,return_0\n{steps},1,2\n")
+        with pytest.raises(ValueError, match=r"evaluations\.csv: expected whole numbers of steps"):
+            read_evaluations(tmp_path)
 
 
 def load(path, what):
