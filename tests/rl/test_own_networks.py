@@ -12,7 +12,7 @@ from tests.rl.references.worlds import Choices, World
 
 O, A = World().observation_space.shape[0], World().action_space.shape[0]  # noqa: E741
 OFF_POLICY = [name for name, algorithm in rl.ALGORITHMS.items() if "critic" in algorithm.cls.own_networks]
-SMALL = dict(batch_size=8, memory=100, warmup=20)
+SMALL = dict(hidden=(8,), batch_size=8, memory=100, warmup=20)
 
 
 class Doubled(Module):
@@ -94,9 +94,9 @@ def test_ppo_trains_the_very_objects(wrap):
 
 
 def test_ppo_with_choices_takes_logits():
-    space = rl.PPO(Choices).space
+    space = rl.PPO(Choices, rl.PPOConfig(hidden=(8,))).space
     policy = body(space.actions, inputs=space.observations)
-    agent = rl.PPO(Choices, rl.PPOConfig(steps=16, batch_size=8), policy=policy)
+    agent = rl.PPO(Choices, rl.PPOConfig(steps=16, batch_size=8, hidden=(8,)), policy=policy)
     before = copied(policy)
     agent.learn(64)
     assert_moved(policy, before)
@@ -193,12 +193,18 @@ REFUSED = {
     "with float32 parameters on the CPU, given float64": lambda: on_policy(policy=Linear(O, A).to(np.float64)),
     "to own its parameters": lambda: on_policy(policy=taken),
     "expected networks that share no parameter": refused_twice,
-    r"expected policy.forward of observations \(B, 3\) to give \(B, 4\)": lambda: rl.SAC(World, policy=body(A)),
+    r"expected policy.forward of observations \(B, 3\) to give \(B, 4\)": lambda: rl.SAC(
+        World, rl.SACConfig(hidden=(8,)), policy=body(A)
+    ),
     "expected shared=True": lambda: off_policy("SAC", shared=False),
-    "expected critic as a function": lambda: rl.SAC(World, critic=Linear(O + A, 1)),
-    "expected critic as a function of one argument": lambda: rl.TD3(World, critic=lambda: Linear(O + A, 1)),
-    "critics that begin differently": lambda: rl.TD3(World, critic=lambda _: body(1, O + A)),
-    r"expected critic to read observations and actions \(B, 5\)": lambda: rl.DDPG(World, critic=lambda rng: Linear(O, 1, rng=rng)),
+    "expected critic as a function": lambda: rl.SAC(World, rl.SACConfig(hidden=(8,)), critic=Linear(O + A, 1)),
+    "expected critic as a function of one argument": lambda: rl.TD3(
+        World, rl.TD3Config(hidden=(8,)), critic=lambda: Linear(O + A, 1)
+    ),
+    "critics that begin differently": lambda: rl.TD3(World, rl.TD3Config(hidden=(8,)), critic=lambda _: body(1, O + A)),
+    r"expected critic to read observations and actions \(B, 5\)": lambda: rl.DDPG(
+        World, rl.DDPGConfig(hidden=(8,)), critic=lambda rng: Linear(O, 1, rng=rng)
+    ),
 }
 
 
