@@ -211,7 +211,8 @@ class TestEpisodes:
         first = rl.TD3(vectorize(moves(300), 1), config, seed=0).learn(1000)
         assert not first.memory.truncated[999]
         first.save(tmp_path / "agent.safetensors")
-        second = rl.TD3.load(tmp_path / "agent.safetensors", vectorize(moves(300), 1)).learn(2000)
+        with pytest.warns(UserWarning, match="Reach begins new episodes"):
+            second = rl.TD3.load(tmp_path / "agent.safetensors", vectorize(moves(300), 1)).learn(2000)
         assert second.memory.truncated[999]
         np.testing.assert_array_equal(np.flatnonzero(second.memory.truncated), [299, 599, 899, 999, 1299, 1599, 1899])
         rows = Hindsight(2, "final").steps(second.memory, np.array([950, 1000]), np.random.default_rng(0))
