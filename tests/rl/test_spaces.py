@@ -98,7 +98,8 @@ class TestObservations:
         agent = rl.SAC(vectorize(lambda: Anything(OBSERVATIONS[name], BOX), 2), config)
         agent.learn(24)
         agent.save(tmp_path / "agent.safetensors")
-        loaded = rl.load(tmp_path / "agent.safetensors", vectorize(lambda: Anything(OBSERVATIONS[name], BOX), 2))
+        with pytest.warns(UserWarning, match="Anything begins new episodes"):
+            loaded = rl.load(tmp_path / "agent.safetensors", vectorize(lambda: Anything(OBSERVATIONS[name], BOX), 2))
         assert loaded.learn(40).steps == 40
 
 
