@@ -1,14 +1,14 @@
 """Files that are damaged in every way that we can think of: python -m benchmarks.fuzz [--mutants 10000] [--seed 0] [--only N]
 
-Mutants of agents' files, of config.json, progress.csv, evaluations.csv and recipes are loaded, each with a timer, in a process
-that has little memory. What may come of a mutant:
+Mutants of agents' files, of config.json, progress.csv, evaluations.csv and recipes are loaded, each
+with a timer, in a process that has little memory. What may come of a mutant:
 
     refused    ValueError, FileNotFoundError; MemoryError where it asks for more memory than is free
     the same   an agent equal to the one that was saved: the change was in what says nothing
-    another    of text that people write, and of agents' files that were signed anew: it is a file of other content, and whole
+    another    a whole file of other content: text that people write, agents' files signed anew
 
-Anything else is a fault: another exception, a crash, a hang, more memory than the file holds, an agent that is not the one
-that was saved. The number of each is printed, and `--only` repeats one.
+Anything else is a fault: another exception, a crash, a hang, more memory than the file holds, an
+agent that is not the one that was saved. The number of each is printed, and `--only` repeats one.
 """
 
 import argparse

@@ -1,10 +1,12 @@
 """What the header of a safetensors file says: where each array lies, the metadata, the checksums.
 
-A file is eight bytes, the header's length; the header, JSON that gives each array's type, shape and place; and the arrays'
-bytes. Nothing of the header is believed before it was compared with the file's size.
+A file is eight bytes, the header's length; the header, JSON that gives each array's type, shape and
+place; and the arrays' bytes. Nothing of the header is believed before it was compared with the
+file's size.
 
-Ours hold two strings in the metadata: "json", and "checksums", CRC-32 of the header (with zeros for all checksums), then that
-of each array in the order of the file. Older files hold "crc32" instead, one checksum of the header and all arrays.
+Ours hold two strings in the metadata: "json", and "checksums", CRC-32 of the header (with zeros for
+all checksums), then that of each array in the order of the file. Older files hold "crc32" instead,
+one checksum of the header and all arrays.
 """
 
 import json

@@ -1,10 +1,10 @@
 """Arrays as safetensors, settings as JSON. Nothing is pickled.
 
-PyTorch reads and writes the same files with `safetensors.torch`. Ours also hold a checksum of the header and of each array
-(see headers.py): a bit that has changed is named.
+PyTorch reads and writes the same files with `safetensors.torch`. Ours also hold a checksum of the
+header and of each array (see headers.py): a bit that has changed is named.
 
-Arrays are written and read about a megabyte at a time, straight from and into their memory: saving and loading a replay memory
-need no second one.
+Arrays are written and read about a megabyte at a time, straight from and into their memory: saving
+and loading a replay memory need no second one.
 """
 
 import json
@@ -132,8 +132,8 @@ class TensorFile(Mapping[str, "StoredArray"]):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is truncated, changed, or no safetensors file at all, or holds numbers that NumPy does not know. The message
-        names the array that has changed.
+        If it is truncated, changed, or no safetensors file at all, or holds numbers that NumPy does
+        not know. The message names the array that has changed.
     """
 
     def __init__(self, path: str | os.PathLike):

@@ -3,8 +3,9 @@
     split every ring at its episodes' ends
     from the oldest to the newest piece: to the ring that holds least, what does not fit to the next
 
-So every new ring holds about as much, in the order of time, and forgets its oldest first. An episode stays whole, but for
-those that fill a ring's share. Where a piece ends without its episode's end, the episode is cut, as if it was truncated there.
+So every new ring holds about as much, in the order of time, and forgets its oldest first. An
+episode stays whole, but for those that fill a ring's share. Where a piece ends without its
+episode's end, the episode is cut, as if it was truncated there.
 
 Shapes: N rings before, M rings after, L slots of a ring after, F filled rows.
 """
@@ -22,7 +23,8 @@ class Deal:
     Attributes
     ----------
     rows : list of array of int
-        For each of M rings, numbers of filled rows: the first ring's in the order of its slots, then the second's, ….
+        For each of M rings, numbers of filled rows: the first ring's in the order of its slots,
+        then the second's, ….
     pieces : list of array of int
         For each ring, the lengths of the pieces of episodes that it got.
     """

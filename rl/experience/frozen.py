@@ -1,19 +1,21 @@
 """A replay memory as it is at one moment, to be written by another thread while training fills it further.
 
-The large columns are not copied. A ring is overwritten from its oldest row on, so the rows that training reaches next are
-copied when the memory is frozen, 64 MB of them at most; the others are read where they are:
+The large columns are not copied. A ring is overwritten from its oldest row on, so the rows that
+training reaches next are copied when the memory is frozen, 64 MB of them at most; the others are
+read where they are:
 
     slots    0 …………… head ………………………… L
              as they are │ copied │ as they are          in a full ring, the head is the oldest row
 
 Who writes where
-    Only `ReplayMemory.add` writes to the columns that are read in place, and only to the row at a ring's head. As long as no
-    ring has been given more rows than were free or copied, it writes to rows that nobody reads: reader and trainer need no
-    lock, and the reader may let go of the interpreter's.
-    `add` counts its calls. When the count is used up, it waits for a reader that is at work, and 10 s for one that has not
-    begun. After that the frozen memory is lost: reading it is refused.
-    Everything that changes in other ways (truncated, priorities, places in episodes) is copied.
-    A memory that is loaded, or dealt to other rings, gets new arrays: the old ones stay with whoever reads them.
+    Only `ReplayMemory.add` writes to the columns that are read in place, and only to the row at a
+    ring's head. As long as no ring has been given more rows than were free or copied, it writes to
+    rows that nobody reads: reader and trainer need no lock, and the reader may let go of the
+    interpreter's. `add` counts its calls. When the count is used up, it waits for a reader that is
+    at work, and 10 s for one that has not begun. After that the frozen memory is lost: reading it
+    is refused. Everything that changes in other ways (truncated, priorities, places in episodes) is
+    copied. A memory that is loaded, or dealt to other rings, gets new arrays: the old ones stay
+    with whoever reads them.
 """
 
 import math

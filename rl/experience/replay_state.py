@@ -1,8 +1,8 @@
 """The replay memory as a file holds it: of every column the filled rows of all rings, and where the heads stand.
 
-A state of other rings (another number of environment copies, another capacity) is dealt anew, see dealing.py. Rows are read
-about a megabyte at a time, so a state that lies in a file needs no memory besides the rings that it fills; one that is dealt
-needs one or two columns more.
+A state of other rings (another number of environment copies, another capacity) is dealt anew, see
+dealing.py. Rows are read about a megabyte at a time, so a state that lies in a file needs no memory
+besides the rings that it fills; one that is dealt needs one or two columns more.
 
 Shapes: N rings, L slots each, F filled rows.
 """
@@ -41,8 +41,8 @@ def state_of_rings(memory: Rings) -> dict[str, Any]:
 def check_rings(state: State, columns: Mapping[str, Kind], numbers: Mapping[str, Kind]) -> None:
     """Raise ValueError unless a state is whole, and has these columns and numbers.
 
-    `columns` has the shape and the type of each column's row, `numbers` those of each number, "heads" and "sizes" among them;
-    an N in a shape stands for the rings.
+    `columns` has the shape and the type of each column's row, `numbers` those of each number,
+    "heads" and "sizes" among them; an N in a shape stands for the rings.
     """
     lacking, unknown = sorted({*columns, *numbers} - state.keys()), sorted(state.keys() - columns.keys() - numbers.keys())
     if lacking or unknown:
@@ -62,7 +62,8 @@ def check_rings(state: State, columns: Mapping[str, Kind], numbers: Mapping[str,
 def fill(memory: Fillable, state: dict[str, Any]) -> None:
     """Fill a memory whose rings are taken, and empty, with a state that `check_rings` found right.
 
-    What is used is taken out of the dict, so that columns which nobody else holds are let go one by one.
+    What is used is taken out of the dict, so that columns which nobody else holds are let go one by
+    one.
     """
     numbers = {name: np.asarray(state.pop(name)) for name in memory.numbers()}
     heads, sizes = numbers["heads"], numbers["sizes"]
