@@ -1,7 +1,6 @@
 """What the examples share: options, the digits, trainings that Ctrl-C ends, pictures of digits."""
 
 import argparse
-import io
 import math
 import sys
 import time
@@ -14,6 +13,7 @@ from deepnp import NonFiniteError, set_num_threads
 from deepnp.backend import one_blas_thread
 from deepnp.data import load_mnist
 from deepnp.storage import save_tensors
+from rl.runs.displays import replace_unknown_signs
 from rl.runs.interrupt import Interrupt
 from rl.runs.run import new_folder
 from rl.training.curves import TITLE_SIZE
@@ -180,9 +180,7 @@ def run(main: Callable[[], None]) -> None:
 
     Signs that the terminal lacks are shown as "?".
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    replace_unknown_signs()
     try:
         main()
     except (NonFiniteError, ImportError, ValueError, OSError) as error:

@@ -38,7 +38,7 @@ from rl.names import refuse
 from rl.state import Part, join, part, restore
 from rl.state import snapshot as snapshot_of
 
-FORMAT = "deepnp agent 2"
+FORMAT = "deepnp agent 3"
 NEEDED = {"algorithm", "config", "space", "seed", "steps", "iterations", "total_steps", "rngs", "env", "networks"}
 Tensors = dict[str, Any]  # arrays, and Pieces of them
 PIXELS = 64  # of an image for each number that the encoder's last layer reads

@@ -11,10 +11,11 @@ from rl.algorithms import Algorithm
 from rl.cli.terminal import complain, say
 from rl.cli.training import Watching
 from rl.cli.usage import FAILED, STOPPED, Usage
+from rl.runs.record import Log
 from rl.training.processes import run_jobs
 from rl.training.seeds import train_seeds
 
-SINGLE = "seed", "keep", "tensorboard", "stop_return", "patience"  # options of a training that stands alone
+SINGLE = "seed", "keep", "checkpoint_seconds", "tensorboard", "stop_return", "patience"  # options of a training that stands alone
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Several:
     def check(self, options: Mapping[str, Any], watching: Mapping[str, Any]) -> None:
         """Raise Usage for options that several seeds do not take."""
         given = {**options, **watching}
+        given["checkpoint_seconds"] = given["checkpoint_seconds"] != Log().checkpoint_seconds
         wrong = [f"--{name.replace('_', '-')}" for name in SINGLE if given[name]]
         if wrong:
             raise Usage(f"expected --seeds without {', '.join(wrong)}")

@@ -1,7 +1,6 @@
 """What is printed: on any terminal, in any encoding, in columns."""
 
 import inspect
-import io
 import os
 import shutil
 import sys
@@ -11,14 +10,14 @@ from typing import TextIO
 
 import tyro
 
+from rl.runs.displays import replace_unknown_signs
+
 WIDEST = 100  # a line of text
 
 
 def prepare() -> None:
     """Print "?" for a sign that the terminal's encoding lacks, such as γ on cp1252, and no colours where NO_COLOR is set."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    replace_unknown_signs()
     tyro._experimental_options["ansi_codes"] = not os.environ.get("NO_COLOR")  # which tyro does not know, unlike rich
 
 

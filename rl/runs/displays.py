@@ -1,5 +1,7 @@
 """Where progress is shown: the last line of a terminal, a cell of a notebook, or plain lines."""
 
+import io
+import sys
 from typing import Protocol
 
 from rich.console import Console
@@ -22,6 +24,13 @@ class Display(Protocol):
 
     def stop(self) -> None:
         """Leave what was shown last."""
+
+
+def replace_unknown_signs() -> None:
+    """Print "?" for a sign that the terminal's encoding lacks, such as γ on cp1252."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def display_here(plain_seconds: float) -> Display:

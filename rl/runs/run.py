@@ -340,6 +340,7 @@ def run_at(log: str | os.PathLike | Run, agent: Trained, total_steps: int) -> Ru
     if board:
         TensorBoard(".")  # before a folder is made: it may not be installed
     folder = new_folder(Path("runs") / f"{agent.config.algorithm}-{name.replace('/', '-')}")
+    print(f"everything goes to {folder}/", flush=True)  # nobody chose this name
     return Run(folder, agent, name, total_steps, tensorboard=board)
 
 

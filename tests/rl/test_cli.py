@@ -250,8 +250,8 @@ def test_seeds_are_trained_side_by_side(here, capsys):
     assert (record["seed"], record["env"], record["env_settings"]) == (7, "cli_row:cli/Row-v0", {"length": 5})
     assert [line.split(":")[0] for line in lines[-5:-2]] == ["seed 4", "seed 7", "2 seeds"]
     assert lines[-2:] == ["everything is in many", "  deepnp plot many"]
-    assert "expected --seeds without --keep, --patience" in refused(
-        capsys, "train ppo CartPole-v1 --seeds 0 1 --keep 1 --eval-every 8 --patience 2", 2
+    assert "expected --seeds without --keep, --checkpoint-seconds, --patience" in refused(
+        capsys, "train ppo CartPole-v1 --seeds 0 1 --keep 1 --checkpoint-seconds 5 --eval-every 8 --patience 2", 2
     )
 
 
