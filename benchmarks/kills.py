@@ -1,4 +1,4 @@
-"""Does a run outlive kill −9?      python -m benchmarks.kills [--kills 30] [--algorithms PPO SAC] [--seed 0]
+"""Does a run outlive kill -9?      python -m benchmarks.kills [--kills 30] [--algorithms PPO SAC] [--seed 0]
 
 A process trains with a checkpoint after each iteration, TensorBoard's events, three checkpoints kept, and evaluations whose best
 agent is kept. It is killed at a random moment, again and again; each time another process goes on with the same run. After each

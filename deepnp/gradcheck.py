@@ -292,7 +292,8 @@ def resolve(given: str, homes: dict[str, str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Check the operations that a command line names, this process's own by default, and end the process."""
-    parser = argparse.ArgumentParser(prog, description="Compare every backward pass with the numerical derivative of its forward pass.")
+    what = "Compare every backward pass with the numerical derivative of its forward pass."
+    parser = argparse.ArgumentParser(prog, description=what)
     parser.add_argument("op", nargs="*", help='e.g. "linear", "layer_norm" or "losses.mse"; all by default')
     names = parser.parse_args(arguments).op
     try:

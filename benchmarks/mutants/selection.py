@@ -62,7 +62,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/training/*": (TRAINING,),
     "rl/runs/*": (TRAINING,),
     "rl/losses/checks.py": ("tests/rl/test_guards.py", UPDATES),
-    "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py tests/rl/test_losses.py", UPDATES),
+    "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py", "tests/deepnp/test_ops.py -k losses", UPDATES),
     "rl/algorithms/policy_gradient/ppo_epochs.py": ("tests/rl/test_ppo_epochs.py", LEARNERS),
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),

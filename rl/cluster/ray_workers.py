@@ -1,7 +1,9 @@
 """Shards as Ray actors, on this machine or a cluster."""
 
 import importlib.util
+import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rl.cluster.shard import Shard
@@ -22,7 +24,10 @@ def need_ray() -> Any:
     import ray
 
     if not ray.is_initialized():
+        ours = signal.getsignal(signal.SIGTERM)
         ray.init(log_to_driver=False, include_dashboard=False)
+        with suppress(ValueError):  # not in the main thread: then Ray left it alone
+            signal.signal(signal.SIGTERM, ours)  # Ray would exit where a run is to be saved first
     return ray
 
 

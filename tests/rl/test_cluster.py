@@ -1,5 +1,6 @@
 """Shards of environments, here and on a Ray cluster: the same bits, also when a worker dies."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -130,10 +131,19 @@ def test_careless_use():
         SAC(ShardedVector(ENV, 2, 1)).learn(10)
 
 
-@pytest.mark.filterwarnings("default")
-def test_on_a_ray_cluster_of_two_nodes():
-    """Start-up takes most of the time. A real worker is killed between two iterations, and another within one."""
+@pytest.fixture
+def ray():
+    """Ray, not started; what it makes of SIGTERM is undone."""
     ray = pytest.importorskip("ray")
+    before = signal.getsignal(signal.SIGTERM)
+    yield ray
+    ray.shutdown()
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.filterwarnings("default")
+def test_on_a_ray_cluster_of_two_nodes(ray):
+    """Start-up takes most of the time. A worker's process is killed between two iterations."""
     from ray.cluster_utils import Cluster
 
     from rl.cluster.ray_workers import RayWorkers
@@ -161,24 +171,22 @@ def test_on_a_ray_cluster_of_two_nodes():
 
 
 @pytest.mark.filterwarnings("default")
-def test_seeds_as_tasks_of_a_cluster(tmp_path):
+def test_seeds_as_tasks_of_a_cluster(tmp_path, ray):
     """The same scores as with processes of one machine; a seed that fails leaves the others alone."""
-    ray = pytest.importorskip("ray")
-
+    from rl.cluster.ray_workers import need_ray
     from rl.cluster.tasks import RayTasks
     from rl.training.seeds import train_seeds
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        chosen = dict(seeds=2, steps=64, every=64, episodes=2)
-        tasks = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "tasks", runner=RayTasks(), **chosen)
-        assert not tasks.failures
-        processes = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "processes", **chosen)
-        assert tasks.scores == processes.scores
-        (tmp_path / "failing" / "seed-1").mkdir(parents=True)
-        (tmp_path / "failing" / "seed-1" / "progress.csv").write_text("somebody else's")
-        failing = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "failing", runner=RayTasks(), **chosen)
-        assert failing.scores == {0: tasks.scores[0]}
-        assert "holds a run already" in failing.failures[1]
-    finally:
-        ray.shutdown()
+    before = signal.getsignal(signal.SIGTERM)
+    need_ray()
+    assert signal.getsignal(signal.SIGTERM) is before
+    chosen = dict(seeds=2, steps=64, every=64, episodes=2)
+    tasks = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "tasks", runner=RayTasks(), **chosen)
+    assert not tasks.failures
+    processes = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "processes", **chosen)
+    assert tasks.scores == processes.scores
+    (tmp_path / "failing" / "seed-1").mkdir(parents=True)
+    (tmp_path / "failing" / "seed-1" / "progress.csv").write_text("somebody else's")
+    failing = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "failing", runner=RayTasks(), **chosen)
+    assert failing.scores == {0: tasks.scores[0]}
+    assert "holds a run already" in failing.failures[1]

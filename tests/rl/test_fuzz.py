@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("resource")
 
 import rl
-from benchmarks import fuzz
-from benchmarks.fuzz_mutations import changed_bytes, changed_json, changed_text
+from benchmarks.fuzz import __main__ as fuzz
+from benchmarks.fuzz.mutations import changed_bytes, changed_json, changed_text
 from deepnp.storage import load_tensors, save_json, save_tensors
 from rl.runs.record import log_of
 from rl.training.evaluations import read_evaluations

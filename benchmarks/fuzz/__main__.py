@@ -32,7 +32,7 @@ import numpy as np
 
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
-from benchmarks.fuzz_mutations import changed_bytes, changed_tensors, changed_text
+from benchmarks.fuzz.mutations import changed_bytes, changed_tensors, changed_text
 from deepnp.storage import load_tensors, save_tensors
 from rl import checkpoint
 from rl.experience import memory_limit

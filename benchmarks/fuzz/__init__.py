@@ -1,0 +1,1 @@
+"""Damaged files, loaded: see `__main__`."""
