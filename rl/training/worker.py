@@ -10,11 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 import deepnp
+from rl.training.judging import play_episodes
 from rl.training.processes import STOPPED
 from rl.training.seeds import train_seed
 from rl.training.trial import run_trial
 
-WORK: Mapping[str, Callable[[dict[str, Any]], bool]] = MappingProxyType({"seed": train_seed, "trial": run_trial})
+WORK: Mapping[str, Callable[[dict[str, Any]], bool]] = MappingProxyType(
+    {"seed": train_seed, "trial": run_trial, "episodes": play_episodes}
+)
 
 
 def main() -> None:

@@ -175,6 +175,7 @@ def test_seeds_as_tasks_of_a_cluster(tmp_path, ray):
     """The same scores as with processes of one machine; a seed that fails leaves the others alone."""
     from rl.cluster.ray_workers import need_ray
     from rl.cluster.tasks import RayTasks
+    from rl.training.judging import evaluate_runs
     from rl.training.seeds import train_seeds
 
     before = signal.getsignal(signal.SIGTERM)
@@ -185,6 +186,8 @@ def test_seeds_as_tasks_of_a_cluster(tmp_path, ray):
     assert not tasks.failures
     processes = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "processes", **chosen)
     assert tasks.scores == processes.scores
+    played = evaluate_runs(list(tasks.folders.values()), 2, seed=1, runner=RayTasks())
+    assert {n: played[folder]["return"].mean() for n, folder in tasks.folders.items()} == tasks.scores
     (tmp_path / "failing" / "seed-1").mkdir(parents=True)
     (tmp_path / "failing" / "seed-1" / "progress.csv").write_text("somebody else's")
     failing = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "failing", runner=RayTasks(), **chosen)
