@@ -8,7 +8,7 @@ import pytest
 
 from deepnp import Flatten, Module, Tanh, TransformerEncoderBlock, layers
 from deepnp.losses import cross_entropy
-from deepnp.optim import Muon, clip_grad_norm
+from deepnp.optim import Muon, clip_grad_norm, clip_grad_value
 from deepnp.parameters import Parameter, ParameterVector
 from deepnp.tangents import pairs
 
@@ -47,9 +47,10 @@ def test_the_first_whole_numbers_that_are_allowed():
         Muon(one_matrix(), iterations=0)
 
 
-def test_a_gradient_cannot_be_bound_to_nothing():
+@pytest.mark.parametrize("clip", [clip_grad_norm, clip_grad_value])
+def test_a_gradient_cannot_be_bound_to_nothing(clip):
     with pytest.raises(ValueError, match="given 0"):
-        clip_grad_norm(one_matrix(), 0.0)
+        clip(one_matrix(), 0.0)
 
 
 def test_labels_can_be_smoothed_entirely(rng):
