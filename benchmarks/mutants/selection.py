@@ -69,7 +69,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
     "rl/networks/own.py": ("tests/rl/test_own_networks.py",),
-    "rl/networks/*": ("tests/rl/test_chains.py", UPDATES, "tests/rl/test_distributions.py", LEARNERS),
+    "rl/networks/*": ("tests/rl/test_edges.py tests/rl/test_chains.py", UPDATES, "tests/rl/test_distributions.py", LEARNERS),
     "rl/experience/samples.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/rollout.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/minibatches.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
