@@ -9,7 +9,7 @@ from tyro.conf import arg
 
 import rl
 from rl.cli import environments
-from rl.cli.terminal import say
+from rl.cli.terminal import complain, say
 from rl.cli.usage import STOPPED, Usage
 from rl.config import whole_number
 from rl.runs.callbacks import Callback
@@ -67,6 +67,9 @@ def learn(agent: rl.Agent, run: Run, env: str, env_settings: Mapping[str, Any], 
     silent = quiet or begun >= steps  # then there is nothing to tell but that
     if not silent:
         say(f"training {agent.config.algorithm} in {env} to {steps:,} steps (Ctrl-C ends early, and cleanly)")
+    warmup = 0 if agent.takes.on_policy else agent.config.warmup
+    if begun < steps <= warmup:
+        complain(f"warning: actions are random for the first {warmup:,} steps (--warmup): in {steps:,} nothing is learned")
     try:
         finished = train(agent, run, steps, callback=callbacks, quiet=quiet)
     finally:

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ from rl.runs.table import KEY, Table
 from rl.runs.tensorboard import TensorBoard
 
 PROGRESS = "progress.csv"
+KINDS = ("csv", "tensorboard")
 
 
 class Trained(Saved, Protocol):
@@ -334,7 +336,10 @@ def run_at(log: str | os.PathLike | Run, agent: Trained, total_steps: int) -> Ru
     if not isinstance(log, str | os.PathLike) or not os.fspath(log):
         raise TypeError(f'expected log as "csv", "tensorboard", a path or a Run, given {log!r:.80}')
     name = agent.env_name or "environment"
-    if log not in ("csv", "tensorboard"):
+    if log not in KINDS:
+        meant = get_close_matches(os.fspath(log), KINDS, 1, 0.8)
+        if meant:
+            raise ValueError(f'expected log as "csv", "tensorboard", a path or a Run, given {log!r}: did you mean "{meant[0]}"?')
         return Run(log, agent, name, total_steps)
     board = log == "tensorboard"
     if board:

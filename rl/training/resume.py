@@ -53,7 +53,8 @@ def load_agent(
         with suppress(FileNotFoundError, ValueError):
             agent = load(path, env, env_settings=env_settings)
             warnings.warn(f"{failure}; went back to step {agent.steps:,} with {path}", stacklevel=2)
-            _set_aside([last, *others[:i]])
+            if env is not None:  # who only looks changes nothing
+                _set_aside([last, *others[:i]])
             return agent
     raise failure
 

@@ -115,3 +115,10 @@ def test_callbacks_of_callbacks():
     diary = Diary()
     assert callbacks_of([diary, (diary, None)]) == [diary, diary]
     assert rl.Callback is Callback
+
+
+def test_a_mistyped_kind_of_log_makes_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match='did you mean "tensorboard"'):
+        PPO(vectorize(Target, 2), TINY).learn(32, log="tensorbord")
+    assert not list(tmp_path.iterdir())

@@ -369,3 +369,8 @@ def test_algorithms_lists_all(capsys):
 def test_a_folder_without_a_run_is_refused_and_others_are_named(here, capsys):
     message = refused(capsys, "play runs", 1)
     assert f"found none in runs; runs are {RUN}" in message.replace(os.sep, "/")
+
+
+def test_a_training_that_is_all_warmup_is_told(here, capsys):
+    assert deepnp("train sac Pendulum-v1 --steps 16 --warmup 20 --batch-size 8 --hidden 8 --out warm") == 0
+    assert "warning: actions are random for the first 20 steps (--warmup): in 16 nothing is learned" in capsys.readouterr().err
