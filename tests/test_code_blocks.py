@@ -216,6 +216,8 @@ def command_lines() -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("words", [pytest.param(words, id=place) for place, words in command_lines()])
 def test_commands_are_understood(words, monkeypatch, scratch, capsys):
     program = words[0].removeprefix(".venv/bin/")
+    if "benchmarks.mutants" in words:
+        pytest.importorskip("cosmic_ray", reason="pip install .[mutants]")
     if program in ("python", "python3"):
         parse_script(words, monkeypatch)
     elif program == "deepnp":
