@@ -108,28 +108,36 @@ def evaluations_of(folders: Sequence[str | os.PathLike]) -> tuple[np.ndarray, np
 def progress_of(folders: Sequence[str | os.PathLike], metric: str) -> tuple[np.ndarray, np.ndarray]:
     """A metric of R runs, averaged in K bins of steps: steps (K,), values (R, K).
 
-    There are 100 bins as far as all runs got, and fewer where a run has fewer rows. A bin without a
-    number takes its value from the line between its neighbours.
+    There are 100 bins over the steps that all runs took, and fewer where a run has fewer rows. A run
+    that went on from another one's checkpoint begins where that ended. A bin without a number takes
+    its value from the line between its neighbours.
 
     Raises
     ------
     ValueError
-        If a run has no number of that name.
+        If a run has no number of that name, or the runs have no steps in common.
     """
     columns = [read_progress(folder) for folder in folders]
     for folder, column in zip(folders, columns, strict=True):
         if not np.isfinite(column.get(metric, [])).any():
             raise ValueError(f"expected a metric of {sorted(column)}, with numbers, given {metric!r} for {folder}")
     rows = [(np.array(column[KEY]), np.array(column[metric])) for column in columns]
-    end = min(steps[-1] for steps, _ in rows)
-    bins = max(1, min(BINS, *(int(np.sum(np.isfinite(values) & (steps <= end))) for steps, values in rows)))
-    edges = np.linspace(0, end, bins + 1)
+    begin, end = max(_begin(steps) for steps, _ in rows), min(steps[-1] for steps, _ in rows)
+    counts = [int(np.sum(np.isfinite(values) & (steps >= begin) & (steps <= end))) for steps, values in rows]
+    if begin > end or (0 in counts and len(rows) > 1):
+        raise ValueError(f"expected runs with steps in common, given {', '.join(map(str, folders))}")
+    edges = np.linspace(begin, end, max(1, min(BINS, *counts)) + 1)
     middles = (edges[:-1] + edges[1:]) / 2
     return middles, np.array([_binned(steps, values, edges, middles) for steps, values in rows])
 
 
+def _begin(steps) -> float:
+    """Where a run with rows at these steps began: as far before its first row as rows lie apart."""
+    return max(0.0, steps[0] - float(np.median(np.diff(steps)))) if len(steps) > 1 else 0.0
+
+
 def _binned(steps, values, edges, middles) -> np.ndarray:
-    known = np.isfinite(values)
+    known = np.isfinite(values) & (steps >= edges[0])
     places = np.clip(np.searchsorted(edges, steps[known], "left") - 1, 0, None)  # (edge, next edge]
     inside = places < len(middles)
     sums = np.bincount(places[inside], values[known][inside], len(middles))

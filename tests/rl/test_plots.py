@@ -67,6 +67,20 @@ def test_progress_is_averaged_in_bins_of_steps(tmp_path, monkeypatch):
         progress_of([run(tmp_path / "young", progress={10: ""})], "episode_return")
 
 
+def test_a_run_that_was_continued_elsewhere_begins_where_it_was_taken_up(tmp_path):
+    first = run(tmp_path / "first", progress={10: 1.0, 20: 2.0, 30: 3.0, 40: 4.0})
+    second = run(tmp_path / "second", progress={30: 7.0, 40: 8.0})
+    steps, values = progress_of([second], "episode_return")
+    np.testing.assert_array_equal(steps, [25, 35])
+    np.testing.assert_array_equal(values, [[7, 8]])
+    steps, values = progress_of([first, second], "episode_return")
+    assert steps.min() > 20
+    np.testing.assert_array_equal(values[1], [7, 8])
+    later = run(tmp_path / "later", progress={60: 7.0, 70: 8.0})
+    with pytest.raises(ValueError, match=r"expected runs with steps in common, given .*first, .*later"):
+        progress_of([first, later], "episode_return")
+
+
 @pytest.fixture
 def figures(monkeypatch):
     drawn = []
