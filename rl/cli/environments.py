@@ -12,6 +12,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 import envs  # noqa: F401  (registers deepnp/…)
+from rl.cli.terminal import complain
 from rl.cli.usage import Usage, closest, plain
 
 VERSION = re.compile(r"-v\d+$")
@@ -29,6 +30,7 @@ def find(name: str) -> str:
     if colon:
         import_module(module)
     if short in gymnasium.registry:
+        _leave_out_deprecations(gymnasium.registry[short])
         return name
     named: dict[str, list[str]] = {}
     for spec in latest():
@@ -37,6 +39,15 @@ def find(name: str) -> str:
     ids = [i for match in closest(wanted, named) for i in named[match]]
     hint = f": did you mean {' or '.join(ids)}?" if ids else "; `deepnp envs` lists them"
     raise Usage(f'unknown environment "{name}"{hint}')
+
+
+def _leave_out_deprecations(spec: EnvSpec) -> None:
+    """Gymnasium's model files hold deprecated words, of which MuJoCo would tell once for each copy; nobody here can mend them."""
+    entry = str(spec.entry_point)
+    if entry.startswith(("gymnasium.envs.mujoco", "envs.bodies")):
+        import mujoco  # here, because it takes a while
+
+        mujoco.set_mju_user_warning(lambda text: None if "deprecated" in text else complain(f"warning: {text}"))
 
 
 def latest() -> list[EnvSpec]:

@@ -374,3 +374,11 @@ def test_a_folder_without_a_run_is_refused_and_others_are_named(here, capsys):
 def test_a_training_that_is_all_warmup_is_told(here, capsys):
     assert deepnp("train sac Pendulum-v1 --steps 16 --warmup 20 --batch-size 8 --hidden 8 --out warm") == 0
     assert "warning: actions are random for the first 20 steps (--warmup): in 16 nothing is learned" in capsys.readouterr().err
+
+
+def test_deprecated_words_in_models_of_gymnasium_are_left_out(here, capfd):
+    assert deepnp("train ppo InvertedPendulum-v5 --steps 16 --num-envs 2 --rollout-steps 8 --batch-size 8 --hidden 8 --out m") == 0
+    assert deepnp("train ppo HalfCheetah-v5 --steps 16 --num-envs 2 --rollout-steps 8 --batch-size 8 --hidden 8 --out h") == 0
+    out, err = capfd.readouterr()
+    assert "deprecated" not in out + err
+    assert not list(here.glob("MUJOCO_LOG.TXT"))
