@@ -64,6 +64,8 @@ def _form(to: str | None, out: Path | None) -> str:
     ending = None if out is None else out.suffix.lower().removeprefix(".")
     if ending is not None and (ending not in FILMS or to not in (None, ending)):
         raise Usage(f"expected --out as a file that ends in .{to if to in FILMS else ' or .'.join(FILMS)}, given {out}")
+    if to == "window" and not has_display() and not os.environ.get("SDL_VIDEODRIVER"):  # MuJoCo would abort the process
+        raise Usage("expected a display for --to window, found none: --to gif makes a film")
     return to or ending or ("window" if has_display() else "gif")
 
 

@@ -382,3 +382,11 @@ def test_deprecated_words_in_models_of_gymnasium_are_left_out(here, capfd):
     out, err = capfd.readouterr()
     assert "deprecated" not in out + err
     assert not list(here.glob("MUJOCO_LOG.TXT"))
+
+
+def test_a_window_needs_a_display(here, capsys, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert deepnp(f"train ppo CartPole-v1 --steps 16 --out seen {TINY} --quiet") == 0
+    assert "expected a display for --to window, found none" in refused(capsys, "play seen --to window", 2)
