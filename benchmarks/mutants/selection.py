@@ -40,7 +40,10 @@ STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/layers/regularization.py": ("tests/deepnp/test_regularization.py", MODULES),
     "deepnp/layers/fusion.py": ("tests/rl/test_chains.py", MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
     "deepnp/layers/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
-    "deepnp/losses/*": ("tests/deepnp/test_losses.py tests/deepnp/test_edges.py tests/deepnp/test_torch_losses.py", "tests/deepnp/test_ops.py -k losses"),
+    "deepnp/losses/*": (
+        "tests/deepnp/test_losses.py tests/deepnp/test_edges.py tests/deepnp/test_torch_losses.py",
+        "tests/deepnp/test_ops.py -k losses",
+    ),
     "deepnp/optim/schedules.py": ("tests/deepnp/test_schedules.py",),
     "deepnp/optim/*": (
         "tests/deepnp/test_optim*.py tests/deepnp/test_edges.py tests/deepnp/test_decay.py tests/deepnp/test_torch_optim.py",
