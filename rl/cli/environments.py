@@ -30,7 +30,7 @@ def find(name: str) -> str:
     if colon:
         import_module(module)
     if short in gymnasium.registry:
-        _leave_out_deprecations(gymnasium.registry[short])
+        leave_out_deprecations(gymnasium.registry[short])
         return name
     named: dict[str, list[str]] = {}
     for spec in latest():
@@ -41,10 +41,9 @@ def find(name: str) -> str:
     raise Usage(f'unknown environment "{name}"{hint}')
 
 
-def _leave_out_deprecations(spec: EnvSpec) -> None:
+def leave_out_deprecations(spec: EnvSpec) -> None:
     """Gymnasium's model files hold deprecated words, of which MuJoCo would tell once for each copy; nobody here can mend them."""
-    entry = str(spec.entry_point)
-    if entry.startswith(("gymnasium.envs.mujoco", "envs.bodies")):
+    if str(spec.entry_point).startswith(("gymnasium.envs.mujoco", "envs.bodies")):
         import mujoco  # here, because it takes a while
 
         mujoco.set_mju_user_warning(lambda text: None if "deprecated" in text else complain(f"warning: {text}"))

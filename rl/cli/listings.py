@@ -1,7 +1,5 @@
 """`deepnp envs` and `deepnp algorithms`: what there is, and what fits together."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import gymnasium
@@ -34,8 +32,7 @@ def environments(
     specs = [spec for spec in registered.latest() if plain(name) in plain(spec.id) and (name or not colon or spec.id in new)]
     if not specs:
         raise Usage(f'no environment has "{word}" in its name')
-    with _mujoco_is_silent():
-        rows = [_row(spec) for spec in specs]
+    rows = [_row(spec) for spec in specs]
     known = [row for row in rows if row is not None]
     say(columns([("environment", "observations", "actions", "algorithms"), *known]))
     if len(known) < len(rows):
@@ -53,21 +50,10 @@ def algorithms() -> None:
     say(columns(rows))
 
 
-@contextmanager
-def _mujoco_is_silent() -> Iterator[None]:
-    """Whoever lists models is not told of deprecated words in them, neither here nor in a file MUJOCO_LOG.TXT."""
-    import mujoco  # here, because it takes a while
-
-    mujoco.set_mju_user_warning(lambda text: None)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(None)
-
-
 def _row(spec: EnvSpec) -> tuple[str, str, str, str] | None:
     """A line of the list; None where a package is missing."""
     try:
+        registered.leave_out_deprecations(spec)
         env = make_vector(spec)
     except MISSING:
         return None
