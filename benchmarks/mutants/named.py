@@ -2,7 +2,7 @@
 
 from benchmarks.mutants.sources import Named
 
-PPO_PAGE, PPO_SETTINGS = "rl/algorithms/policy_gradient/ppo.py", "rl/algorithms/policy_gradient/config.py"
+PPO_PAGE, PPO_SETTINGS = "rl/algorithms/policy_gradient/ppo.py", "rl/algorithms/policy_gradient/ppo_config.py"
 SAC_PAGE, TD3_PAGE = "rl/algorithms/actor_critic/sac.py", "rl/algorithms/actor_critic/td3.py"
 DDPG_PAGE, VALUE_PAGE = "rl/algorithms/actor_critic/ddpg.py", "rl/algorithms/actor_critic/sac_value.py"
 OFF_POLICY_LOOP, CRITICS, CHAINS = "rl/loops/off_policy.py", "rl/networks/critics.py", "rl/networks/chains.py"

@@ -7,8 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from rl.experience import trees
 from rl.experience.collector import Collector, EpisodeStatistics, StepListener
-from rl.experience.normalize import RewardScaler
+from rl.experience.normalize import ObservationNormalizer, RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
@@ -33,6 +34,18 @@ class Acting(Protocol):
     def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray: ...
 
 
+class Drawing(Protocol):
+    """What has a policy to draw from."""
+
+    policy: Any
+
+
+class Scaling(Protocol):
+    """What may normalise observations."""
+
+    normalizer: ObservationNormalizer | None
+
+
 class OnPolicy(Acting, Protocol):
     """What an algorithm offers to this loop."""
 
@@ -49,6 +62,18 @@ class Workers(Protocol):
     """An environment whose workers act by themselves, with the policy's replicas; see rl/cluster."""
 
     def collect(self, agent: OnPolicy, steps: int) -> tuple[Rollout, EpisodeStatistics]: ...
+
+
+def act(agent: Drawing, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
+    """The actions (N, …) that the policy draws with `rng`, or the most probable ones without."""
+    distribution = agent.policy.predict(observations)
+    return distribution.mode() if rng is None else distribution.sample(rng)
+
+
+def learn_scale(agent: Scaling, observations: Observations) -> None:
+    """Let the normaliser take in observations (N, …)."""
+    if agent.normalizer:
+        agent.normalizer.update(trees.vector(observations))
 
 
 def iterate(agent: OnPolicy, total_steps: int) -> dict[str, float]:

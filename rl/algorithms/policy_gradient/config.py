@@ -1,67 +1,29 @@
-"""Settings of PPO."""
+"""Settings of every on-policy algorithm."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from deepnp.models.mlp import ACTIVATIONS
-from rl.config import check_config, rate, setting
-from rl.names import explained_class
-from rl.schedules import Rate
+from rl.config import check_config, setting
 
 
-@explained_class
 @dataclass(frozen=True)
-class PPOConfig:
-    """Settings of PPO: each field's default, its meaning with its symbol in Algorithm 12, its range."""
-
-    algorithm: ClassVar[str] = "PPO"
+class OnPolicyConfig:
+    """Each field: its default, its meaning with its symbol, its valid range."""
 
     num_envs: int = setting(1, "environments stepped at once, N", 1, 1_000_000)
     steps: int = setting(2048, "steps of each environment in one iteration, T", 1, 10_000_000)
-    epochs: int = setting(10, "passes over the collected data", 1, 10_000)
-    batch_size: int = setting(64, "rows of a minibatch, m", 1)
     gamma: float = setting(0.99, "discount factor, γ", 0, 1)
-    lam: float = setting(0.95, "trace decay of GAE, λ", 0, 1)
-    gae_horizon: int | None = setting(None, "TD errors in one advantage, h; None: no limit", 1)
-    clip: Rate = rate(0.2, "clip range of the probability ratio, ε", 0)
-    value_clip: Rate | None = rate(None, "clip range of the value's change; None: off", 0)
-    entropy_coef: Rate = rate(0.0, "weight of the entropy bonus, β", 0)
-    value_coef: Rate = rate(0.5, "weight of the value loss, v_coef", 1e-6)
-    max_grad_norm: Rate = rate(0.5, "bound of each network's gradient norm (L2)", 1e-6)
-    lr: Rate = rate(3e-4, "Adam's learning rate, α", 0, 10)
-    value_lr: Rate | None = rate(None, "that of the value; None: lr", 0, 10)
-    adam_eps: float = setting(1e-5, "Adam's ε", 0, 1)
-    anneal_lr: bool = setting(True, "decay α linearly to 0")
-    anneal_clip: bool = setting(False, "decay ε linearly to 0")
-    anneal_entropy: bool = setting(False, "decay β linearly to 0")
-    target_kl: Rate | None = rate(None, "KL that ends the policy's epochs, d_target; None: off", 1e-9)
-    rollback: bool = setting(False, "undo the epoch that exceeded target_kl")
-    normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
-    normalize_observations: bool = setting(True, "running normalisation, clipped at ±10")
-    scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
-    mirror: bool = setting(False, "learn from mirror images too, where the environment knows its reflection")
     hidden: tuple[int, ...] = setting((64, 64), "widths of both networks' hidden layers")
     value_hidden: tuple[int, ...] | None = setting(None, "widths of the value's hidden layers; None: hidden")
     activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
     sigma: str = setting("vector", "kind of σ, see GaussianPolicy", choices=("vector", "fixed", "network"))
     initial_sigma: float = setting(1.0, "σ at the start; actions live in [−1, 1]", 1e-6, 1e3)
+    normalize_observations: bool = setting(True, "running normalisation, clipped at ±10")
 
     def __post_init__(self):
         check_config(self)
 
     @property
-    def value_rate(self) -> Rate:
-        """The value's learning rate."""
-        return self.lr if self.value_lr is None else self.value_lr
-
-    @property
     def value_widths(self) -> tuple[int, ...]:
         """Widths of the value's hidden layers."""
         return self.hidden if self.value_hidden is None else self.value_hidden
-
-    @property
-    def annealed(self) -> tuple[str, ...]:
-        """The fields whose plain numbers decay linearly to 0."""
-        rates = ("lr",) if self.value_lr is None else ("lr", "value_lr")
-        wanted = {"clip": self.anneal_clip, "entropy_coef": self.anneal_entropy} | dict.fromkeys(rates, self.anneal_lr)
-        return tuple(name for name, on in wanted.items() if on)

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from deepnp import Module
-from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam, clip_grad_norm
 from rl.agent import Agent
-from rl.algorithms.policy_gradient.config import PPOConfig
+from rl.algorithms.policy_gradient.networks import policy_and_value
+from rl.algorithms.policy_gradient.ppo_config import PPOConfig
 from rl.algorithms.policy_gradient.ppo_epochs import policy_epoch, value_epoch
 from rl.config import with_rates
 from rl.experience import trees
@@ -38,10 +38,7 @@ from rl.losses.checks import check_finite, check_gradient
 from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
 from rl.names import explained
 from rl.networks.branches import Distribution
-from rl.networks.encoders import network
-from rl.networks.own import given_networks
 from rl.networks.parallel import independently
-from rl.networks.policies import stochastic_policy
 from rl.schedules import annealed
 from rl.state import Part, snapshot, spawn_rngs
 from rl.takes import Takes
@@ -64,7 +61,7 @@ class PPO(Agent):
 
     Config = PPOConfig
     takes = Takes(actions=("Box", "Discrete", "MultiDiscrete", "MultiBinary"))
-    iterate = on_policy.iterate
+    iterate, act = on_policy.iterate, on_policy.act
     own_networks = ("policy", "value")
 
     @explained
@@ -83,10 +80,7 @@ class PPO(Agent):
     def build(self) -> None:
         space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
-        activation, rng = ACTIVATIONS[c.activation], self.rngs["weights"]
-        own = given_networks(self.networks, space.observation, policy=space.actions, value=1)
-        self.policy = stochastic_policy(space, c.hidden, activation, c.sigma, c.initial_sigma, rng, own.get("policy"))
-        self.value = own["value"] if "value" in own else network(space.observation, c.value_widths, 1, activation, rng)
+        self.policy, self.value = policy_and_value(space, c, self.networks, self.rngs["weights"])
         self.policy_optimizer = Adam(self.policy.flat, c.lr, eps=c.adam_eps)
         self.value_optimizer = Adam(self.value.flat, c.value_rate, eps=c.adam_eps)
         self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None
@@ -99,10 +93,6 @@ class PPO(Agent):
         optimizers = {"policy_optimizer": self.policy_optimizer, "value_optimizer": self.value_optimizer}
         scaler = {"scaler": self.scaler} if self.scaler else {}
         return {"policy": self.policy, "value": self.value, **optimizers, **scaler}
-
-    def act(self, observations, rng) -> np.ndarray:
-        distribution = self.policy.predict(observations)
-        return distribution.mode() if rng is None else distribution.sample(rng)
 
     def learn_scale(self, observations) -> None:
         """Let the normaliser take in observations (N, …), and their reflections where these are learned from."""

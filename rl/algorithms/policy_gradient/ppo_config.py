@@ -1,0 +1,50 @@
+"""Settings of PPO."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rl.algorithms.policy_gradient.config import OnPolicyConfig
+from rl.config import rate, setting
+from rl.names import explained_class
+from rl.schedules import Rate
+
+
+@explained_class
+@dataclass(frozen=True)
+class PPOConfig(OnPolicyConfig):
+    """Settings of PPO: each field's default, its meaning with its symbol in Algorithm 12, its range."""
+
+    algorithm: ClassVar[str] = "PPO"
+
+    epochs: int = setting(10, "passes over the collected data", 1, 10_000)
+    batch_size: int = setting(64, "rows of a minibatch, m", 1)
+    lam: float = setting(0.95, "trace decay of GAE, λ", 0, 1)
+    gae_horizon: int | None = setting(None, "TD errors in one advantage, h; None: no limit", 1)
+    clip: Rate = rate(0.2, "clip range of the probability ratio, ε", 0)
+    value_clip: Rate | None = rate(None, "clip range of the value's change; None: off", 0)
+    entropy_coef: Rate = rate(0.0, "weight of the entropy bonus, β", 0)
+    value_coef: Rate = rate(0.5, "weight of the value loss, v_coef", 1e-6)
+    max_grad_norm: Rate = rate(0.5, "bound of each network's gradient norm (L2)", 1e-6)
+    lr: Rate = rate(3e-4, "Adam's learning rate, α", 0, 10)
+    value_lr: Rate | None = rate(None, "that of the value; None: lr", 0, 10)
+    adam_eps: float = setting(1e-5, "Adam's ε", 0, 1)
+    anneal_lr: bool = setting(True, "decay α linearly to 0")
+    anneal_clip: bool = setting(False, "decay ε linearly to 0")
+    anneal_entropy: bool = setting(False, "decay β linearly to 0")
+    target_kl: Rate | None = rate(None, "KL that ends the policy's epochs, d_target; None: off", 1e-9)
+    rollback: bool = setting(False, "undo the epoch that exceeded target_kl")
+    normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
+    scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
+    mirror: bool = setting(False, "learn from mirror images too, where the environment knows its reflection")
+
+    @property
+    def value_rate(self) -> Rate:
+        """The value's learning rate."""
+        return self.lr if self.value_lr is None else self.value_lr
+
+    @property
+    def annealed(self) -> tuple[str, ...]:
+        """The fields whose plain numbers decay linearly to 0."""
+        rates = ("lr",) if self.value_lr is None else ("lr", "value_lr")
+        wanted = {"clip": self.anneal_clip, "entropy_coef": self.anneal_entropy} | dict.fromkeys(rates, self.anneal_lr)
+        return tuple(name for name, on in wanted.items() if on)
