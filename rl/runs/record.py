@@ -11,8 +11,9 @@ versions, hardware, command, date
 import json
 import os
 import platform
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -136,6 +137,11 @@ def environment_of(folder: str | os.PathLike) -> tuple[str, dict[str, Any]]:
                 f"{folder}: the environment's {name} cannot be made again from its file, {value}: hand in an environment"
             )
     return record["env"], settings
+
+
+def command_text(words: Sequence[str]) -> str:
+    """A recorded command as a person types it, without the folders that its program lay in; "–" where none was recorded."""
+    return shlex.join([Path(words[0]).name, *words[1:]]) if words else "–"
 
 
 def env_settings_of(agent: Recorded) -> dict[str, Any]:

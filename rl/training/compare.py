@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
+from rl.runs.record import command_text
 from rl.runs.run import read_progress
 from rl.runs.table import KEY
 from rl.training.evaluations import read_evaluations
@@ -38,16 +39,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class FirstUpdate:
-    """The first row of progress.csv in which two runs differ.
+    """The first update at the same step in which the metrics of two runs differ.
 
     Attributes
     ----------
     number : int
-        Of the row, from 1 on.
+        Of the update among those at common steps, from 1 on.
     steps : float
-        Environment steps of the first run by then.
+        Environment steps by then.
     differences : tuple of Difference
-        Of metrics that both have, in the file's order.
+        Of metrics that both runs report, in the file's order; MISSING where one has no number.
     """
 
     number: int
@@ -63,13 +64,15 @@ class Comparison:
     ----------
     settings, circumstances : tuples of Difference
         Of what the runs were told; of versions, hardware and the like.
-    updates : int
-        Rows of progress.csv that both have; 0 where several runs are compared with others.
+    updates : int or None
+        Steps for which both have a row in progress.csv; None where several runs are compared.
     first_update : FirstUpdate or None
         None where these rows are equal.
     scores : pair of arrays
-        The returns of the last evaluation, of each run; or the mean returns of several runs. Empty
-        where a run was not evaluated.
+        Returns of the last evaluation, see `scored`. Empty where a run was not evaluated.
+    scored : {"episodes", "runs"}
+        What has one score: an episode, where one run is compared with another, or a run, which has
+        its mean return, where one side has several runs.
     improvement : float or None
         The probability that a score of the second is above one of the first; see
         `probability_of_improvement`.
@@ -79,9 +82,10 @@ class Comparison:
 
     settings: tuple[Difference, ...]
     circumstances: tuple[Difference, ...]
-    updates: int
+    updates: int | None
     first_update: FirstUpdate | None
     scores: tuple[np.ndarray, np.ndarray]
+    scored: str
     improvement: float | None
     interval: Interval | None
 
@@ -89,8 +93,7 @@ class Comparison:
 def compare(a: str | os.PathLike, b: str | os.PathLike) -> Comparison:
     """Compare two runs, or two folders of runs that differ in their seeds.
 
-    Of folders of runs, settings and circumstances are those of the first run in each, and the
-    scores are the runs' mean returns.
+    Of folders of runs, settings and circumstances are those of the first run in each.
 
     Raises
     ------
@@ -103,8 +106,9 @@ def compare(a: str | os.PathLike, b: str | os.PathLike) -> Comparison:
     records = [record_of(folders[0]) for folders in runs]
     told = [{name: record[name] for name in SETTINGS if name in record} for record in records]
     others = [{name: value for name, value in record.items() if name not in SETTINGS} for record in records]
-    updates, first = _first_update(runs[0][0], runs[1][0]) if len(runs[0]) == len(runs[1]) == 1 else (0, None)
-    scores = _scores(runs[0]), _scores(runs[1])
+    single = len(runs[0]) == len(runs[1]) == 1
+    updates, first = _first_update(runs[0][0], runs[1][0]) if single else (None, None)
+    scores = _scores(runs[0], single), _scores(runs[1], single)
     both = all(len(x) for x in scores)
     return Comparison(
         _differences(*told),
@@ -112,6 +116,7 @@ def compare(a: str | os.PathLike, b: str | os.PathLike) -> Comparison:
         updates,
         first,
         scores,
+        "episodes" if single else "runs",
         probability_of_improvement([scores[1]], [scores[0]]) if both else None,
         improvement_interval([scores[1]], [scores[0]]) if both else None,
     )
@@ -130,18 +135,34 @@ def print_comparison(comparison: Comparison, a: str = "A", b: str = "B", console
     console = console or Console()
     for title, differences in (("settings", comparison.settings), ("circumstances", comparison.circumstances)):
         _print(console, title, a, b, differences)
-    first = comparison.first_update
-    if first is not None:
-        _print(console, f"update {first.number:,}, at {first.steps:,.0f} steps, is the first that differs", a, b, first.differences)
-    elif comparison.updates:
-        console.print(f"all {comparison.updates:,} updates that both have are equal")
+    _print_updates(console, comparison, a, b)
     for name, scores in zip((a, b), comparison.scores, strict=True):
-        told = f"{score_text(float(iqm(scores)))}, interquartile mean of {len(scores)}" if len(scores) else "not evaluated"
-        console.print(f"{name}: return {told}", markup=False)
+        console.print(f"{name}: {_described(scores, comparison.scored)}", markup=False)
     if comparison.interval is not None:
         low, high = comparison.interval
-        text = f"{b} above {a} with probability {comparison.improvement:.2f} [{low:.2f}, {high:.2f}]"
+        what = {"episodes": "an episode", "runs": "a run"}[comparison.scored]
+        text = f"{what} of {b} returns more than one of {a} with probability {comparison.improvement:.2f} [{low:.2f}, {high:.2f}]"
         console.print(text, markup=False)
+
+
+def _print_updates(console, comparison, a, b):
+    first = comparison.first_update
+    if first is not None:
+        title = f"update {first.number:,}, at {first.steps:,.0f} steps, is the first that differs"
+        _print(console, title, a, b, first.differences)
+    elif comparison.updates:
+        console.print(f"all {comparison.updates:,} updates at common steps are equal")
+    elif comparison.updates == 0:
+        console.print("no update of one is at a step of the other's: their metrics were not compared")
+
+
+def _described(scores: np.ndarray, scored: str) -> str:
+    if not len(scores):
+        return "not evaluated"
+    count = len(scores) if len(scores) > 1 else "one"
+    over = f"{count} {scored if len(scores) > 1 else scored.removesuffix('s')}"
+    what = f"the {over} of its last evaluation" if scored == "episodes" else f"the last mean returns of {over}"
+    return f"return {score_text(float(iqm(scores)))}, interquartile mean of {what}"
 
 
 def _print(console, title, a, b, differences):
@@ -152,8 +173,13 @@ def _print(console, title, a, b, differences):
     for name in ("", a, b):
         grid.add_column(name, overflow="fold")
     for difference in differences:
-        grid.add_row(difference.name, str(difference.a), str(difference.b))
+        grid.add_row(difference.name, _text(difference.a), _text(difference.b))
     console.print(grid, markup=False)
+
+
+def _text(value: Any) -> str:
+    """A command as it was typed, and other values as Python writes them."""
+    return command_text(value) if isinstance(value, list) and value and all(isinstance(x, str) for x in value) else str(value)
 
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
@@ -165,23 +191,25 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference
 def _first_update(a: Path, b: Path) -> tuple[int, FirstUpdate | None]:
     left, right = read_progress(a), read_progress(b)
     names = [name for name in left if name in right and name not in CLOCK]
-    rows = min(len(left.get(KEY, [])), len(right.get(KEY, [])))
-    for i in range(rows):
-        pairs = [Difference(name, left[name][i], right[name][i]) for name in names]
-        found = tuple(pair for pair in pairs if not _equal(pair.a, pair.b))
+    rows = {steps: row for row, steps in enumerate(right.get(KEY, []))}
+    common = [(row, rows[steps]) for row, steps in enumerate(left.get(KEY, [])) if steps in rows]
+    for number, (i, j) in enumerate(common, start=1):
+        pairs = [Difference(name, _told(left[name][i]), _told(right[name][j])) for name in names]
+        found = tuple(pair for pair in pairs if pair.a != pair.b)
         if found:
-            return rows, FirstUpdate(i + 1, left[KEY][i], found)
-    return rows, None
+            return len(common), FirstUpdate(number, left[KEY][i], found)
+    return len(common), None
 
 
-def _equal(x: float, y: float) -> bool:
-    return x == y or (math.isnan(x) and math.isnan(y))
+def _told(number: float) -> float | str:
+    """A number of progress.csv; NaN is what is missing there."""
+    return MISSING if math.isnan(number) else number
 
 
-def _scores(folders: list[Path]) -> np.ndarray:
-    """Returns of a run's last evaluation, or the mean returns of several runs' last ones; none where there was no evaluation."""
+def _scores(folders: list[Path], each_episode: bool) -> np.ndarray:
+    """Returns of a run's last evaluation, or the mean return of each run's; none where one was not evaluated."""
     try:
         returns = [read_evaluations(folder)[1][-1] for folder in folders]
     except FileNotFoundError:
         return np.empty(0)
-    return returns[0] if len(returns) == 1 else np.array([x.mean() for x in returns])
+    return returns[0] if each_episode else np.array([x.mean() for x in returns])

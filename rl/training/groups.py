@@ -11,6 +11,7 @@ from typing import Any
 from rl.runs.record import CONFIG, read_config
 
 KINDS: Mapping[str, type] = MappingProxyType({"algorithm": str, "env": str, "seed": int, "config": dict})
+EVALUATION = "options.evaluation."  # how a run was evaluated: it learns the same without
 LABEL_LENGTH = 60  # characters; where settings take more, the folder's name says it
 
 
@@ -52,7 +53,7 @@ def runs_of(path: str | os.PathLike) -> list[Path]:
 def groups_of(paths: Iterable[str | os.PathLike] | str | os.PathLike) -> list[Group]:
     """The runs of one or several folders, grouped by environment, algorithm and settings.
 
-    The length of a training and its seed make no difference.
+    The length of a training, its seed and how it was evaluated make no difference.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
     """What makes a group, with flat names; a setting that is off is as one that older runs did not know."""
     told = flat({name: record.get(name) for name in ("algorithm", "env", "env_settings", "config", "options")})
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in told.items() if value is not None and not name.startswith(EVALUATION)}
 
 
 def _label(own: Mapping[str, Any], known: Iterable[Mapping[str, Any]], folder: Path) -> str:

@@ -1,12 +1,12 @@
 """A table of results, made from runs: task × algorithm × seeds, in Markdown."""
 
 import os
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from rl.runs.record import command_text
 from rl.runs.run import read_progress
 from rl.training.evaluations import read_evaluations
 from rl.training.groups import Group, groups_of, record_of
@@ -46,7 +46,7 @@ def _row(group: Group) -> tuple[str, ...]:
     steps = min(int(max(columns.get("steps", [0]))) for columns in progress)
     minutes = float(np.median([max(columns.get("seconds", [0.0])) for columns in progress])) / 60
     seeds = ", ".join(str(record["seed"]) for record in sorted(records, key=lambda record: record["seed"]))
-    command = f"`{_command(records[0].get('command') or [])}`"
+    command = f"`{command_text(records[0].get('command') or [])}`"
     return group.env, group.label, f"{steps:,}", seeds, _score(group.folders), f"{minutes:.1f}", command.replace("|", "\\|")
 
 
@@ -59,8 +59,3 @@ def _score(folders: Iterable[Path]) -> str:
         return f"{score_text(float(scores[0]))}, one run"
     low, high = (score_text(float(end)) for end in bootstrap_interval(scores))
     return f"{score_text(float(iqm(scores)))} [{low}, {high}]"
-
-
-def _command(words: list[str]) -> str:
-    """A command without the folders that its program lay in."""
-    return shlex.join([Path(words[0]).name, *words[1:]]) if words else "–"

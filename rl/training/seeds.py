@@ -31,6 +31,7 @@ from rl.training.train import train
 
 OUTPUT = "output.txt"
 EVALUATIONS = 10  # of each training, unless told
+TOLD = 4  # differences that an error names
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def train_seed(job: dict[str, Any]) -> bool:
     else:
         algorithm = ALGORITHMS[job["algorithm"]]
         agent = algorithm.cls(spec, settings_from_json(algorithm.config, job["config"]), job["seed"])
-        run = Run(folder, agent, job.get("name", spec.id), steps)
+        evaluation = {"eval_every": job["every"], "eval_episodes": job["episodes"]}  # as the command line's `resume` reads it
+        run = Run(folder, agent, job.get("name", spec.id), steps, options={"evaluation": evaluation})
     with agent:
         return train(agent, run, steps, callback=Evaluations(folder, spec, job["every"], job["episodes"]))
 
@@ -229,10 +231,18 @@ def _check_same(folder: Path, job: dict[str, Any]) -> None:
     expected = {"algorithm": job["algorithm"], "seed": job["seed"], "config": job["config"]}
     expected["env"] = job.get("name", spec["id"])
     expected["env_settings"] = spec["kwargs"]
-    record = read_config(folder)
-    for name, value in json.loads(json.dumps(expected)).items():
-        if record.get(name, value) != value:
-            raise ValueError(f"expected a new folder, or one with the same {name}: {folder} has {record[name]!r:.200}")
+    record, given = read_config(folder), json.loads(json.dumps(expected))
+    differing = [text for name, value in given.items() for text in _differing(name, record.get(name, value), value)]
+    if differing:
+        more = "; …" if len(differing) > TOLD else ""
+        raise ValueError(f"expected a new folder, or one of the same training: {folder} has {'; '.join(differing[:TOLD])}{more}")
+
+
+def _differing(name: str, known: Any, given: Any) -> list[str]:
+    """What differs between two values; of two tables, each entry that does."""
+    if isinstance(known, dict) and isinstance(given, dict) and name in ("config", "env_settings"):
+        return [text for key in dict.fromkeys([*known, *given]) for text in _differing(key, known.get(key), given.get(key))]
+    return [] if known == given else [f"{name} {known!r:.60}, given {given!r:.60}"]
 
 
 def _summary(folders: Mapping[int, Path], ended: Sequence[int], failed: dict[int, str]) -> Seeds:

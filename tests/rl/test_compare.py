@@ -11,7 +11,7 @@ from rich.console import Console
 from rl import PPO, PPOConfig
 from rl.runs.record import read_config
 from rl.runs.run import Run
-from rl.training.compare import MISSING, Difference, compare, print_comparison
+from rl.training.compare import MISSING, Difference, FirstUpdate, compare, print_comparison
 from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.groups import flat, groups_of, runs_of
 from rl.training.results import results_table
@@ -39,6 +39,7 @@ def test_runs_are_grouped_by_what_they_share(tmp_path):
     trained(tmp_path / "b", replace(TINY, lr=1e-2, epochs=2))
     trained(tmp_path / "c", total=160)  # longer, but the same
     change(tmp_path / "c", {"config": {**read_config(tmp_path / "c")["config"], "new_setting": None}})
+    change(tmp_path / "c", {"options": {"evaluation": {"eval_every": 64, "stop_return": None}}})  # it learned the same
     trained(tmp_path / "d", env="Other")
     groups = groups_of([tmp_path / "a", tmp_path / "b", tmp_path / "c", tmp_path / "d", tmp_path / "a" / "seed-0"])
     assert [(g.label, g.env, [f.name for f in g.folders]) for g in groups] == [
@@ -88,6 +89,25 @@ def test_the_first_update_that_differs_is_named(tmp_path):
     assert first.differences == (Difference("kl", old, 7.5),)
 
 
+def with_rows(folder, rows):
+    (folder / "progress.csv").write_text("\n".join(["seconds,steps,kl,episode_return", *rows, ""]))
+    return folder
+
+
+def test_updates_are_matched_by_their_steps(tmp_path):
+    a, b = trained(tmp_path / "a", total=32), trained(tmp_path / "b", total=32)
+    with_rows(a, ["1,32,0.1,5", "2,64,0.2,6", "3,96,0.3,7"])
+    with_rows(b, ["1,16,0.7,1", "2,64,0.2,6", "3,80,0.8,2", "4,96,0.3,"])
+    result = compare(a, b)
+    assert result.updates == 2
+    assert result.first_update == FirstUpdate(2, 96, (Difference("episode_return", 7.0, MISSING),))
+    result = compare(with_rows(a, ["1,32,0.1,5"]), with_rows(b, ["1,33,0.1,5"]))
+    assert (result.updates, result.first_update) == (0, None)
+    console = Console(width=100, record=True, file=io.StringIO())
+    print_comparison(result, "a", "b", console)
+    assert "no update of one is at a step of the other's" in console.export_text()
+
+
 @pytest.mark.parametrize(("name", "value"), [("algorithm", ["PPO"]), ("env", {}), ("seed", "0"), ("config", 3)])
 def test_a_damaged_record_is_named(tmp_path, name, value):
     folder = trained(tmp_path / "a", total=32)
@@ -115,15 +135,22 @@ def test_folders_of_seeds_are_compared_by_their_means(tmp_path):
         trained(tmp_path / "b" / f"seed-{seed}", replace(TINY, lr=0.05), seed=seed)
     result = compare(tmp_path / "a", tmp_path / "b")
     assert [d.name for d in result.settings] == ["config.lr"]
-    assert (result.updates, result.first_update) == (0, None)
+    assert (result.updates, result.first_update, result.scored) == (None, None, "runs")
     means = [read_evaluations(tmp_path / "b" / f"seed-{seed}")[1][-1].mean() for seed in range(3)]
     np.testing.assert_array_equal(result.scores[1], means)
     wins = np.greater.outer(result.scores[1], result.scores[0]).mean()
     assert result.improvement == pytest.approx(wins)
+    console = Console(width=120, record=True, file=io.StringIO())
+    print_comparison(result, "a", "b", console)
+    assert "interquartile mean of the last mean returns of 3 runs" in (text := console.export_text())
+    assert "a run of b returns more than one of a with probability" in text
+    one = compare(tmp_path / "a" / "seed-0", tmp_path / "b")
+    assert ([len(scores) for scores in one.scores], one.scored) == ([1, 3], "runs")
 
 
 def test_a_comparison_is_printed(tmp_path):
     a, b = trained(tmp_path / "a", evaluated=False), trained(tmp_path / "b", replace(TINY, lr=1e-2))
+    change(a, {"command": ["/home/me/bin/deepnp", "train", "my env"]})
     console = Console(width=100, record=True, file=io.StringIO())
     print_comparison(compare(a, b), "[a]", "[b]", console)
     print_comparison(compare(b, b), "b", "b", console)
@@ -132,10 +159,11 @@ def test_a_comparison_is_printed(tmp_path):
         "config.lr",
         "0.0003",
         "update 1, at 32 steps, is the first that differs",
-        "[a]: return not evaluated",
-        "interquartile mean of 3",
+        "[a]: not evaluated",
+        "deepnp train 'my env'",
+        "interquartile mean of the 3 episodes of its last evaluation",
         "settings: no difference",
-        "all 4 updates that both have are equal",
-        "b above b with probability 0.50 [",
+        "all 4 updates at common steps are equal",
+        "an episode of b returns more than one of b with probability 0.50 [",
     ):
         assert expected in text, text

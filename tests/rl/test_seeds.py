@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rl import PPO, PPOConfig, SACConfig
 from rl.config import settings_to_json
 from rl.runs.record import read_config
 from rl.runs.retention import checkpoint_of
+from rl.schedules import Linear
 from rl.training.evaluations import read_evaluations
 from rl.training.processes import last_line
 from rl.training.seeds import Seeds, portable, train_seed, train_seeds
@@ -77,6 +79,7 @@ def test_one_seed_is_a_run_like_any_other(tmp_path):
     record = read_config(tmp_path)
     assert (record["algorithm"], record["env"], record["seed"], record["total_steps"]) == ("PPO", "Target-v0", 5, 320)
     assert record["config"]["num_envs"] == 2
+    assert record["options"]["evaluation"] == {"eval_every": 100, "eval_episodes": 2}
     assert train_seed(job(tmp_path, steps=640))  # goes on
     assert PPO.load(checkpoint_of(tmp_path)).steps == 640
 
@@ -84,13 +87,13 @@ def test_one_seed_is_a_run_like_any_other(tmp_path):
 def test_a_folder_of_another_training_is_refused(tmp_path):
     assert train_seed(job(tmp_path / "seed-5", steps=32, every=32))
     for changes, name in (
-        (dict(config=SACConfig(), algorithm="sac"), "algorithm"),
-        (dict(config=PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=2, hidden=(8,))), "config"),
-        (dict(env="CartPole-v1"), "env"),
-        (dict(env_settings={"discrete": True}), "env_settings"),
+        (dict(config=SACConfig(), algorithm="sac"), "algorithm 'PPO', given 'SAC'; .*; …$"),
+        (dict(config=replace(TINY, epochs=2, lr=Linear(1e-3, 0))), "epochs 1, given 2; lr 0.0003, given {'linear': {[^;]*$"),
+        (dict(env="CartPole-v1"), "env 'Target-v0', given 'CartPole-v1'$"),
+        (dict(env_settings={"discrete": True}), "discrete None, given True$"),
     ):
         arguments = {"algorithm": "ppo", "env": SPEC, "config": TINY, **changes}
-        with pytest.raises(ValueError, match=f"one with the same {name}"):
+        with pytest.raises(ValueError, match=f"one of the same training: .* has {name}"):
             train_seeds(**arguments, seeds=[5], steps=32, folder=tmp_path)
 
 
