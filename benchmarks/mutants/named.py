@@ -113,14 +113,19 @@ NAMED = (
     Named("the policy ascends the larger critic", CHAINS, "np.argmin(values, axis=0)", "np.argmax(values, axis=0)"),
     Named("the larger of two critics, in the kernel", CHAINS, "i == 0 or new[b] < values[b] or", "i == 0 or new[b] > values[b] or"),
     Named("the gradient of another row's action, in the kernel", CHAINS, "dactions[own[k]] = da[k]", "dactions[k] = da[k]"),
-    Named("the critic's weights ignored, in the kernel", CHAINS, "weights[b] * share * errors[b]", "share * errors[b]"),
+    Named("the critic's weights ignored, in the kernel", CHAINS, "weight * share * held", "share * held"),
     Named(
         "the second critic not trained",
         CRITICS,
         "zip(self.networks, self.optimizers, strict=True)",
         "zip(self.networks[:1], self.optimizers[:1], strict=True)",
     ),
-    Named("the critic's weights ignored", "rl/losses/td.py", "scale = weights * ", "scale = np.ones_like(weights) * "),
+    Named(
+        "the critic's weights ignored",
+        "rl/losses/td.py",
+        "weights if asymmetry == 0.5",
+        "np.ones_like(weights) if asymmetry == 0.5",
+    ),
     Named("final observation not stored", OFF_POLICY_LOOP, "trees.write(following, slice(n, n + 1), observation)", "pass"),
     Named("updates ignored", OFF_POLICY_LOOP, "due * c.updates if", "due if"),
     Named(

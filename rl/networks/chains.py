@@ -12,6 +12,7 @@ of all, and its first layer gives the columns of a alone.
 Shapes: B rows, O observation, A action dimensions.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -25,7 +26,7 @@ from deepnp.layers.containers import whole
 from deepnp.layers.fusion import DenseStack, shape_of
 from deepnp.ops import mlp
 from rl.experience import trees
-from rl.losses.td import squared_td_error
+from rl.losses.td import td_loss
 
 Inputs = tuple  # (observations,) or (observations, actions (B, A))
 
@@ -52,14 +53,19 @@ def action_gradient(networks: Sequence[Module], inputs: Inputs, dvalue: float) -
 
 
 def add_td_gradient(
-    networks: Sequence[Module], inputs: Inputs, targets: np.ndarray, weights: np.ndarray
+    networks: Sequence[Module],
+    inputs: Inputs,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    asymmetry: float = 0.5,
+    limit: float = math.inf,
 ) -> tuple[float, np.ndarray]:
-    """Add the gradient of (1/B) Σ w (V(x) − y)² to the parameters of the one network given.
+    """Add the gradient of the TD loss, (1/B) Σ w (V(x) − y)² by default, to the parameters of the one network given.
 
-    Returns the loss, and the errors V − y: (B,).
+    See `rl.losses.td.td_loss`. Returns the loss, and the errors V − y: (B,).
     """
     (network,) = networks
-    loss, dvalues, errors = squared_td_error(network.forward(beside(inputs))[:, 0], targets, weights)
+    loss, dvalues, errors = td_loss(network.forward(beside(inputs))[:, 0], targets, weights, asymmetry, limit)
     if np.isfinite(loss):
         network.backward(dvalues[:, None], inputs=False)
     return loss, errors
@@ -121,10 +127,10 @@ def _action_gradient_fast(stacks, inputs, dvalue):
     return values, dactions
 
 
-def _add_td_gradient_fast(stacks, inputs, targets, weights):
+def _add_td_gradient_fast(stacks, inputs, targets, weights, asymmetry=0.5, limit=math.inf):
     errors, (stack,) = np.empty_like(targets), stacks
-    shape = shape_of(stack)
-    loss = _add_td_gradient(*find_sgemm(), stack.vector, *shape, inputs, targets, weights, errors, stack.gradient)
+    shape, form = shape_of(stack), (np.float32(2 * asymmetry), np.float32(2 - 2 * asymmetry), np.float32(limit))
+    loss = _add_td_gradient(*find_sgemm(), stack.vector, *shape, inputs, targets, weights, form, errors, stack.gradient)
     return loss, errors
 
 
@@ -157,25 +163,27 @@ def _action_gradient(address, wide, vectors, widths, codes, inputs, dvalue, valu
 
 
 @ordered_kernel
-def _add_td_gradient(address, wide, vector, widths, codes, inputs, targets, weights, errors, gradient):
+def _add_td_gradient(address, wide, vector, widths, codes, inputs, targets, weights, form, errors, gradient):
     x = _beside(inputs)
     rows = len(x)
     layers, dv = np.empty(rows * widths[1:].sum(), np.float32), np.empty((rows, 1), np.float32)
     mlp._forward(address, wide, vector, widths, codes, x, layers)
-    loss = _td(layers[len(layers) - rows :], targets, weights, errors, dv)
+    loss = _td(layers[len(layers) - rows :], targets, weights, form, errors, dv)
     if np.isfinite(loss):
         mlp._backward(address, wide, vector, widths, codes, layers, dv, x[:0], x, gradient)
     return loss
 
 
 @ordered_kernel
-def _td(values, targets, weights, errors, dvalues):
-    """See `squared_td_error`."""
-    loss, share = 0.0, np.float32(2 / len(values))
+def _td(values, targets, weights, form, errors, dvalues):
+    """See `td_loss`; form: the factors of values too high and too low, and the limit."""
+    loss, share, (high, low, limit) = 0.0, np.float32(2 / len(values)), form
     for b in range(len(values)):
-        errors[b] = values[b] - targets[b]
-        dvalues[b, 0] = weights[b] * share * errors[b]
-        loss += weights[b] * errors[b] * errors[b]
+        errors[b] = error = values[b] - targets[b]
+        held = error if error != error else min(max(error, -limit), limit)  # a NaN stays
+        weight = weights[b] * (high if error > 0 else low)
+        dvalues[b, 0] = weight * share * held
+        loss += weight * held * error if held == error else weight * held * (error + error - held)
     return loss / len(values)
 
 

@@ -75,13 +75,14 @@ def test_equal_critics_pass_the_gradient_through_the_first(rng):
 
 @pytest.mark.parametrize("activation", [ReLU, Tanh])
 @pytest.mark.parametrize("beside", [0, A])
-def test_td_gradients_are_added(rng, activation, beside):
+@pytest.mark.parametrize("form", [(), (0.8,), (0.3, 0.25)])
+def test_td_gradients_are_added(rng, activation, beside, form):
     (q,), inputs = critics(rng, 1, activation=activation, beside=beside), rows(rng, 33, OBSERVATION, beside)[: 1 + bool(beside)]
     targets, weights = rng.normal(size=33).astype("f"), rng.uniform(0.5, 1, 33).astype("f")
 
     def run():
         q.flat.grad.fill(0.5)
-        loss, errors = chains.add_td_gradient([q], inputs, targets, weights)
+        loss, errors = chains.add_td_gradient([q], inputs, targets, weights, *form)
         return loss, errors, q.flat.grad.copy()
 
     same(run(), plainly(run))

@@ -7,7 +7,7 @@ from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl.experience.normalize import ObservationNormalizer, RewardScaler, RunningMoments
 from rl.losses.returns import gae, monte_carlo_returns, n_step_returns, td_errors
 from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
-from rl.losses.td import squared_td_error
+from rl.losses.td import td_loss
 
 T, N, GAMMA = 12, 4, 0.9
 
@@ -106,7 +106,7 @@ class TestSurrogate:
 @pytest.mark.parametrize("shapes", [((3,), (2,), (3,)), ((3,), (3,), (3, 1)), ((0,), (0,), (0,))])
 def test_td_error_of_unequal_or_no_rows_is_refused(shapes):
     with pytest.raises(ValueError, match=r"expected .*given"):
-        squared_td_error(*map(np.zeros, shapes))
+        td_loss(*map(np.zeros, shapes))
 
 
 class TestValueLoss:
