@@ -31,6 +31,11 @@ class Shuffle(NamedTuple):
         return len(self.bounds) - 1
 
     @property
+    def rows(self) -> list[np.ndarray]:
+        """The rows of each part."""
+        return np.split(self.order, self.bounds[1:-1])
+
+    @property
     def last(self) -> np.ndarray:
         """The rows of the last part."""
         return self.order[self.bounds[-2] :]

@@ -4,6 +4,7 @@ Where a task is symmetric under a reflection M of states and actions, every expe
 also one of (Ms, Ma, A): twice the data, and a policy that favours neither side.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -56,3 +57,17 @@ class Mirror:
     def from_json(cls, content: dict[str, list]) -> "Mirror":
         kinds = {"index": np.int64, "sign": np.float32}
         return cls(**{name: np.array(values, kinds[name.rpartition("_")[2]]) for name, values in content.items()})
+
+
+def known_mirror(mirror: Mirror | None, images: Sequence) -> Mirror:
+    """The reflection of an environment with these images in its observations.
+
+    Raises
+    ------
+    ValueError
+        If it has none, or images, which no reflection of vectors covers.
+    """
+    if mirror is None or images:
+        given = "images, which it does not reflect" if mirror else "one without"
+        raise ValueError(f"expected an environment with mirror(), to learn from mirror images, given {given}")
+    return mirror

@@ -1,9 +1,10 @@
-"""PPO's clipped surrogate and value losses, as functions of the networks' outputs.
+"""PPO's losses, as functions of the networks' outputs: the surrogate, clipped or not, the KL penalty, and the value's.
 
 Losses return their value and their gradient; the mean over the batch is taken here. Shapes: B rows.
 """
 
 import math
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def clipped_surrogate(log_prob, old_log_prob, advantages, clip: float) -> tuple[
     ----------
     log_prob, old_log_prob, advantages : arrays (B,)
     clip : float
-        ε.
+        ε. With infinity nothing is clipped: L = −(1/B) Σ ρA.
 
     Returns
     -------
@@ -91,6 +92,36 @@ def _clipped_surrogate(log_prob, old_log_prob, advantages, clip, dlog_prob):
         kl += ratio - 1 - log_ratio
         outside += abs(ratio - 1) > clip
     return value, kl, outside
+
+
+class Divergent(Protocol):
+    """A distribution of rl/networks, which knows its KL and the derivatives."""
+
+    def kl(self, other: Any) -> np.ndarray: ...
+
+    def kl_backward(self, other: Any, dkl: np.ndarray) -> tuple[np.ndarray, ...]: ...
+
+
+def kl_penalty(old: Divergent, new: Divergent, coefficient: float) -> tuple[float, tuple[np.ndarray, ...]]:
+    """β·(1/B) Σ KL(π_old(·|s)‖π(·|s)), to be minimised (Schulman et al. 2017, Eq. 8).
+
+    Exact, from the two distributions; the policy that collected the data comes first.
+
+    Parameters
+    ----------
+    old, new : distributions of B rows
+    coefficient : float
+        β.
+
+    Returns
+    -------
+    value : float
+    gradient : tuple of arrays
+        With respect to each parameter of π, in their order.
+    """
+    kl = old.kl(new)
+    gradients = old.kl_backward(new, np.full(len(kl), coefficient / len(kl), kl.dtype))
+    return coefficient * float(kl.mean()), gradients[len(gradients) // 2 :]  # the first half is π_old's
 
 
 def value_loss(values, old_values, targets, clip: float | None = None) -> tuple[float, np.ndarray]:

@@ -5,9 +5,13 @@
         A ← GAE(λ)                         cut at every episode's end, bootstrapped with V where it was truncated
         R ← A + V_old
         for each epoch, for each minibatch
-            θ ← Adam descent on  −min(ρA, clip(ρ, 1±ε)A) − β H(π)          ρ = π(a|s)/π_old(a|s)
+            θ ← Adam descent on  L_π                                       ρ = π(a|s)/π_old(a|s)
             ω ← Adam descent on  c_v (V(s) − R)²
         stop the policy's epochs early if KL(π_old‖π) > d_target
+
+    L_π = −min(ρA, clip(ρ, 1±ε)A) − β H(π)                                 penalty "clip"
+    L_π = −ρA + β_KL KL(π_old‖π) − β H(π)                                  "kl-fixed", "kl-adaptive"; "none": β_KL = 0
+    adaptive, after each iteration:  β_KL ← β_KL/2 if KL(π_old‖π) < d_targ/1.5,  2β_KL if > 1.5 d_targ
 
 The policy and the value share no parameter, so the two descents are independent programs. `policy_step` and `value_step` are
 their steps; ppo_epochs.py takes those of a whole epoch in one call, where it knows the networks.
@@ -21,11 +25,14 @@ from typing import Any
 import numpy as np
 
 from deepnp import Module
-from deepnp.optim import Adam, clip_grad_norm
+from deepnp.optim import Adam
 from rl.agent import Agent
+from rl.algorithms.policy_gradient.kl_coefficient import AdaptiveCoefficient
 from rl.algorithms.policy_gradient.networks import policy_and_value
 from rl.algorithms.policy_gradient.ppo_config import PPOConfig
 from rl.algorithms.policy_gradient.ppo_epochs import policy_epoch, value_epoch
+from rl.algorithms.policy_gradient.ppo_loss import policy_loss
+from rl.algorithms.policy_gradient.steps import gradient_step
 from rl.config import with_rates
 from rl.experience import trees
 from rl.experience.environments import EnvLike
@@ -33,15 +40,16 @@ from rl.experience.minibatches import shuffle
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.samples import Samples, samples_of, with_reflections
+from rl.experience.symmetry import known_mirror
 from rl.loops import on_policy
-from rl.losses.checks import check_finite, check_gradient
-from rl.losses.surrogate import clipped_surrogate, standardize, value_loss
+from rl.losses.checks import check_finite
+from rl.losses.surrogate import value_loss
 from rl.names import explained
 from rl.networks.branches import Distribution
 from rl.networks.parallel import independently
 from rl.schedules import annealed
 from rl.state import Part, snapshot, spawn_rngs
-from rl.takes import Takes
+from rl.takes import STOCHASTIC_POLICY
 
 
 class PPO(Agent):
@@ -60,7 +68,7 @@ class PPO(Agent):
     """
 
     Config = PPOConfig
-    takes = Takes(actions=("Box", "Discrete", "MultiDiscrete", "MultiBinary"))
+    takes = STOCHASTIC_POLICY
     iterate, act = on_policy.iterate, on_policy.act
     own_networks = ("policy", "value")
 
@@ -83,16 +91,14 @@ class PPO(Agent):
         self.policy, self.value = policy_and_value(space, c, self.networks, self.rngs["weights"])
         self.policy_optimizer = Adam(self.policy.flat, c.lr, eps=c.adam_eps)
         self.value_optimizer = Adam(self.value.flat, c.value_rate, eps=c.adam_eps)
+        self.kl_coefficient = AdaptiveCoefficient(c.kl_coef) if c.penalty == "kl-adaptive" else None
         self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None
-        self.mirror = space.mirror if c.mirror else None
-        if c.mirror and (self.mirror is None or space.observation.images):
-            given = "images, which it does not reflect" if self.mirror else "one without"
-            raise ValueError(f"expected an environment with mirror(), to learn from mirror images, given {given}")
+        self.mirror = known_mirror(space.mirror, space.observation.images) if c.mirror else None
 
     def parts(self) -> dict[str, Part]:
         optimizers = {"policy_optimizer": self.policy_optimizer, "value_optimizer": self.value_optimizer}
-        scaler = {"scaler": self.scaler} if self.scaler else {}
-        return {"policy": self.policy, "value": self.value, **optimizers, **scaler}
+        optional = {"scaler": self.scaler, "kl_coefficient": self.kl_coefficient}
+        return {"policy": self.policy, "value": self.value, **optimizers, **{n: p for n, p in optional.items() if p is not None}}
 
     def learn_scale(self, observations) -> None:
         """Let the normaliser take in observations (N, …), and their reflections where these are learned from."""
@@ -107,10 +113,23 @@ class PPO(Agent):
         if self.mirror:
             samples = with_reflections(samples, self.mirror)
         old = self.policy.predict(samples.observations)
-        now = with_rates(self.at(progress), {name: annealed(getattr(c, name), 0.0, progress) for name in c.annealed})
+        now = self.settings_at(progress)
         self.policy_optimizer.lr, self.value_optimizer.lr = now.lr, now.value_rate
         fits = independently(lambda: self.fit_policy(samples, old, now), lambda: self.fit_value(samples, now))
-        return {**fits[0], **fits[1], "explained_variance": samples.explained_variance(), "lr": now.lr}
+        adapted = self.adapt(samples, old, now) if self.kl_coefficient else {}
+        return {**fits[0], **fits[1], **adapted, "explained_variance": samples.explained_variance(), "lr": now.lr}
+
+    def settings_at(self, progress: float) -> Any:
+        """The settings of this moment: numbers in the place of schedules, annealed ones and the adaptive β_KL."""
+        c = self.config
+        rates = {name: annealed(getattr(c, name), 0.0, progress) for name in c.annealed}
+        return with_rates(self.at(progress), rates | ({"kl_coef": self.kl_coefficient.value} if self.kl_coefficient else {}))
+
+    def adapt(self, samples: Samples, old: Distribution, c: Any) -> dict[str, float]:
+        """Adapt β_KL to the KL of the whole iteration; returns both."""
+        kl = float(old.kl(self.policy.predict(samples.observations)).mean())
+        self.kl_coefficient.adapt(kl, c.kl_target)
+        return {"kl": kl, "kl_coef": c.kl_coef}
 
     def fit_policy(self, samples: Samples, old: Distribution, c: Any) -> dict[str, float]:
         """The policy's epochs, with the settings of this moment."""
@@ -120,9 +139,11 @@ class PPO(Agent):
         for epochs in range(1, c.epochs + 1):
             before = (snapshot(self.policy), snapshot(optimizer)) if c.rollback else None
             shuffled = shuffle(len(samples.advantages), c.batch_size, self.rngs["policy"])
-            fused = policy_epoch(self, columns, shuffled, c)
+            fused = policy_epoch(self, columns, old, shuffled, c)
             if fused is None:
-                fused = [attempt(self.policy_step, *batch, c) for batch in shuffled.minibatches(columns)]
+                olds = [old.take(rows) if c.kl_weight else None for rows in shuffled.rows]
+                batches = zip(shuffled.minibatches(columns), olds, strict=True)
+                fused = [attempt(self.policy_step, *batch, old_rows, c) for batch, old_rows in batches]
             log += [step for step in fused if step is not None]
             if c.target_kl is not None or epochs == c.epochs:
                 # The algorithm's line 63: of the two distributions, on the epoch's last minibatch.
@@ -138,25 +159,12 @@ class PPO(Agent):
         means = zip(("policy_loss", "approx_kl", "clip_fraction"), np.mean(log, axis=0).tolist(), strict=True) if log else ()
         return {**dict(means), "kl": kl, "entropy": entropy, "epochs": epochs}
 
-    def policy_step(self, observations, actions, advantages, old_log_prob, c) -> tuple[float, float, float]:
+    def policy_step(self, observations, actions, advantages, old_log_prob, old, c) -> tuple[float, float, float]:
         """One step of the policy on a minibatch; returns loss, estimated KL and the share of clipped ratios."""
         distribution = self.policy.forward(observations)
-        if c.normalize_advantages and len(advantages) > 1:
-            advantages = standardize(advantages)
-        log_prob = distribution.log_prob(actions)
-        loss, dlog_prob, info = clipped_surrogate(log_prob, old_log_prob, advantages, c.clip)
-        check_finite("policy loss", loss)
-        gradient = distribution.log_prob_backward(actions, dlog_prob)
-        if c.entropy_coef:  # the loss has −β·mean H
-            dentropy = np.full(len(actions), -c.entropy_coef / len(actions), log_prob.dtype)
-            bonus = distribution.entropy_backward(dentropy)
-            gradient = tuple(g + b for g, b in zip(gradient, bonus, strict=True))
-        self.policy.zero_grad()
-        self.policy.backward(gradient, inputs=False)
-        check_gradient("policy's gradient", self.policy.flat)
-        clip_grad_norm(self.policy.flat, c.max_grad_norm)
-        self.policy_optimizer.step()
-        return loss, info["kl"], info["clip_fraction"]
+        log, gradient = policy_loss(distribution, actions, advantages, old_log_prob, old, c)
+        gradient_step("policy", self.policy, self.policy_optimizer, gradient, c.max_grad_norm)
+        return log
 
     def fit_value(self, samples: Samples, c: Any) -> dict[str, float]:
         """The value's epochs, with the settings of this moment."""
@@ -174,9 +182,5 @@ class PPO(Agent):
         values = self.value.forward(observations)[:, 0]
         loss, dvalues = value_loss(values, old_values, targets, c.value_clip)
         check_finite("value loss", loss)
-        self.value.zero_grad()
-        self.value.backward(c.value_coef * dvalues[:, None], inputs=False)
-        check_gradient("value's gradient", self.value.flat)
-        clip_grad_norm(self.value.flat, c.max_grad_norm)
-        self.value_optimizer.step()
+        gradient_step("value", self.value, self.value_optimizer, c.value_coef * dvalues[:, None], c.max_grad_norm)
         return loss

@@ -1,5 +1,6 @@
 """Settings of PPO."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,6 +8,8 @@ from rl.algorithms.policy_gradient.config import OnPolicyConfig
 from rl.config import rate, setting
 from rl.names import explained_class
 from rl.schedules import Rate
+
+PENALTIES = "clip", "kl-fixed", "kl-adaptive", "none"
 
 
 @explained_class
@@ -20,7 +23,10 @@ class PPOConfig(OnPolicyConfig):
     batch_size: int = setting(64, "rows of a minibatch, m", 1)
     lam: float = setting(0.95, "trace decay of GAE, λ", 0, 1)
     gae_horizon: int | None = setting(None, "TD errors in one advantage, h; None: no limit", 1)
+    penalty: str = setting("clip", "what holds π near π_old: clipped ratios, or the penalty β·KL(π_old‖π)", choices=PENALTIES)
     clip: Rate = rate(0.2, "clip range of the probability ratio, ε", 0)
+    kl_coef: Rate = rate(1.0, "weight of the KL penalty, β; where it adapts, that at the start", 0)
+    kl_target: Rate = rate(0.01, "KL of one iteration that the adaptive β aims at, d_targ", 1e-9)
     value_clip: Rate | None = rate(None, "clip range of the value's change; None: off", 0)
     entropy_coef: Rate = rate(0.0, "weight of the entropy bonus, β", 0)
     value_coef: Rate = rate(0.5, "weight of the value loss, v_coef", 1e-6)
@@ -36,6 +42,16 @@ class PPOConfig(OnPolicyConfig):
     normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
     scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
     mirror: bool = setting(False, "learn from mirror images too, where the environment knows its reflection")
+
+    @property
+    def clip_range(self) -> Rate:
+        """ε, infinite where nothing is clipped."""
+        return self.clip if self.penalty == "clip" else math.inf
+
+    @property
+    def kl_weight(self) -> Rate:
+        """β of the KL penalty, 0 where there is none."""
+        return self.kl_coef if self.penalty.startswith("kl") else 0.0
 
     @property
     def value_rate(self) -> Rate:

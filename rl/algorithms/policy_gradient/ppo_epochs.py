@@ -32,6 +32,7 @@ from rl.experience.minibatches import Shuffle
 from rl.guards import Guard
 from rl.losses.checks import check_finite, check_gradient, sum_of_squares
 from rl.losses.surrogate import _clipped_surrogate, _standardize, _value_loss
+from rl.networks.branches import Distribution
 from rl.networks.distributions import _log_prob, _log_prob_backward
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
 
@@ -91,7 +92,7 @@ class Learner(Protocol):
     value_optimizer: Adam
 
 
-def policy_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> list | None:
+def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Shuffle, c: Any) -> list | None:
     """`PPO.policy_step` on each minibatch: what it returns for each, or None where this form does not know the case.
 
     Parameters
@@ -99,6 +100,8 @@ def policy_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> l
     agent : PPO
     columns : tuple
         Observations (B, O), actions (B, A), (B,) or (B, K), advantages (B,), ln π_old (B,).
+    old : distribution
+        π_old of these rows.
     shuffled : Shuffle
         The rows' order, and where minibatches begin and end.
     c : PPOConfig
@@ -112,14 +115,14 @@ def policy_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> l
     """
     observations, actions, *numbers = columns
     heads = _heads(agent.policy, actions, len(shuffled.order))
-    if heads is None:
+    if heads is None or c.kl_weight:
         return None
     network = agent.policy.mean if heads[1] is NO_CHOICES else agent.policy.logits
     both = _descent(network, agent.policy_optimizer, shuffled, c.max_grad_norm, observations, *numbers)
     if both is None:
         return None
     log, optimizer = np.zeros((shuffled.parts, 3)), agent.policy_optimizer
-    settings = c.clip, c.entropy_coef, c.normalize_advantages
+    settings = c.clip_range, c.entropy_coef, c.normalize_advantages
 
     def run(first, constants):
         descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
