@@ -7,6 +7,7 @@ import numpy as np
 
 from deepnp.backend import array_module
 from deepnp.checks import check_floats, check_upstream
+from deepnp.layers.directions import apart, check_resets, checked_lengths, reversed_in_time, side_by_side
 from deepnp.layers.regularization import Dropout
 from deepnp.module import Module, zeros_if_none
 from deepnp.ops import recurrent
@@ -99,17 +100,17 @@ class RNNBase(Module):
                 self._add_parameters(suffix, input_size if layer == 0 else hidden_size * self._directions, rng, dtype)
         self._cache = None
 
-    def forward(self, x, state=None, *, lengths=None) -> np.ndarray:
+    def forward(self, x, state=None, *, lengths=None, resets=None) -> np.ndarray:
         """y of x: `forward_state` without the final state."""
-        return self.forward_state(x, state, lengths)[0]
+        return self.forward_state(x, state, lengths, resets)[0]
 
     def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         return self.backward_state(dy, None, params, inputs)[0]
 
-    def predict(self, x, state=None, *, lengths=None) -> np.ndarray:
-        return self.predict_state(x, state, lengths)[0]
+    def predict(self, x, state=None, *, lengths=None, resets=None) -> np.ndarray:
+        return self.predict_state(x, state, lengths, resets)[0]
 
-    def forward_state(self, x, state=None, lengths=None) -> tuple[np.ndarray, Any]:
+    def forward_state(self, x, state=None, lengths=None, resets=None) -> tuple[np.ndarray, Any]:
         """y and the final state, remembering what `backward_state` needs.
 
         Parameters
@@ -119,6 +120,8 @@ class RNNBase(Module):
             Before the first step; None: zeros.
         lengths : integers (B,) or None
             Sequence b ends after lengths[b] steps, 1 … T: its state stays, its y is zero, its x is ignored.
+        resets : Booleans (T, B), or (B, T) with `batch_first`, or (T,) for one sequence, or None
+            Where true, a sequence begins anew with this step: the state before it counts as zeros.
 
         Returns
         -------
@@ -128,16 +131,25 @@ class RNNBase(Module):
         Raises
         ------
         ValueError
-            If a shape does not fit, T is 0, or a length lies outside 1 … T.
+            If a shape does not fit, T is 0, or a length lies outside 1 … T. For resets of a layer that reads in both directions.
         TypeError
-            If the lengths are no whole numbers, or x and the state no floating-point numbers.
+            If the lengths are no whole numbers, the resets no Booleans, or x and the state no floating-point numbers.
         """
-        y, state, self._cache = self._run(x, state, lengths, training=True)
+        y, state, self._cache = self._run(x, state, lengths, resets, training=True)
         return y, state
 
-    def predict_state(self, x, state=None, lengths=None) -> tuple[np.ndarray, Any]:
+    def predict_state(self, x, state=None, lengths=None, resets=None) -> tuple[np.ndarray, Any]:
         """As `forward_state`, remembering and dropping nothing."""
-        return self._run(x, state, lengths, training=False)[:2]
+        return self._run(x, state, lengths, resets, training=False)[:2]
+
+    def predict_states(self, x, state=None, resets=None) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """As `predict_state`, with the states before and after every step: a tuple of h, for an LSTM of h and c.
+
+        Each is (T + 1, D·L, B, H); where a sequence begins anew, the state before that step stands as the last step left it.
+        """
+        y, _, kept = self._run(x, state, None, resets, training=False)
+        states = zip(*(self.op.states(cache) for cache in kept.caches), strict=True)
+        return y, tuple(array_module(x).stack(of_layers, axis=1) for of_layers in states)
 
     def backward_state(self, dy, dstate=None, params: bool = True, inputs: bool = True) -> tuple[np.ndarray | None, Any]:
         """dx (None unless `inputs`) and the gradient of the initial state; adds to the parameters' gradients if `params`.
@@ -170,7 +182,7 @@ class RNNBase(Module):
             da, dm, *dinitial = self.op.backward_time((dy, *dlast[i]), cache)
             dinitials.append(dinitial)
             if params:
-                gradients = recurrent.backward_parameters(da, dm, cache.x, cache.hidden)
+                gradients = recurrent.backward_parameters(da, dm, cache.x, cache.read)
                 for p, gradient in zip(self._parameters(suffix), gradients, strict=False):  # the biases come last
                     p.grad += gradient
             if inputs:
@@ -198,13 +210,21 @@ class RNNBase(Module):
                 vx = self._drops[layer].tangent(v, vx)
         return self._given_back(vx, vlast, kept.unbatched)
 
-    def _run(self, x, state, lengths, training):
+    def _run(self, x, state, lengths, resets, training):
         self._check_input(x)
         unbatched = x.ndim == 2
         x, xp = self._inside(x, unbatched), array_module(x)
         shape = (self.num_layers * self._directions, x.shape[1], self.hidden_size)
         if lengths is not None:
-            lengths = _checked_lengths(xp.asarray(lengths), *x.shape[:2])
+            lengths = checked_lengths(xp.asarray(lengths), *x.shape[:2])
+        if resets is not None:
+            if self.bidirectional:
+                raise ValueError(
+                    "expected no resets of a layer that reads in both directions, given some: each would forget its past"
+                )
+            resets = xp.asarray(resets)
+            resets = resets[:, None] if unbatched else resets.swapaxes(0, 1) if self.batch_first else resets
+            check_resets(resets, *x.shape[:2])
         dtype = self.weight_ih_l0.data.dtype
         states = [xp.zeros(shape, dtype)] * self.op.STATES if state is None else self._parts(state, shape, unbatched)
         caches, last = [], []
@@ -213,7 +233,7 @@ class RNNBase(Module):
             for direction, suffix in enumerate(self._suffixes(layer)):
                 before = [part[len(caches)].astype(dtype, copy=False) for part in states]
                 own = reversed_in_time(x, lengths) if direction else x
-                (y, *after), cache = self._run_op(own, before, suffix, lengths)
+                (y, *after), cache = self._run_op(own, before, suffix, lengths, resets)
                 ys.append(reversed_in_time(y, lengths) if direction else y)
                 caches.append(cache)
                 last.append(after)
@@ -223,10 +243,10 @@ class RNNBase(Module):
         y = self._given_back(x, last, unbatched)
         return y, self._whole(last, unbatched), Kept(caches, lengths, unbatched, y.shape)
 
-    def _run_op(self, x, before, suffix, lengths):
+    def _run_op(self, x, before, suffix, lengths, resets):
         """The operation, from x and the states before it."""
         weights = [p.data for p in self._parameters(suffix)]
-        return self.op.forward(x, *before, *weights, *self._missing(weights), lengths=lengths, span=self.span)
+        return self.op.forward(x, *before, *weights, *self._missing(weights), lengths=lengths, span=self.span, resets=resets)
 
     def _missing(self, weights) -> list:
         """Zeros in the place of the biases, where there are none."""
@@ -348,9 +368,9 @@ class RNN(RNNBase):
         sizes, settings = (input_size, hidden_size, num_layers), (bias, batch_first, dropout, bidirectional)
         super().__init__(*sizes, *settings, returns=returns, span=span, rng=rng, dtype=dtype)
 
-    def _run_op(self, x, before, suffix, lengths):
+    def _run_op(self, x, before, suffix, lengths, resets):
         weights = [p.data for p in self._parameters(suffix)]
-        return rnn.forward(x, *before, *weights, *self._missing(weights), self.activation, lengths, self.span)
+        return rnn.forward(x, *before, *weights, *self._missing(weights), self.activation, lengths, self.span, resets)
 
 
 class LSTM(RNNBase):
@@ -363,33 +383,3 @@ class GRU(RNNBase):
     """Gated recurrent unit, in PyTorch's variant. The arguments are those of `RNNBase`."""
 
     op = gru
-
-
-def side_by_side(parts: list) -> np.ndarray:
-    """Both directions' arrays, one beside the other along the last axis."""
-    return parts[0] if len(parts) == 1 else array_module(parts[0]).concatenate(parts, axis=-1)
-
-
-def apart(x, count: int) -> list:
-    """What `side_by_side` put together: views of so many parts of the last axis."""
-    size = x.shape[-1] // count
-    return [x[..., i * size : (i + 1) * size] for i in range(count)]
-
-
-def reversed_in_time(x, lengths) -> np.ndarray:
-    """x (T, B, features) with each sequence's own steps backwards; twice is as before, so it is its own transpose."""
-    xp = array_module(x)
-    if lengths is None:
-        return xp.ascontiguousarray(x[::-1])
-    steps = xp.arange(len(x))[:, None]
-    return xp.take_along_axis(x, xp.where(steps < lengths, lengths - 1 - steps, steps)[..., None], axis=0)
-
-
-def _checked_lengths(lengths, steps: int, batch: int):
-    if lengths.dtype.kind not in "iu":
-        raise TypeError(f"expected whole numbers as lengths, given {lengths.dtype}")
-    if lengths.shape != (batch,):
-        raise ValueError(f"expected lengths of shape ({batch},), given {lengths.shape}")
-    if batch and not 1 <= int(lengths.min()) <= int(lengths.max()) <= steps:
-        raise ValueError(f"expected lengths from 1 to {steps}, given {int(lengths.min())} to {int(lengths.max())}")
-    return lengths.astype(np.int64, copy=False)

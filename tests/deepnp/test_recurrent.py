@@ -319,6 +319,8 @@ def test_a_deep_copy_is_a_twin_of_its_own(make, rng):
         (lambda: run(LSTM, lengths=[7, 7]), r"lengths of shape \(3,\), given \(2,\)"),
         (lambda: run(LSTM, lengths=[7, 8, 7]), "lengths from 1 to 7, given 7 to 8"),
         (lambda: run(LSTM, lengths=[0, 1, 7]), "lengths from 1 to 7, given 0 to 7"),
+        (lambda: run(GRU, resets=np.zeros((B, T), bool)), r"resets for each of 7 steps of 3 sequences, given \(3, 7\)"),
+        (lambda: run(GRU, resets=np.zeros((T, B), bool), bidirectional=True), "no resets of a layer that reads in both"),
     ],
 )
 def test_bad_input_is_refused_at_the_door(call, message):
@@ -326,13 +328,15 @@ def test_bad_input_is_refused_at_the_door(call, message):
         call()
 
 
-def run(make, x=None, state=None, lengths=None, **settings):
-    return make(C, H, **settings).predict(np.zeros((T, B, C)) if x is None else x, state, lengths=lengths)
+def run(make, x=None, state=None, lengths=None, resets=None, **settings):
+    return make(C, H, **settings).predict(np.zeros((T, B, C)) if x is None else x, state, lengths=lengths, resets=resets)
 
 
-def test_lengths_must_be_whole_numbers():
+def test_lengths_must_be_whole_numbers_and_resets_booleans():
     with pytest.raises(TypeError, match="whole numbers as lengths, given float64"):
         run(LSTM, lengths=[1.0, 2.0, 3.0])
+    with pytest.raises(TypeError, match="resets as Booleans, given int64"):
+        run(LSTM, resets=np.zeros((T, B), int))
 
 
 @pytest.mark.parametrize("batch_first", [False, True])

@@ -8,7 +8,7 @@ import pytest
 from deepnp import GRU, LSTM, RNN, RNNBase
 from deepnp.cases import dot, tupled
 from deepnp.gradcheck import TOLERANCE, check_module, relative_error
-from deepnp.layers.recurrent import reversed_in_time
+from deepnp.layers.directions import reversed_in_time
 
 T, B, C, H = 5, 3, 4, 6
 SETTINGS = {

@@ -15,6 +15,8 @@ Lengths    Sequence b ends after `lengths[b]` steps (None: all after T). From th
 Span       With `span=k`, backward is truncated: the state that enters step k, 2k, … counts as a constant there, so a gradient
            flows through at most k steps. That is the gradient of the chunks of k steps, each begun with the state that the one
            before it left. None: the whole sequence, the exact gradient.
+Resets     Where `resets[t, b]` is true, sequence b begins anew with step t: the step reads zeros in the place of the state, and no
+           gradient flows from it into the steps before. None: never. What a sequence gives is what its parts between resets give.
 """
 
 from collections.abc import Callable
@@ -57,11 +59,33 @@ def outputs(hidden, live, lengths) -> np.ndarray:
     return hidden[1:] if lengths is None else array_module(hidden).where(live, hidden[1:], 0)
 
 
-def cut(t, span, live, *gradients) -> None:
-    """Gradients (B, H) of the state that enters step t, made zero in place where truncation ends there."""
-    if span is not None and t > 0 and t % span == 0:
+def begins(resets, live) -> np.ndarray | None:
+    """Which sequences begin anew, step by step: Booleans (T, B), those that have ended left out; None: none ever does."""
+    if resets is None:
+        return None
+    check_shape("resets", resets, live.shape[:2])
+    return resets & live[..., 0]
+
+
+def entering(states, begin) -> np.ndarray:
+    """For the states that steps read, (T, B, H): those before the steps, or room for `enter` to fill where sequences begin anew."""
+    return states[:-1] if begin is None else array_module(states).empty_like(states[:-1])
+
+
+def enter(t, begin, states, read) -> None:
+    """Write into read[t] what step t reads: states[t], zeros where a sequence begins anew."""
+    if begin is not None:
+        read[t] = array_module(states).where(begin[t][:, None], 0, states[t])
+
+
+def cut(t, cache, *gradients) -> None:
+    """Gradients (B, H) of the state before step t, made zero in place where truncation ends there, or a sequence begins anew."""
+    if cache.begin is not None:
         for d in gradients:
-            d *= ~live[t]  # a sequence that has ended takes no step, so there is nothing to cut
+            d[cache.begin[t]] = 0
+    if cache.span is not None and t > 0 and t % cache.span == 0:
+        for d in gradients:
+            d *= ~cache.live[t]  # a sequence that has ended takes no step, so there is nothing to cut
 
 
 def backward_input(da, weight) -> np.ndarray:
@@ -69,10 +93,10 @@ def backward_input(da, weight) -> np.ndarray:
     return (da.reshape(-1, da.shape[-1]) @ weight).reshape(*da.shape[:-1], weight.shape[1])
 
 
-def backward_parameters(da, dm, x, hidden) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """da, dm (T, B, G·H), x (T, B, I), hidden (T + 1, B, H) -> dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
-    da, dm, x, hidden = (part.reshape(-1, part.shape[-1]) for part in (da, dm, x, hidden[:-1]))
-    return da.T @ x, dm.T @ hidden, da.sum(axis=0), dm.sum(axis=0)
+def backward_parameters(da, dm, x, read) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """da, dm (T, B, G·H), x (T, B, I), read (T, B, H) -> dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
+    da, dm, x, read = (part.reshape(-1, part.shape[-1]) for part in (da, dm, x, read))
+    return da.T @ x, dm.T @ read, da.sum(axis=0), dm.sum(axis=0)
 
 
 def tangent_inputs(vx, vweight_ih, vbias_ih, cache) -> np.ndarray:
@@ -88,7 +112,7 @@ def tangent_states(tangents, cache, step) -> tuple[np.ndarray, ...]:
     xp, vy = array_module(cache.hidden), []
     for t, live in enumerate(cache.live):
         tangents = [v.copy() for v in tangents]
-        cut(t, cache.span, cache.live, *tangents)
+        cut(t, cache, *tangents)
         tangents = [xp.where(live, after, v) for after, v in zip(step(t, *tangents), tangents, strict=True)]
         vy.append(xp.where(live, tangents[0], 0))
     return (xp.stack(vy), *tangents)
@@ -126,3 +150,4 @@ def fastest(plain, kernel, *arrays, types=FLOATS) -> Callable:
 
 
 LENGTHS = np.array([2, 5, 1])  # for CASES of five steps and three sequences
+RESETS = np.array([[0, 0, 1], [0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 0]], bool)

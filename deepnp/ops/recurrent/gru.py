@@ -20,7 +20,7 @@ Tangent    va = vx_t Wᵀ + x_t vWᵀ + vb        vm = vh_{t−1} Rᵀ + h_{t−
            vn = (1 − n²)·(va^n + vr·m^n + r·vm^n)
            vh_t = (1 − u)·vn + u·vh_{t−1} + (h_{t−1} − n)·vu
 
-`lengths` and `span` are explained in ops.recurrent.
+`lengths`, `span` and `resets` are explained in ops.recurrent.
 """
 
 from typing import NamedTuple
@@ -43,24 +43,30 @@ class Cache(NamedTuple):
     hidden: object  # (T + 1, B, H): the states before and after every step
     weight_ih: object
     weight_hh: object
+    read: object  # (T, B, H): the states that steps read
     live: object  # (T, B, 1): which sequences take step t
     span: int | None
+    begin: object  # (T, B): which begin anew with step t; or None
     gates: object  # (T, B, 3H): r, u, n
     share: object  # (T, B, H): m^n
 
 
-def forward(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None) -> tuple[tuple[np.ndarray, ...], Cache]:
+def forward(
+    x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None, resets=None
+) -> tuple[tuple[np.ndarray, ...], Cache]:
     """x (T, B, I), h (B, H), weights (3H, I), (3H, H), biases (3H,) -> y (T, B, H), h_T (B, H)."""
     recurrent.check_inputs(GATES, x, (h,), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
     live = recurrent.running(lengths, x)
     x = recurrent.used(x, live, lengths)
     gates = recurrent.project(x, weight_ih)  # (T, B, 3H), made into r, u, n step by step
-    hidden = recurrent.room(h, len(x))
+    hidden, begin = recurrent.room(h, len(x)), recurrent.begins(resets, live)
+    read = recurrent.entering(hidden, begin)
     share = array_module(x).empty_like(hidden[1:])
     step = recurrent.fastest(step_plain, _step, gates, hidden, bias_ih, bias_hh, types=SINGLE)
     for t in range(len(x)):
-        step(gates[t], hidden[t] @ weight_hh.T, bias_ih, bias_hh, live[t], hidden[t], hidden[t + 1], share[t])
-    cache = Cache(x, hidden, weight_ih, weight_hh, live, span, gates, share)
+        recurrent.enter(t, begin, hidden, read)
+        step(gates[t], read[t] @ weight_hh.T, bias_ih, bias_hh, live[t], read[t], hidden[t + 1], share[t])
+    cache = Cache(x, hidden, weight_ih, weight_hh, read, live, span, begin, gates, share)
     return (recurrent.outputs(hidden, live, lengths), hidden[-1]), cache
 
 
@@ -80,21 +86,21 @@ def backward(dy, cache) -> tuple[np.ndarray, ...]:
     """dy = (dy (T, B, H), dh (B, H)) -> dx, dh, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     da, dm, dh = backward_time(dy, cache)
     dx = recurrent.backward_input(da, cache.weight_ih)
-    return dx, dh, *recurrent.backward_parameters(da, dm, cache.x, cache.hidden)
+    return dx, dh, *recurrent.backward_parameters(da, dm, cache.x, cache.read)
 
 
 def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The reverse loop: dy as in backward -> da (input side), dm (hidden side) (T, B, 3H), dh (B, H)."""
     recurrent.check_upstreams(dy, cache, STATES)
-    gates, hidden, share, live = cache.gates, cache.hidden, cache.share, cache.live
+    gates, read, share, live = cache.gates, cache.read, cache.share, cache.live
     xp = array_module(gates)
     dy, dh = xp.ascontiguousarray(dy[0]), dy[1].copy()
     da, dm = xp.empty_like(gates), xp.empty_like(gates)
-    step = recurrent.fastest(step_backward_plain, _step_backward, dy, dh, gates, hidden, share)
+    step = recurrent.fastest(step_backward_plain, _step_backward, dy, dh, gates, read, share)
     for t in reversed(range(len(da))):
-        step(dy[t], live[t], gates[t], hidden[t], share[t], dh, da[t], dm[t])
+        step(dy[t], live[t], gates[t], read[t], share[t], dh, da[t], dm[t])
         dh += dm[t] @ cache.weight_hh
-        recurrent.cut(t, cache.span, live, dh)
+        recurrent.cut(t, cache, dh)
     return da, dm, dh
 
 
@@ -113,13 +119,18 @@ def step_backward_plain(dy, live, gates, h, share, dh, da, dm) -> None:
     dh[...] = xp.where(live, d * u, dh)
 
 
+def states(cache) -> tuple[np.ndarray, ...]:
+    """What the network's state was before and after every step: (T + 1, B, H) each."""
+    return (cache.hidden,)
+
+
 def jvp(vx, vh, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache) -> tuple[np.ndarray, ...]:
     """Tangents vx (T, B, I), vh (B, H) and of the weights and biases -> tangents of y and h_T."""
     recurrent.check_inputs(GATES, vx, (vh,), vweight_ih, vweight_hh, vbias_ih, vbias_hh, None)
     va = recurrent.tangent_inputs(vx, vweight_ih, vbias_ih, cache)
 
     def step(t, vh):
-        (r, u, n), h = thirds(cache.gates[t]), cache.hidden[t]
+        (r, u, n), h = thirds(cache.gates[t]), cache.read[t]
         (va_r, va_u, va_n), vm = thirds(va[t]), vh @ cache.weight_hh.T + h @ vweight_hh.T + vbias_hh
         vm_r, vm_u, vm_n = thirds(vm)
         vr, vu = r * (1 - r) * (va_r + vm_r), u * (1 - u) * (va_u + vm_u)
@@ -182,5 +193,6 @@ CASES = [
     dict(x=(4, 3, 4), **STATE, **WEIGHTS),
     dict(x=(1, 3, 4), **STATE, **WEIGHTS),
     dict(x=(5, 3, 4), **STATE, **WEIGHTS, lengths=recurrent.LENGTHS),
+    dict(x=(5, 3, 4), **STATE, **WEIGHTS, resets=recurrent.RESETS),
     dict(x=(2, 0, 4), h=(0, 5), **WEIGHTS),
 ]

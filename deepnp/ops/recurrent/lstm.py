@@ -18,7 +18,7 @@ Tangent    vz_t = vx_t Wᵀ + x_t vWᵀ + vb + vh_{t−1} Rᵀ + h_{t−1} vRᵀ
            vc_t = vf·c_{t−1} + f·vc_{t−1} + vi·g + i·vg        the product rule, twice
            vh_t = vo·tanh c_t + o·(1 − tanh² c_t)·vc_t
 
-`lengths` and `span` are explained in ops.recurrent.
+`lengths`, `span` and `resets` are explained in ops.recurrent.
 """
 
 from typing import NamedTuple
@@ -41,26 +41,34 @@ class Cache(NamedTuple):
     hidden: object  # (T + 1, B, H): h before and after every step
     weight_ih: object
     weight_hh: object
+    read: object  # (T, B, H): h that steps read
     live: object  # (T, B, 1): which sequences take step t
     span: int | None
+    begin: object  # (T, B): which begin anew with step t; or None
     gates: object  # (T, B, 4H): i, f, g, o
-    cell: object  # (T + 1, B, H): c
+    cell: object  # (T + 1, B, H): c before and after every step
+    read_cell: object  # (T, B, H): c that steps read
     squashed: object  # (T, B, H): tanh c_t
 
 
-def forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None) -> tuple[tuple[np.ndarray, ...], Cache]:
+def forward(
+    x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, span=None, resets=None
+) -> tuple[tuple[np.ndarray, ...], Cache]:
     """x (T, B, I), h, c (B, H), weights (4H, I), (4H, H), biases (4H,) -> y (T, B, H), h_T (B, H), c_T (B, H)."""
     recurrent.check_inputs(GATES, x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh, lengths)
     live, bias = recurrent.running(lengths, x), bias_ih + bias_hh
     x = recurrent.used(x, live, lengths)
     gates = recurrent.project(x, weight_ih)  # (T, B, 4H), made into i, f, g, o step by step
-    hidden, cell = recurrent.room(h, len(x)), recurrent.room(c, len(x))
+    hidden, cell, begin = recurrent.room(h, len(x)), recurrent.room(c, len(x)), recurrent.begins(resets, live)
+    read, read_cell = recurrent.entering(hidden, begin), recurrent.entering(cell, begin)
     squashed = array_module(x).empty_like(cell[1:])
     step = recurrent.fastest(step_plain, _step, gates, hidden, cell, bias, types=SINGLE)
     for t in range(len(x)):
-        before, after = (hidden[t], cell[t]), (hidden[t + 1], cell[t + 1])
-        step(gates[t], hidden[t] @ weight_hh.T, bias, live[t], *before, *after, squashed[t])
-    cache = Cache(x, hidden, weight_ih, weight_hh, live, span, gates, cell, squashed)
+        recurrent.enter(t, begin, hidden, read)
+        recurrent.enter(t, begin, cell, read_cell)
+        before, after = (read[t], read_cell[t]), (hidden[t + 1], cell[t + 1])
+        step(gates[t], read[t] @ weight_hh.T, bias, live[t], *before, *after, squashed[t])
+    cache = Cache(x, hidden, weight_ih, weight_hh, read, live, span, begin, gates, cell, read_cell, squashed)
     return (recurrent.outputs(hidden, live, lengths), hidden[-1], cell[-1]), cache
 
 
@@ -81,13 +89,13 @@ def backward(dy, cache) -> tuple[np.ndarray, ...]:
     """dy = (dy (T, B, H), dh, dc (B, H)) -> dx, dh, dc, dweight_ih, dweight_hh, dbias_ih, dbias_hh."""
     dz, _, *dstates = backward_time(dy, cache)
     dx = recurrent.backward_input(dz, cache.weight_ih)
-    return dx, *dstates, *recurrent.backward_parameters(dz, dz, cache.x, cache.hidden)
+    return dx, *dstates, *recurrent.backward_parameters(dz, dz, cache.x, cache.read)
 
 
 def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The reverse loop: dy as in backward -> dz (T, B, 4H) twice (input side, hidden side), dh, dc (B, H)."""
     recurrent.check_upstreams(dy, cache, STATES)
-    gates, cell, squashed, live = cache.gates, cache.cell, cache.squashed, cache.live
+    gates, cell, squashed, live = cache.gates, cache.read_cell, cache.squashed, cache.live
     xp = array_module(gates)
     dy, dh, dc = xp.ascontiguousarray(dy[0]), dy[1].copy(), dy[2].copy()
     dz = xp.empty_like(gates)
@@ -95,7 +103,7 @@ def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     for t in reversed(range(len(dz))):
         step(dy[t], live[t], gates[t], cell[t], squashed[t], dh, dc, dz[t])
         dh += dz[t] @ cache.weight_hh
-        recurrent.cut(t, cache.span, live, dh, dc)
+        recurrent.cut(t, cache, dh, dc)
     return dz, dz, dh, dc
 
 
@@ -113,6 +121,11 @@ def step_backward_plain(dy, live, gates, c, squashed, dh, dc, dz) -> None:
     dc[...] = xp.where(live, d_c * f, dc)
 
 
+def states(cache) -> tuple[np.ndarray, ...]:
+    """What the network's state was before and after every step: (T + 1, B, H) each."""
+    return (cache.hidden, cache.cell)
+
+
 def jvp(vx, vh, vc, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache) -> tuple[np.ndarray, ...]:
     """Tangents vx (T, B, I), vh, vc (B, H) and of the weights and biases -> tangents of y, h_T and c_T."""
     recurrent.check_inputs(GATES, vx, (vh, vc), vweight_ih, vweight_hh, vbias_ih, vbias_hh, None)
@@ -120,9 +133,9 @@ def jvp(vx, vh, vc, vweight_ih, vweight_hh, vbias_ih, vbias_hh, cache) -> tuple[
 
     def step(t, vh, vc):
         (i, f, g, o), squashed = quarters(cache.gates[t]), cache.squashed[t]
-        vi, vf, vg, vo = quarters(va[t] + vh @ cache.weight_hh.T + cache.hidden[t] @ vweight_hh.T)
+        vi, vf, vg, vo = quarters(va[t] + vh @ cache.weight_hh.T + cache.read[t] @ vweight_hh.T)
         vi, vf, vg, vo = vi * i * (1 - i), vf * f * (1 - f), vg * (1 - g * g), vo * o * (1 - o)
-        vc = vf * cache.cell[t] + f * vc + vi * g + i * vg
+        vc = vf * cache.read_cell[t] + f * vc + vi * g + i * vg
         return vo * squashed + o * (1 - squashed * squashed) * vc, vc
 
     return recurrent.tangent_states([vh, vc], cache, step)
@@ -181,5 +194,6 @@ CASES = [
     dict(x=(4, 3, 4), **STATE, **WEIGHTS),
     dict(x=(1, 3, 4), **STATE, **WEIGHTS),
     dict(x=(5, 3, 4), **STATE, **WEIGHTS, lengths=recurrent.LENGTHS),
+    dict(x=(5, 3, 4), **STATE, **WEIGHTS, resets=recurrent.RESETS),
     dict(x=(2, 0, 4), h=(0, 5), c=(0, 5), **WEIGHTS),
 ]

@@ -18,12 +18,14 @@ def product(matrix, vector, bias):
 def over_sequences(step):
     """step(x_t, states, weights) -> new states, the first of which is y: lists of floats all."""
 
-    def forward(x, states, weights, lengths):
+    def forward(x, states, weights, lengths, resets):
         steps, batch, hidden = len(x), x.shape[1], states[0].shape[1]
         y, last = np.zeros((steps, batch, hidden)), tuple(np.zeros((batch, hidden)) for _ in states)
         for b in range(batch):
             own = [[float(v) for v in state[b]] for state in states]
             for t in range(steps if lengths is None else int(lengths[b])):
+                if resets is not None and resets[t, b]:
+                    own = [[0.0] * hidden for _ in states]
                 own = step(x[t, b], own, weights)
                 y[t, b] = own[0]
             for out, state in zip(last, own, strict=True):
@@ -40,14 +42,14 @@ def gates(x, h, weights, count):
     return [[v[k * size : (k + 1) * size] for k in range(count)] for v in (a, m)]
 
 
-def rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, activation=None, lengths=None):
+def rnn(x, h, weight_ih, weight_hh, bias_ih, bias_hh, activation=None, lengths=None, resets=None):
     relu = activation is not None and activation.__name__.endswith("relu")
 
     def step(x, states, weights):
         (a,), (m,) = gates(x, states[0], weights, 1)
         return [[max(p + q, 0.0) if relu else math.tanh(p + q) for p, q in zip(a, m, strict=True)]]
 
-    return over_sequences(step)(x, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), lengths)
+    return over_sequences(step)(x, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), lengths, resets)
 
 
 def lstm_step(x, states, weights):
@@ -69,12 +71,12 @@ def gru_step(x, states, weights):
     return [new]
 
 
-def lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None):
-    return over_sequences(lstm_step)(x, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), lengths)
+def lstm(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, resets=None):
+    return over_sequences(lstm_step)(x, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), lengths, resets)
 
 
-def gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None):
-    return over_sequences(gru_step)(x, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), lengths)
+def gru(x, h, weight_ih, weight_hh, bias_ih, bias_hh, lengths=None, resets=None):
+    return over_sequences(gru_step)(x, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), lengths, resets)
 
 
 REFERENCES = {"recurrent.rnn": rnn, "recurrent.lstm": lstm, "recurrent.gru": gru}
