@@ -29,9 +29,13 @@ CASES = {
     "a linear policy": (BOX, dict(hidden=())),
     "stopped by KL": (BOX, dict(target_kl=1e-9)),
     "rolled back": (BOX, dict(target_kl=1e-9, rollback=True)),
+    "KL penalty": (BOX, dict(penalty="kl-fixed", kl_coef=3.0)),
+    "KL penalty, σ fixed": (BOX, dict(penalty="kl-fixed", kl_coef=3.0, sigma="fixed", initial_sigma=0.7)),
+    "neither penalty nor clip": (BOX, dict(penalty="none")),
     "two choices": (TWO, {}),
     "two choices, every term": (TWO, EVERY_TERM),
     "three branches": (THREE, EVERY_TERM),
+    "three branches, KL penalty": (THREE, dict(penalty="kl-fixed", kl_coef=3.0, entropy_coef=0.05)),
 }
 UNKNOWN = {
     "σ a network": (BOX, dict(sigma="network")),
@@ -113,7 +117,7 @@ def test_an_update_is_that_of_the_plain_steps(case, rng, monkeypatch):
 def test_numbers_differ_by_what_they_are_told(rng, monkeypatch):
     """The comparison above would not see a setting that both forms ignore, nor one that makes no difference here."""
     results = []
-    for case in ("as it is", "every term", "raw advantages", "long gradients", "short gradients"):
+    for case in ("as it is", "every term", "raw advantages", "long gradients", "short gradients", "KL penalty", "neither penalty nor clip"):
         agent = learner(BOX, **CASES[case][1])
         update(agent, samples(learner(BOX), np.random.default_rng(0)), monkeypatch, True)
         results.append(np.concatenate([agent.policy.flat.data, agent.value.flat.data]))

@@ -6,80 +6,44 @@
 A step on 64 rows of a 64-64 network is some 40 µs of arithmetic. Python's calls around it take twice as long as that, and hold
 Python's lock, so that policy and value cannot run side by side. Here the lock is free from the first minibatch to the last.
 
-The parts are the kernels that the plain steps call one after the other: those of ops.mlp, of the Gaussian, of both losses and of
-Adam. Only the softmax over choices and the gradient's norm are written again.
+This file finds out whether it knows a case, and lays out what the kernels of ppo_kernels.py need.
 
 These functions know float32 on the CPU, networks of `Linear`s with tanh or relu between them, Gaussians whose σ does not
 depend on the state, and choices. They return None for anything else: then the plain steps do the work.
 
-Shapes: B rows, M minibatches, n rows of one of them, O observation, A action dimensions, K branches of C choices in all.
+Shapes: B rows, M minibatches, O observation, A action dimensions, K branches of C choices in all.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from deepnp import Module
-from deepnp.backend import kernel_runs, ordered_kernel
+from deepnp.backend import kernel_runs
 from deepnp.blas import find_sgemm
 from deepnp.layers.containers import whole
-from deepnp.ops import mlp
 from deepnp.optim import Adam, adam
 from deepnp.parameters import lies_in
+from rl.algorithms.policy_gradient.ppo_kernels import (
+    EMPTY,
+    NO_CHOICES,
+    NO_GAUSSIANS,
+    Choices,
+    Descent,
+    Gaussians,
+    Network,
+    policy_steps,
+    value_steps,
+)
 from rl.experience.minibatches import Shuffle
 from rl.guards import Guard
-from rl.losses.checks import check_finite, check_gradient, sum_of_squares
-from rl.losses.surrogate import _clipped_surrogate, _standardize, _value_loss
+from rl.losses.checks import check_finite, check_gradient
 from rl.networks.branches import Distribution
-from rl.networks.distributions import _log_prob, _log_prob_backward
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
 
 SINGLE = np.dtype(np.float32)
-EMPTY = np.zeros(0, np.float32)
-
-
-class Network(NamedTuple):
-    """A stack of dense layers, as the kernels of ops.mlp take it."""
-
-    address: int  # of BLAS's sgemm, and whether it counts with 64 bits
-    wide: bool
-    widths: np.ndarray
-    codes: np.ndarray  # of the activations
-    parameters: np.ndarray  # and their gradients: the last part of the optimizer's vectors
-    dparameters: np.ndarray
-
-
-class Descent(NamedTuple):
-    """An optimizer, its vectors, and its constants for each of M steps."""
-
-    theta: np.ndarray
-    g: np.ndarray
-    m: np.ndarray
-    v: np.ndarray
-    constants: np.ndarray  # (M, 7)
-    max_norm: float
-
-
-class Gaussians(NamedTuple):
-    """Actions (B, A) and σ of N(outputs, σ²); empty for a policy over choices."""
-
-    actions: np.ndarray
-    sigma: np.ndarray  # (1, A)
-    log_sigma: np.ndarray  # (A,), or empty where σ is not trained
-    dlog_sigma: np.ndarray
-
-
-class Choices(NamedTuple):
-    """Choices (B, K), and how many there are in each branch (K,); empty for a Gaussian policy."""
-
-    chosen: np.ndarray
-    sizes: np.ndarray
-
-
-NO_GAUSSIANS = Gaussians(EMPTY[:, None], EMPTY[:, None], EMPTY, EMPTY)
-NO_CHOICES = Choices(np.zeros((0, 0), np.int64), np.zeros(0, np.int64))
 
 
 class Learner(Protocol):
@@ -114,19 +78,19 @@ def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Sh
         guard leaves such steps out. The steps before it are taken.
     """
     observations, actions, *numbers = columns
-    heads = _heads(agent.policy, actions, len(shuffled.order))
-    if heads is None or c.kl_weight:
+    heads = _heads(agent.policy, actions, old, len(shuffled.order))
+    if heads is None:
         return None
     network = agent.policy.mean if heads[1] is NO_CHOICES else agent.policy.logits
     both = _descent(network, agent.policy_optimizer, shuffled, c.max_grad_norm, observations, *numbers)
     if both is None:
         return None
     log, optimizer = np.zeros((shuffled.parts, 3)), agent.policy_optimizer
-    settings = c.clip_range, c.entropy_coef, c.normalize_advantages
+    settings = c.clip_range, c.entropy_coef, float(c.kl_weight), c.normalize_advantages
 
     def run(first, constants):
         descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
-        return _policy_epoch(both[0], descent, *heads, shuffled.order, bounds, observations, *numbers, *settings, log[first:])
+        return policy_steps(both[0], descent, *heads, shuffled.order, bounds, observations, *numbers, *settings, log[first:])
 
     return _steps(run, optimizer, agent.guard, log, log[:, 0], "policy")
 
@@ -143,7 +107,7 @@ def value_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> li
 
     def run(first, constants):
         descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
-        return _value_epoch(both[0], descent, shuffled.order, bounds, *columns, *settings, log[first:])
+        return value_steps(both[0], descent, shuffled.order, bounds, *columns, *settings, log[first:])
 
     return _steps(run, agent.value_optimizer, agent.guard, log, log, "value")
 
@@ -176,30 +140,33 @@ def _constants(optimizer, count):
     return rows
 
 
-def _heads(policy, actions, rows) -> tuple[Gaussians, Choices] | None:
+def _heads(policy, actions, old, rows) -> tuple[Gaussians, Choices] | None:
     """How the kernels read the policy's outputs; None where they cannot."""
     if isinstance(policy, GaussianPolicy):
-        return _gaussians(policy, actions, rows)
-    return _choices(policy.action, actions, rows) if isinstance(policy, ChoicePolicy) else None
+        return _gaussians(policy, actions, old, rows)
+    return _choices(policy.action, actions, old.logits, rows) if isinstance(policy, ChoicePolicy) else None
 
 
-def _gaussians(policy, actions, rows):
-    if policy.kind == "network" or not kernel_runs(actions) or actions.dtype != SINGLE:
+def _gaussians(policy, actions, old, rows):
+    if policy.kind == "network" or not kernel_runs(actions, old.mean):
         return None
     sigma = policy.state_free_sigma()[None]
-    if actions.shape != (rows, sigma.shape[1]) or sigma.dtype != SINGLE:
+    fits = actions.shape == old.mean.shape == (rows, sigma.shape[1]) and sigma[0].shape == old.sigma.shape
+    if not fits or {actions.dtype, old.mean.dtype, old.sigma.dtype, sigma.dtype} != {SINGLE}:
         return None
     log_sigma = (policy.log_sigma.data, policy.log_sigma.grad) if policy.kind == "vector" else (EMPTY, EMPTY)
-    return Gaussians(actions, sigma, *log_sigma), NO_CHOICES
+    return Gaussians(actions, old.mean, old.sigma, sigma, *log_sigma), NO_CHOICES
 
 
-def _choices(layout, actions, rows):
+def _choices(layout, actions, old_logits, rows):
     sizes = np.array(layout.choices, np.int64)
     if layout.kind == "MultiBinary" or actions.dtype != np.int64 or actions.size != rows * len(sizes):
         return None
+    if not kernel_runs(old_logits) or old_logits.dtype != SINGLE or old_logits.shape != (rows, sizes.sum()):
+        return None
     chosen = np.ascontiguousarray(actions).reshape(rows, len(sizes))
     inside = (chosen.min(axis=0, initial=0) >= 0) & (chosen.max(axis=0, initial=0) < sizes)
-    return (NO_GAUSSIANS, Choices(chosen, sizes)) if inside.all() else None
+    return (NO_GAUSSIANS, Choices(chosen, old_logits, sizes)) if inside.all() else None
 
 
 def _steps(run: Callable, optimizer: Adam, guard: Guard, log: np.ndarray, losses: np.ndarray, name: str) -> list:
@@ -224,147 +191,3 @@ def _refuse(optimizer, loss, name):
     """Raise as the plain form does: one of the two is not finite."""
     check_finite(f"{name} loss", loss)
     check_gradient(f"{name}'s gradient", optimizer.vector)
-
-
-@ordered_kernel
-def _policy_epoch(
-    net, descent, gaussians, choices, order, bounds, observations, advantages, old_log_prob, clip, entropy_coef, normalize, log
-):
-    """The steps; returns how many were taken before a loss or a gradient that is not finite."""
-    most, outputs, total = (bounds[1:] - bounds[:-1]).max(), net.widths[-1], net.widths[1:].sum()
-    x, y, dy = _buffer(most, observations.shape[1]), np.empty(most * total, np.float32), _buffer(most, outputs)
-    actions, sigma, dsigma = _buffer(most, gaussians.actions.shape[1]), gaussians.sigma, np.empty_like(gaussians.sigma)
-    chosen, log_p = np.empty((most, len(choices.sizes)), np.int64), _buffer(most, outputs)
-    log_prob, old, advantage, dlog_prob = _buffer(4, most)
-    for b in range(len(log)):
-        rows = order[bounds[b] : bounds[b + 1]]
-        n = len(rows)
-        outputs_n = _forward(net, observations, rows, x, y)
-        if len(choices.sizes) > 0:
-            _gather(choices.chosen, rows, chosen)
-            _log_prob_of_choices(outputs_n, choices.sizes, chosen, log_p, log_prob)
-        else:
-            for j in range(len(gaussians.log_sigma)):
-                sigma[0, j] = math.exp(gaussians.log_sigma[j])
-            _gather(gaussians.actions, rows, actions)
-            _log_prob(actions[:n], outputs_n, sigma, log_prob)
-        for i in range(n):
-            old[i], advantage[i] = old_log_prob[rows[i]], advantages[rows[i]]
-        if normalize and n > 1:
-            _standardize(advantage[:n], advantage)
-        value, kl, outside = _clipped_surrogate(log_prob[:n], old, advantage, clip, dlog_prob)
-        log[b, 0], log[b, 1], log[b, 2] = value / n, kl / n, outside / n
-        if not math.isfinite(value):
-            return b
-        descent.g[:] = 0
-        if len(choices.sizes) > 0:
-            _backward_of_choices(log_p[:n], choices.sizes, chosen, dlog_prob, entropy_coef / n, dy)
-        else:
-            dsigma[:] = 0
-            _log_prob_backward(actions[:n], outputs_n, sigma, dlog_prob, dy, dsigma)
-            for j in range(len(gaussians.log_sigma)):
-                gaussians.dlog_sigma[j] = dsigma[0, j] * sigma[0, j] - np.float32(entropy_coef)  # H's gradient is 1/σ · σ
-        _backward(net, x, y, dy, n)
-        if not _step(descent, b):
-            return b
-    return len(log)
-
-
-@ordered_kernel
-def _value_epoch(net, descent, order, bounds, observations, old_values, targets, clip, coefficient, log):
-    """The steps; returns how many were taken before a loss or a gradient that is not finite."""
-    most, total = (bounds[1:] - bounds[:-1]).max(), net.widths[1:].sum()
-    x, y, dy = _buffer(most, observations.shape[1]), np.empty(most * total, np.float32), _buffer(most, 1)
-    old, target, dvalues = _buffer(3, most)
-    for b in range(len(log)):
-        rows = order[bounds[b] : bounds[b + 1]]
-        n = len(rows)
-        values = _forward(net, observations, rows, x, y)
-        for i in range(n):
-            old[i], target[i] = old_values[rows[i]], targets[rows[i]]
-        log[b] = _value_loss(values[:, 0], old, target, clip, dvalues) / n
-        if not math.isfinite(log[b]):
-            return b
-        descent.g[:] = 0
-        for i in range(n):
-            dy[i, 0] = np.float32(coefficient) * dvalues[i]
-        _backward(net, x, y, dy, n)
-        if not _step(descent, b):
-            return b
-    return len(log)
-
-
-@ordered_kernel
-def _buffer(rows, columns):
-    return np.empty((rows, columns), np.float32)
-
-
-@ordered_kernel
-def _gather(source, rows, target):
-    for i in range(len(rows)):
-        for j in range(source.shape[1]):
-            target[i, j] = source[rows[i], j]
-
-
-@ordered_kernel
-def _forward(net, observations, rows, x, y):
-    """The network's outputs (n, …) for some rows; their observations are left in x, all layers' outputs in y."""
-    n, outputs, total = len(rows), net.widths[-1], net.widths[1:].sum()
-    _gather(observations, rows, x)
-    mlp._forward(net.address, net.wide, net.parameters, net.widths, net.codes, x[:n], y[: n * total])
-    return y[n * (total - outputs) : n * total].reshape((n, outputs))
-
-
-@ordered_kernel
-def _backward(net, x, y, dy, n):
-    """Add the gradients of what `_forward` left in x and y."""
-    values = y[: n * net.widths[1:].sum()]
-    mlp._backward(net.address, net.wide, net.parameters, net.widths, net.codes, values, dy[:n], x[:0], x[:n], net.dparameters)
-
-
-@ordered_kernel
-def _step(descent, b):
-    """Step b of Adam, with a gradient of norm `max_norm` at most; False if that gradient is not finite."""
-    norm, c, none = math.sqrt(sum_of_squares(descent.g)), descent.constants[b], np.float32(0)
-    if not math.isfinite(norm):
-        return False
-    if norm > descent.max_norm:
-        shorter = np.float32(descent.max_norm / (norm + 1e-6))
-        for i in range(len(descent.g)):
-            descent.g[i] *= shorter
-    adam._step(descent.theta, descent.g, descent.m, descent.v, c[0], c[1], c[2], c[3], c[4], c[5], c[6], none, none)
-    return True
-
-
-@ordered_kernel
-def _log_prob_of_choices(logits, sizes, chosen, log_p, log_prob):
-    """ln softmax of each branch -> log_p (n, C); ln π of what was chosen -> log_prob (n,)."""
-    for i in range(len(logits)):
-        start, log_prob[i] = 0, 0
-        for k in range(len(sizes)):
-            largest, total = logits[i, start], np.float32(0)
-            for j in range(start, start + sizes[k]):
-                largest = max(largest, logits[i, j])
-            for j in range(start, start + sizes[k]):
-                total += math.exp(logits[i, j] - largest)
-            for j in range(start, start + sizes[k]):
-                log_p[i, j] = logits[i, j] - largest - math.log(total)
-            log_prob[i] += log_p[i, start + chosen[i, k]]
-            start += sizes[k]
-
-
-@ordered_kernel
-def _backward_of_choices(log_p, sizes, chosen, dlog_prob, bonus, dlogits):
-    """∂(ln π·dlog_prob − bonus·H)/∂z: (1[a] − p)·dlog_prob + bonus·p(ln p + H), where p·ln p is 0 for p = 0."""
-    for i in range(len(log_p)):
-        start = 0
-        for k in range(len(sizes)):
-            entropy = np.float32(0)
-            for j in range(start, start + sizes[k]):
-                if log_p[i, j] > -np.inf:
-                    entropy -= math.exp(log_p[i, j]) * log_p[i, j]
-            for j in range(start, start + sizes[k]):
-                p, surprise = math.exp(log_p[i, j]), log_p[i, j] if log_p[i, j] > -np.inf else np.float32(0)
-                dlogits[i, j] = np.float32(bonus) * p * (surprise + entropy) - p * dlog_prob[i]
-            dlogits[i, start + chosen[i, k]] += dlog_prob[i]
-            start += sizes[k]
