@@ -11,3 +11,7 @@ from rl.training.evaluation import evaluate as evaluate
 if not TYPE_CHECKING:  # as in deepnp/layers
     __all__ = ["Agent", "Callback", "evaluate"]
     __all__ += algorithms.__all__
+
+    def __getattr__(name: str) -> None:
+        known = ", ".join(algorithms.ALGORITHMS)
+        raise AttributeError(f"module 'rl' has no attribute {name!r}: the algorithms are {known}; docs/algorithms.md lists them")

@@ -14,7 +14,8 @@ from typing import Annotated, Any, NoReturn, Union
 import tyro
 from tyro.conf import PositionalMetavarFromFieldName, PositionalRequiredArgs, subcommand
 
-from rl.cli.names import explain_other_names
+from rl.cli.boxes import in_one_line
+from rl.cli.names import check_options, options_of
 from rl.cli.terminal import paragraphs
 from rl.cli.usage import MISUSED, Usage, did_you_mean, plain
 from rl.cli.values import REGISTRY
@@ -78,7 +79,7 @@ def dispatch(command: Command, arguments: list[str], prog: str) -> int | None:
         return command.run(arguments)
     if isinstance(command, Group):
         return _choose(command, arguments, prog)
-    explain_other_names(arguments)
+    check_options(arguments, options_of(command), prog)
     result = _parse(command, arguments, prog, command.__doc__ or "")
     return dispatch(result, arguments, prog) if callable(result) else result
 
@@ -112,7 +113,8 @@ def _place(group, arguments) -> int:
 
 
 def _parse(form, arguments, prog, about) -> Any:
-    return tyro.cli(form, prog=prog, description=paragraphs(about), args=arguments, config=MARKERS, registry=REGISTRY)
+    with in_one_line(prog):
+        return tyro.cli(form, prog=prog, description=paragraphs(about), args=arguments, config=MARKERS, registry=REGISTRY)
 
 
 def _outline(group) -> Any:

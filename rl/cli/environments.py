@@ -29,7 +29,7 @@ def find(name: str) -> str:
     module, colon, short = name.rpartition(":")
     if colon:
         import_module(module)
-    if short in gymnasium.registry:
+    if short in gymnasium.registry and not is_retired(gymnasium.registry[short]):
         leave_out_deprecations(gymnasium.registry[short])
         return name
     named: dict[str, list[str]] = {}
@@ -39,6 +39,12 @@ def find(name: str) -> str:
     ids = [i for match in closest(wanted, named) for i in named[match]]
     hint = f": did you mean {' or '.join(ids)}?" if ids else "; `deepnp envs` lists them"
     raise Usage(f'unknown environment "{name}"{hint}')
+
+
+def is_retired(spec: EnvSpec) -> bool:
+    """Whether only the id is left, and an error that says so, as of Gymnasium's MuJoCo tasks before v4."""
+    raises = callable(spec.entry_point) and spec.entry_point.__module__ == "gymnasium.envs"
+    return spec.vector_entry_point is None and (spec.entry_point is None or raises)
 
 
 def leave_out_deprecations(spec: EnvSpec) -> None:

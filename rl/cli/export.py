@@ -15,12 +15,9 @@ from rl.training.export import export as export_agent
 def export(
     run: Annotated[Path, arg(help="the run's folder")],
     to: Annotated[
-        Literal["numpy", "onnx", "torch"] | None,
-        arg(
-            help="a Python file that needs NumPy only, ONNX, or weights for PyTorch",
-            help_behavior_hint="(default: as --out ends, or numpy)",
-        ),
-    ] = None,
+        Literal["auto", "numpy", "onnx", "torch"],
+        arg(help="a Python file that needs NumPy only, ONNX, or weights for PyTorch; auto: as --out ends, or numpy"),
+    ] = "auto",
     out: Annotated[
         Path | None, arg(metavar="FILE", help="to write", help_behavior_hint="(default: policy.py, .onnx or .safetensors in RUN)")
     ] = None,
@@ -30,9 +27,9 @@ def export(
     """Write a run's policy to a file that runs without this library."""
     env, settings = environment_for(run, module)
     kinds = {suffix: kind for kind, (_, suffix) in WRITERS.items()}
-    kind = to or (kinds.get(out.suffix) if out else "numpy")
+    kind = to if to != "auto" else kinds.get(out.suffix) if out else "numpy"
     if kind is None or (out is not None and out.suffix != WRITERS[kind][1]):
-        expected = WRITERS[to][1] if to else " or ".join(kinds)
+        expected = " or ".join(kinds) if kind is None else WRITERS[kind][1]
         raise Usage(f"expected --out as a file that ends in {expected}, given {out}")
     path = out or run / f"policy{WRITERS[kind][1]}"
     with agent_of(run, checkpoint) as agent:

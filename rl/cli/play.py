@@ -25,9 +25,9 @@ FRAMES_PER_SECOND = 25  # of a film, at most about
 def play(
     run: Annotated[Path, arg(help="the run's folder")],
     to: Annotated[
-        Literal["window", "gif", "mp4"] | None,
-        arg(help="where to", help_behavior_hint="(default: a window, or a GIF where there is no display)"),
-    ] = None,
+        Literal["auto", "window", "gif", "mp4"],
+        arg(help="where to; auto: as --out ends, or a window, or a GIF where there is no display"),
+    ] = "auto",
     seed: Annotated[int, arg(help="of the first episode")] = 1,
     episodes: Annotated[int, arg(help="in the window; a film shows one")] = 5,
     seconds: Annotated[float, arg(help="length of a film, at most")] = 20.0,
@@ -59,14 +59,16 @@ def _made(name: str, window: bool, settings: Mapping[str, Any]) -> gymnasium.Env
         return gymnasium.make(name, render_mode="human" if window else "rgb_array", **settings)
 
 
-def _form(to: str | None, out: Path | None) -> str:
+def _form(to: str, out: Path | None) -> str:
     """What is wanted: as it is said, or as the file's name ends, or a window where there can be one."""
     ending = None if out is None else out.suffix.lower().removeprefix(".")
-    if ending is not None and (ending not in FILMS or to not in (None, ending)):
+    if ending is not None and (ending not in FILMS or to not in ("auto", ending)):
         raise Usage(f"expected --out as a file that ends in .{to if to in FILMS else ' or .'.join(FILMS)}, given {out}")
     if to == "window" and not has_display() and not os.environ.get("SDL_VIDEODRIVER"):  # MuJoCo would abort the process
         raise Usage("expected a display for --to window, found none: --to gif makes a film")
-    return to or ending or ("window" if has_display() else "gif")
+    if to != "auto":
+        return to
+    return ending or ("window" if has_display() else "gif")
 
 
 def show(agent: rl.Agent, env: gymnasium.Env, seed: int, episodes: int) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Optional
 
 from tyro.conf import arg
 
+from rl.algorithms import ALGORITHMS
 from rl.cli.usage import Usage
 
 SMALL = 1_000  # a range that ends beyond says little
@@ -46,6 +47,11 @@ def config_of(config: type, options: Any) -> Any:
         for f in fields(config):
             text = text.replace(f"{config.__name__}.{f.name} ", f"--{RENAMED.get(f.name, f.name).replace('_', '-')} ")
         raise Usage(text) from error
+
+
+def is_a_setting(name: str) -> bool:
+    """Whether some algorithm has an option of this name, with underscores."""
+    return any(name == RENAMED.get(f.name, f.name) for algorithm in ALGORITHMS.values() for f in fields(algorithm.config))
 
 
 def _option(f, default):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import rl
 from deepnp import gradcheck
+from rl.cli.boxes import in_one_line
 from rl.cli.dispatch import Raw
 from rl.cli.terminal import columns, say
 from rl.cli.usage import Usage, did_you_mean
@@ -18,7 +19,8 @@ WIDEST_TITLE = 60
 
 
 def _gradcheck(arguments: list[str]) -> None:
-    gradcheck.main(arguments, "deepnp gradcheck")
+    with in_one_line("deepnp gradcheck"):
+        gradcheck.main(arguments, "deepnp gradcheck")
 
 
 def bench(arguments: list[str], folder: Path = BENCHMARKS) -> int | None:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 FAILED, MISUSED, STOPPED = 1, 2, 130
+NEAREST, ALIKE = 3, 0.7  # how many names are suggested, and how much alike they are: "a2c" is not "sac"
 
 
 class Usage(Exception):
@@ -16,9 +17,12 @@ def plain(word: str) -> str:
 
 
 def closest(word: str, names: Iterable[str]) -> list[str]:
-    """The names, three at most, that look like a word."""
+    """The names, three at most, that look like a word: most letters in the same order, or all of them in another."""
     known = {plain(name): name for name in names}
-    return [known[match] for match in difflib.get_close_matches(plain(word), known, 3)]
+    given = plain(word)
+    exchanged = [match for match in known if sorted(match) == sorted(given)]
+    near = difflib.get_close_matches(given, known, NEAREST, ALIKE)
+    return [known[match] for match in dict.fromkeys([*exchanged, *near])][:NEAREST]
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

@@ -61,3 +61,10 @@ def test_the_table_names_what_there_is():
     known = settings | {name for function in functions for name in inspect.signature(function).parameters}
     assert not {ours for answers in OURS.values() for ours in answers} - known
     assert not (OURS.keys() | ELSEWHERE.keys()) & settings
+
+
+def test_an_algorithm_that_there_is_not_is_answered_with_those_that_there_are():
+    with pytest.raises(AttributeError, match=r"module 'rl' has no attribute 'Rainbows': the algorithms are .*PPO, .*SAC"):
+        rl.Rainbows  # noqa: B018
+    assert not hasattr(rl, "Rainbows")
+    from rl import loops  # noqa: F401  (a submodule that nobody imported before is found still)
