@@ -5,6 +5,8 @@
 >>> batch = gymnasium.make_vec("deepnp/Walker-v0", num_envs=64)     # many at once, in native threads
 """
 
+from typing import Any
+
 from gymnasium.envs.registration import register, registry
 
 BODIES = {  # name -> the core's module and class, and after how many decisions an episode is truncated
@@ -27,8 +29,26 @@ GAMES = {
     "Dodger-v0": ("planar.dodger:Dodger", 3000),
     "Survivor-v0": ("planar.survivor:Survivor", 3000),
     "Navigation-v0": ("planar.navigation:Navigation", 1000),
+    "CartPoleBalance-v0": ("planar.classic.cart_pole:CartPoleBalance", 500),
+    "CartPoleSwingUp-v0": ("planar.classic.cart_pole:CartPoleSwingUp", 500),
+    "MountainCar-v0": ("planar.classic.mountain_car:MountainCar", 500),
+    "Acrobot-v0": ("planar.classic.acrobot:Acrobot", 500),
+    "DoublePendulum-v0": ("planar.classic.double_pendulum:DoublePendulum", 500),
+}
+CLASSIC = ("CartPoleBalance", "CartPoleSwingUp", "MountainCar", "Acrobot", "DoublePendulum")
+HARDER: dict[str, dict[str, Any]] = {"LS": {"positions_only": True}, "NO": {"noise": 0.1, "delay": 3}, "SI": {"random_body": True}}
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> the environment that it is, and with which settings
+    f"{_task}-{_variant}-v0": (f"{_task}-v0", _settings) for _task in CLASSIC for _variant, _settings in HARDER.items()
 }
 
+
+def _register(name: str, core: str, limit: int, settings: dict[str, Any]) -> None:
+    if f"deepnp/{name}" not in registry:
+        vector = f"envs.{core}VectorEnv"
+        register(f"deepnp/{name}", f"envs.{core}Env", max_episode_steps=limit, kwargs=dict(settings), vector_entry_point=vector)
+
+
 for _name, (_core, _limit) in {**BODIES, **GAMES}.items():
-    if f"deepnp/{_name}" not in registry:
-        register(f"deepnp/{_name}", f"envs.{_core}Env", max_episode_steps=_limit, vector_entry_point=f"envs.{_core}VectorEnv")
+    _register(_name, _core, _limit, {})
+for _name, (_base, _settings) in VARIANTS.items():
+    _register(_name, *{**BODIES, **GAMES}[_base], _settings)

@@ -25,6 +25,13 @@ def uniform(rng_state, i) -> np.floating:
     return np.float32((z ^ (z >> S31)) >> S40) * UNIT
 
 
+@kernel
+def normal(rng_state, i) -> np.floating:
+    """A number from N(0, 1) from copy i's own stream, by Box and Muller (1958): √(−2 ln(1 − u))·cos 2πv."""
+    radius = np.sqrt(np.float32(-2) * np.log(np.float32(1) - uniform(rng_state, i)))
+    return radius * np.cos(np.float32(2 * np.pi) * uniform(rng_state, i))
+
+
 def seeds(rngs: list[np.random.Generator]) -> np.ndarray:
     """A first word for each stream, drawn from as many generators: (len,) uint64."""
     return np.array([rng.integers(2**64, dtype=np.uint64) for rng in rngs], np.uint64)
