@@ -46,14 +46,19 @@ from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
 SINGLE = np.dtype(np.float32)
 
 
-class Learner(Protocol):
-    """What is trained: a PPO agent."""
+class ValueLearner(Protocol):
+    """What has a value to train."""
 
     guard: Guard
-    policy: Policy
     value: Module
-    policy_optimizer: Adam
     value_optimizer: Adam
+
+
+class Learner(ValueLearner, Protocol):
+    """What has a policy to train besides: a PPO agent."""
+
+    policy: Policy
+    policy_optimizer: Adam
 
 
 def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Shuffle, c: Any) -> list | None:
@@ -95,7 +100,7 @@ def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Sh
     return _steps(run, optimizer, agent.guard, log, log[:, 0], "policy")
 
 
-def value_epoch(agent: Learner, columns: tuple, shuffled: Shuffle, c: Any) -> list | None:
+def value_epoch(agent: ValueLearner, columns: tuple, shuffled: Shuffle, c: Any) -> list | None:
     """`PPO.value_step` on each minibatch: the losses, or None where this form does not know the case.
 
     As `policy_epoch`; the columns are observations (B, O), V_old (B,) and R (B,).
