@@ -47,14 +47,21 @@ def test_every_paper_of_an_algorithm_is_cited():
 
 
 def settings_of(algorithm) -> set[str]:
-    """Settings and defaults in docs/settings.md, from the sections whose titles name the algorithm or its kind."""
+    """Settings and defaults in docs/settings.md, from the sections whose titles name the algorithm or its kind.
+
+    What the algorithm's own section says of a setting counts.
+    """
     kind = "on-policy" if algorithm.takes.on_policy else "off-policy"
-    found: set[str] = set()
+    shared: dict[str, str] = {}
+    own: dict[str, str] = {}
     for section in re.split(r"^## ", (ROOT / "docs" / "settings.md").read_text(), flags=re.M)[1:]:
         title = set(re.findall(r"[\w-]+", section.partition("\n")[0]))
-        if title & {algorithm.name, kind}:
-            found |= set(re.findall(r"^\| `([^`]+)` \|", section, flags=re.M))
-    return found
+        rows = {row.partition("=")[0]: row for row in re.findall(r"^\| `([^`]+)` \|", section, flags=re.M)}
+        if algorithm.name in title:
+            own |= rows
+        elif kind in title:
+            shared |= rows
+    return set((shared | own).values())
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)

@@ -85,7 +85,7 @@ class SpectralNorm(Module):
     W/σ before each call. So nothing is rebound in the module itself, and its weight stays a view of the flat vector. `backward`
     takes the copy's gradient, that of W/σ, through the normalisation and adds it to W's.
 
-    Only `forward` moves u and v; `predict` takes them as they are. PyTorch's `spectral_norm` has the same three arrays as
+    Only `forward` moves u and v, unless it is frozen; `predict` takes them as they are. PyTorch's `spectral_norm` has the same three arrays as
     weight_orig (here module.weight), weight_u (u) and weight_v (v).
 
     Parameters
@@ -105,6 +105,8 @@ class SpectralNorm(Module):
         Its parameters appear under "module." in `state_dict`.
     u, v : Buffer (out,), (everything else,)
         Unit vectors close to the first singular pair, at first after 15 steps.
+    frozen : bool
+        True leaves u and v as they are in `forward`, too.
 
     Raises
     ------
@@ -125,7 +127,7 @@ class SpectralNorm(Module):
             raise ValueError("expected a weight that is not all zeros")
         xp = array_module(w)
         self.module = module
-        self.power_iterations, self.eps = power_iterations, eps
+        self.power_iterations, self.eps, self.frozen = power_iterations, eps, False
         start = (rng or np.random.default_rng()).normal(size=len(w))
         self.u = Buffer(xp.asarray(start, w.dtype))
         self.v = Buffer(xp.zeros(math.prod(w.shape[1:]), w.dtype))
@@ -134,7 +136,7 @@ class SpectralNorm(Module):
         self._cache = None
 
     def forward(self, x) -> np.ndarray:
-        self._iterate(self.power_iterations)
+        self._iterate(0 if self.frozen else self.power_iterations)
         worker, self._cache = self._normalised()
         return worker.forward(x)
 

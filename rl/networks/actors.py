@@ -21,10 +21,14 @@ def deterministic_policy(
     activation: Callable[[], Module],
     rng: np.random.Generator,
     body: Module | None = None,
+    gain: float = 0.01,
 ) -> Sequential:
-    """μ(s) = tanh(…) ∈ (−1, 1)^A; `body` may be a network of one's own that gives what tanh reads."""
+    """μ(s) = tanh(…) ∈ (−1, 1)^A; `body` may be a network of one's own that gives what tanh reads.
+
+    `gain` is that of the last layer's orthogonal weights.
+    """
     if body is None:
-        body = network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01)
+        body = network(space.observation, hidden, space.actions, activation, rng, output_gain=gain)
     layers = [layer for _, layer in body.children()] if type(body) is Sequential else [body]
     return Sequential(*layers, Tanh())
 
@@ -51,6 +55,8 @@ class SquashedGaussianPolicy(Module):
         Source of the initial weights.
     body : Module, optional
         A network of one's own for μ and ln σ side by side.
+    gain : float
+        Of the last layer's orthogonal weights.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class SquashedGaussianPolicy(Module):
         shared: bool,
         rng: np.random.Generator,
         body: Module | None = None,
+        gain: float = 0.01,
     ):
         if body is not None and not shared:
             raise ValueError(
@@ -69,7 +76,7 @@ class SquashedGaussianPolicy(Module):
         self.shared, self.actions = shared, space.actions
 
         def make(outputs):
-            return network(space.observation, hidden, outputs, activation, rng, output_gain=0.01)
+            return network(space.observation, hidden, outputs, activation, rng, output_gain=gain)
 
         if shared:
             self.body = make(2 * self.actions) if body is None else body

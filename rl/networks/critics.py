@@ -6,20 +6,22 @@ The smaller of two critics that know nothing of each other is a cautious estimat
 Normalisation between a hidden layer and its activation bounds the features, and with them how far
 the values can run away ("Algorithms for model-free reinforcement learning", §3: layer or group
 normalisation, 16 groups). With batch normalisation only the critics' own step sees the batch's
-statistics; targets and policies see the running ones.
+statistics; targets and policies see the running ones. With spectral normalisation only that step
+moves the singular vectors.
 
 Shapes: B rows, O observation, A action dimensions.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from deepnp import BatchNorm1d, GroupNorm, LayerNorm, NonFiniteError
+from deepnp import NonFiniteError, SpectralNorm
 from deepnp.layers.batch_normalization import BatchNorm
 from deepnp.module import Module
-from deepnp.optim import Adam
+from deepnp.optim import SGD, Adam
 from rl.experience.trees import Observations
 from rl.losses.checks import check_finite, check_gradient
 from rl.networks.chains import action_gradient, add_td_gradient, smallest
@@ -27,12 +29,7 @@ from rl.networks.parallel import independently
 from rl.networks.targets import target_of
 from rl.state import restore, state_of
 
-GROUPS = 16
-NORMALIZATIONS: dict[str, Callable[[int], Module]] = {
-    "layer": LayerNorm,
-    "group": lambda features: GroupNorm(GROUPS, features),
-    "batch": BatchNorm1d,
-}
+OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 
 
 class Values:
@@ -43,16 +40,32 @@ class Values:
     networks : sequence of Module
         Two for twins, one alone for DDPG or for V(s).
     lr : float
-        Of Adam.
+        Of the optimizer.
     bounds : (float, float), optional
         What values can be; the targets are held there.
+    optimizer : {"adam", "sgd"}
+    targets : bool
+        Whether targets are copies that follow; otherwise the networks are their own targets.
+    asymmetry, limit : float
+        α and κ of the loss, see `rl.losses.td.td_loss`.
     """
 
-    def __init__(self, networks: Sequence[Module], lr: float, bounds: tuple[float, float] | None = None):
-        self.networks, self.bounds = list(networks), bounds
-        self.optimizers = [Adam(network.flat, lr) for network in networks]
-        pairs = [target_of(network) for network in networks]
-        self.targets, self._updaters = [target for target, _ in pairs], [updater for _, updater in pairs]
+    def __init__(
+        self,
+        networks: Sequence[Module],
+        lr: float,
+        bounds: tuple[float, float] | None = None,
+        *,
+        optimizer: str = "adam",
+        targets: bool = True,
+        asymmetry: float = 0.5,
+        limit: float = math.inf,
+    ):
+        self.networks, self.bounds, self._form = list(networks), bounds, (float(asymmetry), float(limit))
+        self.optimizers = [OPTIMIZERS[optimizer](network.flat, lr) for network in networks]
+        pairs = [target_of(network, targets) for network in networks]
+        self._updaters = [updater for _, updater in pairs]
+        self.targets = [target for target, _ in pairs] if targets else self.networks
 
     def target(self, *inputs: Observations) -> np.ndarray:
         """The smallest target value min_i V̄_i(x) of x = (observations,), or (observations, actions): (B,)."""
@@ -60,7 +73,7 @@ class Values:
         return values if self.bounds is None else np.clip(values, *map(values.dtype.type, self.bounds))
 
     def fit(self, *inputs: Observations, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-        """One step of each network on (1/B) Σ w (V_i(x) − y)²; inputs as in `target`.
+        """One step of each network on its TD loss, (1/B) Σ w (V_i(x) − y)² by default; inputs as in `target`.
 
         Returns the mean loss, and the networks' mean absolute error |V − y| of each row (B,), by
         which rows may be chosen again.
@@ -73,7 +86,7 @@ class Values:
 
         def step(network, optimizer):
             optimizer.vector.zero_grad()
-            loss, errors = add_td_gradient((network,), inputs, targets, weights)
+            loss, errors = add_td_gradient((network,), inputs, targets, weights, *self._form)
             try:
                 check_finite("critic loss", loss)
                 check_gradient("critic's gradient", optimizer.vector)
@@ -90,12 +103,12 @@ class Values:
         return sum(losses) / len(losses), sum(np.abs(e) for e in errors) / errors[0].dtype.type(len(errors))
 
     def set_lr(self, lr: float) -> None:
-        """Let Adam take this learning rate from now on."""
+        """Let the optimizers take this learning rate from now on."""
         for optimizer in self.optimizers:
             optimizer.lr = lr
 
     def follow(self, tau: float) -> None:
-        """V̄_i ← (1 − τ)V̄_i + τV_i."""
+        """V̄_i ← (1 − τ)V̄_i + τV_i, where the targets are copies."""
         for update in self._updaters:
             update(tau)
 
@@ -106,7 +119,8 @@ class Values:
         restore(self._parts(), state)
 
     def _parts(self):
-        kinds = {"network": self.networks, "target": self.targets, "optimizer": self.optimizers}
+        targets = [] if self.targets is self.networks else self.targets
+        kinds = {"network": self.networks, "target": targets, "optimizer": self.optimizers}
         return {f"{kind}{i}": thing for kind, things in kinds.items() for i, thing in enumerate(things, 1)}
 
 
@@ -125,8 +139,9 @@ class Critics(Values):
     def twin(self) -> "Critics":
         """The same critics for another thread, to read and to take action gradients from: see `Module.twin`."""
         twin = copy.copy(self)
-        twin.networks, twin.targets = ([q.twin() for q in networks] for networks in (self.networks, self.targets))
+        twin.networks = [q.twin() for q in self.networks]
+        twin.targets = twin.networks if self.targets is self.networks else [q.twin() for q in self.targets]
         for module in (m for q in twin.networks for m in q.modules()):
-            if isinstance(module, BatchNorm):
+            if isinstance(module, BatchNorm | SpectralNorm):
                 module.frozen = True
         return twin

@@ -1,6 +1,7 @@
 """Target networks: copies that follow slowly, so that what is learned from does not move with every step."""
 
 import copy
+from collections.abc import Callable
 
 from deepnp import Module
 from deepnp.optim import polyak
@@ -27,7 +28,9 @@ class TargetUpdater:
             polyak(slow, fast, tau)
 
 
-def target_of(network: Module) -> tuple[Module, TargetUpdater]:
-    """A copy of a network, and what moves it."""
+def target_of(network: Module, follows: bool = True) -> tuple[Module, Callable[[float], None]]:
+    """A copy of a network, and what moves it; the network itself, and what does nothing, unless it `follows`."""
+    if not follows:
+        return network, lambda tau: None
     target = copy.deepcopy(network)
     return target, TargetUpdater(target, network)

@@ -14,7 +14,8 @@ from rl.experience.exploration import OrnsteinUhlenbeck
 from rl.loops.off_policy import explore
 from rl.networks import squashed
 from rl.networks.actors import SquashedGaussianPolicy, deterministic_policy, value_gradient
-from rl.networks.critics import NORMALIZATIONS, Critics
+from rl.networks.critic_networks import NORMALIZATIONS
+from rl.networks.critics import Critics
 from rl.networks.encoders import network
 from rl.networks.parallel import Halves
 from tests.rl.toys import Counter, Endless, Target, space, vectorize

@@ -63,6 +63,15 @@ SHARED: dict[str, Felt] = {
     "critic_hidden": Felt((5,), (5, 5), "parameters"),
     "activation": Felt("relu", "tanh"),
     "critic_normalization": Felt(None, "layer"),
+    "critic_affine": Felt(False, True, "parameters", dict(critic_normalization="layer")),
+    "critic_blocks": Felt((6,), (6, 6), "parameters", dict(block_width=5)),
+    "block_width": Felt(4, 5, "parameters", dict(critic_blocks=(6,))),
+    "critic_gain": Felt(0.5, 2.0),
+    "actor_gain": Felt(0.01, 1.0),
+    "critic_optimizer": Felt("adam", "sgd"),
+    "targets": Felt(False, True),
+    "asymmetry": Felt(0.1, 0.9),
+    "error_limit": Felt(0.01, 1.0),
     "normalize_observations": Felt(False, True),
 }
 SOFT: dict[str, Felt] = {
@@ -73,7 +82,12 @@ SOFT: dict[str, Felt] = {
 }
 OWN: dict[str, dict[str, Felt]] = {
     "DDPG": {"noise": Felt("gaussian", "ornstein-uhlenbeck"), "exploration": Felt(0.0, 0.8, "spread of actions")},
-    "TD2": {"noise": Felt("gaussian", "ornstein-uhlenbeck"), "exploration": Felt(0.0, 0.8, "spread of actions")},
+    "TD2": {
+        "noise": Felt("gaussian", "ornstein-uhlenbeck"),
+        "exploration": Felt(0.0, 0.8, "spread of actions"),
+        "policy_noise": Felt(0.0, 0.5),
+        "target_actor": Felt(False, True),
+    },
     "TD3": {
         "exploration": Felt(0.0, 0.8, "spread of actions"),
         "smoothing": Felt(0.0, 0.9),

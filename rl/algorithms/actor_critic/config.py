@@ -1,5 +1,6 @@
 """Settings of every off-policy actor-critic algorithm, and the critics and the memory that they ask for."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,12 @@ from rl.experience.hindsight import REWARDS, STRATEGIES
 from rl.experience.prioritized import Priorities
 from rl.experience.replay import ReplayMemory
 from rl.experience.spaces import SpaceInfo
-from rl.networks.critics import GROUPS, NORMALIZATIONS, Critics
-from rl.networks.encoders import network
+from rl.networks.critic_networks import GROUPS, NORMALIZATIONS, critic_network
+from rl.networks.critics import OPTIMIZERS, Critics
 from rl.networks.own import check_apart, own_critics
 from rl.schedules import Rate
 
-NORMALIZED = tuple(NORMALIZATIONS)
+NORMALIZED = (*NORMALIZATIONS, "spectral")
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,27 @@ class OffPolicyConfig:
     hidden: tuple[int, ...] = setting((256, 256), "widths of all networks' hidden layers")
     critic_hidden: tuple[int, ...] | None = setting(None, "widths of the critics' hidden layers; None: hidden")
     activation: str = setting("relu", "between the layers", choices=tuple(ACTIVATIONS))
-    critic_normalization: str | None = setting(None, "between the critics' hidden layers and activations", choices=NORMALIZED)
+    critic_normalization: str | None = setting(
+        None, "between the critics' hidden layers and activations; spectral: of their inner weights", choices=NORMALIZED
+    )
+    critic_affine: bool = setting(True, "whether that normalisation has a scale and a shift of its own")
+    critic_blocks: tuple[int, ...] | None = setting(None, "inner width of each residual block of the critics; None: perceptrons")
+    block_width: int = setting(1024, "outer width of all these blocks", 1, 8192)
+    critic_gain: float = setting(1.0, "gain of the critics' last orthogonal weights", 1e-6, 100)
+    actor_gain: float = setting(0.01, "that of the policy's", 1e-6, 100)
+    critic_optimizer: str = setting("adam", "what the critics descend with", choices=tuple(OPTIMIZERS))
+    targets: bool = setting(True, "target networks that follow; False: the networks are their own targets")
+    asymmetry: float = setting(0.5, "weight of values that are too high against too low ones in the critics' loss, α", 0, 1)
+    error_limit: float | None = setting(None, "TD error beyond which the critics' loss is linear (Huber), κ; None: never", 1e-9)
     normalize_observations: bool = setting(False, "running normalisation of what the networks read; the memory keeps the raw ones")
 
     def __post_init__(self):
         check_config(self)
         if self.batch_size > self.memory:
             raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
-        if self.critic_normalization == "group" and any(width % GROUPS or width == GROUPS for width in self.critic_widths):
-            given = f"for as many groups of two or more, given {self.critic_widths}"
-            raise ValueError(f"expected the critics' hidden widths as multiples of {GROUPS}, {given}")
+        if self.critic_normalization == "group" and any(width % GROUPS or width == GROUPS for width in self.normalized_widths):
+            given = f"for as many groups of two or more, given {self.normalized_widths}"
+            raise ValueError(f"expected the critics' normalised widths as multiples of {GROUPS}, {given}")
         if self.clip_targets and self.gamma == 1:
             raise ValueError("expected gamma < 1 where targets are clipped: [−1/(1 − γ), 0] has no end, given gamma 1")
 
@@ -68,6 +80,11 @@ class OffPolicyConfig:
     def critic_widths(self) -> tuple[int, ...]:
         """Widths of the critics' hidden layers."""
         return self.hidden if self.critic_hidden is None else self.critic_hidden
+
+    @property
+    def normalized_widths(self) -> tuple[int, ...]:
+        """Widths of what the critics' normalisation reads."""
+        return (self.block_width,) if self.critic_blocks else self.critic_widths
 
     @property
     def critic_rate(self) -> Rate:
@@ -85,16 +102,20 @@ def make_critics(space: SpaceInfo, config: Any, count: int, rng: np.random.Gener
 
     `config` is an OffPolicyConfig with numbers in the place of schedules.
     """
-    if own is not None:
+    if own is None:
+        made = [critic_network(space, config, space.actions, rng) for _ in range(count)]
+    else:
         made = own_critics(own, count, space.observation, space.actions, rng)
         check_apart({"policy": policy, **{f"critic {i}": critic for i, critic in enumerate(made, 1)}})
-        return Critics(made, config.critic_rate, config.value_bounds)
-    activation, between = ACTIVATIONS[config.activation], NORMALIZATIONS.get(config.critic_normalization or "")
-    networks = [
-        network(space.observation, config.critic_widths, 1, activation, rng, beside=space.actions, normalization=between)
-        for _ in range(count)
-    ]
-    return Critics(networks, config.critic_rate, config.value_bounds)
+    return Critics(
+        made,
+        config.critic_rate,
+        config.value_bounds,
+        optimizer=config.critic_optimizer,
+        targets=config.targets,
+        asymmetry=config.asymmetry,
+        limit=math.inf if config.error_limit is None else config.error_limit,
+    )
 
 
 def make_memory(space: SpaceInfo, config: OffPolicyConfig) -> ReplayMemory:

@@ -47,6 +47,11 @@ class DDPGConfig(OffPolicyConfig):
     noise: str = setting("gaussian", "kind of noise while exploring", choices=("gaussian", "ornstein-uhlenbeck"))
     exploration: Rate = rate(0.1, "σ of that noise; actions live in [−1, 1]", 0)
 
+    @property
+    def policy_follows(self) -> bool:
+        """Whether there is a target policy."""
+        return self.targets
+
 
 class DDPG(Agent):
     """A DDPG agent for continuous, bounded actions: `DDPG(env, config, seed)`, see `Agent`.
@@ -89,20 +94,18 @@ class DDPG(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=space.actions)
-        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng, own.get("policy"))
+        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng, own.get("policy"), c.actor_gain)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
-        self.target_policy, self.follow = target_of(self.policy)
+        self.target_policy, self.follow = target_of(self.policy, c.policy_follows)
         self.critics = make_critics(space, c, self.critic_count, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
         self.memory = make_memory(space, c)
         self.noise = OrnsteinUhlenbeck(c.exploration)
 
     def parts(self) -> dict[str, Part]:
-        policies: dict[str, Part] = {
-            "policy": self.policy,
-            "target_policy": self.target_policy,
-            "policy_optimizer": self.policy_optimizer,
-        }
+        policies: dict[str, Part] = {"policy": self.policy, "policy_optimizer": self.policy_optimizer}
+        if self.target_policy is not self.policy:
+            policies["target_policy"] = self.target_policy
         return {**policies, "critics": self.critics, "memory": self.memory, "noise": self.noise}
 
     def act(self, observations, rng) -> np.ndarray:

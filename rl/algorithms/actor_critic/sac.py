@@ -98,7 +98,8 @@ class SAC(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=2 * space.actions)
-        self.policy = SquashedGaussianPolicy(space, c.hidden, ACTIVATIONS[c.activation], c.shared, rng, own.get("policy"))
+        activation = ACTIVATIONS[c.activation]
+        self.policy = SquashedGaussianPolicy(space, c.hidden, activation, c.shared, rng, own.get("policy"), c.actor_gain)
         self.critics = make_critics(space, c, 2, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, critics=self.critics)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)

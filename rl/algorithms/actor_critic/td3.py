@@ -92,20 +92,18 @@ class TD3(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=space.actions)
-        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng, own.get("policy"))
+        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng, own.get("policy"), c.actor_gain)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
-        self.target_policy, self.follow = target_of(self.policy)
+        self.target_policy, self.follow = target_of(self.policy, c.targets)
         self.critics = make_critics(space, c, 2, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
         self.memory = make_memory(space, c)
         self.critic_updates = Counter()
 
     def parts(self) -> dict[str, Part]:
-        policies: dict[str, Part] = {
-            "policy": self.policy,
-            "target_policy": self.target_policy,
-            "policy_optimizer": self.policy_optimizer,
-        }
+        policies: dict[str, Part] = {"policy": self.policy, "policy_optimizer": self.policy_optimizer}
+        if self.target_policy is not self.policy:
+            policies["target_policy"] = self.target_policy
         return {**policies, "critics": self.critics, "memory": self.memory, "critic_updates": self.critic_updates}
 
     def act(self, observations, rng) -> np.ndarray:

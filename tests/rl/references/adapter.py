@@ -12,7 +12,7 @@ from deepnp.optim import Adam
 from rl.experience.replay import Batch
 from rl.experience.rollout import Rollout
 from rl.networks import encoders
-from tests.rl.references import off_policy, ppo
+from tests.rl.references import off_policy, ppo, trpo
 from tests.rl.references.networks import split
 
 
@@ -67,7 +67,7 @@ def modules(agent) -> list[Module]:
     found = [getattr(agent, name) for name in ("policy", "target_policy") if hasattr(agent, name)]
     for values in critics_of(agent):
         found += [*values.networks, *values.targets]
-    return [*found, agent.value] if isinstance(agent, rl.PPO) else found
+    return [*found, agent.value] if agent.takes.on_policy else found
 
 
 def critics_of(agent) -> list:
@@ -88,6 +88,10 @@ def running(module: Module) -> dict[str, np.ndarray]:
 def reference(agent):
     """The reference of an agent, as it is now."""
     c, name = agent.config, type(agent).__name__
+    if name == "TRPO":
+        fields = {field: getattr(c, field) for field in trpo.Settings.__dataclass_fields__ if hasattr(c, field)}
+        settings = trpo.Settings(**fields, discrete=agent.space.action.kind == "Discrete")
+        return trpo.TRPO(settings, parameters(agent.policy), parameters(agent.value))
     if name == "PPO":
         mirror = agent.mirror
         reflection = None
@@ -99,11 +103,13 @@ def reference(agent):
     fields = {field: getattr(c, field) for field in off_policy.Settings.__dataclass_fields__ if hasattr(c, field)}
     if name.startswith("SAC"):
         fields["target_entropy"] = -2.0 if c.target_entropy is None else c.target_entropy
+    fields |= {"limit": np.inf if c.error_limit is None else c.error_limit, "optimizer": c.critic_optimizer}
     settings = off_policy.Settings(**fields, normalization=c.critic_normalization, bounds=c.value_bounds)
     critics = [critic(agent.critics, i, settings) for i in range(len(agent.critics.networks))]
     if not name.startswith("SAC"):
-        kind = off_policy.TD3 if name == "TD3" else off_policy.DDPG
-        return kind(settings, parameters(agent.policy), parameters(agent.target_policy), critics)
+        policy = parameters(agent.policy)
+        target = policy if agent.target_policy is agent.policy else parameters(agent.target_policy)
+        return getattr(off_policy, name)(settings, policy, target, critics)
     arguments = settings, parameters(agent.policy), critics, np.array(agent.temperature.log_alpha.data, np.float64)
     if name == "SACValue":
         return off_policy.SACValue(*arguments, critic(agent.value, 0, off_policy.Settings(**fields)))
@@ -112,7 +118,10 @@ def reference(agent):
 
 def critic(values, i: int, settings: off_policy.Settings) -> off_policy.Critic:
     network, target = values.networks[i], values.targets[i]
-    return off_policy.Critic(parameters(network), parameters(target), settings, running(network), running(target))
+    own, statistics = parameters(network), running(network)
+    if target is network:
+        return off_policy.Critic(own, own, settings, statistics, statistics)
+    return off_policy.Critic(own, parameters(target), settings, statistics, running(target))
 
 
 def update(agent, ref, data: off_policy.Data, normalized=lambda observations: observations) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +135,7 @@ def update(agent, ref, data: off_policy.Data, normalized=lambda observations: ob
 
 
 def update_from_rollout(agent, ref, data: ppo.Trajectories, progress: float) -> tuple[dict, dict]:
-    """One update of PPO of both, with the same minibatches; both metrics."""
+    """One on-policy update of both, with the same minibatches; both metrics."""
     for name in ("policy", "value"):
         agent.rngs[name].drawn.clear()
     columns = data.observations, data.actions, data.rewards, data.terminated, data.truncated, data.valid, data.last
@@ -137,8 +146,8 @@ def update_from_rollout(agent, ref, data: ppo.Trajectories, progress: float) -> 
 def compared(agent, ref) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """All that training changed: name -> the agent's array and the reference's."""
     pairs = {"policy": (parameters(agent.policy), ref.policy)}
-    optimizers = {"policy": (agent.policy_optimizer, ref.policy_adam)}
-    if isinstance(agent, rl.PPO):
+    optimizers = {"policy": (agent.policy_optimizer, ref.policy_adam)} if hasattr(agent, "policy_optimizer") else {}
+    if agent.takes.on_policy:
         pairs["value"], optimizers["value"] = (parameters(agent.value), ref.value), (agent.value_optimizer, ref.value_adam)
     if hasattr(agent, "target_policy"):
         pairs["target policy"] = parameters(agent.target_policy), ref.target_policy
@@ -155,7 +164,7 @@ def compared(agent, ref) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             pairs[f"running {name}"] = running(network), expected.running
             optimizers[name] = values.optimizers[i], expected.adam
     for name, (given, expected) in optimizers.items():
-        for moment in ("m", "v"):
+        for moment in given.state:
             named = getattr(expected, moment)
             pairs[f"{moment} of {name}"] = split(given.state[moment], named), named
     return {f"{name}: {key}": (given[key], expected[key]) for name, (given, expected) in pairs.items() for key in expected}

@@ -107,6 +107,17 @@ class Adam:
             self.parameters[name] -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
+class Plain:
+    """Gradient descent without a memory."""
+
+    def __init__(self, parameters: dict, lr: float):
+        self.parameters, self.lr = parameters, lr
+
+    def step(self, gradients: dict) -> None:
+        for name, g in gradients.items():
+            self.parameters[name] -= self.lr * g
+
+
 def shorten(gradients: dict, bound: float) -> dict:
     """g·min(1, c/(‖g‖ + 1e-6)), one norm over all arrays."""
     norm = np.sqrt(sum((g**2).sum() for g in gradients.values()))

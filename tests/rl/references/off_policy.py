@@ -1,7 +1,7 @@
 """One update of DDPG, TD2, TD3, SAC, SACLite and the first SAC, from their papers' pseudocode.
 
 DDPG       Lillicrap et al. 2016, Algorithm 1
-TD2        DDPG with the smaller of two target critics
+TD2        DDPG with the smaller of two target critics, and noise in both losses
 TD3        Fujimoto et al. 2018, Algorithm 1
 SAC        Haarnoja et al. 2018, "Algorithms and Applications", Algorithm 1
 SACLite    SAC without entropy in the critics' target (Yu, Zhang & Xu 2022)
@@ -16,7 +16,7 @@ from functools import reduce
 import numpy as np
 
 from tests.rl.references.distributions import squashed
-from tests.rl.references.networks import Adam, follow, gradient, mlp, smaller
+from tests.rl.references.networks import Adam, Plain, clip, follow, gradient, mlp, smaller
 
 
 @dataclass
@@ -46,6 +46,10 @@ class Settings:
     temperature: float | None = None  # None: tuned
     target_entropy: float = -1.0
     shared: bool = True  # one network for μ and ln σ
+    asymmetry: float = 0.5
+    limit: float = np.inf  # of errors
+    optimizer: str = "adam"  # of the critics
+    policy_noise: float = 0.0
 
 
 @dataclass
@@ -59,7 +63,9 @@ class Critic:
     target_running: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        self.adam = Adam(self.network, self.settings.lr)
+        self.adam = (
+            Adam(self.network, self.settings.lr) if self.settings.optimizer == "adam" else Plain(self.network, self.settings.lr)
+        )
 
     def value(self, x, network=None):
         """(…, B), with the running statistics."""
@@ -71,13 +77,13 @@ class Critic:
         return mlp(self.target, x, s.activation, s.normalization, self.target_running)[..., 0]
 
     def fit(self, x, y, weights) -> np.ndarray:
-        """One step on (1/B) Σ w (Q − y)², with the batch's statistics. Returns |Q − y| before it."""
+        """One step on (1/B) Σ w f h(Q − y), with the batch's statistics; h is the square by default. Returns |Q − y| before it."""
         s, seen = self.settings, []
         before = mlp(self.network, x, s.activation, s.normalization, seen=seen)[..., 0]
 
         def loss(network):
             q = mlp(network, x, s.activation, s.normalization)[..., 0]
-            return (weights * (q - y) ** 2).sum(axis=-1) / len(x)
+            return (weights * asymmetric(q - y, s.asymmetry, s.limit)).sum(axis=-1) / len(x)
 
         self.adam.step(gradient(loss, self.network))
         unbiased = len(x) / (len(x) - 1)
@@ -88,6 +94,8 @@ class Critic:
         return np.abs(before - y)
 
     def move_target(self, tau):
+        if self.target is self.network:
+            return
         follow(self.target, self.network, tau)
         follow(self.target_running, self.running, tau)
 
@@ -119,8 +127,15 @@ class OffPolicy:
             critic.move_target(self.settings.tau)
 
 
+def asymmetric(error, alpha: float, limit: float):
+    """2α, or 2(1 − α), times δ², or κ(2|δ| − κ) beyond κ; the error may be complex."""
+    size = np.where(error.real > 0, error, -error)
+    square = size**2 if np.isinf(limit) else np.where(size.real <= limit, size**2, limit * (2 * size - limit))
+    return square * np.where(error.real > 0, 2 * alpha, 2 * (1 - alpha))
+
+
 class DDPG(OffPolicy):
-    """`critics` decide between DDPG (one) and TD2 (two)."""
+    """One critic."""
 
     def __init__(self, settings, policy, target_policy, critics):
         super().__init__(settings, policy, critics)
@@ -135,7 +150,8 @@ class DDPG(OffPolicy):
         errors = self.fit_critics(data, y)
         self.fit_policy(data.observations)
         self.move_targets()
-        follow(self.target_policy, self.policy, self.settings.tau)
+        if self.target_policy is not self.policy:
+            follow(self.target_policy, self.policy, self.settings.tau)
         return errors
 
     def fit_policy(self, s):
@@ -147,6 +163,27 @@ class DDPG(OffPolicy):
             return -self.critics[0].value(x).sum(axis=-1) / len(s)
 
         self.policy_adam.step(gradient(loss, self.policy))
+
+
+class TD2(DDPG):
+    """Two critics, and noise on the policy's actions in both losses."""
+
+    def update(self, data: Data, noise_next, noise) -> np.ndarray:
+        c = self.settings
+        a_next = np.clip(self.act(self.target_policy, data.next_observations) + c.policy_noise * noise_next, -1, 1)
+        y = data.rewards + data.discounts * self.smallest_target(data.next_observations, a_next)
+        errors = self.fit_critics(data, y)
+
+        def loss(policy):
+            a = clip(self.act(policy, data.observations) + c.policy_noise * noise, -1, 1)
+            x = np.concatenate([np.broadcast_to(data.observations, (*a.shape[:-1], data.observations.shape[-1])), a], axis=-1)
+            return -self.critics[0].value(x).sum(axis=-1) / len(data.observations)
+
+        self.policy_adam.step(gradient(loss, self.policy))
+        self.move_targets()
+        if self.target_policy is not self.policy:
+            follow(self.target_policy, self.policy, c.tau)
+        return errors
 
 
 class TD3(DDPG):
@@ -166,7 +203,8 @@ class TD3(DDPG):
         if self.updates % c.delay == 0:
             self.fit_policy(data.observations)
             self.move_targets()
-            follow(self.target_policy, self.policy, c.tau)
+            if self.target_policy is not self.policy:
+                follow(self.target_policy, self.policy, c.tau)
         return errors
 
 

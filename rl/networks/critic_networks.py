@@ -1,0 +1,104 @@
+"""Networks of critics, as the settings ask for them: perceptrons, normalised or not, or residual blocks.
+
+    perceptron          Linear, N, activation, …, Linear
+    "spectral"          every linear layer but the first and the last divides its weight by its largest singular value
+    residual            h ← W₀[s, a];    for each block h ← h + W₂ relu(W₁ N(h));    Q = wᵀh
+
+The residual critic is that of Bjorck et al. 2021 as the thesis on maximum entropy (§2.2) scales it:
+1 to 5 blocks, W₁ (2048, 1024), W₂ (1024, 2048). N is what the settings name, or nothing.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from deepnp import BatchNorm1d, GroupNorm, LayerNorm, Linear, Module, ReLU, Residual, Sequential, SpectralNorm
+from deepnp.initializers import orthogonal
+from deepnp.models.mlp import ACTIVATIONS
+from rl.experience.memory_limit import check_memory
+from rl.experience.spaces import SpaceInfo
+from rl.networks.encoders import BYTES, network
+
+GROUPS = 16
+HIDDEN_GAIN = math.sqrt(2)  # of hidden layers, as in deepnp.models.mlp
+NORMALIZATIONS: dict[str, Callable[..., Module]] = {
+    "layer": lambda features, affine=True: LayerNorm(features, elementwise_affine=affine),
+    "group": lambda features, affine=True: GroupNorm(GROUPS, features, affine=affine),
+    "batch": lambda features, affine=True: BatchNorm1d(features, affine=affine),
+}
+
+
+def critic_network(space: SpaceInfo, c: Any, actions: int, rng: np.random.Generator) -> Module:
+    """One network [observations, actions] (B, …) -> (B, 1).
+
+    Parameters
+    ----------
+    space : SpaceInfo
+    c : OffPolicyConfig
+        With numbers in the place of schedules.
+    actions : int
+        Values that lie beside the observation: A, or 0 for V(s).
+    rng : numpy.random.Generator
+        Source of the initial weights.
+
+    Raises
+    ------
+    ValueError
+        If images are to be read by residual blocks.
+    """
+    between = None
+    if c.critic_normalization in NORMALIZATIONS:
+        between = partial(NORMALIZATIONS[c.critic_normalization], affine=c.critic_affine)
+    if c.critic_blocks:
+        if space.observation.images:
+            raise ValueError("expected vectors as observations, for critics of residual blocks, given images")
+        return residual_network(space.observations + actions, c.block_width, c.critic_blocks, c.critic_gain, between, rng)
+    activation = ACTIVATIONS[c.activation]
+    made = network(space.observation, c.critic_widths, 1, activation, rng, c.critic_gain, beside=actions, normalization=between)
+    return with_spectral_norm(made, rng) if c.critic_normalization == "spectral" else made
+
+
+def residual_network(
+    inputs: int,
+    width: int,
+    blocks: Sequence[int],
+    gain: float,
+    between: Callable[[int], Module] | None,
+    rng: np.random.Generator,
+) -> Sequential:
+    """(B, inputs) -> (B, 1) through residual blocks.
+
+    Parameters
+    ----------
+    inputs, width : int
+        Of the first layer.
+    blocks : sequence of int
+        The inner width of each block.
+    gain : float
+        Of the last layer's orthogonal weights; the others have `HIDDEN_GAIN`.
+    between : callable, optional
+        N: features -> Module.
+    rng : numpy.random.Generator
+    """
+    check_memory(BYTES * width * (inputs + 2 * sum(blocks)), f"a critic of blocks {tuple(blocks)} of width {width}")
+
+    def linear(i, o, weight_gain=HIDDEN_GAIN):
+        return Linear(i, o, weight=partial(orthogonal, gain=weight_gain), rng=rng)
+
+    def block(inner):
+        normal = [between(width)] if between else []
+        return Residual(Sequential(*normal, linear(width, inner), ReLU(), linear(inner, width)))
+
+    return Sequential(linear(inputs, width), *map(block, blocks), linear(width, 1, gain))
+
+
+def with_spectral_norm(body: Module, rng: np.random.Generator) -> Sequential:
+    """The perceptron with spectral normalisation of its linear layers, but for the first and the last."""
+    layers = [layer for _, layer in body.children()]
+    *_, last = (i for i, layer in enumerate(layers) if isinstance(layer, Linear))
+    first = next(i for i, layer in enumerate(layers) if isinstance(layer, Linear))
+    inner = [i for i, layer in enumerate(layers) if isinstance(layer, Linear) and i not in (first, last)]
+    return Sequential(*(SpectralNorm(layer, rng=rng) if i in inner else layer for i, layer in enumerate(layers)))
