@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rl.experience.spaces import SpaceInfo
 
 CONTINUOUS = ("Box",)
+EVERY_ACTION = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,16 @@ class Takes:
         Whether a Box of actions needs finite bounds.
     images : bool
         Whether observations may hold images.
+    masks : bool
+        Whether it leaves out the choices that an action mask excludes; see rl/experience/masks.py.
     goals : bool
         Whether it can learn to reach goals, with hindsight.
     on_policy : bool
         Whether it learns from its present policy's experience alone.
+    value : bool
+        Whether it learns what states are worth.
+    transitions : bool
+        Whether it learns from single steps, and not from the returns of whole episodes alone.
     environment, model, dataset : bool
         What it needs to learn.
     """
@@ -30,8 +37,11 @@ class Takes:
     actions: tuple[str, ...] = CONTINUOUS
     bounded: bool = False
     images: bool = True
+    masks: bool = False
     goals: bool = False
     on_policy: bool = True
+    value: bool = True
+    transitions: bool = True
     environment: bool = True
     model: bool = False
     dataset: bool = False
@@ -44,6 +54,8 @@ class Takes:
             raise ValueError(f"{name} takes {self.describe_actions()}, given {given}")
         if self.bounded and action.low is None:
             raise ValueError(f"{name} takes bounded actions (a Box with finite low and high), given an unbounded Box")
+        if space.observation.mask and not self.masks:
+            raise ValueError(f'{name} takes no action masks, given an observation with "action_mask"')
         if space.observation.images and not self.images:
             raise ValueError(f"{name} takes vectors as observations, given images of {space.observation.images[0].shape}")
 
@@ -52,3 +64,6 @@ class Takes:
         if self.actions == CONTINUOUS:
             return "continuous actions (a Box)"
         return f"actions in a {' or '.join(self.actions)} space"
+
+
+STOCHASTIC_POLICY = Takes(actions=EVERY_ACTION, masks=True)  # what rl/networks/policies.py has a policy for

@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 from gymnasium import spaces
 
+from rl.experience.masks import random_choices
+
 
 @dataclass(frozen=True)
 class ActionLayout:
@@ -89,13 +91,16 @@ class ActionLayout:
             return (), np.int64
         return (len(self.choices),), np.int8 if self.kind == "MultiBinary" else np.int64
 
-    def random(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Uniform actions (count, …) as the agent keeps them."""
+    def random(self, count: int, rng: np.random.Generator, mask: np.ndarray | None = None) -> np.ndarray:
+        """Uniform actions (count, …) as the agent keeps them, of those that a mask (count, C) allows."""
         if self.kind == "Box":
             return rng.uniform(-1, 1, (count, self.outputs)).astype(np.float32)
         shape, dtype = self.stored
-        numbers = rng.integers(0, np.array(self.choices), size=(count, len(self.choices))).astype(dtype)
-        return numbers.reshape(count, *shape)
+        if mask is None:
+            numbers = rng.integers(0, np.array(self.choices), size=(count, len(self.choices)))
+        else:
+            numbers = random_choices(mask, self.choices, rng)
+        return numbers.astype(dtype).reshape(count, *shape)
 
     def to_environment(self, actions: np.ndarray) -> np.ndarray:
         """The agent's actions (N, A), choices (N,) or (N, K), as the environment takes them: in the space, and in a new array."""

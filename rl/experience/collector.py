@@ -14,6 +14,7 @@ from deepnp import NonFiniteError
 from deepnp.checks import check_shape
 from rl.experience.capture_layers import Resumable
 from rl.experience.environments import same_step
+from rl.experience.masks import check_some_allowed
 from rl.experience.single import OneCopy
 from rl.experience.spaces import LARGEST, ObservationLayout
 from rl.experience.trees import Observations, parts
@@ -100,6 +101,7 @@ class Collector:
         self.observations: Observations = np.empty(0)
         if seed is not None:
             self.observations = self._split(env.reset(seed=seed)[0], "observation")
+            self._check_mask()
             if isinstance(env, Resumable):
                 env.state()  # one that cannot be saved says so here, and not at the first checkpoint
 
@@ -111,7 +113,8 @@ class Collector:
         NonFiniteError
             If an action, an observation or a reward is NaN, infinite, or too large for float32.
         ValueError
-            If a SAME_STEP environment does not hand out the last observation of an episode.
+            If a SAME_STEP environment does not hand out the last observation of an episode, or an action
+            mask allows nothing where an action is asked for.
         """
         if actions.dtype.kind == "f":
             _check(actions, "the policy's action is {}")
@@ -126,6 +129,7 @@ class Collector:
             if self.same_step:
                 final = {int(n): self._final(infos, n) for n in np.flatnonzero(ended)}
         self.observations, self.ended = self._split(following, "observation"), ended
+        self._check_mask()
         return Step(rewards, terminated, truncated > terminated, valid, final)
 
     def _advance(self, actions):
@@ -141,6 +145,11 @@ class Collector:
             if array.dtype.kind == "f":
                 _check(array, f"the environment returned {what} {{}}")
         return tree
+
+    def _check_mask(self):
+        if self.layout.mask:
+            acting = self._all if self.same_step else ~self.ended
+            check_some_allowed(self.observations[-1][acting], self.layout.mask.choices)
 
     def _final(self, infos, n):
         final = infos.get("final_obs")
@@ -175,7 +184,7 @@ class Collector:
             check_shape(name, state[name], array.shape)
         new = {name: np.array(state[name], array.dtype) for name, array in own.items()}
         self.ended, self.returns, self.lengths = (new.pop(name) for name in ("ended", "returns", "lengths"))
-        self.observations = tuple(new.values()) if self.layout.images else new["observations0"]
+        self.observations = tuple(new.values()) if isinstance(empty, tuple) else new["observations0"]
 
 
 Info = tuple[str, np.ndarray, np.ndarray]

@@ -61,9 +61,14 @@ class OrnsteinUhlenbeck:
         self.noise = np.array(state["noise"])
 
 
-def replace_by_random(actions: np.ndarray, share: float, layout: ActionLayout, rng: np.random.Generator) -> np.ndarray:
-    """ε-greedy: each environment's action (N, …) is replaced by a uniform one with probability `share`; in place."""
+def replace_by_random(
+    actions: np.ndarray, share: float, layout: ActionLayout, rng: np.random.Generator, mask: np.ndarray | None = None
+) -> np.ndarray:
+    """ε-greedy: each environment's action (N, …) is replaced by a uniform one with probability `share`; in place.
+
+    A mask (N, C) says which choices are allowed.
+    """
     if share:
         chosen = rng.random(len(actions)) < share
-        actions[chosen] = layout.random(int(chosen.sum()), rng)
+        actions[chosen] = layout.random(int(chosen.sum()), rng, None if mask is None else mask[chosen])
     return actions

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from rl.experience.actions import ActionLayout
+from rl.experience.masks import PATH
 from rl.experience.spaces import Leaf, SpaceInfo
 from rl.experience.symmetry import Mirror
 
 KINDS = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")
-LEAVES = ("vector", "choices", "image")
+LEAVES = ("vector", "choices", "image", "mask")
 LIMIT = 2**40  # of a size
 
 
@@ -21,6 +22,9 @@ def check_space(space: SpaceInfo) -> None:
         raise ValueError(f"expected the layout of an observation, given {leaves!r:.200}")
     if not _is_action(space.action):
         raise ValueError(f"expected the layout of an action, given {space.action!r:.200}")
+    masks = [leaf for leaf in leaves if leaf.kind == "mask"]
+    if len(masks) > 1 or any(leaf.path != PATH or leaf.choices != space.action.choices for leaf in masks):
+        raise ValueError(f"expected a mask of the action's choices, given {masks!r:.200}")
     if type(space.goal) is not int or not 0 <= 2 * space.goal <= space.observation.width:
         raise ValueError(f"expected a goal within the observation, given one of size {space.goal!r:.80}")
     if space.mirror and not _is_mirror(space.mirror, space.observation.width, space.action.outputs):
@@ -39,6 +43,8 @@ def _is_leaf(leaf: Leaf) -> bool:
         return False
     if leaf.kind == "choices":
         return _choices(leaf.choices, leaf.start) and len(leaf.choices) == math.prod(leaf.shape)
+    if leaf.kind == "mask":
+        return _choices(leaf.choices, (0,) * len(leaf.choices)) and sum(leaf.choices) == math.prod(leaf.shape) and leaf.start == ()
     return leaf.choices == leaf.start == () and (leaf.kind == "vector" or (len(leaf.shape) == 3 and min(leaf.shape) > 0))
 
 

@@ -8,6 +8,9 @@ adds to them:
     MultiDiscrete       the same for each of its numbers
     MultiBinary         its values
 
+The part "action_mask" of a Dict is no observation: it says which choices are allowed, and follows
+the images; see masks.py.
+
 Actions are a Box, Discrete, MultiDiscrete (a choice in each branch) or MultiBinary.
 
 Shapes: N environments, B rows, O observation, A action dimensions.
@@ -22,6 +25,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rl.experience import masks
 from rl.experience.actions import ActionLayout
 from rl.experience.symmetry import Mirror
 from rl.experience.trees import Observations
@@ -40,12 +44,13 @@ class Leaf:
     ----------
     path : tuple
         Keys and positions that lead to it through Dicts and Tuples.
-    kind : {"vector", "choices", "image"}
+    kind : {"vector", "choices", "image", "mask"}
     shape : tuple of int
         As the environment gives it.
     dtype : str
     choices, start : tuple of int
-        Of "choices": how many in each number, and the first one's number.
+        Of "choices": how many in each number, and the first one's number. Of "mask": `choices` are
+        how many each branch of the action has.
     channels_last : bool
         Of "image".
     """
@@ -61,7 +66,7 @@ class Leaf:
     @property
     def width(self) -> int:
         """Values that it adds to the vector."""
-        return 0 if self.kind == "image" else sum(self.choices) if self.choices else math.prod(self.shape)
+        return 0 if self.kind in ("image", "mask") else sum(self.choices) if self.choices else math.prod(self.shape)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -121,21 +126,43 @@ class ObservationLayout:
         return tuple(leaf for leaf in self.leaves if leaf.kind == "image")
 
     @cached_property
+    def mask(self) -> Leaf | None:
+        """The leaf that says which choices are allowed, where there is one."""
+        return next((leaf for leaf in self.leaves if leaf.kind == "mask"), None)
+
+    def mask_of(self, observations: Observations) -> np.ndarray | None:
+        """The choices that are allowed, bool (B, C), in observations as learners hold them; None where all are."""
+        return observations[-1] if self.mask else None
+
+    def masked_by(self, action: ActionLayout) -> "ObservationLayout":
+        """The same leaves, with "action_mask" read as the mask of these actions, where they are choices.
+
+        Raises
+        ------
+        ValueError
+            If it has another size than they have choices, or another type than Boolean or integer.
+        """
+        if not action.choices:
+            return self
+        return ObservationLayout(tuple(_mask(leaf, action) if leaf.path == masks.PATH else leaf for leaf in self.leaves))
+
+    @cached_property
     def wide(self) -> bool:
         """Whether float32 may not hold the vector's values: float64 and long integers."""
         vectors = [np.dtype(leaf.dtype) for leaf in self.leaves if leaf.kind == "vector"]
         return any(dtype.itemsize > 4 or (dtype.kind in "iu" and dtype.itemsize == 4) for dtype in vectors)
 
     def split(self, observations: Any, dtype: Any = np.float32) -> Observations:
-        """A batch of observations as new arrays: the vector (N, O) in `dtype`, and each image (N, C, H, W) as it is."""
+        """A batch of observations as new arrays: the vector (N, O) in `dtype`, each image (N, C, H, W) as it is, a mask (N, C)."""
         if len(self.leaves) == 1 and not self.images:
             return np.array(self.leaves[0].encode(self.leaves[0].find(observations)), dtype)
-        columns = [leaf.encode(leaf.find(observations)) for leaf in self.leaves if leaf.kind != "image"]
+        columns = [leaf.encode(leaf.find(observations)) for leaf in self.leaves if leaf.kind not in ("image", "mask")]
         rows = len(self.leaves[0].find(observations))
         vector = np.concatenate(columns, axis=1, dtype=dtype) if columns else np.empty((rows, 0), dtype)
-        if not self.images:
+        if not self.images and not self.mask:
             return vector
-        return vector, *(_channels_first(leaf, leaf.find(observations)) for leaf in self.images)
+        images = (_channels_first(leaf, leaf.find(observations)) for leaf in self.images)
+        return vector, *images, *((masks.allowed(self.mask.find(observations)),) if self.mask else ())
 
     def batched(self, observation: Any) -> tuple[Any, bool]:
         """One observation as a batch of one; a batch as it is. And whether it was one.
@@ -143,7 +170,8 @@ class ObservationLayout:
         Raises
         ------
         ValueError
-            If a shape is wrong, or a value is NaN, infinite or beyond float32.
+            If a shape is wrong, or a value is NaN, infinite or beyond float32; if the action mask of one
+            observation allows nothing. In a batch it may: a copy may be between two episodes.
         """
         try:
             arrays = [leaf.find(observation) for leaf in self.leaves]
@@ -163,6 +191,8 @@ class ObservationLayout:
                 raise ValueError(f"expected an observation within float32, given {np.abs(array).max()}")
         if not single and len({len(array) for array in arrays}) > 1:
             raise ValueError(f"expected as many rows in each part, given {[len(array) for array in arrays]}")
+        if self.mask and single:
+            masks.check_some_allowed(masks.allowed(self.mask.find(observation)[None]), self.mask.choices)
         return (self.row(observation) if single else observation), single
 
     def row(self, observation: Any) -> Any:
@@ -175,11 +205,12 @@ class ObservationLayout:
         return f"an observation of shape {self.leaves[0].shape}"
 
     def empty(self, rows: int, dtype: Any = np.float32) -> Observations:
-        """Zeros in the layout of so many observations."""
+        """Zeros in the layout of so many observations; a mask allows everything."""
         vector = np.zeros((rows, self.width), dtype)
-        if not self.images:
+        if not self.images and not self.mask:
             return vector
-        return vector, *(np.zeros((rows, *leaf.image_shape), leaf.dtype) for leaf in self.images)
+        images = (np.zeros((rows, *leaf.image_shape), leaf.dtype) for leaf in self.images)
+        return vector, *images, *((np.ones((rows, sum(self.mask.choices)), bool),) if self.mask else ())
 
 
 @dataclass(frozen=True)
@@ -209,7 +240,8 @@ class SpaceInfo:
 
         Raises ValueError for spaces that no agent here can handle.
         """
-        return cls(ObservationLayout.of(observation_space), ActionLayout.of(action_space), goal, mirror)
+        action = ActionLayout.of(action_space)
+        return cls(ObservationLayout.of(observation_space).masked_by(action), action, goal, mirror)
 
     @property
     def observations(self) -> int:
@@ -276,6 +308,11 @@ def _choices(path, shape, space, sizes, starts):
     if sum(sizes) > MOST_CHOICES:
         raise ValueError(f"expected at most {MOST_CHOICES:,} choices in an observation, given {space}")
     return Leaf(path, "choices", shape, str(space.dtype), sizes, starts)
+
+
+def _mask(leaf, action):
+    masks.check_form(leaf.shape, leaf.dtype, action.choices)
+    return Leaf(leaf.path, "mask", leaf.shape, leaf.dtype, action.choices)
 
 
 def _channels_first(leaf, batch):

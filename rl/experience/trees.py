@@ -1,8 +1,9 @@
-"""Observations as learners hold them: one array (B, O), or a tuple of it and of images (B, C, H, W).
+"""Observations as learners hold them: one array (B, O), or a tuple of it, of images (B, C, H, W) and of a mask (B, C).
 
 Most environments give vectors: then an observation is one array and every function here is one
 NumPy call. With images the first part is still the vector (of width 0 where there is none), and
-each image follows as it was, uint8 and all.
+each image follows as it was, uint8 and all. Where the environment says which choices are allowed,
+the last part is that mask, Boolean; see masks.py.
 """
 
 from collections.abc import Callable, Sequence

@@ -101,10 +101,11 @@ def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> Step:
 def explore(agent: OffPolicy, random_share: float) -> np.ndarray:
     """Actions (N, …): the policy's while exploring, each copy's replaced by a random one with that probability."""
     rng, copies = agent.rngs["explore"], len(agent.collector.ended)
+    mask = agent.space.observation.mask_of(agent.collector.observations)
     if random_share == 1:
-        return agent.space.action.random(copies, rng)
+        return agent.space.action.random(copies, rng, mask)
     actions = agent.explore(agent.observe(agent.collector.observations), rng)
-    return replace_by_random(actions, random_share, agent.space.action, rng)
+    return replace_by_random(actions, random_share, agent.space.action, rng, mask)
 
 
 def updates_due(agent: OffPolicy, before: int) -> int:

@@ -7,7 +7,7 @@ what these find lies beside the vector:
 
 Large images get the three convolutions of Mnih et al. 2015 (32 8×8 by 4, 64 4×4 by 2, 64 3×3 by 1),
 small ones two of 3×3 by 2. A byte counts as a share of 255. Every network has convolutions of its
-own.
+own. An action mask is not read (masks.py).
 
 Shapes: B rows, O vector, F values in all, C channels, H rows and W columns of an image.
 """
@@ -20,8 +20,10 @@ import numpy as np
 
 from deepnp import Conv2d, Flatten, Linear, Module, ReLU, Sequential
 from deepnp.models import mlp
+from deepnp.parameters import Tangents
 from rl.experience.memory_limit import check_memory
 from rl.experience.spaces import Leaf, ObservationLayout
+from rl.networks.masks import Unmasked
 
 LARGE = 36  # pixels along a side, from which the three convolutions fit
 KERNELS = {
@@ -72,7 +74,8 @@ def network(
     widths = (width + sum(features), *hidden, outputs)
     check_memory(BYTES * sum(a * b for a, b in pairwise(widths)), f"a network of widths {widths}")
     head = mlp(widths, activation, output_gain, rng=rng, normalization=normalization)
-    return Sequential(ImageEncoder(width, images, features), head) if images else head
+    whole = Sequential(ImageEncoder(width, images, features), head) if images else head
+    return Unmasked(whole) if layout.mask else whole
 
 
 def is_large(leaf: Leaf) -> bool:
@@ -120,6 +123,12 @@ class ImageEncoder(Module):
 
     def predict(self, x: tuple) -> np.ndarray:
         return self._join(x, [image.predict(pixels(p)) for (_, image), p in zip(self.children(), x[1:], strict=True)])
+
+    def _tangent(self, v: Tangents, vx) -> np.ndarray:
+        """Images do not move: vx is that of the vector (B, O), or None."""
+        parts = [image.tangent(v, None) for _, image in self.children()]
+        vector = np.zeros((len(parts[0]), self.width), parts[0].dtype) if vx is None else vx
+        return np.concatenate([vector, *parts], axis=1)
 
     def _join(self, x, features):
         return np.concatenate([x[0].astype(features[0].dtype), *features], axis=1)

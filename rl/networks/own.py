@@ -5,7 +5,8 @@
     critic    [observations, actions] (B, O + A) -> (B, 1)  made by a function of a random generator, as there are several
 
 They are trained as they are handed in: the object itself learns. Observations come as learners hold
-them, an array (B, O), or a tuple with images behind it (rl/experience/trees.py).
+them, an array (B, O), or a tuple with images behind it (rl/experience/trees.py), without an action
+mask.
 
 Shapes: B rows, O observation, A action dimensions.
 """
@@ -23,6 +24,7 @@ from deepnp.layers.batch_normalization import BatchNorm
 from deepnp.parameters import lies_in
 from rl.experience import trees
 from rl.experience.spaces import ObservationLayout
+from rl.networks.masks import Unmasked, without_mask
 
 ROWS = 7  # of the batch that each network is tried on
 
@@ -45,7 +47,8 @@ def given_networks(networks: Mapping[str, Any], layout: ObservationLayout, **out
     """Those of these names that were handed in, each with so many outputs; see `own_network`."""
     given = {name: networks[name] for name in outputs if name in networks}
     check_apart({name: module for name, module in given.items() if isinstance(module, Module)})
-    return {name: own_network(name, module, layout, outputs[name]) for name, module in given.items()}
+    owned = {name: own_network(name, module, layout, outputs[name]) for name, module in given.items()}
+    return {name: Unmasked(module) for name, module in owned.items()} if layout.mask else owned
 
 
 def own_network(name: str, module: Any, layout: ObservationLayout, outputs: int, beside: int = 0) -> Module:
@@ -147,7 +150,8 @@ def _observations(layout, beside):
     rng = np.random.default_rng(0)
     x = layout.empty(ROWS)
     vector = rng.standard_normal((ROWS, layout.width + beside), np.float32)
-    return trees.with_vector(x, vector)
+    x = trees.with_vector(x, vector)
+    return without_mask(x) if layout.mask else x
 
 
 def _try(name, trial, x, outputs):

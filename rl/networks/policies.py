@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import Linear, Module, Parameter, Sequential, Softplus
+from deepnp.module import zeros_if_none
+from deepnp.parameters import Tangents
 from rl.experience.actions import ActionLayout
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.networks.branches import Bernoulli, Distribution, MultiCategorical
 from rl.networks.distributions import Categorical, DiagonalGaussian
 from rl.networks.encoders import network
+from rl.networks.masks import masked
 
 Activation = Callable[[], Module]
 
@@ -87,6 +90,13 @@ class GaussianPolicy(Module):
         mean = self.mean.predict(x)
         return DiagonalGaussian(mean, self.sigma.predict(x) if self.kind == "network" else self.state_free_sigma())
 
+    def _tangent(self, v: Tangents, vx) -> tuple[np.ndarray, np.ndarray]:
+        """Those of μ (B, A), and of σ, shaped as it is."""
+        vmean, sigma = self.mean.tangent(v, vx), self._cache
+        if self.kind == "vector":
+            return vmean, v[self.log_sigma] * sigma  # σ = e^{ln σ}
+        return vmean, zeros_if_none(self.sigma.tangent(v, vx) if self.kind == "network" else None, sigma)
+
     def state_free_sigma(self) -> np.ndarray:
         """σ (A,) of the kinds that do not depend on the state."""
         return np.exp(self.log_sigma.data) if self.kind == "vector" else self._constant
@@ -94,6 +104,9 @@ class GaussianPolicy(Module):
 
 class ChoicePolicy(Module):
     """π(a|s) from logits z(s): softmax over the choices of each branch, or a switch for each.
+
+    What an action mask excludes has probability 0 (masks.py), and the gradient of its logit is 0: the
+    distribution's own is.
 
     Parameters
     ----------
@@ -116,13 +129,13 @@ class ChoicePolicy(Module):
         rng: np.random.Generator,
         logits: Module | None = None,
     ):
-        self.action = space.action
+        self.action, self.masked = space.action, space.observation.mask is not None
         own = network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01) if logits is None else logits
         self.logits = own
 
     def forward(self, x: Observations) -> Distribution:
         """x (B, …) -> distribution over the choices."""
-        return choices(self.action, self.logits.forward(x))
+        return self._distribution(self.logits.forward(x), x)
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         """dy = (dlogits (B, C),)."""
@@ -130,7 +143,14 @@ class ChoicePolicy(Module):
 
     def predict(self, x: Observations) -> Distribution:
         """Like `forward`, remembering nothing."""
-        return choices(self.action, self.logits.predict(x))
+        return self._distribution(self.logits.predict(x), x)
+
+    def _tangent(self, v: Tangents, vx) -> tuple[np.ndarray]:
+        """That of the logits (B, C)."""
+        return (self.logits.tangent(v, vx),)
+
+    def _distribution(self, logits, x):
+        return choices(self.action, masked(self.action, logits, x[-1]) if self.masked else logits)
 
 
 Policy = GaussianPolicy | ChoicePolicy

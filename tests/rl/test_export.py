@@ -16,6 +16,7 @@ from deepnp import Module
 from deepnp.models.mlp import ACTIVATIONS
 from rl import DDPG, PPO, SAC
 from rl.experience import goals
+from rl.experience.actions import ActionLayout
 from rl.training.export import export, export_numpy, export_onnx
 from rl.training.export.observations import inputs_of, name_of, nested, observations_like
 
@@ -116,6 +117,17 @@ def test_every_kind_of_observation(name, actions_of, tmp_path):
 @pytest.mark.parametrize("name", ACTIONS)
 def test_every_kind_of_action(name, actions_of, tmp_path):
     check(PPO.of_spaces(VECTOR, ACTIONS[name], small(PPO)), actions_of, tmp_path)
+
+
+@WAYS
+@pytest.mark.parametrize("name", ["choice", "branches", "branches of int32", "switches"])
+def test_action_masks(name, actions_of, tmp_path):
+    size = sum(ActionLayout.of(ACTIONS[name]).choices)
+    parts = {"x": VECTOR, "image": OBSERVATIONS["small image of floats"], "action_mask": Box(0, 1, (size, 1), np.int8)}
+    agent = PPO.of_spaces(spaces.Dict(parts), ACTIONS[name], small(PPO))
+    check(agent, actions_of, tmp_path)
+    del parts["image"]
+    check(PPO.of_spaces(spaces.Dict(parts), ACTIONS[name], small(PPO)), actions_of, tmp_path)
 
 
 @WAYS

@@ -166,3 +166,38 @@ class ResumableReach(SyncVectorEnv):
 
 def vectorize(make, copies: int, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> SyncVectorEnv:
     return SyncVectorEnv([make] * copies, autoreset_mode=mode)
+
+
+class Allowed(gymnasium.Env):
+    """One step an episode, in which a mask drawn at random says what is allowed: anything else raises.
+
+    The reward is the share of branches in which the last choice that is allowed was taken. The observation is always 0: only the
+    mask tells, in the observation or in the infos. When the episode ends nothing is allowed.
+    """
+
+    def __init__(self, action_space, told: str = "observation"):
+        self.action_space, self.told = action_space, told
+        self.layout = SpaceInfo.of(spaces.Discrete(2), action_space).action
+        plain = spaces.Box(-1, 1, (1,), np.float32)
+        mask = spaces.MultiBinary(sum(self.layout.choices))
+        self.observation_space = spaces.Dict(x=plain, action_mask=mask) if told == "observation" else plain
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        mask = self.np_random.random(sum(self.layout.choices)) < 0.5
+        starts = np.cumsum((0, *self.layout.choices[:-1]))
+        mask[starts + self.np_random.integers(self.layout.choices)] = True
+        self.branches = np.split(mask, starts[1:])
+        return self._observe(mask)
+
+    def step(self, action):
+        chosen = np.ravel(action) - np.array(self.layout.start)
+        if not all(branch[i] for branch, i in zip(self.branches, chosen, strict=True)):
+            raise AssertionError(f"{action} is forbidden by {self.branches}")
+        best = [int(np.flatnonzero(branch)[-1]) for branch in self.branches]
+        observation, info = self._observe(np.zeros(sum(self.layout.choices), bool))
+        return observation, float(np.mean(chosen == best)), True, False, info
+
+    def _observe(self, mask):
+        x, mask = np.zeros(1, np.float32), mask.astype(np.int8)
+        return ({"x": x, "action_mask": mask}, {}) if self.told == "observation" else (x, {"action_mask": mask})

@@ -82,7 +82,8 @@ def export_numpy(agent: Agent, path: str | os.PathLike, translations: Translatio
 
 def source_of(agent: Agent, graph: Graph, module: str) -> str:
     """The text of the file; `module` is what it will be imported as."""
-    leaves = [(leaf.path, leaf.shape, leaf.dtype, leaf.choices, leaf.start) for leaf in inputs_of(agent)]
+    choices = [leaf.choices if leaf.kind == "choices" else () for leaf in inputs_of(agent)]
+    leaves = [(leaf.path, leaf.shape, leaf.dtype, n, leaf.start) for leaf, n in zip(inputs_of(agent), choices, strict=True)]
     policy = function_of(graph, "policy", "W")
     functions = functions_in("\n".join([PREDICT, policy, WEIGHTS, MAIN]))
     modules = ["base64", *(["math"] if "math." in "".join(functions) else []), "sys"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from rl.agent import Agent
 from rl.experience import goals
+from rl.experience.masks import has_choice
 from rl.experience.normalize import ObservationNormalizer
 from rl.experience.spaces import Leaf
 from rl.training.export.graph import Graph, Value
@@ -30,22 +31,25 @@ def name_of(leaf: Leaf) -> str:
 
 
 def observed(graph: Graph, agent: Agent, values: list[Value]) -> Any:
-    """What the networks read: the vector (B, O), or a tuple of it (None without) and of images (B, C, H, W)."""
+    """What the policy reads: the vector (B, O), or a tuple of it (None without), of images (B, C, H, W) and of a mask (B, C)."""
     pairs = list(zip(inputs_of(agent), values, strict=True))
     dtype = np.dtype(agent.space.vector_dtype(agent.normalizer is not None)).name
-    columns = [laid_out(graph, leaf, x, dtype) for leaf, x in pairs if leaf.kind != "image"]
+    columns = [laid_out(graph, leaf, x, dtype) for leaf, x in pairs if leaf.kind not in ("image", "mask")]
     vector = graph.add("Concat", *columns, axis=1) if len(columns) > 1 else next(iter(columns), None)
     if agent.normalizer is not None and vector is not None:
         vector = normalized(graph, vector, agent.normalizer)
     images = [channels_first(graph, leaf, x) for leaf, x in pairs if leaf.kind == "image"]
-    return (vector, *images) if images else vector
+    masks = [laid_out(graph, leaf, x, "float32") for leaf, x in pairs if leaf.kind == "mask"]
+    return (vector, *images, *masks) if images or masks else vector
 
 
 def laid_out(graph: Graph, leaf: Leaf, x: Value, dtype: str) -> Value:
     """One array of an observation as part of the vector: (B, width)."""
-    if leaf.shape != (leaf.width,) and not (leaf.choices and leaf.shape == (len(leaf.choices),)):
+    if leaf.kind == "mask":
+        x = x if len(leaf.shape) == 1 else graph.add("Reshape", x, shape=[-1, sum(leaf.choices)])
+    elif leaf.shape != (leaf.width,) and not (leaf.choices and leaf.shape == (len(leaf.choices),)):
         x = graph.add("Reshape", x, shape=[-1, len(leaf.choices) or leaf.width])
-    if leaf.choices:
+    if leaf.kind == "choices":
         which = np.repeat(np.arange(len(leaf.choices)), leaf.choices)
         numbers = np.concatenate([np.arange(start, start + n) for start, n in zip(leaf.start, leaf.choices, strict=True)])
         name = "_".join(map(str, leaf.path)) or "choices"
@@ -78,6 +82,9 @@ def observations_like(agent: Agent) -> list[np.ndarray]:
         shape, dtype = (ROWS, *leaf.shape), np.dtype(leaf.dtype)
         if leaf.kind == "choices":
             x = rng.integers(0, leaf.choices, (ROWS, len(leaf.choices))) + np.array(leaf.start)
+        elif leaf.kind == "mask":
+            x = rng.random((ROWS, sum(leaf.choices))) < 0.5
+            x[:, np.cumsum((0, *leaf.choices[:-1]))] |= ~has_choice(x, leaf.choices)
         elif leaf.kind == "image":
             x = rng.integers(0, 256, shape) if dtype.kind in "iu" else rng.random(shape)
         else:

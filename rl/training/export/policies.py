@@ -14,12 +14,15 @@ from deepnp.module import Module
 from rl.agent import Agent
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.encoders import ImageEncoder
+from rl.networks.masks import HELD, Unmasked, without_mask
 from rl.networks.policies import ChoicePolicy, GaussianPolicy
 from rl.training.export.actions import acted
 from rl.training.export.graph import Graph, Translation, Translations, Value
 from rl.training.export.layers import LAYERS
 from rl.training.export.observations import ROWS, inputs_of, name_of, nested, observations_like, observed
 
+LOW = 1e38  # what a logit is lowered by where its choice is excluded
+OFF_AND_ON = ((0, "off"), (1, "on"))  # of each pair in a mask of switches
 AGREEMENT = 1e-4  # of actions in [−1, 1], between the graph and the agent
 
 
@@ -76,9 +79,25 @@ def squashed_gaussian(graph: Graph, module: SquashedGaussianPolicy, x: Any) -> V
     return graph.add("Tanh", y)
 
 
+def choice(graph: Graph, module: ChoicePolicy, x: Any) -> Value:
+    """The logits of all choices, those that a mask excludes below all others."""
+    y = graph.translate("logits", module.logits, x)
+    if not module.masked:
+        return y
+    if module.action.kind == "MultiBinary":
+        off, on = (graph.add("Gather", x[-1], graph.constant(n, np.arange(i, 2 * y.shape[1], 2)), axis=1) for i, n in OFF_AND_ON)
+        return graph.add("Add", y, graph.add("Mul", graph.add("Sub", on, off), HELD))
+    return graph.add("Add", y, graph.add("Mul", graph.add("Sub", x[-1], 1.0), LOW))
+
+
+def unmasked(graph: Graph, module: Unmasked, x: tuple) -> Value:
+    return graph.translate("network", module.network, without_mask(x))
+
+
 POLICIES: dict[type, Translation] = {  # the most probable action, or the logits of all choices
     GaussianPolicy: lambda graph, module, x: graph.translate("mean", module.mean, x),
-    ChoicePolicy: lambda graph, module, x: graph.translate("logits", module.logits, x),
+    ChoicePolicy: choice,
+    Unmasked: unmasked,
     SquashedGaussianPolicy: squashed_gaussian,
     ImageEncoder: image_encoder,
 }
