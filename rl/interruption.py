@@ -2,12 +2,17 @@
 
 An interrupt may come between an environment's step and its entry into the memory, or between two
 halves of an optimizer's step. Inside `SafePoint`, one waits until the loop says `reached()`, and
-then does what it would have done; a second one that comes before that does so at once.
+then does what it would have done; a second one that comes before that does so at once. The first
+one is acknowledged on the standard error, because an iteration may take a while.
 """
 
+import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+ACKNOWLEDGED = b"\nstopping as soon as no step is half done\n"
 
 
 class SafePoint:
@@ -15,9 +20,15 @@ class SafePoint:
 
     What takes effect is whatever handler was there before: Python's own, which raises
     KeyboardInterrupt, or somebody's.
+
+    Attributes
+    ----------
+    quiet : bool
+        Whether to say nothing.
     """
 
     def __init__(self):
+        self.quiet = False
         self._pending: tuple | None = None
         self._handler: Callable[..., Any] | None = None  # what was there before
 
@@ -53,4 +64,7 @@ class SafePoint:
     def _hold(self, number, frame):
         if self._pending is not None:
             self._handler(number, frame)
+        elif not self.quiet:
+            with suppress(OSError):
+                os.write(2, ACKNOWLEDGED)  # not sys.stderr, in whose midst the signal may have come
         self._pending = number, frame

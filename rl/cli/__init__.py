@@ -49,21 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return dispatch(TOP, words, "deepnp") or 0
         except Usage as error:
-            return _failed(error, MISUSED)
+            return _failed(f"error: {error}", error, MISUSED)
         except SystemExit as end:  # tyro's and argparse's, after their own words
             return end.code if isinstance(end.code, int) else FAILED if end.code else 0
         except BrokenPipeError:  # `deepnp envs | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         except EXPECTED as error:
-            return _failed(error, FAILED)
-        except KeyboardInterrupt:
-            return _failed("stopped", STOPPED)
+            return _failed(f"error: {str(error) or type(error).__name__}", error, FAILED)
+        except KeyboardInterrupt as error:
+            return _failed("stopped", error, STOPPED)
 
 
-def _failed(error: BaseException | str, code: int) -> int:
-    if isinstance(error, str):
-        complain(error)
-    else:
-        complain("; ".join([f"error: {error or type(error).__name__}", *getattr(error, "__notes__", ())]))
+def _failed(text: str, error: BaseException, code: int) -> int:
+    complain("; ".join([text, *getattr(error, "__notes__", ())]))
     return code

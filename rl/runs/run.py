@@ -239,6 +239,8 @@ class Run(Callback):
         try:
             with signals_deferred():
                 self._finish(agent, good=not isinstance(error, NonFiniteError))
+            if isinstance(error, KeyboardInterrupt):
+                error.add_note(f"what was learned until step {agent.steps:,} is saved; to go on: deepnp resume {self.folder}")
         finally:
             self._signals.on_end(agent, error)
 

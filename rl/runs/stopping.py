@@ -72,7 +72,7 @@ class StopOnSignal(Callback):
         self._interrupt = Interrupt()
 
     def on_start(self, agent: Any) -> None:
-        self._interrupt = Interrupt(lambda: _end_soon(agent), SIGNALS[1:]).__enter__()
+        self._interrupt = Interrupt(lambda: end_soon(agent), SIGNALS[1:]).__enter__()
 
     def on_update(self, agent: Any, metrics: Mapping[str, float]) -> bool:
         return not self._interrupt.requested
@@ -84,6 +84,7 @@ class StopOnSignal(Callback):
             raise SystemExit(128 + number)
 
 
-def _end_soon(agent) -> None:
+def end_soon(agent: Any) -> None:
+    """Let a training end after the present step, where its iteration has no end of its own to come to."""
     if not agent.takes.on_policy:
         agent.callbacks.stopped = True

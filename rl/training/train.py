@@ -7,6 +7,7 @@ from rl.runs.callbacks import Callback, CallbackLike, callbacks_of
 from rl.runs.interrupt import Interrupt
 from rl.runs.progress import SHOWN, ProgressBar
 from rl.runs.run import Run
+from rl.runs.stopping import end_soon
 
 
 class _UntilInterrupted(Callback):
@@ -27,8 +28,9 @@ def train(
 ) -> bool:
     """Learn until the agent has taken `total_steps`, recorded for a later resume, and save it.
 
-    Returns early, between two iterations and with a checkpoint, on Ctrl-C, SIGTERM and SIGHUP. A
-    second Ctrl-C raises KeyboardInterrupt at once, or after the checkpoint that is being written.
+    Returns early, with a checkpoint, on Ctrl-C, SIGTERM and SIGHUP: off-policy after the present
+    step, on-policy after the present iteration. A second Ctrl-C raises KeyboardInterrupt at the next
+    such point, or after the checkpoint that is being written.
 
     Parameters
     ----------
@@ -52,7 +54,8 @@ def train(
         if not quiet:
             print(f"nothing to train: {agent.steps:,} of {total_steps:,} steps were taken already", flush=True)
         return True
-    with Interrupt() as interrupt:
+    agent.safe_point.quiet = quiet
+    with Interrupt(lambda: end_soon(agent)) as interrupt:
         callbacks = [*callbacks_of(callback), _UntilInterrupted(interrupt)]
         agent.learn(total_steps, callbacks, progress=False if quiet else ProgressBar(shown), log=run)
     if interrupt.requested and not quiet:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rl.interruption import ACKNOWLEDGED
 from tests.rl.test_cli import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ def test_a_signal_keeps_what_was_learned_and_resume_goes_on(tmp_path):
     assert done.returncode == 1
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, b"")
+    assert (process.returncode, err) == (130, ACKNOWLEDGED)
     lines = out.decode().splitlines()
     assert lines[-3] == "stopped; what was learned so far is saved"
     assert lines[-1] == "  deepnp resume run"
@@ -60,6 +61,17 @@ def test_a_signal_keeps_what_was_learned_and_resume_goes_on(tmp_path):
     done = deepnp(f"resume run --steps {steps + 32}", tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert "32 steps in" in done.stdout.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_quiet_says_nothing_at_a_signal_either(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, *LONG.split(), "--quiet"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    wait_for(tmp_path / "run" / "progress.csv", process)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == b""
+    assert process.returncode == 130
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> None:

@@ -101,6 +101,22 @@ class TestSafePoint:
         assert passed == [1, 2]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
+    @pytest.mark.parametrize("quiet", [False, True])
+    def test_the_first_is_acknowledged_at_once(self, capfd, quiet):
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            with SafePoint() as point:
+                point.quiet = quiet
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGINT)
+                    assert capfd.readouterr().err.count("stopping as soon as no step is half done") == (not quiet)
+                    point.reached()
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)  # not told again
+                assert capfd.readouterr().err.count("stopping") == (not quiet)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
     def test_one_that_comes_after_the_last_safe_point_is_not_lost(self):
         with pytest.raises(KeyboardInterrupt), SafePoint():
             os.kill(os.getpid(), signal.SIGINT)

@@ -239,6 +239,13 @@ def test_a_checkpoint_its_rows_and_their_folder_are_on_the_disk(folder, monkeypa
     assert checkpoint_of(folder).parent.stat().st_ino in done[named:]
 
 
+def test_an_interrupt_says_how_to_go_on(tmp_path):
+    with pytest.raises(KeyboardInterrupt) as caught:
+        PPO(world(), TINY).learn(10**6, lambda agent, _: os.kill(os.getpid(), signal.SIGINT), log=tmp_path / "run")
+    steps = load_agent(tmp_path / "run").steps
+    assert caught.value.__notes__ == [f"what was learned until step {steps} is saved; to go on: deepnp resume {tmp_path / 'run'}"]
+
+
 def test_what_a_careless_person_gives_as_log(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     agent = PPO(world(), TINY)
