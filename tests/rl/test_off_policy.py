@@ -8,13 +8,14 @@ import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from deepnp import NonFiniteError, ReLU
-from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
+from deepnp.gradcheck import TOLERANCE, check_module, numerical_gradient, relative_error
 from rl import evaluate
 from rl.experience.exploration import OrnsteinUhlenbeck
+from rl.experience.spaces import SpaceInfo
 from rl.loops.off_policy import explore
 from rl.networks import squashed
 from rl.networks.actors import SquashedGaussianPolicy, deterministic_policy, value_gradient
-from rl.networks.critic_networks import NORMALIZATIONS
+from rl.networks.critic_networks import NORMALIZATIONS, critic_network
 from rl.networks.critics import Critics
 from rl.networks.encoders import network
 from rl.networks.parallel import Halves
@@ -205,7 +206,62 @@ def test_a_share_of_the_actions_is_random(share):
         assert np.abs(actions[others]).mean() == pytest.approx(0.5, abs=0.08)  # uniform in [−1, 1]
 
 
-@pytest.mark.parametrize("normalization", ["layer", "group", "batch"])
+def critic_of(rng, **settings):
+    """A float64 critic of four numbers and two actions, as these settings ask for it."""
+    return critic_network(space(4, 2), rl.TD3Config(activation="tanh", **settings), 2, rng).to(np.float64)
+
+
+BLOCKS = dict(critic_blocks=(7, 5), block_width=6)
+
+
+@pytest.mark.parametrize("settings", [BLOCKS, dict(critic_normalization="layer", **BLOCKS), dict(critic_normalization="spectral")])
+def test_gradients_of_critics(rng, settings):
+    q = critic_of(rng, **{"hidden": (5, 4, 3), **settings})
+    for module in q.modules():
+        if isinstance(module, deepnp.SpectralNorm):
+            module.frozen = True  # u and v are held constant
+    check_module(q, rng.normal(size=(4, 6)))
+
+
+def test_a_residual_critic_is_the_sum_of_its_blocks(rng):
+    q = critic_of(rng, **BLOCKS)
+    p = {name: parameter.data for name, parameter in q.named_parameters()}
+    x = rng.normal(size=(3, 6))
+    h = x @ p["0.weight"].T + p["0.bias"]
+    for k in (1, 2):
+        inner = np.maximum(h @ p[f"{k}.body.0.weight"].T + p[f"{k}.body.0.bias"], 0)
+        h = h + inner @ p[f"{k}.body.2.weight"].T + p[f"{k}.body.2.bias"]
+    np.testing.assert_allclose(q.predict(x), h @ p["3.weight"].T + p["3.bias"], rtol=1e-12)
+    assert np.linalg.norm(p["3.weight"]) == pytest.approx(1)
+    assert np.linalg.norm(dict(critic_of(rng, critic_gain=3.0, **BLOCKS).named_parameters())["3.weight"].data) == pytest.approx(3)
+
+
+def test_spectral_norm_bounds_the_inner_layers_alone(rng):
+    q = critic_of(rng, hidden=(5, 4, 3), critic_normalization="spectral")
+    assert [isinstance(layer, deepnp.SpectralNorm) for _, layer in q.children()] == [False, False, True, False, True, False, False]
+    images = SpaceInfo.of(spaces.Box(0, 255, (3, 16, 16), np.uint8), spaces.Box(-1, 1, (2,)))
+    with pytest.raises(ValueError, match=r"expected vectors .* given images"):
+        critic_network(images, rl.TD3Config(**BLOCKS), 2, rng)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_normalisation_may_have_a_scale_of_its_own(rng, affine):
+    q = critic_of(rng, hidden=(5,), critic_normalization="layer", critic_affine=affine)
+    assert ("1.weight" in dict(q.named_parameters())) == affine
+
+
+def test_a_network_that_is_its_own_target_has_no_other(rng, tmp_path):
+    agent = small(rl.DDPG, vectorize(Target, 2), targets=False).learn(300)
+    assert "target_policy" not in agent.parts()
+    assert not [name for name in agent.critics.state_dict() if name.startswith("target")]
+    s, a = rng.normal(size=(5, 1)).astype("f"), rng.uniform(-1, 1, (5, 1)).astype("f")
+    np.testing.assert_array_equal(agent.critics.target(s, a), agent.critics.action_gradient(s, a)[0])
+    agent.save(tmp_path / "agent.safetensors")
+    loaded = rl.load(tmp_path / "agent.safetensors").critics
+    assert loaded.targets is loaded.networks
+
+
+@pytest.mark.parametrize("normalization", ["layer", "group", "batch", "spectral"])
 def test_normalised_critics_learn_and_their_targets_follow(normalization):
     settings = dict(hidden=(64, 64), critic_normalization=normalization)
     agent = small(rl.TD3, vectorize(Target, 2), **settings).learn(3000)
