@@ -6,7 +6,7 @@ import pytest
 import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
-from rl.algorithms.actor_critic.config import make_memory
+from rl.algorithms.replay_config import make_memory
 from rl.experience.prioritized import Priorities, SumTree
 from rl.experience.replay import ReplayMemory
 from rl.loops.off_policy import draw_batch

@@ -1,4 +1,4 @@
-"""Settings of every off-policy actor-critic algorithm, and the critics and the memory that they ask for."""
+"""Settings of every off-policy actor-critic algorithm, and the critics that they ask for."""
 
 import math
 from dataclasses import dataclass
@@ -8,11 +8,8 @@ import numpy as np
 
 from deepnp import Module
 from deepnp.models.mlp import ACTIVATIONS
-from rl.config import check_config, rate, setting
-from rl.experience.episodes import Episodes
-from rl.experience.hindsight import REWARDS, STRATEGIES
-from rl.experience.prioritized import Priorities
-from rl.experience.replay import ReplayMemory
+from rl.algorithms.replay_config import ReplayConfig
+from rl.config import rate, setting
 from rl.experience.spaces import SpaceInfo
 from rl.networks.critic_networks import GROUPS, NORMALIZATIONS, critic_network
 from rl.networks.critics import OPTIMIZERS, Critics
@@ -23,31 +20,12 @@ NORMALIZED = (*NORMALIZATIONS, "spectral")
 
 
 @dataclass(frozen=True)
-class OffPolicyConfig:
+class OffPolicyConfig(ReplayConfig):
     """Each field: its default, its meaning with its symbol, its valid range."""
 
-    num_envs: int = setting(1, "environments stepped at once, N", 1, 1_000_000)
-    gamma: float = setting(0.99, "discount factor, γ", 0, 1)
     tau: Rate = rate(0.005, "the networks' share in each move of their targets, τ", 0, 1)
     lr: Rate = rate(3e-4, "Adam's learning rate, α", 0, 10)
     critic_lr: Rate | None = rate(None, "that of the critics; None: lr", 0, 10)
-    batch_size: int = setting(256, "transitions of an update", 1, 1_000_000)
-    memory: int = setting(1_000_000, "transitions that the replay memory holds", 1)
-    warmup: int = setting(5_000, "steps with random actions, before any update", 0)
-    random_share: Rate = rate(0.0, "share of actions that are random even after that, ε", 0, 1)
-    update_interval: int = setting(1, "environment steps between updates", 1)
-    updates: int = setting(1, "gradient steps of an update", 1, 10_000)
-    n_step: int = setting(1, "steps of the return before it bootstraps", 1, 10_000)
-    priority_exponent: float = setting(0.0, "how much errors decide what is replayed, α of prioritised replay; 0: nothing", 0, 1)
-    priority_offset: float = setting(0.1, "what is added to the errors, ε", 1e-6)
-    importance_exponent: Rate = rate(0.5, "how much weights undo that at the start, β; it rises to 1 at the end", 0, 1)
-    newest: int = setting(0, "newest transitions of each environment in every batch besides, k of combined replay", 0, 10_000)
-    hindsight: str | None = setting(None, "where goals in hindsight come from; None: no goals", choices=STRATEGIES)
-    hindsight_k: int = setting(4, "transitions with a goal in hindsight for each with its own, k", 0)
-    hindsight_reward: str = setting("environment", "what rewards in hindsight are", choices=REWARDS)
-    goal_tolerance: float = setting(0.05, "distance that counts as reached, ε of the binary reward", 0)
-    shaping_keep: float = setting(0.0, "share of the old distance in the shaped reward, λ", 0, 1)
-    shaping_power: float = setting(1.0, "power of the distances in the shaped reward, p", 1e-6)
     clip_targets: bool = setting(False, "targets held in [−1/(1 − γ), 0]: right for rewards of −1 and 0, and for no others")
     hidden: tuple[int, ...] = setting((256, 256), "widths of all networks' hidden layers")
     critic_hidden: tuple[int, ...] | None = setting(None, "widths of the critics' hidden layers; None: hidden")
@@ -64,12 +42,9 @@ class OffPolicyConfig:
     targets: bool = setting(True, "target networks that follow; False: the networks are their own targets")
     asymmetry: float = setting(0.5, "weight of values that are too high against too low ones in the critics' loss, α", 0, 1)
     error_limit: float | None = setting(None, "TD error beyond which the critics' loss is linear (Huber), κ; None: never", 1e-9)
-    normalize_observations: bool = setting(False, "running normalisation of what the networks read; the memory keeps the raw ones")
 
     def __post_init__(self):
-        check_config(self)
-        if self.batch_size > self.memory:
-            raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
+        super().__post_init__()
         if self.critic_normalization == "group" and any(width % GROUPS or width == GROUPS for width in self.normalized_widths):
             given = f"for as many groups of two or more, given {self.normalized_widths}"
             raise ValueError(f"expected the critics' normalised widths as multiples of {GROUPS}, {given}")
@@ -116,19 +91,3 @@ def make_critics(space: SpaceInfo, config: Any, count: int, rng: np.random.Gener
         asymmetry=config.asymmetry,
         limit=math.inf if config.error_limit is None else config.error_limit,
     )
-
-
-def make_memory(space: SpaceInfo, config: OffPolicyConfig) -> ReplayMemory:
-    """The replay memory that the settings ask for.
-
-    Raises
-    ------
-    ValueError
-        For an environment with goals and settings without hindsight, or the reverse.
-    """
-    if bool(space.goal) != (config.hindsight is not None):
-        given = f"an environment with{'' if space.goal else 'out'} goals and hindsight {config.hindsight!r}"
-        raise ValueError(f"expected hindsight (one of {STRATEGIES}) if and only if the environment has goals, given {given}")
-    priorities = Priorities(config.priority_exponent, config.priority_offset) if config.priority_exponent else None
-    dtype = space.vector_dtype(config.normalize_observations)
-    return ReplayMemory(config.memory, space, dtype, priorities, Episodes() if space.goal else None)

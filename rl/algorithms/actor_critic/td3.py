@@ -23,7 +23,8 @@ from deepnp import Module
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent
-from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics, make_memory
+from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics
+from rl.algorithms.replay_config import make_memory
 from rl.config import rate, setting
 from rl.experience.environments import EnvLike
 from rl.experience.exploration import gaussian
