@@ -294,6 +294,8 @@ class Agent(ABC):
         callbacks = callbacks_of(callback)
         if self.env is None:
             raise RuntimeError("this agent has no environment: call set_env(env) before learn")
+        if learning.is_over(self, total_steps):
+            return self
         if log is not None:
             callbacks.insert(0, run_at(log, self, total_steps))
         if progress:

@@ -1,5 +1,6 @@
 """The course of one `learn`: iterations until all steps are taken or a callback ends it, and what errors leave behind."""
 
+import warnings
 from typing import Any, Protocol
 
 from deepnp import NonFiniteError
@@ -25,6 +26,17 @@ class Learner(Protocol):
     def begin_episodes(self) -> None: ...
 
     def forget_episodes(self) -> None: ...
+
+
+def is_over(agent: Learner, total_steps: int) -> bool:
+    """Whether all steps were taken before; a warning tells, as who counts them anew at each `learn` would wonder."""
+    if agent.steps < total_steps:
+        return False
+    counted = "steps are counted over the agent's whole life"
+    warnings.warn(
+        f"nothing to learn: {agent.steps:,} steps were taken already, given total_steps={total_steps:,}; {counted}", stacklevel=4
+    )
+    return True
 
 
 def learn(agent: Learner, callbacks: Callbacks) -> None:

@@ -132,8 +132,8 @@ def progress_of(folders: Sequence[str | os.PathLike], metric: str) -> tuple[np.n
 
 
 def _begin(steps) -> float:
-    """Where a run with rows at these steps began: as far before its first row as rows lie apart."""
-    return max(0.0, steps[0] - float(np.median(np.diff(steps)))) if len(steps) > 1 else 0.0
+    """Where a run with rows at these steps began: as far before its first row as rows lie apart; at a single row itself."""
+    return max(0.0, steps[0] - float(np.median(np.diff(steps)))) if len(steps) > 1 else float(steps[0])
 
 
 def _binned(steps, values, edges, middles) -> np.ndarray:

@@ -52,7 +52,7 @@ def train(
     """
     if agent.steps >= total_steps:
         if not quiet:
-            print(f"nothing to train: {agent.steps:,} of {total_steps:,} steps were taken already", flush=True)
+            print(f"nothing to train: {agent.steps:,} {_taken(agent.steps, total_steps)}", flush=True)
         return True
     agent.safe_point.quiet = quiet
     with Interrupt(lambda: end_soon(agent)) as interrupt:
@@ -61,3 +61,9 @@ def train(
     if interrupt.requested and not quiet:
         print("stopped; what was learned so far is saved", flush=True)
     return not interrupt.requested
+
+
+def _taken(steps: int, total_steps: int) -> str:
+    if steps > total_steps:
+        return f"steps were taken already, more than {total_steps:,}"
+    return f"of {total_steps:,} steps were taken already"

@@ -122,3 +122,13 @@ def test_a_mistyped_kind_of_log_makes_no_folder(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='did you mean "tensorboard"'):
         PPO(vectorize(Target, 2), TINY).learn(32, log="tensorbord")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("total_steps", [32, 10])
+def test_a_training_without_steps_left_is_told_and_leaves_no_folder(tmp_path, monkeypatch, total_steps):
+    monkeypatch.chdir(tmp_path)
+    agent, diary = PPO(vectorize(Target, 2), TINY).learn(32), Diary()
+    with pytest.warns(UserWarning, match=f"nothing to learn: 32 steps were taken already, given total_steps={total_steps}; steps"):
+        agent.learn(total_steps, diary, log="csv")
+    assert not list(tmp_path.iterdir())
+    assert not diary.pages

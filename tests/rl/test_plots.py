@@ -76,6 +76,8 @@ def test_a_run_that_was_continued_elsewhere_begins_where_it_was_taken_up(tmp_pat
     steps, values = progress_of([first, second], "episode_return")
     assert steps.min() > 20
     np.testing.assert_array_equal(values[1], [7, 8])
+    steps, values = progress_of([run(tmp_path / "third", progress={40: 9.0})], "episode_return")
+    assert (steps.tolist(), values.tolist()) == ([40], [[9]])  # a single row says nothing of where it began
     later = run(tmp_path / "later", progress={60: 7.0, 70: 8.0})
     with pytest.raises(ValueError, match=r"expected runs with steps in common, given .*first, .*later"):
         progress_of([first, later], "episode_return")
