@@ -14,7 +14,8 @@
     adaptive, after each iteration:  β_KL ← β_KL/2 if KL(π_old‖π) < d_targ/1.5,  2β_KL if > 1.5 d_targ
 
 The policy and the value share no parameter, so the two descents are independent programs. `policy_step` and `value_step` are
-their steps; ppo_epochs.py takes those of a whole epoch in one call, where it knows the networks.
+their steps; ppo_epochs.py takes those of a whole epoch in one call, where it knows the networks. With `shared` they have one
+trunk, and `shared_step` descends on L_π + c_v (V(s) − R)².
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), A action dimensions.
 """
@@ -28,15 +29,15 @@ from deepnp import Module
 from deepnp.optim import Adam
 from rl.agent import Agent
 from rl.algorithms.policy_gradient.kl_coefficient import AdaptiveCoefficient
-from rl.algorithms.policy_gradient.networks import policy_and_value
+from rl.algorithms.policy_gradient.networks import policy_and_value, recall_of
 from rl.algorithms.policy_gradient.ppo_config import PPOConfig
 from rl.algorithms.policy_gradient.ppo_epochs import policy_epoch, value_epoch
 from rl.algorithms.policy_gradient.ppo_loss import policy_loss
+from rl.algorithms.policy_gradient.shared import shared_policy_and_value
 from rl.algorithms.policy_gradient.steps import gradient_step
 from rl.config import with_rates
 from rl.experience import trees
 from rl.experience.environments import EnvLike
-from rl.experience.minibatches import shuffle
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.samples import Samples, samples_of, with_reflections
@@ -47,7 +48,6 @@ from rl.losses.surrogate import value_loss
 from rl.names import explained
 from rl.networks.branches import Distribution
 from rl.networks.parallel import independently
-from rl.schedules import annealed
 from rl.state import Part, snapshot, spawn_rngs
 from rl.takes import STOCHASTIC_POLICY
 
@@ -88,17 +88,19 @@ class PPO(Agent):
     def build(self) -> None:
         space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "policy", "value", "environment")
-        self.policy, self.value = policy_and_value(space, c, self.networks, self.rngs["weights"])
+        make = shared_policy_and_value if c.shared else policy_and_value
+        self.policy, self.value = make(space, c, self.networks, self.rngs["weights"])
+        self.recall = recall_of(self.config, self.policy, self.value)
         self.policy_optimizer = Adam(self.policy.flat, c.lr, eps=c.adam_eps)
-        self.value_optimizer = Adam(self.value.flat, c.value_rate, eps=c.adam_eps)
+        self.value_optimizer = None if c.shared else Adam(self.value.flat, c.value_rate, eps=c.adam_eps)
         self.kl_coefficient = AdaptiveCoefficient(c.kl_coef) if c.penalty == "kl-adaptive" else None
         self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None
         self.mirror = known_mirror(space.mirror, space.observation.images) if c.mirror else None
 
     def parts(self) -> dict[str, Part]:
-        optimizers = {"policy_optimizer": self.policy_optimizer, "value_optimizer": self.value_optimizer}
-        optional = {"scaler": self.scaler, "kl_coefficient": self.kl_coefficient}
-        return {"policy": self.policy, "value": self.value, **optimizers, **{n: p for n, p in optional.items() if p is not None}}
+        names = "policy", "value", "policy_optimizer", "value_optimizer", "recall", "scaler", "kl_coefficient"
+        parts = {name: getattr(self, name) for name in names if not (self.config.shared and name == "value")}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def learn_scale(self, observations) -> None:
         """Let the normaliser take in observations (N, …), and their reflections where these are learned from."""
@@ -114,41 +116,42 @@ class PPO(Agent):
             samples = with_reflections(samples, self.mirror)
         old = self.policy.predict(samples.observations)
         now = self.settings_at(progress)
-        self.policy_optimizer.lr, self.value_optimizer.lr = now.lr, now.value_rate
-        fits = independently(lambda: self.fit_policy(samples, old, now), lambda: self.fit_value(samples, now))
-        adapted = self.adapt(samples, old, now) if self.kl_coefficient else {}
-        return {**fits[0], **fits[1], **adapted, "explained_variance": samples.explained_variance(), "lr": now.lr}
+        self.policy_optimizer.lr, fits = now.lr, [lambda: self.fit_policy(samples, old, now)]
+        if self.value_optimizer is not None:
+            self.value_optimizer.lr = now.value_rate
+            fits.append(lambda: self.fit_value(samples, now))
+        metrics = {name: x for fit in independently(*fits) for name, x in fit.items()}
+        if self.kl_coefficient is not None:
+            metrics["kl"], metrics["kl_coef"] = float(old.kl(self.policy.predict(samples.observations)).mean()), now.kl_coef
+            self.kl_coefficient.adapt(metrics["kl"], now.kl_target)
+        return {**metrics, "explained_variance": samples.explained_variance(), "lr": now.lr}
 
     def settings_at(self, progress: float) -> Any:
         """The settings of this moment: numbers in the place of schedules, annealed ones and the adaptive β_KL."""
-        c = self.config
-        rates = {name: annealed(getattr(c, name), 0.0, progress) for name in c.annealed}
-        return with_rates(self.at(progress), rates | ({"kl_coef": self.kl_coefficient.value} if self.kl_coefficient else {}))
-
-    def adapt(self, samples: Samples, old: Distribution, c: Any) -> dict[str, float]:
-        """Adapt β_KL to the KL of the whole iteration; returns both."""
-        kl = float(old.kl(self.policy.predict(samples.observations)).mean())
-        self.kl_coefficient.adapt(kl, c.kl_target)
-        return {"kl": kl, "kl_coef": c.kl_coef}
+        adapted = {"kl_coef": self.kl_coefficient.value} if self.kl_coefficient is not None else {}
+        return with_rates(self.at(progress), self.config.annealed(progress) | adapted)
 
     def fit_policy(self, samples: Samples, old: Distribution, c: Any) -> dict[str, float]:
         """The policy's epochs, with the settings of this moment."""
         optimizer, attempt = self.policy_optimizer, self.guard.attempt
         columns = samples.observations, samples.actions, samples.advantages, old.log_prob(samples.actions)
+        step = self.policy_step
+        if c.shared:
+            columns, step = (*columns, samples.values, samples.targets), self.shared_step
         log, kl, entropy = [], 0.0, 0.0
         for epochs in range(1, c.epochs + 1):
             before = (snapshot(self.policy), snapshot(optimizer)) if c.rollback else None
-            shuffled = shuffle(len(samples.advantages), c.batch_size, self.rngs["policy"])
+            shuffled = samples.shuffle(c.batch_size, self.rngs["policy"])
             fused = policy_epoch(self, columns, old, shuffled, c)
             if fused is None:
                 olds = [old.take(rows) if c.kl_weight else None for rows in shuffled.rows]
                 batches = zip(shuffled.minibatches(columns), olds, strict=True)
-                fused = [attempt(self.policy_step, *batch, old_rows, c) for batch, old_rows in batches]
-            log += [step for step in fused if step is not None]
+                fused = [attempt(step, *batch, old_rows, c) for batch, old_rows in batches]
+            log += [entry for entry in fused if entry is not None]
             if c.target_kl is not None or epochs == c.epochs:
                 # The algorithm's line 63: of the two distributions, on the epoch's last minibatch.
                 rows = shuffled.last
-                new = self.policy.predict(trees.take(samples.observations, rows))
+                new = self.policy.predict(shuffled.last_of(samples.observations))
                 kl, entropy = float(old.take(rows).kl(new).mean()), float(new.entropy().mean())
             if c.target_kl is not None and kl > c.target_kl:
                 # The value goes on: its targets do not depend on the policy (line 64 halts both).
@@ -156,7 +159,8 @@ class PPO(Agent):
                     self.policy.load_state_dict(before[0])
                     optimizer.load_state_dict(before[1])
                 break
-        means = zip(("policy_loss", "approx_kl", "clip_fraction"), np.mean(log, axis=0).tolist(), strict=True) if log else ()
+        names = "policy_loss", "approx_kl", "clip_fraction", "value_loss"  # the last one where a step is of both
+        means = zip(names, np.mean(log, axis=0).tolist(), strict=False) if log else ()
         return {**dict(means), "kl": kl, "entropy": entropy, "epochs": epochs}
 
     def policy_step(self, observations, actions, advantages, old_log_prob, old, c) -> tuple[float, float, float]:
@@ -166,11 +170,21 @@ class PPO(Agent):
         gradient_step("policy", self.policy, self.policy_optimizer, gradient, c.max_grad_norm)
         return log
 
+    def shared_step(self, observations, actions, advantages, old_log_prob, old_values, targets, old, c) -> tuple[float, ...]:
+        """One step of both on L_π + c_v L_V; returns what `policy_step` does, and the value's loss."""
+        distribution, values = self.policy.forward(observations)
+        log, gradient = policy_loss(distribution, actions, advantages, old_log_prob, old, c)
+        loss, dvalues = value_loss(values[:, 0], old_values, targets, c.value_clip)
+        check_finite("value loss", loss)
+        both = gradient, c.value_coef * dvalues[:, None]
+        gradient_step("policy", self.policy, self.policy_optimizer, both, c.max_grad_norm)
+        return *log, loss
+
     def fit_value(self, samples: Samples, c: Any) -> dict[str, float]:
         """The value's epochs, with the settings of this moment."""
         columns, losses = (samples.observations, samples.values, samples.targets), []
         for _ in range(c.epochs):
-            shuffled = shuffle(len(samples.values), c.batch_size, self.rngs["value"])
+            shuffled = samples.shuffle(c.batch_size, self.rngs["value"])
             fused = value_epoch(self, columns, shuffled, c)
             if fused is None:
                 fused = [self.guard.attempt(self.value_step, *batch, c) for batch in shuffled.minibatches(columns)]

@@ -7,7 +7,7 @@ from typing import ClassVar
 from rl.algorithms.policy_gradient.config import OnPolicyConfig
 from rl.config import rate, setting
 from rl.names import explained_class
-from rl.schedules import Rate
+from rl.schedules import Rate, annealed
 
 PENALTIES = "clip", "kl-fixed", "kl-adaptive", "none"
 
@@ -41,7 +41,16 @@ class PPOConfig(OnPolicyConfig):
     rollback: bool = setting(False, "undo the epoch that exceeded target_kl")
     normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
     scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
+    shared: bool = setting(False, "one trunk for policy and value, with linear heads; both are trained by one loss")
     mirror: bool = setting(False, "learn from mirror images too, where the environment knows its reflection")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.shared and not self.hidden:
+            raise ValueError("expected hidden layers for policy and value to share, given hidden ()")
+        for name in ("value_hidden", "value_lr", "memory"):
+            if self.shared and getattr(self, name) is not None:
+                raise ValueError(f"expected {name} None where policy and value share a trunk, given {getattr(self, name)!r}")
 
     @property
     def clip_range(self) -> Rate:
@@ -58,9 +67,8 @@ class PPOConfig(OnPolicyConfig):
         """The value's learning rate."""
         return self.lr if self.value_lr is None else self.value_lr
 
-    @property
-    def annealed(self) -> tuple[str, ...]:
-        """The fields whose plain numbers decay linearly to 0."""
+    def annealed(self, progress: float) -> dict[str, float]:
+        """The rates that decay to 0, at `progress` in [0, 1] of the training."""
         rates = ("lr",) if self.value_lr is None else ("lr", "value_lr")
         wanted = {"clip": self.anneal_clip, "entropy_coef": self.anneal_entropy} | dict.fromkeys(rates, self.anneal_lr)
-        return tuple(name for name, on in wanted.items() if on)
+        return {name: annealed(getattr(self, name), 0.0, progress) for name, on in wanted.items() if on}

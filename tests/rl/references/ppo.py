@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 import numpy as np
 
 from tests.rl.references.distributions import Choice, Gaussian
-from tests.rl.references.networks import Adam, clip, gradient, larger, mlp, shorten, smaller
+from tests.rl.references.networks import ACTIVATIONS, Adam, clip, gradient, larger, mlp, shorten, smaller
 from tests.rl.references.off_policy import part
 
 
@@ -34,7 +34,10 @@ class Settings:
     horizon: int | None = None
     epochs: int = 10
     batch_size: int = 64
+    penalty: str = "clip"
     clip: float = 0.2
+    kl_coef: float = 1.0  # at the start, where it adapts
+    kl_target: float = 0.01
     value_clip: float | None = None
     entropy_coef: float = 0.0
     value_coef: float = 0.5
@@ -47,6 +50,7 @@ class Settings:
     target_kl: float | None = None
     rollback: bool = False
     normalize_advantages: bool = True
+    shared: bool = False
     activation: str = "tanh"
     sigma: str = "vector"
     initial_sigma: float = 1.0
@@ -54,26 +58,42 @@ class Settings:
     mirror: tuple | None = None  # index and sign of observations, index and sign of actions
 
 
+def distribution_of(c, policy: dict, s):
+    """π(·|s) of named arrays, as the settings want it."""
+    if c.discrete:
+        return Choice(mlp(part(policy, "logits"), s, c.activation))
+    mean = mlp(part(policy, "mean"), s, c.activation)
+    if c.sigma == "vector":
+        return Gaussian(mean, np.exp(policy["log_sigma"])[..., None, :])
+    if c.sigma == "fixed":
+        return Gaussian(mean, np.full(mean.shape[-1], c.initial_sigma))
+    return Gaussian(mean, np.log(1 + np.exp(mlp(part(policy, "sigma.0"), s, c.activation))))  # softplus
+
+
 class PPO:
-    """`policy` holds "mean.…" with "log_sigma" or "sigma.0.…", or "logits.…"; `value` a network's layers."""
+    """`policy` holds "mean.…" with "log_sigma" or "sigma.0.…", or "logits.…"; `value` a network's layers.
+
+    With a shared trunk `policy` holds everything: "trunk.…", all of that as "policy.…", and "value.…".
+    """
 
     def __init__(self, settings: Settings, policy: dict, value: dict):
         self.settings, self.policy, self.value = settings, policy, value
         self.policy_adam = Adam(policy, settings.lr, settings.adam_eps)
         self.value_adam = Adam(value, settings.lr, settings.adam_eps)
+        self.kl_coef = settings.kl_coef if settings.penalty.startswith("kl") else 0.0
+
+    def features(self, policy, s):
+        return ACTIVATIONS[self.settings.activation](mlp(part(policy, "trunk.0"), s, self.settings.activation))
 
     def distribution(self, policy, s):
-        c = self.settings
-        if c.discrete:
-            return Choice(mlp(part(policy, "logits"), s, c.activation))
-        mean = mlp(part(policy, "mean"), s, c.activation)
-        if c.sigma == "vector":
-            return Gaussian(mean, np.exp(policy["log_sigma"])[..., None, :])
-        if c.sigma == "fixed":
-            return Gaussian(mean, np.full(mean.shape[-1], c.initial_sigma))
-        return Gaussian(mean, np.log(1 + np.exp(mlp(part(policy, "sigma.0"), s, c.activation))))  # softplus
+        if self.settings.shared:
+            policy, s = part(policy, "policy"), self.features(policy, s)
+        return distribution_of(self.settings, policy, s)
 
     def state_value(self, s, value=None):
+        if self.settings.shared:
+            policy = value or self.policy
+            return mlp(part(policy, "value"), self.features(policy, s), self.settings.activation)[..., 0]
         return mlp(value or self.value, s, self.settings.activation)[..., 0]
 
     def update(self, data: Trajectories, progress: float, policy_orders, value_orders) -> dict:
@@ -88,7 +108,9 @@ class PPO:
             advantages, values, targets = (np.concatenate([x, x]) for x in (advantages, values, targets))
         left = 1 - progress
         self.policy_adam.lr = self.value_adam.lr = c.lr * left if c.anneal_lr else c.lr
-        metrics = self.fit_policy(s, a, advantages, left, policy_orders)
+        metrics = self.fit_policy(s, a, advantages, values, targets, left, policy_orders)
+        if c.shared:
+            return metrics
         for order in islice(value_orders, c.epochs):
             for rows in self.minibatches(order):
                 self.fit_value(s[rows], values[rows], targets[rows])
@@ -119,11 +141,11 @@ class PPO:
         cuts = [k * len(order) // parts for k in range(parts + 1)]
         return [order[start:stop] for start, stop in pairwise(cuts)]
 
-    def fit_policy(self, s, a, advantages, left, orders) -> dict:
+    def fit_policy(self, s, a, advantages, values, targets, left, orders) -> dict:
         c, policy = self.settings, self.policy
         old = self.distribution(policy, s)
         old_log_prob = old.log_prob(a)
-        epsilon = c.clip * left if c.anneal_clip else c.clip
+        epsilon = np.inf if c.penalty != "clip" else c.clip * left if c.anneal_clip else c.clip
         beta = c.entropy_coef * left if c.anneal_entropy else c.entropy_coef
         epochs = 0
         for order in islice(orders, c.epochs):
@@ -141,7 +163,9 @@ class PPO:
                     new = self.distribution(p, s[rows])
                     ratio = np.exp(new.log_prob(a[rows]) - old_log_prob[rows])
                     surrogate = smaller(ratio * advantage, clip(ratio, 1 - epsilon, 1 + epsilon) * advantage)
-                    return -(surrogate + beta * new.entropy()).sum(axis=-1) / len(rows)
+                    penalty = self.kl_coef * old.take(rows).divergence(new)
+                    policy_loss = -(surrogate + beta * new.entropy() - penalty).sum(axis=-1) / len(rows)
+                    return policy_loss + self.value_loss(p, s[rows], values[rows], targets[rows]) if c.shared else policy_loss
 
                 self.policy_adam.step(shorten(gradient(loss, policy), c.max_grad_norm))
             divergence = old.take(rows).divergence(self.distribution(policy, s[rows])).mean()
@@ -152,17 +176,20 @@ class PPO:
                     self.policy_adam.m, self.policy_adam.v = adam
                     self.policy_adam.t = t
                 break
+        if c.penalty == "kl-adaptive":
+            divergence = old.divergence(self.distribution(policy, s)).mean()
+            factor = 0.5 if divergence < c.kl_target / 1.5 else 2.0 if divergence > 1.5 * c.kl_target else 1.0
+            self.kl_coef *= factor
         return {"kl": float(divergence), "epochs": epochs}
 
+    def value_loss(self, value, s, old, targets):
+        """v_coef·(1/B) Σ (V − R)², or the larger of it and the error of V held near V_old."""
+        c, v = self.settings, self.state_value(s, value)
+        error = (v - targets) ** 2
+        if c.value_clip is not None:
+            error = larger(error, (old + clip(v - old, -c.value_clip, c.value_clip) - targets) ** 2)
+        return c.value_coef * error.sum(axis=-1) / len(s)
+
     def fit_value(self, s, old, targets):
-        """One step on v_coef·(1/B) Σ (V − R)², or the larger of it and the error of V held near V_old."""
-        c = self.settings
-
-        def loss(value):
-            v = self.state_value(s, value)
-            error = (v - targets) ** 2
-            if c.value_clip is not None:
-                error = larger(error, (old + clip(v - old, -c.value_clip, c.value_clip) - targets) ** 2)
-            return c.value_coef * error.sum(axis=-1) / len(s)
-
-        self.value_adam.step(shorten(gradient(loss, self.value), c.max_grad_norm))
+        losses = gradient(lambda value: self.value_loss(value, s, old, targets), self.value)
+        self.value_adam.step(shorten(losses, self.settings.max_grad_norm))
