@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deepnp.storage import load_metadata
@@ -12,11 +13,18 @@ from rl.algorithms.actor_critic.sac_lite import SACLite, SACLiteConfig
 from rl.algorithms.actor_critic.sac_value import SACValue, SACValueConfig
 from rl.algorithms.actor_critic.td2 import TD2, TD2Config
 from rl.algorithms.actor_critic.td3 import TD3, TD3Config
+from rl.algorithms.policy_gradient.a2c import A2C, A2CConfig
 from rl.algorithms.policy_gradient.ppo import PPO, PPOConfig
+from rl.algorithms.policy_gradient.reinforce import REINFORCE, REINFORCEConfig
+from rl.algorithms.policy_gradient.trpo import TRPO, TRPOConfig
 from rl.algorithms.registry import Algorithm
 from rl.experience.environments import EnvLike
+from rl.runs.record import CONFIG
 
 _LIST = (
+    Algorithm(REINFORCE, "policy_gradient", "Williams 1992"),
+    Algorithm(A2C, "policy_gradient", "Mnih et al. 2016"),
+    Algorithm(TRPO, "policy_gradient", "Schulman et al. 2015"),
     Algorithm(PPO, "policy_gradient", "Schulman et al. 2017"),
     Algorithm(DDPG, "actor_critic", "Lillicrap et al. 2016"),
     Algorithm(TD3, "actor_critic", "Fujimoto et al. 2018"),
@@ -28,15 +36,20 @@ _LIST = (
 ALGORITHMS = {algorithm.name: algorithm for algorithm in _LIST}
 
 __all__ = [
+    "A2C",
     "ALGORITHMS",
     "DDPG",
     "PPO",
+    "REINFORCE",
     "SAC",
     "TD2",
     "TD3",
+    "TRPO",
+    "A2CConfig",
     "Algorithm",
     "DDPGConfig",
     "PPOConfig",
+    "REINFORCEConfig",
     "SACConfig",
     "SACLite",
     "SACLiteConfig",
@@ -44,6 +57,7 @@ __all__ = [
     "SACValueConfig",
     "TD2Config",
     "TD3Config",
+    "TRPOConfig",
     "load",
 ]
 
@@ -64,7 +78,15 @@ def load(
     ValueError
         If the file holds no agent, or one of an algorithm that is not in the list.
     """
+    return class_of(path).load(path, env, env_settings=env_settings, **settings)
+
+
+def class_of(path: str | os.PathLike) -> type[Agent]:
+    """The class of the agent in a file; the errors are those of `load`."""
+    if Path(path).is_dir():
+        there = "; a run's agent is that of rl.training.resume.load_agent(folder)" if (Path(path) / CONFIG).is_file() else ""
+        raise FileNotFoundError(f"expected an agent's file, given the folder {path}{there}")
     name = load_metadata(path).get("algorithm")
     if not isinstance(name, str) or name not in ALGORITHMS:
         raise ValueError(f"{path} holds no agent of {sorted(ALGORITHMS)}, given {name!r:.80}")
-    return ALGORITHMS[name].cls.load(path, env, env_settings=env_settings, **settings)
+    return ALGORITHMS[name].cls

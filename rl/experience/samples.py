@@ -4,12 +4,14 @@ Shapes: T steps, N environments, B ≤ T·N rows.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rl.experience import trees
+from rl.experience.minibatches import Shuffle, shuffle
 from rl.experience.rollout import Rollout
+from rl.experience.sequences import Sequences, SequenceShuffle
 from rl.experience.symmetry import Mirror
 from rl.experience.trees import Observations
 from rl.losses.returns import gae
@@ -20,17 +22,23 @@ class Samples(NamedTuple):
 
     Attributes
     ----------
-    observations : (B, …)
+    observations : (B, …), or Sequences that give as many rows
     actions : array (B, A), (B,) or (B, K)
     advantages, values, targets : arrays (B,)
         A, V_old and R = A + V_old.
     """
 
-    observations: Observations
+    observations: Any
     actions: np.ndarray
     advantages: np.ndarray
     values: np.ndarray
     targets: np.ndarray
+
+    def shuffle(self, batch_size: int, rng: np.random.Generator) -> Shuffle | SequenceShuffle:
+        """A random order of the rows, or of the pieces of sequences, in parts of about `batch_size` rows."""
+        if isinstance(self.observations, Sequences):
+            return self.observations.shuffle(batch_size, rng)
+        return shuffle(len(self.values), batch_size, rng)
 
     def explained_variance(self) -> float:
         """How much of the targets' variance the values explain: 1 all, 0 none (or there is none)."""
@@ -52,9 +60,13 @@ def samples_of(
         See `rl.losses.returns.gae`.
     """
     values, next_values = rollout.values(value)
-    advantages = gae(rollout.rewards, values, next_values, rollout.ended, gamma, lam, horizon)
-    columns = Samples(rollout.observations, rollout.actions, advantages, values, advantages + values)
-    return Samples(*map(rollout.rows, columns))
+    return samples_from(rollout, values, gae(rollout.rewards, values, next_values, rollout.ended, gamma, lam, horizon))
+
+
+def samples_from(rollout: Rollout, values: np.ndarray, advantages: np.ndarray) -> Samples:
+    """The steps of a rollout that happened, with values and advantages (T, N)."""
+    columns = rollout.actions, advantages, values, advantages + values
+    return Samples(rollout.inputs(), *map(rollout.rows, columns))
 
 
 def with_reflections(samples: Samples, mirror: Mirror) -> Samples:

@@ -11,6 +11,8 @@ import numpy as np
 
 from deepnp.backend import kernel, kernel_runs
 
+ESTIMATORS = ("mc", "td", "n-step", "gae")
+
 
 def td_errors(rewards, values, next_values, gamma) -> np.ndarray:
     """δ_t = r_t + γ V(s_{t+1}) − V(s_t): (T, N)."""
@@ -105,3 +107,36 @@ def monte_carlo_returns(rewards, next_values, ended, gamma: float) -> np.ndarray
         following = rewards[t] + gamma * np.where(ended[t], next_values[t], following)
         out[t] = following
     return out
+
+
+def advantages_of(estimator: str, rewards, values, next_values, ended, gamma: float, lam: float, n: int) -> np.ndarray:
+    """A_t by one of four estimators: (T, N).
+
+        mc        G_t − V(s_t)            to the episode's end: no bias of V's where episodes end, much variance
+        td        δ_t                     one reward, the rest is V's: much bias, little variance
+        n-step    G_t^(n) − V(s_t)        n rewards, between the two
+        gae       Σ (γλ)^l δ_{t+l}        all of them weighed: λ = 0 is td, λ = 1 is mc
+
+    Parameters
+    ----------
+    estimator : {"mc", "td", "n-step", "gae"}
+    rewards, values, next_values, ended : arrays (T, N)
+    gamma, lam : float
+        γ; λ of "gae".
+    n : int
+        Of "n-step".
+
+    Raises
+    ------
+    ValueError
+        For an unknown estimator.
+    """
+    if estimator == "mc":
+        return monte_carlo_returns(rewards, next_values, ended, gamma) - values
+    if estimator == "td":
+        return td_errors(rewards, values, next_values, gamma)
+    if estimator == "n-step":
+        return n_step_returns(rewards, next_values, ended, gamma, n) - values
+    if estimator == "gae":
+        return gae(rewards, values, next_values, ended, gamma, lam)
+    raise ValueError(f"expected an estimator among {ESTIMATORS}, given {estimator!r:.80}")

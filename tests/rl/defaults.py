@@ -7,14 +7,13 @@ from pathlib import Path
 import rl
 
 FILE = Path(__file__).with_name("defaults.csv")
-ALGORITHMS = ("PPO", "DDPG", "TD2", "TD3", "SAC", "SACLite", "SACValue")
 
 
 def table() -> list[str]:
     """One line a field: the Config that defines it, its name, default, lowest and highest value."""
     lines = {}
-    for name in ALGORITHMS:
-        for config in reversed(getattr(rl, name).Config.__mro__[:-1]):
+    for algorithm in rl.ALGORITHMS.values():
+        for config in reversed(algorithm.config.__mro__[:-1]):
             for f in fields(config):
                 if f.name in inspect.get_annotations(config):
                     low, high = f.metadata["low"], f.metadata["high"]

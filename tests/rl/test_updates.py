@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from deepnp.gradcheck import numerical_gradient
+from rl.state import EpisodeAware
 from tests.rl.references import adapter, networks
 from tests.rl.references.networks import mlp
 from tests.rl.references.off_policy import Data
@@ -53,6 +54,32 @@ PPO = {
     "rolled back": dict(target_kl=2e-2, rollback=True, **{**EVERY_TERM, "clip": 0.3}),
     "mirrored": dict(mirror=True, **EVERY_TERM),
     "choices": dict(**EVERY_TERM),
+    "no penalty": dict(penalty="none", clip=0.01),
+    "fixed KL": dict(penalty="kl-fixed", kl_coef=3.0, entropy_coef=0.05),
+    "fixed KL, σ a network": dict(penalty="kl-fixed", kl_coef=3.0, sigma="network"),
+    "adaptive KL": dict(penalty="kl-adaptive", kl_coef=0.5, kl_target=3e-3),
+    "adaptive KL of choices": dict(penalty="kl-adaptive", kl_target=1e-3),
+    "one trunk": dict(shared=True, **EVERY_TERM),
+    "one trunk, choices": dict(shared=True, penalty="kl-fixed", activation="relu"),
+    "one trunk, σ a head": dict(shared=True, sigma="network", target_kl=1e-3),
+}
+PLAIN = dict(lr=1e-2, hidden=(8, 6), steps=12, entropy_coef=0.05, max_grad_norm=0.4)
+POLICY_GRADIENT = {
+    "REINFORCE": ("REINFORCE", {}),
+    "REINFORCE, by the book": (
+        "REINFORCE",
+        dict(returns="total", baseline="none", fragments="drop", discount_steps=True, normalize_advantages=False),
+    ),
+    "REINFORCE, mean": ("REINFORCE", dict(baseline="mean", normalize_advantages=False, gamma=0.7)),
+    "REINFORCE, time": ("REINFORCE", dict(baseline="time", returns="total", gamma=0.9)),
+    "REINFORCE, least variance": ("REINFORCE", dict(baseline="minimum-variance", normalize_advantages=False)),
+    "REINFORCE of choices": ("REINFORCE", dict(baseline="minimum-variance", fragments="drop")),
+    "A2C": ("A2C", {}),
+    "A2C, Adam": ("A2C", dict(optimizer="adam", normalize_advantages=True, anneal_lr=False)),
+    "A2C, Monte Carlo": ("A2C", dict(estimator="mc", sigma="network")),
+    "A2C, one step": ("A2C", dict(estimator="td", gamma=0.8, value_coef=2.0)),
+    "A2C, three steps": ("A2C", dict(estimator="n-step", n_step=3, activation="relu")),
+    "A2C of choices": ("A2C", dict(lam=0.7)),
 }
 
 
@@ -146,17 +173,31 @@ def test_off_policy_update_sees_normalised_observations(rng, name):
 
 @pytest.mark.parametrize("case", PPO)
 def test_ppo_update_equals_the_reference(rng, case):
-    env = Choices() if case == "choices" else Worlds(4)
+    env = Choices() if "choices" in case else Worlds(4)
     agent = adapter.learner("PPO", env, **{**LEARNED, **PPO[case]})
     reference, epochs = adapter.reference(agent), set()
     for i in range(10):
-        given, expected = adapter.update_from_rollout(agent, reference, trajectories(rng, case == "choices"), i / 12)
+        given, expected = adapter.update_from_rollout(agent, reference, trajectories(rng, "choices" in case), i / 12)
         assert given["epochs"] == expected["epochs"]
         assert given["kl"] == pytest.approx(expected["kl"], rel=1e-6)
         assert_equal(agent, reference)
         epochs.add(given["epochs"])
     if PPO[case].get("target_kl"):
         assert min(epochs) < 3  # stopped at least once
+
+
+@pytest.mark.parametrize("case", POLICY_GRADIENT)
+def test_policy_gradient_update_equals_the_reference(rng, case):
+    (name, settings), choices = POLICY_GRADIENT[case], "choices" in case
+    settings = {**PLAIN, **({} if name == "A2C" else dict(batch_size=16, epochs=2)), **settings}
+    agent = adapter.learner(name, Choices if choices else Worlds(4), **{**settings, "num_envs": 4})
+    for part in agent.parts().values():
+        if isinstance(part, EpisodeAware):
+            part.begin(4)
+    reference = adapter.reference(agent)
+    for i in range(10):
+        adapter.update_from_rollout(agent, reference, trajectories(rng, choices), i / 12)
+        assert_equal(agent, reference)
 
 
 class TestReferences:

@@ -12,7 +12,7 @@ from deepnp.optim import Adam
 from rl.experience.replay import Batch
 from rl.experience.rollout import Rollout
 from rl.networks import encoders
-from tests.rl.references import off_policy, ppo, trpo
+from tests.rl.references import off_policy, policy_gradient, ppo, trpo
 from tests.rl.references.networks import split
 
 
@@ -67,7 +67,7 @@ def modules(agent) -> list[Module]:
     found = [getattr(agent, name) for name in ("policy", "target_policy") if hasattr(agent, name)]
     for values in critics_of(agent):
         found += [*values.networks, *values.targets]
-    return [*found, agent.value] if agent.takes.on_policy else found
+    return [*found, agent.value] if agent.takes.on_policy and isinstance(agent.value, Module) else found
 
 
 def critics_of(agent) -> list:
@@ -88,6 +88,12 @@ def running(module: Module) -> dict[str, np.ndarray]:
 def reference(agent):
     """The reference of an agent, as it is now."""
     c, name = agent.config, type(agent).__name__
+    if hasattr(policy_gradient, name):
+        known = policy_gradient.Settings.__dataclass_fields__
+        settings = {field: getattr(c, field) for field in known if hasattr(c, field)}
+        settings["discrete"] = agent.space.action.kind == "Discrete"
+        learner = getattr(policy_gradient, name)
+        return learner(policy_gradient.Settings(**settings), parameters(agent.policy), parameters(agent.value))
     if name == "TRPO":
         fields = {field: getattr(c, field) for field in trpo.Settings.__dataclass_fields__ if hasattr(c, field)}
         settings = trpo.Settings(**fields, discrete=agent.space.action.kind == "Discrete")
@@ -99,7 +105,7 @@ def reference(agent):
             reflection = mirror.observation_index, mirror.observation_sign, mirror.action_index, mirror.action_sign
         fields = {field: getattr(c, field) for field in ppo.Settings.__dataclass_fields__ if hasattr(c, field)}
         fields |= {"horizon": c.gae_horizon, "mirror": reflection, "discrete": agent.space.action.kind == "Discrete"}
-        return ppo.PPO(ppo.Settings(**fields), parameters(agent.policy), parameters(agent.value))
+        return ppo.PPO(ppo.Settings(**fields), parameters(agent.policy), {} if c.shared else parameters(agent.value))
     fields = {field: getattr(c, field) for field in off_policy.Settings.__dataclass_fields__ if hasattr(c, field)}
     if name.startswith("SAC"):
         fields["target_entropy"] = -2.0 if c.target_entropy is None else c.target_entropy
@@ -136,18 +142,19 @@ def update(agent, ref, data: off_policy.Data, normalized=lambda observations: ob
 
 def update_from_rollout(agent, ref, data: ppo.Trajectories, progress: float) -> tuple[dict, dict]:
     """One on-policy update of both, with the same minibatches; both metrics."""
-    for name in ("policy", "value"):
-        agent.rngs[name].drawn.clear()
+    recorders = [agent.rngs.get(name, Recorder(np.random.default_rng())) for name in ("policy", "value")]
+    for recorder in recorders:
+        recorder.drawn.clear()
     columns = data.observations, data.actions, data.rewards, data.terminated, data.truncated, data.valid, data.last
     metrics = agent.update(Rollout(*columns, {place: x[None] for place, x in data.final.items()}), progress)
-    return metrics, ref.update(data, progress, iter(agent.rngs["policy"].drawn), iter(agent.rngs["value"].drawn))
+    return metrics, ref.update(data, progress, *(iter(recorder.drawn) for recorder in recorders))
 
 
 def compared(agent, ref) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """All that training changed: name -> the agent's array and the reference's."""
     pairs = {"policy": (parameters(agent.policy), ref.policy)}
     optimizers = {"policy": (agent.policy_optimizer, ref.policy_adam)} if hasattr(agent, "policy_optimizer") else {}
-    if agent.takes.on_policy:
+    if agent.takes.on_policy and isinstance(agent.value, Module):
         pairs["value"], optimizers["value"] = (parameters(agent.value), ref.value), (agent.value_optimizer, ref.value_adam)
     if hasattr(agent, "target_policy"):
         pairs["target policy"] = parameters(agent.target_policy), ref.target_policy
