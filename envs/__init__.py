@@ -29,6 +29,7 @@ GAMES = {
     "Dodger-v0": ("planar.dodger:Dodger", 3000),
     "Survivor-v0": ("planar.survivor:Survivor", 3000),
     "Navigation-v0": ("planar.navigation:Navigation", 1000),
+    "Catch-v0": ("planar.catch:Catch", 15),
     "CartPoleBalance-v0": ("planar.classic.cart_pole:CartPoleBalance", 500),
     "CartPoleSwingUp-v0": ("planar.classic.cart_pole:CartPoleSwingUp", 500),
     "MountainCar-v0": ("planar.classic.mountain_car:MountainCar", 500),

@@ -25,6 +25,7 @@ from envs.planar import canvas
 from envs.planar.canvas import Canvas
 from envs.planar.game import Game
 from envs.planar.moves import MOVES, moved
+from envs.planar.raster import paint_all, paint_box, paint_disc, view_of
 from envs.sensors import UNTAGGED, GridSensor, clear_grid, mark_ball, mark_beyond
 
 GROUND, BALL = 0, 1
@@ -39,6 +40,7 @@ BALLS, EVERY, AWAY, UP = 10, 100, np.float32(5.0), np.float32(2.0)
 SLOWEST, FASTEST = np.float32(5.0), np.float32(8.0)
 GRAVITY, BOUNCE, GRAZE, ROLL = np.float32(9.81), np.float32(0.7), np.float32(0.9), np.float32(0.4)
 REST = np.float32(0.5)  # m/s: slower than this, a ball that lands stays on the ground
+SPAN, HIGHEST = np.float32(8.0), np.float32(3.0)  # metres across a picture; balls are not painted brighter than at that height
 IN_ZONE, HIT = 0.0025, -1.0
 LONGEST = 2**30  # steps of an episode
 
@@ -68,16 +70,19 @@ class Dodger(Game):
         N.
     show_sensors : bool
         Draw the grid.
+    pixels : bool or int
+        Observe a picture of 32 pixels a side, or of 16 … 48, in place of the sensors:
+        balls are larger and brighter the higher they fly.
     """
 
-    def __init__(self, num_envs: int = 1, show_sensors: bool = False):
+    def __init__(self, num_envs: int = 1, show_sensors: bool = False, pixels: bool | int = False):
         n = check_whole("num_envs", num_envs, 1)
         place, balls = (np.zeros(n, np.float32) for _ in range(3)), (np.zeros((n, BALLS), np.float32) for _ in range(6))
         world = World(np.zeros(n, np.uint64), *place, np.zeros(n, np.int32), *balls)
         high = np.ones(SENSOR_SIZE + 3, np.float32)
         high[SENSOR_SIZE:] = 1.5  # a corner of the arena is √2 away
         low = np.where(high > 1, -high, np.float32(0))
-        super().__init__(world, spaces.Box(low, high), spaces.Discrete(MOVES), float(SECONDS), show_sensors)
+        super().__init__(world, spaces.Box(low, high), spaces.Discrete(MOVES), float(SECONDS), show_sensors, pixels)
 
     def state_bounds(self) -> Bounds:
         return {"clock": (0, LONGEST)}
@@ -89,6 +94,9 @@ class Dodger(Game):
         _advance(self.world, actions, rewards, terminated)
 
     def look(self, ids, out) -> None:
+        if self.pixels:
+            _paint(self.world, ids, out)
+            return
         _look(self.world, ids, out)
 
     def info(self) -> dict[str, np.ndarray]:
@@ -236,6 +244,21 @@ def _look(w, ids, out):
         out[i, SENSOR_SIZE] = (c * w.x[i] + s * w.y[i]) / HALF_ARENA
         out[i, SENSOR_SIZE + 1] = 0
         out[i, SENSOR_SIZE + 2] = (c * w.y[i] - s * w.x[i]) / HALF_ARENA
+
+
+@kernel
+def _paint(w, ids, out):
+    zero = np.float32(0)
+    for i in ids:
+        view = view_of(out[i], w.x[i], w.y[i], w.heading[i], SPAN)
+        paint_all(out[i], (70, 80, 90))
+        paint_box(out[i], view, zero, zero, zero, HALF_ARENA, HALF_ARENA, HALF_ARENA, (120, 110, 90))
+        paint_disc(out[i], view, zero, zero, ZONE, (60, 140, 80))
+        paint_disc(out[i], view, w.x[i], w.y[i], AGENT_RADIUS, (20, 20, 60))
+        for k in range(min(w.clock[i] // EVERY, BALLS)):
+            height = min(max(w.ball_z[i, k], zero), HIGHEST) / HIGHEST
+            colour = (200 + int(55 * height), 90 + int(165 * height), int(255 * height))
+            paint_disc(out[i], view, w.ball_x[i, k], w.ball_y[i, k], RADIUS * (1 + height), colour)
 
 
 DodgerEnv, DodgerVectorEnv = environments(Dodger)

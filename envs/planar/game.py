@@ -15,6 +15,7 @@ from gymnasium import spaces
 from envs.core import Core
 from envs.kernels import seeds
 from envs.planar.canvas import Canvas
+from envs.planar.raster import check_pixels, picture_space
 
 
 class Game(Core):
@@ -30,15 +31,33 @@ class Game(Core):
         Of a decision.
     show_sensors : bool
         Draw what the sensors detect as well.
+    pixels : bool or int
+        Observe small pictures (raster.py) in the place of the sensors; see `check_pixels`.
+
+    Raises
+    ------
+    ValueError
+        If `pixels` is none of these, or sensors are to be shown that are not used.
     """
 
-    def __init__(self, world, observation_space: spaces.Box, action_space: spaces.Space, seconds: float, show_sensors: bool):
-        self.num_envs = len(world.rng_state)
-        self.observation_space, self.action_space = observation_space, action_space
+    def __init__(
+        self,
+        world,
+        observation_space: spaces.Box,
+        action_space: spaces.Space,
+        seconds: float,
+        show_sensors: bool,
+        pixels: bool | int = False,
+    ):
+        self.num_envs, self.pixels = len(world.rng_state), check_pixels(pixels)
+        if show_sensors and self.pixels:
+            raise ValueError("expected pixels=False to show sensors, given both")
+        self.observation_space = picture_space(self.pixels) if self.pixels else observation_space
+        self.action_space = action_space
         self.render_fps = 1 / seconds
         self.show_sensors = show_sensors
         self.world = world
-        self._observations = np.zeros((self.num_envs, *observation_space.shape), np.float32)
+        self._observations = np.zeros((self.num_envs, *self.observation_space.shape), self.observation_space.dtype)
         self._all = np.arange(self.num_envs)
 
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
@@ -79,7 +98,7 @@ class Game(Core):
 
     @abstractmethod
     def look(self, ids: np.ndarray, out: np.ndarray) -> None:
-        """Write the observations of the copies `ids` into their rows of out (N, O)."""
+        """Write the observations of the copies `ids` into their rows of out (N, …)."""
 
     @abstractmethod
     def draw(self, copy: int) -> Canvas:

@@ -23,6 +23,7 @@ from envs.planar import canvas
 from envs.planar.canvas import Canvas
 from envs.planar.game import Game
 from envs.planar.moves import MOVES, moved
+from envs.planar.raster import paint_all, paint_box, paint_disc, view_of
 from envs.sensors import NOTHING, UNTAGGED, RaySensor, clear_rays, ray_buffers, report_rays, sweep_disc, sweep_room, turn_rays
 
 TILES = 10
@@ -31,6 +32,7 @@ SENSOR_LENGTH, SENSOR_SIZE = np.float32(SENSOR.length), SENSOR.size
 SECONDS = np.float32(0.04)
 STRIDE, TURN = np.float32(3.0) * SECONDS, np.float32(np.radians(5))
 HALF_ARENA, CIRCLE, TILE_RADIUS, AGENT_RADIUS = np.float32(5.0), np.float32(3.3), np.float32(0.4), np.float32(0.25)
+SPAN = np.float32(12.0)  # metres across a picture
 STEP, RIGHT_TILE, WRONG = -0.0025, 1.0, -1.0
 
 
@@ -55,14 +57,17 @@ class Sorter(Game):
         N.
     show_sensors : bool
         Draw the rays.
+    pixels : bool or int
+        Observe a picture of 32 pixels a side, or of 16 … 48, in place of the sensors:
+        the tile to find next is gold, the others are brighter the later they come.
     """
 
-    def __init__(self, num_envs: int = 1, show_sensors: bool = False):
+    def __init__(self, num_envs: int = 1, show_sensors: bool = False, pixels: bool | int = False):
         n = check_whole("num_envs", num_envs, 1)
         place, tiles = (np.zeros(n, np.float32) for _ in range(3)), (np.zeros((n, TILES), np.float32) for _ in range(2))
         world = World(np.zeros(n, np.uint64), *place, *tiles, np.zeros(n, np.int32))
         observations = spaces.Box(-1, 1, (SENSOR_SIZE + TILES,), np.float32)
-        super().__init__(world, observations, spaces.Discrete(MOVES), float(SECONDS), show_sensors)
+        super().__init__(world, observations, spaces.Discrete(MOVES), float(SECONDS), show_sensors, pixels)
         self._directions = SENSOR.directions()
 
     def state_bounds(self) -> Bounds:
@@ -75,6 +80,9 @@ class Sorter(Game):
         _advance(self.world, actions, rewards, terminated)
 
     def look(self, ids, out) -> None:
+        if self.pixels:
+            _paint(self.world, ids, out)
+            return
         _look(self.world, ids, self._directions, out)
 
     def info(self) -> dict[str, np.ndarray]:
@@ -154,6 +162,20 @@ def _look(w, ids, directions, out):
         report_rays(near, met, SENSOR_LENGTH, TILES, out[i], 0)
         for k in range(TILES):
             out[i, SENSOR_SIZE + k] = k == w.found[i]
+
+
+@kernel
+def _paint(w, ids, out):
+    zero = np.float32(0)
+    for i in ids:
+        view = view_of(out[i], w.x[i], w.y[i], w.heading[i], SPAN)
+        paint_all(out[i], (70, 80, 90))
+        paint_box(out[i], view, zero, zero, zero, HALF_ARENA, HALF_ARENA, HALF_ARENA, (245, 242, 235))
+        for k in range(w.found[i], TILES):
+            shade = 50 + 15 * k
+            colour = (217, 165, 32) if k == w.found[i] else (shade, shade, 200)
+            paint_disc(out[i], view, w.tile_x[i, k], w.tile_y[i, k], TILE_RADIUS, colour)
+        paint_disc(out[i], view, w.x[i], w.y[i], AGENT_RADIUS, (20, 20, 20))
 
 
 @kernel

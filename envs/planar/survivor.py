@@ -27,6 +27,7 @@ from envs.planar.arena import BOXES, ENEMY_RADIUS, HALF_ARENA, SPAWNERS, cell_of
 from envs.planar.canvas import Canvas
 from envs.planar.game import Game
 from envs.planar.moves import MOVES, moved
+from envs.planar.raster import paint_all, paint_box, paint_disc, view_of
 from envs.sensors import (
     NOTHING,
     UNTAGGED,
@@ -51,6 +52,8 @@ STRIDE, TURN, ENEMY_STRIDE = np.float32(2.5) * SECONDS, np.float32(np.radians(2.
 AGENT_RADIUS = np.float32(0.4)
 ROUNDS, COOLING_STEPS, RELOADING_STEPS, SPAWN_STEPS = 12, 4, 100, 125
 ENEMIES = 16
+SPAN = np.float32(20.0)  # metres across a picture
+GUN = ((60, 180, 80), (230, 150, 40), (200, 40, 40))  # colours of READY, COOLING, RELOADING
 ALIVE, SHOT, KILL = 0.0025, -0.0025, 0.25
 LONGEST = 2**30  # steps of an episode
 
@@ -82,15 +85,18 @@ class Survivor(Game):
         N.
     show_sensors : bool
         Draw the rays.
+    pixels : bool or int
+        Observe a picture of 32 pixels a side, or of 16 … 48, in place of the sensors:
+        its lowest row shows the rounds that are left, and the gun in green, orange or red.
     """
 
-    def __init__(self, num_envs: int = 1, show_sensors: bool = False):
+    def __init__(self, num_envs: int = 1, show_sensors: bool = False, pixels: bool | int = False):
         n = check_whole("num_envs", num_envs, 1)
         floats, counts = (np.zeros(n, np.float32) for _ in range(4)), (np.zeros(n, np.int32) for _ in range(5))
         enemies = (np.zeros((n, ENEMIES), dtype) for dtype in (np.float32, np.float32, bool))
         world = World(np.zeros(n, np.uint64), *floats, *counts, *enemies)
         observations = spaces.Box(-1, 1, (4 + SENSOR_SIZE + BARREL.size,), np.float32)
-        super().__init__(world, observations, spaces.Discrete(MOVES + 2), float(SECONDS), show_sensors)
+        super().__init__(world, observations, spaces.Discrete(MOVES + 2), float(SECONDS), show_sensors, pixels)
         self._directions, self._barrel, self._routes = SENSOR.directions(), BARREL.directions(), routes()
 
     def state_bounds(self) -> Bounds:
@@ -104,6 +110,9 @@ class Survivor(Game):
         _advance(self.world, actions, self._barrel, self._routes, rewards, terminated)
 
     def look(self, ids, out) -> None:
+        if self.pixels:
+            _paint(self.world, ids, out)
+            return
         _look(self.world, ids, self._directions, self._barrel, out)
 
     def info(self) -> dict[str, np.ndarray]:
@@ -257,6 +266,33 @@ def _look(w, ids, directions, barrel, out):
         turn_rays(barrel, c, s, dx[one], dy[one])
         _cast(w, i, near[one], met[one], dx[one], dy[one], False)
         report_rays(near[one], met[one], SENSOR_LENGTH, SENSOR_TAGS, out[i], 4 + SENSOR_SIZE)
+
+
+@kernel
+def _paint(w, ids, out):
+    zero = np.float32(0)
+    for i in ids:
+        view = view_of(out[i], w.x[i], w.y[i], w.heading[i], SPAN)
+        paint_all(out[i], (70, 80, 90))
+        paint_box(out[i], view, zero, zero, zero, HALF_ARENA, HALF_ARENA, HALF_ARENA, (228, 225, 216))
+        for b in range(len(BOXES)):
+            x, y = (BOXES[b, 0] + BOXES[b, 2]) / 2, (BOXES[b, 1] + BOXES[b, 3]) / 2
+            length, width = BOXES[b, 2] - x, BOXES[b, 3] - y
+            paint_box(out[i], view, x, y, zero, length, length, width, (70, 80, 90))
+        for k in range(ENEMIES):
+            if w.enemy_lives[i, k]:
+                paint_disc(out[i], view, w.enemy_x[i, k], w.enemy_y[i, k], ENEMY_RADIUS, (192, 57, 43))
+        paint_disc(out[i], view, w.x[i], w.y[i], AGENT_RADIUS, (47, 111, 181))
+        _paint_gun(w, i, out[i, -1])
+
+
+@kernel
+def _paint_gun(w, i, row):
+    """The lowest row (P, 3): a bright pixel a round, dark ones for those that were fired, then how the gun is."""
+    for k in range(ROUNDS):
+        row[k] = 255 if k < w.rounds[i] else 0
+    for k in range(ROUNDS, ROUNDS + 4):
+        row[k, 0], row[k, 1], row[k, 2] = GUN[w.gun[i]]
 
 
 @kernel
