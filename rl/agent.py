@@ -19,16 +19,16 @@ from gymnasium.vector import VectorEnv
 from deepnp.backend import one_blas_thread
 from rl import checkpoint, learning
 from rl.config import rates_at, scheduled, whole_number, with_rates
-from rl.experience import goals, trees
+from rl.experience import goals
 from rl.experience.collector import Collector
 from rl.experience.environments import EnvLike, Resumable, is_made_here, make_vector, name_of, space_of
 from rl.experience.normalize import ObservationNormalizer
-from rl.experience.spaces import SpaceInfo
-from rl.experience.trees import Observations
+from rl.experience.spaces import ActsIn, SpaceInfo
 from rl.guards import Guard
 from rl.interruption import SafePoint
 from rl.names import check_no_policy_name, explained
 from rl.networks.own import named_networks
+from rl.prediction import Predictor
 from rl.runs.callbacks import CallbackLike, Callbacks, callbacks_of
 from rl.runs.progress import ProgressBar
 from rl.runs.run import Run, run_at
@@ -36,7 +36,7 @@ from rl.state import EpisodeAware, Part, same_state
 from rl.takes import Takes
 
 
-class Agent(ABC):
+class Agent(Predictor, ABC):
     """A learner.
 
     Parameters
@@ -63,6 +63,8 @@ class Agent(ABC):
         Environment steps and training iterations so far, over the agent's whole life.
     normalizer : ObservationNormalizer or None
         Frozen while predicting, saved with the agent.
+    recall : Recall or None
+        What its networks remember of the episodes under way, where they have memory.
     env : VectorEnv or None
     env_name : str or None
         What the environment is called; saved with the agent.
@@ -120,7 +122,8 @@ class Agent(ABC):
     def _begin(self, space, config, seed, networks=None):
         self.takes.check(type(self).__name__, space)
         self.networks = named_networks(type(self).__name__, self.own_networks, networks)
-        self.space, self.config, self.seed = space, config, whole_number("seed", seed, 0)
+        self.space = config.acting_in(space) if isinstance(config, ActsIn) else space
+        self.config, self.seed = config, whole_number("seed", seed, 0)
         self.steps, self.iterations = 0, 0
         self.total_steps = 0  # where the present, or the latest, `learn` goes to
         self._scheduled = scheduled(config)
@@ -152,10 +155,6 @@ class Agent(ABC):
 
         Returns metrics.
         """
-
-    @abstractmethod
-    def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
-        """The policy's actions for normalised observations (B, …): drawn with `rng`, or the most probable ones without."""
 
     def at(self, progress: float) -> Any:
         """The settings at `progress` in [0, 1] of the training: schedules as numbers."""
@@ -213,42 +212,6 @@ class Agent(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def observe(self, observations: Observations) -> Observations:
-        """Observations (B, …), as the space lays them out, as the networks see them: float32, normalised."""
-        vector = trees.vector(observations)
-        normalized = self.normalizer(vector) if self.normalizer else np.asarray(vector, np.float32)
-        return trees.with_vector(observations, normalized)
-
-    @explained
-    def predict(self, observation: Any, deterministic: bool = True, rng: np.random.Generator | None = None) -> np.ndarray:
-        """The action for one observation, or the actions for a batch of them, as the environment takes them.
-
-        Parameters
-        ----------
-        observation : array, the space's shape or (B, that shape)
-            Or a Dict or Tuple of such arrays, also that of a goal environment.
-        deterministic : bool
-            The most probable action; otherwise a draw.
-        rng : numpy.random.Generator, optional
-            What to draw with; fresh entropy by default. Never the training's own generator.
-
-        Raises
-        ------
-        ValueError
-            If the shape is wrong or a value is not finite.
-        """
-        if not isinstance(deterministic, bool | np.bool_):
-            raise TypeError(f"expected deterministic as a bool, given {deterministic!r}")
-        if not (rng is None or isinstance(rng, np.random.Generator)):
-            raise TypeError(f"expected rng as a numpy.random.Generator or None, given {rng!r}")
-        if self.space.goal and isinstance(observation, Mapping):
-            observation = goals.flat(observation)
-        batch, single = self.space.observation.batched(observation)
-        observations = self.space.observation.split(batch, self.space.vector_dtype(self.normalizer is not None))
-        drawn = self.act(self.observe(observations), None if deterministic else rng or np.random.default_rng())
-        actions = self.space.action.to_environment(drawn)
-        return actions[0] if single else actions
 
     @explained
     def learn(

@@ -22,7 +22,7 @@ ALLOWED = {
 HOUSE = set(ALLOWED)
 # The floors of rl, from the lowest: a file imports from its own floor and from those below.
 GROUND = {"rl.config", "rl.guards", "rl.interruption", "rl.names", "rl.schedules", "rl.state"}
-FLOORS = [GROUND, {"rl.losses"}, {"rl.experience"}, {"rl.networks", "rl.solvers", "rl.takes"}, {"rl.loops"}]
+FLOORS = [GROUND, {"rl.losses"}, {"rl.experience"}, {"rl.networks", "rl.solvers", "rl.takes"}, {"rl.loops", "rl.prediction"}]
 FLOORS += [{"rl.checkpoint"}, {"rl.runs"}, {"rl.agent", "rl.learning"}, {"rl.algorithms"}]
 FLOORS += [{"rl.training"}, {"rl.cluster"}, {"rl.cli"}, {"rl"}]
 

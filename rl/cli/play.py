@@ -16,6 +16,7 @@ import rl
 from rl.cli.saved import CHECKPOINT, MODULE, agent_of, environment_for
 from rl.cli.terminal import say
 from rl.cli.usage import Usage
+from rl.training.playing import Player
 from rl.training.video import film, save_gif, save_mp4
 
 FILMS = MappingProxyType({"gif": save_gif, "mp4": save_mp4})
@@ -75,9 +76,9 @@ def show(agent: rl.Agent, env: gymnasium.Env, seed: int, episodes: int) -> None:
     """Play episodes in an environment that shows itself."""
     for episode in range(seed, seed + episodes):
         observation, _ = env.reset(seed=episode)
-        total, ended = 0.0, False
+        total, ended, player = 0.0, False, Player(agent)
         while not ended:
-            observation, reward, terminated, truncated, _ = env.step(agent.predict(observation))
+            observation, reward, terminated, truncated, _ = env.step(player.act(observation))
             total, ended = total + float(reward), terminated or truncated
         say(f"episode of seed {episode}: return {total:,.2f}")
 

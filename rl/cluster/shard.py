@@ -21,6 +21,7 @@ from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.trees import Observations
 from rl.loops.on_policy import collect
+from rl.networks.recall import Recall
 from rl.runs.callbacks import Callbacks
 from rl.state import join, part
 
@@ -141,6 +142,7 @@ class Replica:
         self.space, self.rngs = self.agent.space, self.agent.rngs
         self.collector: Any = None
         self.scaler: RewardScaler | None = None
+        self.recall: Recall | None = None
         self.callbacks: StepListener = Callbacks()
         self.steps = 0
         self.observe, self.act = self.agent.observe, self.agent.act

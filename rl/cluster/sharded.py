@@ -150,6 +150,8 @@ class ShardedVector(VectorEnv):
         """T = `steps` steps of every copy with the agent's present policy; also called by rl/loops/on_policy.py."""
         if agent.networks:
             raise ValueError(f"expected networks that shards can make from the settings, given own ones: {sorted(agent.networks)}")
+        if agent.recall is not None:
+            raise ValueError(f"expected a policy without memory in shards, given memory={agent.config.memory!r}")
         normalizer = agent.normalizer.state_dict() if agent.normalizer else None
         seeds = [int(np.random.SeedSequence([agent.seed, k]).generate_state(1)[0]) for k in range(len(self.sizes))]
         order = Order(agent.config.algorithm, agent.config, 0, agent.policy.flat.data, normalizer, steps)
@@ -194,7 +196,7 @@ class ShardedVector(VectorEnv):
 
 def side_by_side(rollouts: Sequence[Rollout]) -> Rollout:
     """Rollouts (T, n) of the same steps as one (T, N)."""
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(rollout, name) for rollout in rollouts], axis=1)
         for name in ("actions", "rewards", "terminated", "truncated", "valid")
     }

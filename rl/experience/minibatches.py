@@ -1,7 +1,7 @@
 """A batch in shuffled minibatches."""
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Shuffle(NamedTuple):
     def last(self) -> np.ndarray:
         """The rows of the last part."""
         return self.order[self.bounds[-2] :]
+
+    def last_of(self, column: Any) -> Any:
+        """The last part's rows of a column."""
+        return trees.take(column, self.last)
 
     def minibatches(self, columns: tuple[Observations, ...]) -> list[Minibatch]:
         """The columns' rows of each part.

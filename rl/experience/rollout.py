@@ -5,12 +5,13 @@ Shapes: T steps, N environments, B rows, O observation, A action dimensions.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from rl.experience import trees
 from rl.experience.collector import Step
+from rl.experience.sequences import Ends, Sequences
 from rl.experience.trees import Observations
 
 
@@ -34,6 +35,8 @@ class Rollout:
         Observations after the last step.
     final : dict of (int, int) to an observation (1, …)
         Of each truncated (t, n) in SAME_STEP mode: the observation that the reset replaced.
+    sequences : Sequences or None
+        The same observations as networks with memory take them, where the agent has such.
     """
 
     observations: Observations
@@ -44,6 +47,7 @@ class Rollout:
     valid: np.ndarray
     last: Observations
     final: dict[tuple[int, int], Observations] = field(default_factory=dict)
+    sequences: Sequences | None = None
 
     @classmethod
     def empty(cls, steps: int, observations: Observations, action_shape: tuple[int, ...], action_dtype: type) -> Self:
@@ -77,16 +81,31 @@ class Rollout:
             return trees.each(lambda part: part.reshape(len(part) * part.shape[1], *part.shape[2:]), column)
         return trees.at(column, self.valid)
 
-    def values(self, value: Callable[[Observations], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def inputs(self) -> Observations | Sequences:
+        """What networks read for the steps that happened: rows (B, …), or sequences that give as many."""
+        return self.rows(self.observations) if self.sequences is None else self.sequences
+
+    def values(self, value: Callable[[Any], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """V(s_t), and V(s_{t+1}) of the same episode (0 where it terminated): two arrays (T, N).
 
-        `value` maps observations (B, …) to (B,).
+        `value` maps observations (B, …), or sequences that give B rows, to (B,); or to several numbers
+        (B, F), such as features: then both arrays are (T, N, F).
         """
         steps, copies = self.rewards.shape
-        rows = trees.each(lambda part: part.reshape(steps * copies, *part.shape[2:]), self.observations)
-        out = value(trees.concatenate([rows, self.last, *self.final.values()]))
-        values = out[: steps * copies].reshape(steps, copies)
+        out = value(self._with_ends())
+        values = out[: steps * copies].reshape(steps, copies, *out.shape[1:])
         following = np.concatenate([values[1:], out[None, steps * copies : (steps + 1) * copies]])
         for (t, n), v in zip(self.final, out[(steps + 1) * copies :], strict=True):
             following[t, n] = v
-        return values, np.where(self.terminated, 0, following).astype(values.dtype)
+        terminated = self.terminated.reshape(steps, copies, *(1,) * (out.ndim - 1))
+        return values, np.where(terminated, 0, following).astype(values.dtype)
+
+    def _with_ends(self):
+        """All observations: of each step, whether it happened or not, then the last ones, then the final ones."""
+        ends = trees.concatenate([self.last, *self.final.values()])
+        steps, copies = self.rewards.shape
+        if self.sequences is None:
+            rows = trees.each(lambda part: part.reshape(steps * copies, *part.shape[2:]), self.observations)
+            return trees.concatenate([rows, ends])
+        after, environments = np.array([*((steps - 1, n) for n in range(copies)), *self.final]).T
+        return replace(self.sequences, valid=np.ones_like(self.valid), ends=Ends(ends, after, environments))

@@ -15,6 +15,7 @@ from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.guards import Guard
 from rl.interruption import SafePoint
+from rl.networks.recall import Recall
 
 
 class Acting(Protocol):
@@ -23,6 +24,7 @@ class Acting(Protocol):
     space: SpaceInfo
     collector: Collector
     scaler: RewardScaler | None
+    recall: Recall | None
     rngs: dict[str, np.random.Generator]
     steps: int
     callbacks: StepListener
@@ -92,11 +94,16 @@ def collect(agent: Acting, steps: int) -> tuple[Rollout, EpisodeStatistics]:
     """T = `steps` more steps of every environment, and the episodes that ended in them."""
     statistics, collector = EpisodeStatistics(), agent.collector
     rollout = Rollout.empty(steps, agent.observe(collector.observations), *agent.space.action.stored)
+    acting = agent if agent.recall is None else agent.recall
+    if agent.recall is not None:
+        agent.recall.open()
     for t in range(steps):
         agent.learn_scale(collector.observations)
         observations = agent.observe(collector.observations)
-        actions = agent.act(observations, agent.rngs["actions"])
+        actions = acting.act(observations, agent.rngs["actions"])
         step = collector.step(agent.space.action.to_environment(actions), statistics)  # unclipped stored, clipped sent
+        if agent.recall is not None:
+            agent.recall.starts = step.ended if collector.same_step else ~step.valid
         rewards = agent.scaler(step.rewards, step.ended, step.valid) if agent.scaler else step.rewards
         rollout.write(t, observations, actions, rewards, step)
         rollout.final |= {(t, n): agent.observe(x) for n, x in step.final.items() if step.truncated[n]}
@@ -105,4 +112,6 @@ def collect(agent: Acting, steps: int) -> tuple[Rollout, EpisodeStatistics]:
             rollout = rollout.until(t + 1)
             break
     rollout.last = agent.observe(collector.observations)
+    if agent.recall is not None:
+        rollout.sequences = agent.recall.close(rollout)
     return rollout, statistics

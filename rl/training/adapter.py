@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from rl.agent import Agent
+from rl.networks.recall import POLICY
 from rl.runs.callbacks import CallbackLike
 
 
@@ -41,11 +42,17 @@ class StableBaselinesModel:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """The action, or the actions for a batch, and the state, which no policy here has: it comes back as it was.
+        """The action, or the actions for a batch, and the state of a policy with memory; of any other, what was given.
 
-        Draws by default, as theirs does; `Agent.predict` does not.
+        Draws by default, as theirs does; `Agent.predict` does not. Without a state, episodes begin.
         """
-        return self.agent.predict(observation, deterministic, self._rng), state
+        agent = self.agent
+        if agent.recall is None:
+            return agent.predict(observation, deterministic, self._rng), state
+        if state is None:
+            rows = len(agent.space.observation.leaves[0].find(agent.batched(observation)[0]))
+            state = agent.recall.networks[POLICY].zeros(rows)
+        return agent.predict(observation, deterministic, self._rng, state=state, episode_start=episode_start)
 
     def learn(self, total_timesteps: int, callback: CallbackLike = None, *, progress_bar: bool = False) -> Self:
         """Train for so many steps more. `Agent.learn` counts over the agent's whole life instead."""

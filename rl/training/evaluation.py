@@ -11,6 +11,7 @@ from rl.config import whole_number
 from rl.experience.collector import episode_infos
 from rl.experience.environments import EnvLike, is_made_here, make_vector, members, same_step, space_of
 from rl.names import explained
+from rl.training.playing import Player
 
 
 @explained
@@ -101,9 +102,9 @@ def _play(agent, vector, seed, deterministic):
     results = {"return": np.zeros(copies), "length": np.zeros(copies, int)}
     running, rng = np.ones(copies, bool), np.random.default_rng(seed)
     observations, _ = vector.reset(seed=seed)
+    player = Player(agent, copies, deterministic, rng)
     while running.any():
-        actions = agent.predict(observations, deterministic, rng)
-        observations, rewards, terminated, truncated, infos = vector.step(actions)
+        observations, rewards, terminated, truncated, infos = vector.step(player.act(observations))
         results["return"] += np.where(running, rewards, 0)  # of an ended episode's copy even NaN is nobody's
         results["length"] += running
         ending = running & (terminated | truncated)

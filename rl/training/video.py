@@ -9,6 +9,7 @@ from PIL import Image
 
 from rl.agent import Agent
 from rl.training.drawing import picture
+from rl.training.playing import Player
 
 COLOURS = 128  # of a GIF's palette
 
@@ -36,11 +37,11 @@ def film(agent: Agent, env: gymnasium.Env, seed: int, seconds: float, fps: float
         raise ValueError(f"expected render_fps of {env} and fps above 0, given {decisions_per_second} and {fps}")
     every = max(1, round(decisions_per_second / fps))
     observation, _ = env.reset(seed=seed)
-    frames, ended, decision = [], False, 0
+    frames, ended, decision, player = [], False, 0, Player(agent)
     while not ended and decision < seconds * decisions_per_second:
         if decision % every == 0:
             frames.append(picture(env))
-        observation, _, terminated, truncated, _ = env.step(agent.predict(observation))
+        observation, _, terminated, truncated, _ = env.step(player.act(observation))
         ended, decision = terminated or truncated, decision + 1
     return frames
 

@@ -1,16 +1,24 @@
 """The policy and the value of the on-policy algorithms, as their settings ask for them."""
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
-from deepnp import Module
+from deepnp import Module, Sequential
+from deepnp.models import mlp
 from deepnp.models.mlp import ACTIVATIONS
 from rl.experience.spaces import SpaceInfo
+from rl.networks.attention import AttentionMemory
 from rl.networks.encoders import network
+from rl.networks.heads import HeadSettings
+from rl.networks.memory import Remembering, features_layout
 from rl.networks.own import given_networks
-from rl.networks.policies import Policy, stochastic_policy
+from rl.networks.policies import Policy, outputs_of, stochastic_policy
+from rl.networks.recall import Recall
+from rl.networks.recurrent import RecurrentMemory
 
 
 def policy_and_value(space: SpaceInfo, c: Any, networks: Mapping[str, Any], rng: np.random.Generator) -> tuple[Policy, Module]:
@@ -25,8 +33,43 @@ def policy_and_value(space: SpaceInfo, c: Any, networks: Mapping[str, Any], rng:
         Those of one's own, "policy" and "value"; see rl/networks/own.py.
     rng : numpy.random.Generator
         Source of the initial weights.
+
+    Raises
+    ------
+    ValueError
+        For networks of one's own beside `c.memory`.
     """
+    if c.memory:
+        return _with_memory(space, c, networks, rng)
     activation = ACTIVATIONS[c.activation]
-    own = given_networks(networks, space.observation, policy=space.actions, value=1)
-    policy = stochastic_policy(space, c.hidden, activation, c.sigma, c.initial_sigma, rng, own.get("policy"))
+    settings = HeadSettings.of(c)
+    own = given_networks(networks, space.observation, policy=outputs_of(space, settings), value=1)
+    policy = stochastic_policy(space, c.hidden, activation, settings, rng, own.get("policy"))
     return policy, own["value"] if "value" in own else network(space.observation, c.value_widths, 1, activation, rng)
+
+
+def recall_of(c: Any, policy: Any, value: Module) -> Recall | None:
+    """What carries the states of both networks along, where they have memory."""
+    networks = {"policy": policy, "value": value}
+    return Recall(networks, c.memory_span, c.burn_in) if c.memory else None
+
+
+def _with_memory(space, c, networks, rng):
+    """The same, each network with a memory of its own between encoder and head."""
+    if networks:
+        raise ValueError(f"expected no networks of one's own beside memory={c.memory!r}, given {sorted(networks)}")
+    head_space = replace(space, observation=features_layout(space.observation, c.memory_size))
+    head = stochastic_policy(head_space, (), ACTIVATIONS[c.activation], HeadSettings.of(c), rng)
+    policy = Remembering(_memory("policy", space, c, c.hidden, rng), head, masked=space.observation.mask is not None)
+    value = Remembering(_memory("value", space, c, c.value_widths, rng), mlp((c.memory_size, 1), rng=rng))
+    return cast(Policy, policy), value  # it gives and takes what its head does
+
+
+def _memory(name, space, c, hidden, rng):
+    activation, span = ACTIVATIONS[c.activation], c.memory_span
+    if c.memory == "attention":
+        encoder = network(space.observation, hidden, c.memory_size, activation, rng)
+        return AttentionMemory(name, encoder, c.memory_size, span, rng)
+    *inner, width = hidden or (c.memory_size,)
+    encoder = Sequential(network(space.observation, inner, width, activation, rng, output_gain=math.sqrt(2)), activation())
+    return RecurrentMemory(name, c.memory, encoder, width, c.memory_size, span, rng)

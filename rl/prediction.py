@@ -1,0 +1,126 @@
+"""What an agent is asked: its actions, with memory or without."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, overload
+
+import numpy as np
+
+from rl.config import whole_number
+from rl.experience import goals, trees
+from rl.experience.actions import each
+from rl.experience.normalize import ObservationNormalizer
+from rl.experience.sequences import State
+from rl.experience.spaces import SpaceInfo
+from rl.experience.trees import Observations
+from rl.names import explained
+from rl.networks.recall import POLICY, Recall, check_no_state
+
+
+class Predictor(ABC):
+    """Base of `Agent`: what it knows of observations and actions.
+
+    Attributes
+    ----------
+    space : SpaceInfo
+    normalizer : ObservationNormalizer or None
+        Frozen while predicting.
+    recall : Recall or None
+        What its networks remember of the episodes under way, where they have memory.
+    """
+
+    space: SpaceInfo
+    normalizer: ObservationNormalizer | None
+    recall: Recall | None = None
+
+    @abstractmethod
+    def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
+        """The policy's actions for normalised observations (B, …): drawn with `rng`, or the most probable ones without."""
+
+    def observe(self, observations: Observations) -> Observations:
+        """Observations (B, …), as the space lays them out, as the networks see them: float32, normalised."""
+        vector = trees.vector(observations)
+        normalized = self.normalizer(vector) if self.normalizer else np.asarray(vector, np.float32)
+        return trees.with_vector(observations, normalized)
+
+    def initial_state(self, copies: int = 1) -> State | None:
+        """What the networks remember at the beginning of episodes in so many environments; None for networks without memory."""
+        return self.recall.networks[POLICY].zeros(whole_number("copies", copies, 1)) if self.recall else None
+
+    def batched(self, observation: Any) -> tuple[Any, bool]:
+        """One observation, as the environment gives it, as a batch of one; a batch as it is. And whether it was one.
+
+        Raises
+        ------
+        ValueError
+            If a shape is wrong or a value is not finite.
+        """
+        if self.space.goal and isinstance(observation, Mapping):
+            observation = goals.flat(observation)
+        return self.space.observation.batched(observation)
+
+    @overload
+    def predict(self, observation: Any, deterministic: bool = ..., rng: np.random.Generator | None = ...) -> np.ndarray: ...
+
+    @overload
+    def predict(
+        self,
+        observation: Any,
+        deterministic: bool = ...,
+        rng: np.random.Generator | None = ...,
+        *,
+        state: State,
+        episode_start: Any = ...,
+    ) -> tuple[np.ndarray, State]: ...
+
+    @explained
+    def predict(
+        self,
+        observation: Any,
+        deterministic: bool = True,
+        rng: np.random.Generator | None = None,
+        *,
+        state: State | None = None,
+        episode_start: Any = None,
+    ) -> Any:
+        """The action for one observation, or the actions for a batch of them, as the environment takes them.
+
+        Parameters
+        ----------
+        observation : array, the space's shape or (B, that shape)
+            Or a Dict or Tuple of such arrays, also that of a goal environment.
+        deterministic : bool
+            The most probable action; otherwise a draw.
+        rng : numpy.random.Generator, optional
+            What to draw with; fresh entropy by default. Never the training's own generator.
+        state : tuple of arrays (B, …)
+            What networks with memory remember: at first `initial_state(B)`, then what the last call
+            returned. `Player` (rl/training/playing.py) carries it along.
+        episode_start : bool or bool array (B,), optional
+            Where a new episode begins with this observation: there the state is forgotten.
+
+        Returns
+        -------
+        array, or a Dict or Tuple of them, and with a state a tuple of it and of the state after the observation
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong or a value is not finite; for networks with memory if no state is
+            given, or one that does not fit, and for others if one is.
+        """
+        if not isinstance(deterministic, bool | np.bool_):
+            raise TypeError(f"expected deterministic as a bool, given {deterministic!r}")
+        if not (rng is None or isinstance(rng, np.random.Generator)):
+            raise TypeError(f"expected rng as a numpy.random.Generator or None, given {rng!r}")
+        batch, single = self.batched(observation)
+        observations = self.space.observation.split(batch, self.space.vector_dtype(self.normalizer is not None))
+        seen, rng = self.observe(observations), None if deterministic else rng or np.random.default_rng()
+        if self.recall is None:
+            check_no_state(type(self).__name__, state, episode_start)
+            drawn = self.act(seen, rng)
+        else:
+            drawn, state = self.recall.acted(seen, self.recall.checked(state, episode_start, trees.length(seen)), rng)
+        actions = self.space.action.to_environment(drawn)
+        actions = each(lambda rows: rows[0], actions) if single else actions
+        return actions if state is None else (actions, state)
