@@ -11,14 +11,14 @@ import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from deepnp import NonFiniteError
-from tests.rl.toys import Target, states, vectorize
+from tests.rl.toys import Target, config_of, states, vectorize
 
 
 @pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
 class TestNothingSpoilt:
     def agent(self, algorithm):
         small = dict(steps=20) if algorithm.takes.on_policy else dict(warmup=20, memory=400)
-        return algorithm.cls(vectorize(Target, 2), algorithm.config(hidden=(8,), batch_size=16, **small))
+        return algorithm.cls(vectorize(Target, 2), config_of(algorithm, hidden=(8,), batch_size=16, **small))
 
     def test_a_loss_that_is_not_finite_leaves_the_parameters_alone(self, algorithm):
         agent = self.agent(algorithm).learn(200)
@@ -57,7 +57,7 @@ class TestNothingSpoilt:
 class TestCopies:
     def agent(self, algorithm, env="deepnp/Navigation-v0"):
         small = dict(steps=20, epochs=2) if algorithm.takes.on_policy else dict(warmup=20, memory=400, update_interval=4)
-        return algorithm.cls(env, algorithm.config(num_envs=2, hidden=(8,), batch_size=16, **small))
+        return algorithm.cls(env, config_of(algorithm, num_envs=2, hidden=(8,), batch_size=16, **small))
 
     def test_a_deep_copy_learns_what_the_original_learns(self, algorithm):
         agent = self.agent(algorithm).learn(200)

@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 import warnings
-from dataclasses import fields
 
 import gymnasium
 import numpy as np
@@ -16,13 +15,14 @@ from gymnasium.vector import AutoresetMode
 import rl
 from deepnp.storage import load_tensors, save_tensors
 from rl.experience.capture_values import pack, unpack
-from tests.rl.toys import Counter, Reach, Remembering, states, vectorize
+from tests.rl.toys import Counter, Reach, Remembering, config_of, states, vectorize
 
 ALGORITHMS = list(rl.ALGORITHMS.values())
 WALKERS = "HalfCheetah-v5", "Hopper-v5", "BipedalWalker-v3"
 CONTINUOUS = "Pendulum-v1", "MountainCarContinuous-v0", *WALKERS, Remembering
 CHOICES = "CartPole-v1", "Acrobot-v1", "FrozenLake-v1", "LunarLander-v3"
-SMALL = dict(num_envs=2, steps=20, epochs=2, hidden=(8,), batch_size=8, warmup=10, memory=200, update_interval=4)
+SMALL = dict(num_envs=2, hidden=(8,), batch_size=8)
+ON_POLICY, OFF_POLICY = dict(steps=20, epochs=2), dict(warmup=10, memory=200, update_interval=4)
 STEPS, MIDDLE = 160, 75
 PAIRS = [(algorithm, "LunarLanderContinuous-v3") for algorithm in ALGORITHMS]
 PAIRS += [(rl.ALGORITHMS[name], env) for name in ("PPO", "SAC") for env in CONTINUOUS]
@@ -30,9 +30,8 @@ PAIRS += [(rl.ALGORITHMS["PPO"], env) for env in CHOICES]
 
 
 def make(algorithm, env, **settings):
-    known = {f.name for f in fields(algorithm.config)}
-    config = algorithm.config(**{name: value for name, value in {**SMALL, **settings}.items() if name in known})
-    return algorithm.cls(env, config, seed=3)
+    own = ON_POLICY if algorithm.takes.on_policy else OFF_POLICY
+    return algorithm.cls(env, config_of(algorithm, **{**SMALL, **own, **settings}), seed=3)
 
 
 class Until(rl.Callback):

@@ -9,14 +9,14 @@ import pytest
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from deepnp.storage import load_tensors, save_tensors
-from tests.rl.toys import Target, states, vectorize
+from tests.rl.toys import Target, config_of, states, vectorize
 
 ALGORITHMS = list(rl.ALGORITHMS.values())
 
 
 def agent_of(algorithm, env=None, **settings):
     small = dict(steps=20, epochs=1) if algorithm.takes.on_policy else dict(warmup=20, memory=200, priority_exponent=0.5)
-    config = algorithm.config(**{"num_envs": 2, "hidden": (8,), "batch_size": 16, **small, **settings})
+    config = config_of(algorithm, **{"num_envs": 2, "hidden": (8,), "batch_size": 16, **small, **settings})
     return algorithm.cls(env or vectorize(Target, 2), config)
 
 

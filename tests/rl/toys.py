@@ -1,5 +1,7 @@
 """Tiny environments whose right answers are known."""
 
+from dataclasses import fields
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
@@ -162,6 +164,12 @@ class ResumableReach(SyncVectorEnv):
         for n, env in enumerate(self.envs):
             for name, values in state.items():
                 setattr(env, name, values[n].copy())
+
+
+def config_of(algorithm, **settings):
+    """A Config with those of the settings that the algorithm has."""
+    known = {f.name for f in fields(algorithm.config)}
+    return algorithm.config(**{name: value for name, value in settings.items() if name in known})
 
 
 def vectorize(make, copies: int, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> SyncVectorEnv:

@@ -132,7 +132,8 @@ class REINFORCE(Agent):
             rollout = replace(rollout, valid=rollout.valid & np.logical_or.accumulate(ended[::-1])[::-1])
         if not rollout.valid.any():
             return {}
-        samples, ages, psi = samples_from(rollout, values, to_go - values), rollout.rows(ages), rollout.rows(psi)
+        samples = samples_from(rollout, values, to_go - values)
+        ages, psi = (np.asarray(rollout.rows(column)) for column in (ages, psi))
         psi = psi - self.baseline(samples, psi, ages)
         if c.discount_steps:
             psi = psi * c.gamma**ages
