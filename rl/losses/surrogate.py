@@ -177,6 +177,7 @@ CASES = {
     clipped_surrogate: [
         dict(log_prob=Kinked((40,), RATIO_KINKS, 0.02), old_log_prob=Uniform((40,), 0.0, 0.0), advantages=(40,), clip=CLIP),
         dict(log_prob=(5,), old_log_prob=(5,), advantages=Uniform((5,), 1.0, 2.0), clip=100.0),
+        dict(log_prob=(5,), old_log_prob=(5,), advantages=(5,), clip=math.inf),
     ],
     value_loss: [
         dict(values=(9,), old_values=(9,), targets=(9,)),

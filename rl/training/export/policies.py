@@ -16,6 +16,7 @@ from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.encoders import ImageEncoder
 from rl.networks.masks import HELD, Unmasked, without_mask
 from rl.networks.policies import ChoicePolicy, GaussianPolicy
+from rl.networks.shared import SharedPolicy
 from rl.training.export.actions import acted
 from rl.training.export.graph import Graph, Translation, Translations, Value
 from rl.training.export.layers import LAYERS
@@ -94,11 +95,17 @@ def unmasked(graph: Graph, module: Unmasked, x: tuple) -> Value:
     return graph.translate("network", module.network, without_mask(x))
 
 
+def shared_policy(graph: Graph, module: SharedPolicy, x: Any) -> Value:
+    h = graph.translate("trunk", module.trunk, x)
+    return graph.translate("policy", module.policy, (h, x[-1]) if module.masked else h)
+
+
 POLICIES: dict[type, Translation] = {  # the most probable action, or the logits of all choices
     GaussianPolicy: lambda graph, module, x: graph.translate("mean", module.mean, x),
     ChoicePolicy: choice,
     Unmasked: unmasked,
     SquashedGaussianPolicy: squashed_gaussian,
+    SharedPolicy: shared_policy,
     ImageEncoder: image_encoder,
 }
 
