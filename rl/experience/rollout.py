@@ -83,7 +83,7 @@ class Rollout:
 
     def inputs(self) -> Observations | Sequences:
         """What networks read for the steps that happened: rows (B, …), or sequences that give as many."""
-        return self.rows(self.observations) if self.sequences is None else self.sequences
+        return self.rows(self.observations) if self.sequences is None else replace(self.sequences, valid=self.valid)
 
     def values(self, value: Callable[[Any], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """V(s_t), and V(s_{t+1}) of the same episode (0 where it terminated): two arrays (T, N).

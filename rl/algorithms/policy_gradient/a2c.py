@@ -99,7 +99,6 @@ class A2C(Agent):
         c = self.now
         self.rngs = spawn_rngs(self.seed, "weights", "actions", "environment")
         self.policy, self.value = policy_and_value(self.space, c, self.networks, self.rngs["weights"])
-        self.recall = recall_of(self.config, self.policy, self.value)
         self.recall = recall_of(c, self.policy, self.value)
         self.policy_optimizer = optimizer_of(c.optimizer, self.policy.flat, c.lr, c.optimizer_eps)
         self.value_optimizer = optimizer_of(c.optimizer, self.value.flat, c.value_rate, c.optimizer_eps)

@@ -38,6 +38,7 @@ from rl.algorithms.policy_gradient.ppo_kernels import (
     value_steps,
 )
 from rl.experience.minibatches import Shuffle
+from rl.experience.sequences import SequenceShuffle
 from rl.guards import Guard
 from rl.losses.checks import check_finite, check_gradient
 from rl.networks.branches import Distribution
@@ -61,7 +62,7 @@ class Learner(ValueLearner, Protocol):
     policy_optimizer: Adam
 
 
-def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Shuffle, c: Any) -> list | None:
+def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Shuffle | SequenceShuffle, c: Any) -> list | None:
     """`PPO.policy_step` on each minibatch: what it returns for each, or None where this form does not know the case.
 
     Parameters
@@ -82,6 +83,8 @@ def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Sh
         As the plain step does, when a loss or a gradient is NaN or infinite, unless the agent's
         guard leaves such steps out. The steps before it are taken.
     """
+    if not isinstance(shuffled, Shuffle):
+        return None
     observations, actions, *numbers = columns
     heads = _heads(agent.policy, actions, old, len(shuffled.order))
     if heads is None:
@@ -100,11 +103,13 @@ def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Sh
     return _steps(run, optimizer, agent.guard, log, log[:, 0], "policy")
 
 
-def value_epoch(agent: ValueLearner, columns: tuple, shuffled: Shuffle, c: Any) -> list | None:
+def value_epoch(agent: ValueLearner, columns: tuple, shuffled: Shuffle | SequenceShuffle, c: Any) -> list | None:
     """`PPO.value_step` on each minibatch: the losses, or None where this form does not know the case.
 
     As `policy_epoch`; the columns are observations (B, O), V_old (B,) and R (B,).
     """
+    if not isinstance(shuffled, Shuffle):
+        return None
     both = _descent(agent.value, agent.value_optimizer, shuffled, c.max_grad_norm, *columns)
     if both is None:
         return None
