@@ -9,7 +9,7 @@ Shapes: N copies, O observations, A actions.
 import copy
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,6 +54,10 @@ class Core(ABC):
 
     def __reduce__(self):
         return _construct, (type(self), *self._arguments, self.state())
+
+    def offered(self, name: str) -> Callable:
+        """The method of this name that the core `offers`."""
+        return getattr(self, name)
 
     @abstractmethod
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:

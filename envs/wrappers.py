@@ -9,6 +9,7 @@ Where Gymnasium has a wrapper for vectors (observation and reward normalisation,
 Shapes: N copies, O observations.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ class CoreWrapper(Core):
         self.core = core
         self.num_envs, self.render_fps = core.num_envs, core.render_fps
         self.observation_space, self.action_space = core.observation_space, core.action_space
+
+    def offered(self, name) -> Callable:
+        return self.core.offered(name)
 
     def reset(self, ids, rngs) -> None:
         self.core.reset(ids, rngs)
@@ -147,23 +151,33 @@ class StackedInputs(CoreWrapper):
     Parameters
     ----------
     core : Core
-        Its observations are arrays.
+        Its observations are vectors, or grey pictures.
     frames : int
 
     Raises
     ------
     ValueError
-        If `frames` is no integer >= 1, or observations are dictionaries.
+        If `frames` is no integer >= 1, or observations are others.
     """
 
     def __init__(self, core: Core, frames: int):
         super().__init__(core)
-        if not isinstance(core.observation_space, spaces.Box):
-            raise ValueError(f"expected observations in a Box, given {core.observation_space}")
+        if not isinstance(core.observation_space, spaces.Box) or len(core.observation_space.shape) > 2:
+            raise ValueError(f"expected vectors, or pictures without a channel axis, to stack, given {core.observation_space}")
         box, frames = core.observation_space, check_whole("frames", frames, 1)
         low, high = (np.repeat(bound[None], frames, axis=0) for bound in (np.minimum(box.low, 0), np.maximum(box.high, 0)))
         self.observation_space = spaces.Box(low, high, dtype=box.dtype)
         self._frames = np.zeros((self.num_envs, *low.shape), box.dtype)  # (N, frames, O)
+
+    def offered(self, name) -> Callable:
+        """A reflection is one of each frame."""
+        return self._mirror if name == "mirror" else self.core.offered(name)
+
+    def _mirror(self) -> dict[str, np.ndarray]:
+        mirror, frames, size = self.core.offered("mirror")(), self._frames.shape[1], self._frames.shape[2]
+        index, sign = mirror["observation_index"], mirror["observation_sign"]
+        frame = np.repeat(np.arange(frames), size)
+        return {**mirror, "observation_index": np.tile(index, frames) + size * frame, "observation_sign": np.tile(sign, frames)}
 
     def reset(self, ids, rngs) -> None:
         self.core.reset(ids, rngs)

@@ -5,6 +5,7 @@ and every observation is a copy: an environment may hand out one array again and
 SAME_STEP the last observation of an episode would become the first of the next.
 """
 
+import copy
 import importlib
 import inspect
 import sys
@@ -21,6 +22,7 @@ from rl.experience.capture_layers import Resumable
 from rl.experience.capture_replay import Recorded, is_replayed
 from rl.experience.checked import Checked
 from rl.experience.goals import GoalVector, ResumableGoalVector, has_goals
+from rl.experience.pace import Pace
 from rl.experience.single import OneCopy, ResumableOneCopy
 from rl.experience.spaces import SpaceInfo
 from rl.experience.symmetry import Mirror
@@ -41,7 +43,7 @@ def make_vector(env: EnvLike, num_envs: int = 1, settings: Mapping[str, Any] | N
         can be captured, with a wrapper that does.
     num_envs : int
     settings : mapping, optional
-        Keyword arguments of an id's environment.
+        Keyword arguments of an id's environment; and `decision_period` and `stacked_inputs`, see pace.py.
 
     Raises
     ------
@@ -158,14 +160,16 @@ def _side_by_side(items):
 
 
 def _from_spec(env, num_envs, settings):
-    spec = spec_of(env)
+    spec = copy.deepcopy(spec_of(env))
+    pace = Pace.taken_from(spec.kwargs, settings)
     if spec.vector_entry_point is not None:
         creator = spec.vector_entry_point
         creator = creator if callable(creator) else load_env_creator(creator)
-        if "autoreset_mode" in inspect.signature(creator).parameters:
-            return gymnasium.make_vec(spec, num_envs, "vector_entry_point", autoreset_mode=AutoresetMode.SAME_STEP, **settings)
+        if "autoreset_mode" in inspect.signature(creator).parameters and pace.is_known_to(creator):
+            settings = {**settings, **pace.settings, "autoreset_mode": AutoresetMode.SAME_STEP}
+            return gymnasium.make_vec(spec, num_envs, "vector_entry_point", **settings)
     mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    made = gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(_checked,), **settings)
+    made = gymnasium.make_vec(spec, num_envs, "sync", mode, wrappers=(pace.around, _checked), **settings)
     vector = _together(made.envs)
     vector.spec = made.spec
     return vector

@@ -179,7 +179,7 @@ def test_geometric_reward_is_the_scaled_product():
         (lambda: DecisionPeriod(Counter(1), 0), "steps >= 1, given 0"),
         (lambda: DecisionPeriod(Counter(1), 1.5), "steps >= 1, given 1.5"),
         (lambda: StackedInputs(Counter(1), -1), "frames >= 1, given -1"),
-        (lambda: StackedInputs(ArmReach(1), 2), "observations in a Box, given Dict"),
+        (lambda: StackedInputs(ArmReach(1), 2), "vectors, or pictures without a channel axis, to stack, given Dict"),
         (lambda: GeometricReward(Counter(1), ["speed"]), r"infos \['count', 'half'\], given \['speed'\]"),
         (lambda: GeometricReward(Counter(1), []), r"given \[\]"),
     ],
