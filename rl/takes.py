@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rl.experience.spaces import SpaceInfo
 
 CONTINUOUS = ("Box",)
-EVERY_ACTION = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")
+EVERY_ACTION = ("Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict", "Tuple")
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ class Order(NamedTuple):
         Of this shard's actions, drawn once.
     parameters : array
         The policy's, flat.
+    buffers : tuple of array
+        Those of the policy.
     normalizer : dict or None
         The state of the normaliser, which the shard only reads.
     steps : int
@@ -48,6 +50,7 @@ class Order(NamedTuple):
     config: Any
     seed: int
     parameters: np.ndarray
+    buffers: tuple[np.ndarray, ...]
     normalizer: dict[str, np.ndarray] | None
     steps: int
 
@@ -151,6 +154,8 @@ class Replica:
     def follow(self, order: Order) -> None:
         """Take over the learner's policy and normaliser."""
         self.agent.policy.flat.data[:] = order.parameters
+        for (_, own), given in zip(self.agent.policy.named_buffers(), order.buffers, strict=True):
+            own.data[...] = given
         if order.normalizer is not None:
             self.agent.normalizer.load_state_dict(order.normalizer)
 

@@ -154,7 +154,8 @@ class ShardedVector(VectorEnv):
             raise ValueError(f"expected a policy without memory in shards, given memory={agent.config.memory!r}")
         normalizer = agent.normalizer.state_dict() if agent.normalizer else None
         seeds = [int(np.random.SeedSequence([agent.seed, k]).generate_state(1)[0]) for k in range(len(self.sizes))]
-        order = Order(agent.config.algorithm, agent.config, 0, agent.policy.flat.data, normalizer, steps)
+        policy, buffers = agent.policy.flat.data, tuple(buffer.data for _, buffer in agent.policy.named_buffers())
+        order = Order(agent.config.algorithm, agent.config, 0, policy, buffers, normalizer, steps)
         harvests: list[Harvest] = self._each("collect", [order._replace(seed=seed) for seed in seeds])
         self._states = [harvest.state or {} for harvest in harvests]
         rollout = side_by_side([harvest.rollout for harvest in harvests])

@@ -12,6 +12,7 @@ from gymnasium.vector import VectorEnv
 
 from deepnp import NonFiniteError
 from deepnp.checks import check_shape
+from rl.experience.actions import each
 from rl.experience.capture_layers import Resumable
 from rl.experience.environments import same_step
 from rl.experience.masks import check_some_allowed
@@ -105,7 +106,7 @@ class Collector:
             if isinstance(env, Resumable):
                 env.state()  # one that cannot be saved says so here, and not at the first checkpoint
 
-    def step(self, actions: np.ndarray, statistics: EpisodeStatistics) -> Step:
+    def step(self, actions: Any, statistics: EpisodeStatistics) -> Step:
         """One step with the environment's actions; episodes that end are entered into `statistics`.
 
         Raises
@@ -116,8 +117,7 @@ class Collector:
             If a SAME_STEP environment does not hand out the last observation of an episode, or an action
             mask allows nothing where an action is asked for.
         """
-        if actions.dtype.kind == "f":
-            _check(actions, "the policy's action is {}")
+        each(_check_action, actions)
         valid = self._all if self.same_step else ~self.ended
         following, rewards, terminated, truncated, infos = self._advance(actions)
         _check(rewards, "the environment returned reward {}")
@@ -212,6 +212,11 @@ def _one(final, n):
     if isinstance(final, tuple):
         return tuple(_one(value, n) for value in final)
     return final[n]
+
+
+def _check_action(action):
+    if action.dtype.kind == "f":
+        _check(action, "the policy's action is {}")
 
 
 def _check(array: np.ndarray, message: str) -> None:

@@ -10,6 +10,7 @@ from rl.experience.masks import PATH
 from rl.experience.spaces import Leaf, SpaceInfo
 from rl.experience.symmetry import Mirror
 
+SQUASHES = ("clip", "tanh")
 KINDS = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")
 LEAVES = ("vector", "choices", "image", "mask")
 LIMIT = 2**40  # of a size
@@ -49,7 +50,15 @@ def _is_leaf(leaf: Leaf) -> bool:
 
 
 def _is_action(action: ActionLayout) -> bool:
-    if action.kind not in KINDS or not _sizes(action.shape) or not _numbers(action.dtype):
+    if action.parts:
+        return _is_joint(action)
+    if (
+        action.kind not in KINDS
+        or not _own_choice(action)
+        or action.paths != ()
+        or not _sizes(action.shape)
+        or not _numbers(action.dtype)
+    ):
         return False
     size = math.prod(action.shape)
     if action.kind != "Box":
@@ -57,6 +66,22 @@ def _is_action(action: ActionLayout) -> bool:
     unbounded = action.low is action.high is None
     bounded = not unbounded and all(_finite(bound, size, action.dtype) for bound in (action.low, action.high))
     return size > 0 and np.dtype(action.dtype).kind == "f" and action.choices == action.start == () and (unbounded or bounded)
+
+
+def _is_joint(action: ActionLayout) -> bool:
+    """Whether this is what `ActionLayout.joint` makes of parts that are none."""
+    whole = isinstance(action.parts, tuple) and isinstance(action.paths, tuple) and len(action.parts) == len(action.paths)
+    if not whole or not all(part.parts == () and _is_action(part) for part in action.parts):
+        return False
+    keys = all(isinstance(path, tuple) and path and all(type(key) in (str, int) for key in path) for path in action.paths)
+    return keys and _own_choice(action) and action == ActionLayout.joint(list(zip(action.paths, action.parts, strict=True)))
+
+
+def _own_choice(action: ActionLayout) -> bool:
+    """Whether the agent's own part of a layout is one: how numbers are squashed, and how many switches are on."""
+    k = action.choose
+    some = k is None or (action.kind == "MultiBinary" and type(k) is int and 1 <= k <= len(action.choices))
+    return some and action.squash in SQUASHES
 
 
 def _is_mirror(mirror: Mirror, observations: int, actions: int) -> bool:

@@ -11,7 +11,8 @@ adds to them:
 The part "action_mask" of a Dict is no observation: it says which choices are allowed, and follows
 the images; see masks.py.
 
-Actions are a Box, Discrete, MultiDiscrete (a choice in each branch) or MultiBinary.
+Actions are a Box, Discrete, MultiDiscrete (a choice in each branch), MultiBinary, or a Dict or Tuple
+of these; see actions.py.
 
 Shapes: N environments, B rows, O observation, A action dimensions.
 """
@@ -20,7 +21,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
@@ -272,7 +273,14 @@ class SpaceInfo:
         """Read what `to_json` wrote; KeyError or TypeError where something is missing."""
         leaves = tuple(Leaf(**_tuples(leaf)) for leaf in content["observation"]["leaves"])
         mirror = content["mirror"] and Mirror.from_json(content["mirror"])
-        return cls(ObservationLayout(leaves), ActionLayout(**_tuples(content["action"])), content["goal"], mirror)
+        return cls(ObservationLayout(leaves), _action(content["action"]), content["goal"], mirror)
+
+
+@runtime_checkable
+class ActsIn(Protocol):
+    """Settings that say how actions are drawn."""
+
+    def acting_in(self, space: SpaceInfo) -> SpaceInfo: ...
 
 
 def _leaves(space, path):
@@ -341,6 +349,11 @@ def _difference(what, expected, given) -> str:
         return f"expected {what} {expected}, given {given}"
     name = next(name for name, value in vars(expected).items() if value != getattr(given, name))
     return f"expected {what} {name} {getattr(expected, name)}, given {getattr(given, name)}"
+
+
+def _action(content: dict) -> ActionLayout:
+    parts, paths = tuple(map(_action, content["parts"])), tuple(map(tuple, content["paths"]))
+    return ActionLayout(**{**_tuples(content), "parts": parts, "paths": paths})
 
 
 def _tuples(content: dict) -> dict:

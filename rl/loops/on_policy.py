@@ -9,12 +9,14 @@ import numpy as np
 
 from rl.experience import trees
 from rl.experience.collector import Collector, EpisodeStatistics, StepListener
-from rl.experience.normalize import ObservationNormalizer, RewardScaler
+from rl.experience.normalize import RewardScaler
+from rl.experience.normalizers import Normalizer
 from rl.experience.rollout import Rollout
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.guards import Guard
 from rl.interruption import SafePoint
+from rl.networks.heads import FixedSigma
 from rl.networks.recall import Recall
 
 
@@ -45,10 +47,10 @@ class Drawing(Protocol):
 class Scaling(Protocol):
     """What may normalise observations."""
 
-    normalizer: ObservationNormalizer | None
+    normalizer: Normalizer | None
 
 
-class OnPolicy(Acting, Protocol):
+class OnPolicy(Acting, Drawing, Protocol):
     """What an algorithm offers to this loop."""
 
     config: Any
@@ -82,12 +84,20 @@ def iterate(agent: OnPolicy, total_steps: int) -> dict[str, float]:
     """Collect and learn once: T steps in each environment, fewer where `total_steps` in all are reached before."""
     progress, copies = agent.steps / total_steps, len(agent.collector.ended)
     steps = min(agent.config.steps, -(-(total_steps - agent.steps) // copies))
+    anneal(agent, progress)
     env = agent.collector.env
     rollout, statistics = env.collect(agent, steps) if isinstance(env, Workers) else collect(agent, steps)
     metrics = agent.update(rollout, progress) if rollout.valid.any() else {}  # NEXT_STEP: all may be between episodes
     agent.iterations += 1
     agent.safe_point.reached()
     return {"steps": agent.steps, **statistics.means(), **metrics, **agent.guard.report()}
+
+
+def anneal(agent: Drawing, progress: float) -> None:
+    """Move what is set by the training's progress in [0, 1], and stays what it is from acting to learning: a fixed σ."""
+    for module in agent.policy.modules():
+        if isinstance(module, FixedSigma):
+            module.anneal(progress)
 
 
 def collect(agent: Acting, steps: int) -> tuple[Rollout, EpisodeStatistics]:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepnp.ops.activation import sigmoid, softplus
+from rl.networks.beta import Beta
 from rl.networks.distributions import Categorical, DiagonalGaussian
+from rl.networks.joint import Joint
+from rl.networks.subset import Subset
 
 
 @dataclass(frozen=True)
@@ -132,4 +135,4 @@ class Bernoulli:
         return sigmoid.forward(self.logits)[0]
 
 
-Distribution = DiagonalGaussian | Categorical | MultiCategorical | Bernoulli
+Distribution = DiagonalGaussian | Categorical | MultiCategorical | Bernoulli | Beta | Subset | Joint

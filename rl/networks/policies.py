@@ -4,19 +4,19 @@ Shapes: B rows, O observation, A action dimensions, C choices.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from deepnp import Linear, Module, Parameter, Sequential, Softplus
 from deepnp.module import zeros_if_none
 from deepnp.parameters import Tangents
-from rl.experience.actions import ActionLayout
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
-from rl.networks.branches import Bernoulli, Distribution, MultiCategorical
-from rl.networks.distributions import Categorical, DiagonalGaussian
+from rl.networks.branches import Distribution
+from rl.networks.distributions import DiagonalGaussian
 from rl.networks.encoders import network
-from rl.networks.masks import masked
+from rl.networks.heads import FixedSigma, HeadSettings, choices, head_of
 
 Activation = Callable[[], Module]
 
@@ -39,6 +39,8 @@ class GaussianPolicy(Module):
         Source of the initial weights.
     mean : Module, optional
         A network of one's own for μ.
+    settings : HeadSettings, optional
+        What else is to be said of σ, and of the distribution.
     """
 
     def __init__(
@@ -50,20 +52,22 @@ class GaussianPolicy(Module):
         initial_sigma: float,
         rng: np.random.Generator,
         mean: Module | None = None,
+        settings: HeadSettings | None = None,
     ):
-        def make():
+        def make(hidden):
             return network(space.observation, hidden, space.actions, activation, rng, output_gain=0.01)
 
-        self.mean = make() if mean is None else mean
+        self.mean = make(hidden) if mean is None else mean
         self.kind = sigma
+        self.settings = c = replace(settings or HeadSettings(), sigma=sigma, initial_sigma=initial_sigma)
         if sigma == "vector":
             self.log_sigma = Parameter(np.full(space.actions, np.log(initial_sigma), np.float32))
         elif sigma == "fixed":
-            self._constant = np.full(space.actions, initial_sigma, np.float32)
+            self.fixed = FixedSigma(space.actions, c)
         elif sigma == "network":
-            body = make()
-            _last(body).bias.data[...] = initial_sigma + np.log(-np.expm1(-initial_sigma))  # softplus⁻¹
-            self.sigma = Sequential(body, Softplus())
+            body = make(hidden if c.sigma_hidden is None else c.sigma_hidden)
+            _last(body).bias.data[...] = c.raw_sigma()
+            self.sigma = Sequential(body, Softplus(beta=c.sigma_beta, scale=c.sigma_scale))
         else:
             raise ValueError(f'expected sigma "vector", "fixed" or "network", given {sigma!r}')
         self._cache: np.ndarray | None = None  # σ of the last forward pass
@@ -72,7 +76,7 @@ class GaussianPolicy(Module):
         """x (B, …) -> distribution over (B, A)."""
         mean = self.mean.forward(x)
         self._cache = self.sigma.forward(x) if self.kind == "network" else self.state_free_sigma()
-        return DiagonalGaussian(mean, self._cache)
+        return self.settings.gaussian(mean, self._cache)
 
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         """dy = (dmean (B, A), dsigma like sigma)."""
@@ -88,7 +92,7 @@ class GaussianPolicy(Module):
     def predict(self, x: Observations) -> DiagonalGaussian:
         """Like `forward`, remembering nothing."""
         mean = self.mean.predict(x)
-        return DiagonalGaussian(mean, self.sigma.predict(x) if self.kind == "network" else self.state_free_sigma())
+        return self.settings.gaussian(mean, self.sigma.predict(x) if self.kind == "network" else self.state_free_sigma())
 
     def _tangent(self, v: Tangents, vx) -> tuple[np.ndarray, np.ndarray]:
         """Those of μ (B, A), and of σ, shaped as it is."""
@@ -99,7 +103,7 @@ class GaussianPolicy(Module):
 
     def state_free_sigma(self) -> np.ndarray:
         """σ (A,) of the kinds that do not depend on the state."""
-        return np.exp(self.log_sigma.data) if self.kind == "vector" else self._constant
+        return np.exp(self.log_sigma.data) if self.kind == "vector" else self.fixed.sigma
 
 
 class ChoicePolicy(Module):
@@ -150,42 +154,91 @@ class ChoicePolicy(Module):
         return (self.logits.tangent(v, vx),)
 
     def _distribution(self, logits, x):
-        return choices(self.action, masked(self.action, logits, x[-1]) if self.masked else logits)
+        return choices(self.action, logits, x[-1] if self.masked else None)
 
 
-Policy = GaussianPolicy | ChoicePolicy
+class HeadPolicy(Module):
+    """One network, and a head that makes a distribution of its outputs: for Beta distributions, and for a Dict or a Tuple.
+
+    Parameters
+    ----------
+    space : SpaceInfo
+    hidden : sequence of int
+    activation : callable returning a Module
+        Between the layers.
+    settings : HeadSettings
+    rng : numpy.random.Generator
+        Source of the initial weights.
+    body : Module, optional
+        A network of one's own.
+    """
+
+    def __init__(
+        self,
+        space: SpaceInfo,
+        hidden: Sequence[int],
+        activation: Activation,
+        settings: HeadSettings,
+        rng: np.random.Generator,
+        body: Module | None = None,
+    ):
+        head, self.masked = head_of(space.action, settings), space.observation.mask is not None
+        self.body = network(space.observation, hidden, head.outputs, activation, rng, output_gain=0.01) if body is None else body
+        self.head = head
+
+    def forward(self, x: Observations) -> Distribution:
+        """x (B, …) -> distribution over the actions."""
+        return self.head.forward((self.body.forward(x), self._mask(x)))
+
+    def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
+        """dy: the gradient of each of the distribution's parameters."""
+        return self.body.backward(self.head.backward(dy, params), params, inputs)
+
+    def predict(self, x: Observations) -> Distribution:
+        """Like `forward`, remembering nothing."""
+        return self.head.predict((self.body.predict(x), self._mask(x)))
+
+    def _tangent(self, v: Tangents, vx) -> tuple[np.ndarray, ...]:
+        return self.head.tangent(v, self.body.tangent(v, vx))
+
+    def _mask(self, x):
+        return x[-1] if self.masked else None
+
+
+Policy = GaussianPolicy | ChoicePolicy | HeadPolicy
 
 
 def stochastic_policy(
     space: SpaceInfo,
     hidden: Sequence[int],
     activation: Activation,
-    sigma: str,
-    initial_sigma: float,
+    settings: HeadSettings,
     rng: np.random.Generator,
     body: Module | None = None,
 ) -> Policy:
-    """The policy that suits an action space: Gaussian for a Box, over choices for any other.
+    """The policy that suits an action space.
 
     Parameters
     ----------
     space, hidden, activation, rng
-        See both.
-    sigma, initial_sigma
-        See `GaussianPolicy`; choices have none.
+        See all three.
+    settings : HeadSettings
+        How actions of a Box are drawn.
     body : Module, optional
-        A network of one's own for μ, or for z.
+        A network of one's own for μ, for z, or for all of a head's outputs: `outputs_of` says how
+        many.
     """
+    if space.action.parts or (space.action.kind == "Box" and settings.kind == "beta"):
+        return HeadPolicy(space, hidden, activation, settings, rng, body)
     if space.action.kind == "Box":
-        return GaussianPolicy(space, hidden, activation, sigma, initial_sigma, rng, body)
+        return GaussianPolicy(space, hidden, activation, settings.sigma, settings.initial_sigma, rng, body, settings)
     return ChoicePolicy(space, hidden, activation, rng, body)
 
 
-def choices(action: ActionLayout, logits: np.ndarray) -> Distribution:
-    """The distribution over an action space of choices that logits (B, C) stand for."""
-    if action.kind == "Discrete":
-        return Categorical(logits)
-    return Bernoulli(logits) if action.kind == "MultiBinary" else MultiCategorical(logits, action.choices)
+def outputs_of(space: SpaceInfo, settings: HeadSettings) -> int:
+    """How many values the network of a policy gives; a Gaussian's σ has a network of its own."""
+    several = space.action.parts or settings.kind == "beta"
+    return head_of(space.action, settings).outputs if several else space.actions
 
 
 def _last(body: Module) -> Linear:

@@ -158,7 +158,7 @@ def _heads(policy, actions, old, rows) -> tuple[Gaussians, Choices] | None:
 
 
 def _gaussians(policy, actions, old, rows):
-    if policy.kind == "network" or not kernel_runs(actions, old.mean):
+    if policy.kind == "network" or policy.settings.kind != "gaussian" or not kernel_runs(actions, old.mean):
         return None
     sigma = policy.state_free_sigma()[None]
     fits = actions.shape == old.mean.shape == (rows, sigma.shape[1]) and sigma[0].shape == old.sigma.shape
