@@ -38,9 +38,8 @@ GAMES = {
 }
 CLASSIC = ("CartPoleBalance", "CartPoleSwingUp", "MountainCar", "Acrobot", "DoublePendulum")
 HARDER: dict[str, dict[str, Any]] = {"LS": {"positions_only": True}, "NO": {"noise": 0.1, "delay": 3}, "SI": {"random_body": True}}
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> the environment that it is, and with which settings
-    f"{_task}-{_variant}-v0": (f"{_task}-v0", _settings) for _task in CLASSIC for _variant, _settings in HARDER.items()
-}
+HARDER_TASKS = {f"{task}-{variant}-v0": (f"{task}-v0", settings) for task in CLASSIC for variant, settings in HARDER.items()}
+VARIANTS = {"Driver-Traffic-v0": ("Driver-v0", {"traffic": 3}), **HARDER_TASKS}  # name -> the environment, and its settings
 
 
 def _register(name: str, core: str, limit: int, settings: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ Reward              0.1 for each metre that the torso moves forward
 End                 the torso or a thigh touches the ground
 
 A decision is `frame_skip` substeps of 5 ms with the action held.
+
+The thesis's text ends an episode when the head touches the ground. The torso and the thighs are those of its public code.
 """
 
 from pathlib import Path

@@ -10,6 +10,11 @@ Reward              0.1 for each metre that the chest moves forward
 End                 anything but a foot or a shin touches the ground
 
 A decision is `frame_skip` substeps of 5 ms with the action held.
+
+The thesis's text observes "rotation, velocities and angular velocities of each body part". Here, as in its public code, it is the
+chest's rotation alone, each part's velocities, and what the drive holds. The text ends an episode when the upper body touches the
+ground; here a thigh counts, too. How an episode starts is not said there; ours starts within a step (`stride`, `push`), which
+shapes the gait: `stride=0, push=0` starts at rest.
 """
 
 from pathlib import Path

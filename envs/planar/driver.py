@@ -1,4 +1,4 @@
-"""deepnp/Driver-v0: one lap of a circuit, fast, without touching a wall.
+"""deepnp/Driver-v0 and deepnp/Driver-Traffic-v0: one lap of a circuit, fast, without touching a wall or another car.
 
 Observation (72)    18 rays of 30 m round the car, evenly in a full circle, the first straight ahead, then to the left:
                     each [distance / 30, or −1 · 1 if it hit anything but · a wall · a car]
@@ -14,7 +14,9 @@ The car: 4.2 m × 1.9 m, a bicycle with a rear drive of 9 m/s² against a drag o
 10 m/s²; it has no reverse. Its front wheels turn it by v·tan δ / 2.6 m, as long as the tyres' 9 m/s² across can hold the bend:
 beyond that it runs wide. Speed is not observed. A decision is 40 ms.
 
-With `traffic`, other cars go round at 4 to 7 m/s, in the left or the right half of the road.
+With `traffic`, other cars go round at 4 to 7 m/s, in the left or the right half of the road: none in Driver-v0, where no ray
+meets a car, and three in Driver-Traffic-v0, as in the thesis, whose rays detect "the walls or another car". Its text names the
+price of a step, checkpoints and walls; what the finish pays and what another car costs is ours.
 """
 
 from typing import NamedTuple

@@ -9,6 +9,9 @@ End                 the wall, a wrong tile, all tiles found
 The tiles are discs of 0.4 m radius, shuffled among ten places on a circle of 3.3 m; the agent, of 0.25 m radius, starts in its
 middle and looks anywhere. The arena is a square of 10 m. A tile that was found is taken away: it is neither seen nor touched
 again. A decision is 40 ms.
+
+The thesis's text has the price of a step, +1 for the right tile, and −1 and the end for the wall. A wrong tile's price, and that
+it ends the episode, as the last tile does, are those of its public code.
 """
 
 from typing import NamedTuple

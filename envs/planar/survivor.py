@@ -11,7 +11,8 @@ The arena is a square of 18 m with four obstacles (see arena.py); the agent star
 and kills the first enemy in its way, if no wall comes first. The gun cools for 0.15 s after a shot, rounded up to 4 decisions;
 to reload takes 4 s, and is possible when the gun is ready and not full. Firing when the gun is not ready or is empty does
 nothing. The first enemy comes at once and then one every 5 s, from one of four spawners in the corners, never the nearest; at
-most 16 live. Enemies walk to the agent at 1.5 m/s, round obstacles. A decision is 40 ms.
+most 16 live. Enemies walk to the agent at 1.5 m/s, round obstacles. A decision is 40 ms. The price of a shot is that of the
+thesis's public code; its text has none.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,10 @@
 """The Driver: circuits, the car, lines across the road, walls, traffic, what the rays see."""
 
+import gymnasium
 import numpy as np
 import pytest
 
+import envs  # noqa: F401  (registers deepnp/…)
 from envs.planar.circuits import APART, HALF_WIDTH, POINTS, draw_circuit
 from envs.planar.driver import CAR, GATE, GATES, SENSOR, STEERING, WALL, Driver, _rays, _touches
 
@@ -259,3 +261,12 @@ def test_the_start_is_a_rolling_one_inside_the_road():
     assert core.world.speed.min() < 1
     assert 7 < core.world.speed.max() <= 10
     assert not any(_touches(core.world, i) for i in range(200))
+
+
+def test_the_variant_with_traffic_is_registered():
+    env, same = (
+        gymnasium.make(name, **more) for name, more in (("deepnp/Driver-Traffic-v0", {}), ("deepnp/Driver-v0", {"traffic": 3}))
+    )
+    np.testing.assert_array_equal(env.reset(seed=3)[0], same.reset(seed=3)[0])
+    assert env.unwrapped.core.world.traffic_at.shape == (1, 3)
+    assert env.spec.max_episode_steps == 1500
