@@ -8,12 +8,14 @@ from typing import Any
 from deepnp.storage import load_metadata
 from rl.agent import Agent
 from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
+from rl.algorithms.actor_critic.preqn import PreQN, PreQNConfig
 from rl.algorithms.actor_critic.sac import SAC, SACConfig
 from rl.algorithms.actor_critic.sac_lite import SACLite, SACLiteConfig
 from rl.algorithms.actor_critic.sac_value import SACValue, SACValueConfig
 from rl.algorithms.actor_critic.td2 import TD2, TD2Config
 from rl.algorithms.actor_critic.td3 import TD3, TD3Config
 from rl.algorithms.policy_gradient.a2c import A2C, A2CConfig
+from rl.algorithms.policy_gradient.importance import OffPolicyPG, OffPolicyPGConfig
 from rl.algorithms.policy_gradient.ppo import PPO, PPOConfig
 from rl.algorithms.policy_gradient.reinforce import REINFORCE, REINFORCEConfig
 from rl.algorithms.policy_gradient.trpo import TRPO, TRPOConfig
@@ -24,11 +26,13 @@ from rl.runs.record import CONFIG
 _LIST = (
     Algorithm(REINFORCE, "policy_gradient", "Williams 1992"),
     Algorithm(A2C, "policy_gradient", "Mnih et al. 2016"),
+    Algorithm(OffPolicyPG, "policy_gradient", "the lecture"),
     Algorithm(TRPO, "policy_gradient", "Schulman et al. 2015"),
     Algorithm(PPO, "policy_gradient", "Schulman et al. 2017"),
     Algorithm(DDPG, "actor_critic", "Lillicrap et al. 2016"),
     Algorithm(TD3, "actor_critic", "Fujimoto et al. 2018"),
     Algorithm(TD2, "actor_critic", "the thesis on maximum entropy, ch. 3"),
+    Algorithm(PreQN, "actor_critic", "Achiam, Knight & Abbeel 2019"),
     Algorithm(SAC, "actor_critic", "Haarnoja et al. 2018b"),
     Algorithm(SACLite, "actor_critic", "Yu, Zhang & Xu 2022"),
     Algorithm(SACValue, "actor_critic", "Haarnoja et al. 2018a"),
@@ -48,7 +52,11 @@ __all__ = [
     "A2CConfig",
     "Algorithm",
     "DDPGConfig",
+    "OffPolicyPG",
+    "OffPolicyPGConfig",
     "PPOConfig",
+    "PreQN",
+    "PreQNConfig",
     "REINFORCEConfig",
     "SACConfig",
     "SACLite",

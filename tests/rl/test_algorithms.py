@@ -25,6 +25,7 @@ OWN = {"A2C": dict(num_envs=4, steps=4)}  # it takes one step for each rollout
 UNTIL_THE_LIMIT = {
     "REINFORCE": 3000,
     "A2C": 8000,
+    "OffPolicyPG": 6000,
     "TRPO": 4500,
     "PPO": 6400,
     "SACValue": 4500,  # a value passes through two networks for each step

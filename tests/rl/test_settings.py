@@ -13,6 +13,8 @@ import pytest
 
 import rl
 from rl import schedules
+from rl.algorithms.policy_gradient.config import OnPolicyConfig
+from rl.algorithms.replay_config import ReplayConfig
 from tests.rl import defaults
 from tests.rl.references.adapter import critics_of, modules
 from tests.rl.references.worlds import Choices, Goals, World, Worlds
@@ -20,7 +22,7 @@ from tests.rl.references.worlds import Choices, Goals, World, Worlds
 Outcome = dict[str, float]
 OFF_POLICY = ("DDPG", "TD2", "TD3", "SAC", "SACLite", "SACValue")
 STEPS = 60
-BASE = dict(hidden=(6, 6), batch_size=8, memory=200, warmup=10, lr=1e-2, tau=0.05, num_envs=2)
+BASE = dict(hidden=(6, 6), batch_size=8, memory=200, warmup=10, lr=1e-2, tau=0.05, num_envs=2, update_interval=1, updates=1)
 ON_POLICY_BASE = dict(hidden=(6, 6), batch_size=8, steps=10, epochs=2, lr=1e-2, num_envs=2)
 
 
@@ -73,6 +75,22 @@ SHARED: dict[str, Felt] = {
     "asymmetry": Felt(0.1, 0.9),
     "error_limit": Felt(0.01, 1.0),
     "normalize_observations": Felt(False, True),
+    "normalizer": Felt("standard", "min-max", "", dict(normalize_observations=True)),
+    "observation_clip": Felt(0.5, 10.0, "", dict(normalize_observations=True)),
+}
+REPLAY = {f.name for f in fields(ReplayConfig)}
+PREQN: dict[str, Felt] = {name: felt for name, felt in SHARED.items() if name in REPLAY} | {
+    "lr": Felt(1e-4, 1e-2),
+    "critic_step": Felt(0.01, 0.1),
+    "exploration": Felt(0.0, 0.8, "spread of actions"),
+    "alignment": Felt(-1.0, 0.9999),
+    "shrink": Felt(0.3, 0.6, "", dict(critic_step=5.0)),
+    "tries": Felt(1, 5, "", dict(critic_step=5.0)),
+    "solver": Felt("ridge", "truncated"),
+    "tolerance": Felt(1e-8, 1e-2),
+    "hidden": Felt((6,), (6, 6), "parameters"),
+    "activation": Felt("relu", "tanh"),
+    "initialization": Felt("glorot", "orthogonal"),
 }
 SOFT: dict[str, Felt] = {
     "temperature": Felt(0.001, 2.0, "entropy"),
@@ -124,6 +142,8 @@ PPO: dict[str, Felt] = {
     "rollback": Felt(False, True, "-moved of the policy", dict(target_kl=1e-9, epochs=4)),
     "normalize_advantages": Felt(False, True),
     "normalize_observations": Felt(False, True),
+    "normalizer": Felt("standard", "min-max"),
+    "observation_clip": Felt(0.5, 10.0),
     "scale_rewards": Felt(False, True, "-value_loss"),
     "shared": Felt(False, True, "-parameters"),
     "mirror": Felt(False, True, "policy steps", env=Worlds),
@@ -144,6 +164,8 @@ POLICY_GRADIENT: dict[str, Felt] = {
     "anneal_lr": Felt(False, True, "-moved"),
     "normalize_advantages": Felt(False, True),
     "normalize_observations": Felt(False, True),
+    "normalizer": Felt("standard", "min-max"),
+    "observation_clip": Felt(0.5, 10.0),
     "scale_rewards": Felt(False, True, "-value_loss"),
     "hidden": Felt((6,), (6, 6), "parameters"),
     "value_hidden": Felt((5,), (5, 5), "parameters"),
@@ -171,13 +193,50 @@ A2C: dict[str, Felt] = POLICY_GRADIENT | {
     "optimizer": Felt("adam", "rmsprop"),
     "optimizer_eps": Felt(1e-8, 1.0, "-moved"),
 }
-ON_POLICY = {"REINFORCE": REINFORCE, "A2C": A2C, "PPO": PPO}
-TABLES = {name: SHARED | OWN[name] for name in OFF_POLICY} | ON_POLICY
+SHARED_ON_POLICY = {name: felt for name, felt in POLICY_GRADIENT.items() if name in {f.name for f in fields(OnPolicyConfig)}}
+FAR = dict(max_kl=3.0, damping=1e-3)  # where the KL of a step is not what its second order says
+TRPO: dict[str, Felt] = SHARED_ON_POLICY | {
+    "method": Felt("trpo", "dual"),
+    "lam": Felt(0.0, 1.0),
+    "max_kl": Felt(1e-4, 0.1, "kl"),
+    "step_size": Felt(0.01, 0.1, "kl", dict(method="npg")),
+    "cg_steps": Felt(1, 8),
+    "cg_tolerance": Felt(1e-10, 0.1, "-cg_steps"),
+    "damping": Felt(1e-3, 10.0, "-kl"),
+    "sub_sampling": Felt(1, 3),
+    "shrink": Felt(0.3, 0.8, "", FAR),
+    "backtracks": Felt(1, 10, "-rejected", FAR),
+    "normalize_advantages": Felt(False, True),
+    "scale_rewards": Felt(False, True, "-value_loss"),
+    "epochs": Felt(1, 3, "moved of the value"),
+    "batch_size": Felt(4, 10, "-moved of the value"),
+    "lr": Felt(1e-4, 1e-2, "moved of the value"),
+    "policy_steps": Felt(1, 10, "moved of the policy", dict(method="dual")),
+    "policy_lr": Felt(1e-4, 3e-3, "moved of the policy", dict(method="dual")),
+    "multiplier": Felt(0.0, 100.0, "-kl", dict(method="dual")),
+    "multiplier_lr": Felt(0.0, 50.0, "", dict(method="dual")),
+}
+OFF_POLICY_PG: dict[str, Felt] = POLICY_GRADIENT | {
+    "lam": Felt(0.0, 1.0),
+    "reuse": Felt(0, 3, "rows"),
+    "weights": Felt("step", "decision", "", dict(truncation=1e9)),
+    "truncation": Felt(0.5, 1.0, "", dict(normalize_advantages=False)),
+    "self_normalize": Felt(False, True, "", dict(truncation=0.5)),
+    "policy_steps": Felt(1, 3, "policy steps"),
+    "epochs": Felt(1, 3, "moved of the value"),
+    "batch_size": Felt(4, 10, "-moved of the value"),
+}
+ON_POLICY = {"REINFORCE": REINFORCE, "A2C": A2C, "OffPolicyPG": OFF_POLICY_PG, "TRPO": TRPO, "PPO": PPO}
+TABLES = {name: SHARED | OWN[name] for name in OFF_POLICY} | {"PreQN": PREQN} | ON_POLICY
 ENTRIES = [(name, f) for name, table in TABLES.items() for f in table]
 REFUSED = {
     ("SAC", "clip_targets"): True,  # with soft values: see test_updates for SACLite
     ("SACValue", "clip_targets"): True,
     ("A2C", "burn_in"): 1,
+    ("OffPolicyPG", "memory"): "lstm",  # old rollouts are read row by row
+    ("OffPolicyPG", "memory_size"): 3,
+    ("OffPolicyPG", "memory_span"): 3,
+    ("OffPolicyPG", "burn_in"): 1,
 }
 
 
@@ -207,7 +266,7 @@ def train(name: str, felt: Felt, settings: dict) -> tuple[np.ndarray, Outcome]:
         "updates": len(metrics),
         "moved": np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(start, end, strict=True))),
         "parameters": sum(map(len, end)),
-        "policy steps": agent.policy_optimizer.t,
+        "policy steps": agent.policy_optimizer.t if hasattr(agent, "policy_optimizer") else len(metrics),
         "iterations of the environment": agent.steps / agent.config.num_envs,
     }
     return np.concatenate(end), {**named, **own, **common}
@@ -273,6 +332,9 @@ SCHEDULES = {
     "importance_exponent": (0.5, 0.0, dict(priority_exponent=0.8)),
     "critic_lr": (1e-2, 1e-4, {}),
     "value_lr": (1e-2, 1e-4, {}),
+    "step_size": (0.1, 0.01, dict(method="npg")),
+    "policy_lr": (1e-2, 1e-4, dict(method="dual")),
+    "multiplier_lr": (10.0, 1.0, dict(method="dual")),
     "temperature": (0.5, 0.01, {}),
     "target_entropy": (-1.0, 20.0, {}),
 }

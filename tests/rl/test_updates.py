@@ -80,6 +80,10 @@ POLICY_GRADIENT = {
     "A2C, one step": ("A2C", dict(estimator="td", gamma=0.8, value_coef=2.0)),
     "A2C, three steps": ("A2C", dict(estimator="n-step", n_step=3, activation="relu")),
     "A2C of choices": ("A2C", dict(lam=0.7)),
+    "OffPolicyPG": ("OffPolicyPG", dict(policy_steps=2)),
+    "OffPolicyPG, per decision": ("OffPolicyPG", dict(weights="decision", truncation=1e9, normalize_advantages=False)),
+    "OffPolicyPG, per trajectory": ("OffPolicyPG", dict(weights="trajectory", truncation=5.0, self_normalize=True, reuse=2)),
+    "OffPolicyPG of choices": ("OffPolicyPG", dict(weights="decision", self_normalize=True, reuse=0)),
 }
 
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from deepnp import Module
 from rl.agent import Agent
 from rl.algorithms.policy_gradient.descent import OPTIMIZERS, optimizer_of, policy_step, value_step
-from rl.algorithms.policy_gradient.gradient_config import GradientConfig
+from rl.algorithms.policy_gradient.gradient_config import GradientConfig, refuse
 from rl.algorithms.policy_gradient.networks import policy_and_value, recall_of
 from rl.config import rate, setting, with_rates
 from rl.experience.environments import EnvLike
@@ -58,8 +58,7 @@ class A2CConfig(GradientConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.burn_in:
-            raise ValueError(f"expected burn_in=0, as A2C reads each rollout as a whole, given burn_in={self.burn_in}")
+        refuse(self, ("burn_in",), "A2C reads each rollout as a whole")
 
 
 class A2C(Agent):

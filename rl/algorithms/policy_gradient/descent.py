@@ -9,7 +9,7 @@ nothing flows into it. So ∂/∂ln π = −ψ/B, and the rest is the distributi
 Shapes: B rows, A action dimensions.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,11 +18,22 @@ from deepnp.losses import mse
 from deepnp.optim import Adam, Optimizer, RMSprop
 from deepnp.parameters import ParameterVector
 from rl.algorithms.policy_gradient.steps import gradient_step
+from rl.experience.samples import Samples
 from rl.experience.trees import Observations
+from rl.guards import Guard
 from rl.losses.checks import check_finite
 from rl.networks.policies import Policy
 
 OPTIMIZERS = ("adam", "rmsprop")
+
+
+class Valuing(Protocol):
+    """What has a value to fit: an agent."""
+
+    value: Module
+    value_optimizer: Optimizer
+    rngs: dict[str, np.random.Generator]
+    guard: Guard
 
 
 def optimizer_of(kind: str, vector: ParameterVector, lr: float, eps: float) -> Optimizer:
@@ -74,3 +85,18 @@ def value_step(
     check_finite("value loss", loss)
     gradient_step("value", value, optimizer, weight * dvalues[:, None], max_norm)
     return float(loss)
+
+
+def value_epochs(agent: Valuing, samples: Samples, c: Any) -> dict[str, float]:
+    """Some epochs of `value_step` on minibatches of the samples; returns metrics.
+
+    `c` has `epochs`, `batch_size` and `max_grad_norm`, as they are now; "value" of the agent's
+    generators shuffles.
+    """
+    columns, losses = (samples.observations, samples.targets), []
+    for _ in range(c.epochs):
+        batches = samples.shuffle(c.batch_size, agent.rngs["value"]).minibatches(columns)
+        steps = (agent.guard.attempt(value_step, agent.value, agent.value_optimizer, *batch, c.max_grad_norm) for batch in batches)
+        losses += [loss for loss in steps if loss is not None]
+    metrics = {"value_loss": float(np.mean(losses))} if losses else {}
+    return {**metrics, "explained_variance": samples.explained_variance()}

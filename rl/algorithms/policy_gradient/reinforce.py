@@ -27,7 +27,7 @@ import numpy as np
 from deepnp import Module
 from deepnp.optim import Adam
 from rl.agent import Agent
-from rl.algorithms.policy_gradient.descent import policy_step, value_step
+from rl.algorithms.policy_gradient.descent import policy_step, value_epochs
 from rl.algorithms.policy_gradient.gradient_config import GradientConfig
 from rl.algorithms.policy_gradient.networks import policy_and_value, recall_of
 from rl.config import setting, with_rates
@@ -141,7 +141,7 @@ class REINFORCE(Agent):
             psi = standardize(psi)
         rows = samples.observations, samples.actions, psi.astype(samples.values.dtype)
         metrics = self.guard.attempt(policy_step, self.policy, self.policy_optimizer, *rows, c)
-        return {**(metrics or {}), **self.fit_value(samples, c), "explained_variance": samples.explained_variance(), "lr": c.lr}
+        return {**(metrics or {}), **value_epochs(self, samples, c), "lr": c.lr}
 
     def baseline(self, samples: Samples, psi: np.ndarray, ages: np.ndarray) -> np.ndarray | float:
         """b of each row (B,), or of all."""
@@ -151,12 +151,3 @@ class REINFORCE(Agent):
         if kind == "time":
             return time_means(psi, ages)
         return {"value": samples.values, "mean": psi.mean(), "none": 0.0}[kind]
-
-    def fit_value(self, samples: Samples, c: Any) -> dict[str, float]:
-        """The value's epochs, with the settings of this moment."""
-        columns, losses, attempt = (samples.observations, samples.targets), [], self.guard.attempt
-        for _ in range(c.epochs):
-            batches = samples.shuffle(c.batch_size, self.rngs["value"]).minibatches(columns)
-            losses += [attempt(value_step, self.value, self.value_optimizer, *batch, c.max_grad_norm) for batch in batches]
-        taken = [loss for loss in losses if loss is not None]
-        return {"value_loss": float(np.mean(taken))} if taken else {}

@@ -1,4 +1,4 @@
-"""One update of REINFORCE (Williams 1992) and of A2C (Mnih et al. 2016), from their pseudocode.
+"""One update of REINFORCE (Williams 1992), A2C (Mnih et al. 2016) and of the off-policy policy gradient, from their pseudocode.
 
 Shapes: T steps, N environments, B rows, O observation, A action dimensions.
 """
@@ -26,6 +26,11 @@ class Settings:
     entropy_coef: float = 0.0
     value_coef: float = 1.0
     max_grad_norm: float = 0.5
+    reuse: int = 0
+    weights: str = "step"
+    truncation: float = np.inf
+    self_normalize: bool = False
+    policy_steps: int = 1
     optimizer: str = "adam"
     optimizer_eps: float = 1e-8
     lr: float = 1e-2
@@ -102,6 +107,21 @@ class PolicyGradient:
         c = self.settings
         self.policy_adam.lr = self.value_adam.lr = c.lr * (1 - progress) if c.anneal_lr else c.lr
 
+    def value_epochs(self, s, targets, orders):
+        parts = max(1, round(len(s) / self.settings.batch_size))
+        for order in islice(orders, self.settings.epochs):
+            for start, stop in pairwise([k * len(s) // parts for k in range(parts + 1)]):
+                self.value_step(s[order[start:stop]], targets[order[start:stop]])
+
+    def generalized_advantage(self, data: Trajectories, t: int, n: int) -> float:
+        c, total, ended = self.settings, 0.0, data.terminated | data.truncated | ~data.valid
+        for k in range(t, len(data.rewards)):
+            v_k = float(self.state_value(data.observations[k, n][None])[0])
+            total += (c.gamma * c.lam) ** (k - t) * (data.rewards[k, n] + c.gamma * self.after(data, k, n) - v_k)
+            if ended[k, n]:
+                break
+        return total
+
 
 class A2C(PolicyGradient):
     def update(self, data: Trajectories, progress: float, _policy_orders, _value_orders) -> dict:
@@ -119,15 +139,9 @@ class A2C(PolicyGradient):
 
     def advantage(self, data: Trajectories, t: int, n: int) -> float:
         c, v = self.settings, float(self.state_value(data.observations[t, n][None])[0])
-        if c.estimator != "gae":
-            return self.to_go(data, t, n, {"mc": None, "td": 1, "n-step": c.n_step}[c.estimator]) - v
-        total, ended = 0.0, data.terminated | data.truncated | ~data.valid
-        for k in range(t, len(data.rewards)):
-            v_k = float(self.state_value(data.observations[k, n][None])[0])
-            total += (c.gamma * c.lam) ** (k - t) * (data.rewards[k, n] + c.gamma * self.after(data, k, n) - v_k)
-            if ended[k, n]:
-                break
-        return total
+        if c.estimator == "gae":
+            return self.generalized_advantage(data, t, n)
+        return self.to_go(data, t, n, {"mc": None, "td": 1, "n-step": c.n_step}[c.estimator]) - v
 
 
 class REINFORCE(PolicyGradient):
@@ -147,10 +161,7 @@ class REINFORCE(PolicyGradient):
         if c.normalize_advantages:
             psi = (psi - psi.mean()) / (psi.std() + 1e-8)
         self.policy_step(s, a, psi)
-        parts = max(1, round(len(s) / c.batch_size))
-        for order in islice(value_orders, c.epochs):
-            for start, stop in pairwise([k * len(s) // parts for k in range(parts + 1)]):
-                self.value_step(s[order[start:stop]], to_go[order[start:stop]])
+        self.value_epochs(s, to_go, value_orders)
         return {}
 
     def tick(self, data: Trajectories, t: int, n: int) -> tuple[int, float]:
@@ -179,3 +190,45 @@ class REINFORCE(PolicyGradient):
                 squares.append(sum((g**2).sum() for g in gradient(log_prob, self.policy).values()))
             return np.dot(squares, psi) / np.sum(squares)
         return {"mean": psi.mean(), "none": 0.0}[c.baseline]
+
+
+class OffPolicyPG(PolicyGradient):
+    """Remembers (data, b(a|s) of each step) of the last K rollouts."""
+
+    def __init__(self, settings: Settings, policy: dict, value: dict):
+        super().__init__(settings, policy, value)
+        self.past: list[tuple[Trajectories, np.ndarray]] = []
+
+    def probability(self, data: Trajectories) -> np.ndarray:
+        """π(a|s) of each step (T, N)."""
+        flat = (x.reshape(-1, *x.shape[2:]) for x in (data.observations, data.actions))
+        s, a = flat
+        return np.exp(distribution_of(self.settings, self.policy, s).log_prob(a)).reshape(data.rewards.shape)
+
+    def update(self, data: Trajectories, progress: float, _policy_orders, value_orders) -> dict:
+        c = self.settings
+        self.anneal(progress)
+        self.past.append((data, self.probability(data)))
+        s = np.concatenate([old.observations[old.valid] for old, _ in self.past])
+        a = np.concatenate([old.actions[old.valid] for old, _ in self.past])
+        advantages = np.array([self.generalized_advantage(old, t, n) for old, _ in self.past for t, n in np.argwhere(old.valid)])
+        newest = data.observations[data.valid]
+        targets = advantages[len(s) - len(newest) :] + self.state_value(newest)
+        if c.normalize_advantages:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        for _ in range(c.policy_steps):
+            w = np.array([self.weight(*past, t, n) for past in self.past for t, n in np.argwhere(past[0].valid)])
+            w = np.minimum(w, c.truncation)
+            self.policy_step(s, a, advantages * (w / w.mean() if c.self_normalize else w))
+        self.past = self.past[len(self.past) - min(c.reuse, len(self.past)) :]
+        self.value_epochs(newest, targets, value_orders)
+        return {}
+
+    def weight(self, data: Trajectories, b: np.ndarray, t: int, n: int) -> float:
+        """Π ρ over what the settings name, in the part of the episode that the rollout has."""
+        ratios, kind = np.where(data.valid, self.probability(data) / b, 1)[:, n], self.settings.weights
+        ended = np.flatnonzero((data.terminated | data.truncated | ~data.valid)[:, n])
+        before, behind = ended[ended < t], ended[ended >= t]
+        first = before[-1] + 1 if len(before) else 0
+        last = behind[0] if len(behind) else len(ratios) - 1
+        return {"step": ratios[t], "decision": ratios[first : t + 1].prod(), "trajectory": ratios[first : last + 1].prod()}[kind]
