@@ -22,7 +22,7 @@ from rl.config import rates_at, scheduled, whole_number, with_rates
 from rl.experience import goals
 from rl.experience.collector import Collector
 from rl.experience.environments import EnvLike, Resumable, is_made_here, make_vector, name_of, space_of
-from rl.experience.normalize import ObservationNormalizer
+from rl.experience.normalizers import normalizer_of
 from rl.experience.spaces import ActsIn, SpaceInfo
 from rl.guards import Guard
 from rl.interruption import SafePoint
@@ -61,7 +61,7 @@ class Agent(Predictor, ABC):
         Of the environment.
     steps, iterations : int
         Environment steps and training iterations so far, over the agent's whole life.
-    normalizer : ObservationNormalizer or None
+    normalizer : Normalizer or None
         Frozen while predicting, saved with the agent.
     recall : Recall or None
         What its networks remember of the episodes under way, where they have memory.
@@ -127,8 +127,7 @@ class Agent(Predictor, ABC):
         self.steps, self.iterations = 0, 0
         self.total_steps = 0  # where the present, or the latest, `learn` goes to
         self._scheduled = scheduled(config)
-        normalizes = config.normalize_observations and space.observations > 0  # images are left as they are
-        self.normalizer = ObservationNormalizer(space.observations) if normalizes else None
+        self.normalizer = normalizer_of(config, space.observations)  # images are left as they are
         self.rngs: dict[str, np.random.Generator] = {}
         self.env: VectorEnv | None = None
         self.env_name: str | None = None

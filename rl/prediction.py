@@ -9,7 +9,7 @@ import numpy as np
 from rl.config import whole_number
 from rl.experience import goals, trees
 from rl.experience.actions import each
-from rl.experience.normalize import ObservationNormalizer
+from rl.experience.normalizers import Normalizer
 from rl.experience.sequences import State
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
@@ -23,14 +23,14 @@ class Predictor(ABC):
     Attributes
     ----------
     space : SpaceInfo
-    normalizer : ObservationNormalizer or None
+    normalizer : Normalizer or None
         Frozen while predicting.
     recall : Recall or None
         What its networks remember of the episodes under way, where they have memory.
     """
 
     space: SpaceInfo
-    normalizer: ObservationNormalizer | None
+    normalizer: Normalizer | None
     recall: Recall | None = None
 
     @abstractmethod

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rl.config import check_config, rate, setting
 from rl.experience.episodes import Episodes
 from rl.experience.hindsight import REWARDS, STRATEGIES
+from rl.experience.normalizers import NORMALIZERS
 from rl.experience.prioritized import Priorities
 from rl.experience.replay import ReplayMemory
 from rl.experience.spaces import SpaceInfo
@@ -35,6 +36,8 @@ class ReplayConfig:
     shaping_keep: float = setting(0.0, "share of the old distance in the shaped reward, λ", 0, 1)
     shaping_power: float = setting(1.0, "power of the distances in the shaped reward, p", 1e-6)
     normalize_observations: bool = setting(False, "running normalisation of what the networks read; the memory keeps the raw ones")
+    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
 
     def __post_init__(self):
         check_config(self)

@@ -86,6 +86,16 @@ class ObservationNormalizer:
         self.moments = RunningMoments(size)
         self.clip = clip
 
+    @property
+    def shift(self) -> np.ndarray:
+        """What is subtracted, μ (O,)."""
+        return self.moments.mean
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What is divided by, σ + ε (O,)."""
+        return self.moments.sigma + self.EPSILON
+
     def update(self, observations: np.ndarray) -> None:
         """Take in observations (N, O)."""
         self.moments.update(observations)
@@ -97,7 +107,7 @@ class ObservationNormalizer:
             rows = (x.reshape(-1, len(moments.mean)) for x in (observations, out))
             _normalize(*rows, moments.mean, moments.squares, moments.count, self.EPSILON, self.clip)
             return out
-        out[...] = np.clip((observations - moments.mean) / (moments.sigma + self.EPSILON), -self.clip, self.clip)
+        out[...] = np.clip((observations - self.shift) / self.scale, -self.clip, self.clip)
         return out
 
     def state_dict(self) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from rl.experience import trees
 from rl.experience.collector import Collector, EpisodeStatistics, Step, StepListener
 from rl.experience.exploration import replace_by_random
 from rl.experience.hindsight import Hindsight
-from rl.experience.normalize import ObservationNormalizer
+from rl.experience.normalizers import Normalizer
 from rl.experience.replay import Batch, ReplayMemory
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
@@ -36,7 +36,7 @@ class OffPolicy(Protocol):
     space: SpaceInfo
     memory: ReplayMemory
     collector: Collector
-    normalizer: ObservationNormalizer | None
+    normalizer: Normalizer | None
     rngs: dict[str, np.random.Generator]
     steps: int
     iterations: int

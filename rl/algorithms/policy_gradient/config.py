@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.config import check_config, setting
+from rl.experience.normalizers import NORMALIZERS
 from rl.experience.spaces import SpaceInfo
 from rl.networks.heads import HEADS
 from rl.networks.memory import MEMORIES
@@ -28,7 +29,9 @@ class OnPolicyConfig:
     sigma_beta: float = setting(1.0, "sharpness of the softplus that ends σ's network, β", 1e-3, 1e3)
     sigma_scale: float = setting(1.0, "scale of that softplus, ψ", 1e-3, 1e3)
     choose: int | None = setting(None, "switches of a MultiBinary action that are on, k; None: any number", 1)
-    normalize_observations: bool = setting(True, "running normalisation, clipped at ±10")
+    normalize_observations: bool = setting(True, "running normalisation")
+    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
     memory: str | None = setting(None, "what carries the past; None: nothing, each observation tells the state", choices=MEMORIES)
     memory_size: int = setting(64, "values of the memory, H", 1, 100_000)
     memory_span: int = setting(32, "steps of a sequence that is learned from; with attention also the window, k", 1, 100_000)

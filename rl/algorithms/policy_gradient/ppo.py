@@ -20,7 +20,7 @@ trunk, and `shared_step` descends on L_π + c_v (V(s) − R)².
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), A action dimensions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -134,10 +134,9 @@ class PPO(Agent):
     def fit_policy(self, samples: Samples, old: Distribution, c: Any) -> dict[str, float]:
         """The policy's epochs, with the settings of this moment."""
         optimizer, attempt = self.policy_optimizer, self.guard.attempt
-        columns = samples.observations, samples.actions, samples.advantages, old.log_prob(samples.actions)
-        step = self.policy_step
-        if c.shared:
-            columns, step = (*columns, samples.values, samples.targets), self.shared_step
+        columns: tuple = samples.observations, samples.actions, samples.advantages, old.log_prob(samples.actions)
+        columns += (samples.values, samples.targets) if c.shared else ()
+        step: Callable[..., tuple] = self.shared_step if c.shared else self.policy_step
         log, kl, entropy = [], 0.0, 0.0
         for epochs in range(1, c.epochs + 1):
             before = (snapshot(self.policy), snapshot(optimizer)) if c.rollback else None

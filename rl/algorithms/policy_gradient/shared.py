@@ -43,6 +43,7 @@ def shared_policy_and_value(
     *inner, width = c.hidden
     below = network(space.observation, inner, width, activation, rng, output_gain=math.sqrt(2))
     features = replace(space, observation=features_layout(space.observation, width))
-    heads = policy_and_value(features, with_rates(c, {"hidden": (), "value_hidden": None}), networks, rng)
+    linear: Any = {"hidden": (), "value_hidden": None}
+    heads = policy_and_value(features, with_rates(c, linear), networks, rng)
     shared = SharedPolicy(Sequential(below, activation()), *heads, masked=space.observation.mask is not None)
     return shared, SharedValue(shared)

@@ -10,7 +10,7 @@ import numpy as np
 from rl.agent import Agent
 from rl.experience import goals
 from rl.experience.masks import has_choice
-from rl.experience.normalize import ObservationNormalizer
+from rl.experience.normalizers import Normalizer
 from rl.experience.spaces import Leaf
 from rl.training.export.graph import Graph, Value
 
@@ -59,14 +59,13 @@ def laid_out(graph: Graph, leaf: Leaf, x: Value, dtype: str) -> Value:
     return x if x.dtype == dtype else graph.add("Cast", x, to=dtype)
 
 
-def normalized(graph: Graph, x: Value, normalizer: ObservationNormalizer) -> Value:
-    """clip((x − μ)/(σ + ε), ±clip), in the type of x. In float32 μ comes in two pieces: it may be large beside σ."""
-    mean, sigma = normalizer.moments.mean, normalizer.moments.sigma + normalizer.EPSILON
-    first = mean.astype(x.dtype)
-    x = graph.add("Sub", x, graph.constant("mean", first))
-    if (mean != first).any():
-        x = graph.add("Sub", x, graph.constant("mean_rest", (mean - first).astype(x.dtype)))
-    x = graph.add("Div", x, graph.constant("sigma", sigma.astype(x.dtype)))
+def normalized(graph: Graph, x: Value, normalizer: Normalizer) -> Value:
+    """clip((x − shift)/scale, ±clip), in the type of x. In float32 the shift comes in two pieces: it may be large."""
+    shift, first = normalizer.shift, normalizer.shift.astype(x.dtype)
+    x = graph.add("Sub", x, graph.constant("shift", first))
+    if (shift != first).any():
+        x = graph.add("Sub", x, graph.constant("shift_rest", (shift - first).astype(x.dtype)))
+    x = graph.add("Div", x, graph.constant("scale", normalizer.scale.astype(x.dtype)))
     x = graph.add("Clip", x, -float(normalizer.clip), float(normalizer.clip))
     return x if x.dtype == np.float32 else graph.add("Cast", x, to="float32")
 
@@ -77,7 +76,7 @@ def channels_first(graph: Graph, leaf: Leaf, x: Value) -> Value:
 
 def observations_like(agent: Agent) -> list[np.ndarray]:
     """Observations (ROWS, …) such as this agent may have seen, drawn at random: one array for each input."""
-    rng, moments, start, drawn = np.random.default_rng(0), agent.normalizer and agent.normalizer.moments, 0, []
+    rng, normalizer, start, drawn = np.random.default_rng(0), agent.normalizer, 0, []
     for leaf in inputs_of(agent):
         shape, dtype = (ROWS, *leaf.shape), np.dtype(leaf.dtype)
         if leaf.kind == "choices":
@@ -89,8 +88,8 @@ def observations_like(agent: Agent) -> list[np.ndarray]:
             x = rng.integers(0, 256, shape) if dtype.kind in "iu" else rng.random(shape)
         else:
             x = rng.standard_normal((ROWS, leaf.width))
-            if moments is not None:
-                x = moments.mean[start : start + leaf.width] + x * moments.sigma[start : start + leaf.width]
+            if normalizer is not None:
+                x = normalizer.shift[start : start + leaf.width] + x * normalizer.scale[start : start + leaf.width]
             if dtype.kind != "f":
                 limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
                 x = np.clip(np.rint(x), *limits)

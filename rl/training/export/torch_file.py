@@ -1,7 +1,8 @@
 """Policies to and from PyTorch, as safetensors: weights under the names that PyTorch gives them.
 
 mean.0.weight, …                             the policy's `state_dict`; what stands before the number is the network's name
-normalizer.mean, normalizer.sigma (O,)       where the agent normalises: x̂ = clip((x − μ)/(σ + 1e-4), ±10)
+normalizer.mean, normalizer.sigma (O,)       where the agent normalises: x̂ = clip((x − μ)/(σ + 1e-4), ±observation_clip)
+normalizer.low, normalizer.high (O,)         with normalizer="min-max" instead: x̂ = clip((x − low)/(high − low), ±observation_clip)
 normalizer.count                             how many observations these were taken from
 """
 
@@ -12,12 +13,11 @@ import numpy as np
 from deepnp.module import Module
 from deepnp.storage import load_tensors, save_tensors
 from rl.agent import Agent
+from rl.experience.normalize import ObservationNormalizer
 from rl.state import part
 from rl.training.export import stable_baselines
 from rl.training.export.describe import checked_path, facts
 from rl.training.export.policies import policy_of
-
-MOMENTS = {"count", "mean", "sigma"}
 
 
 def export_torch(agent: Agent, path: str | os.PathLike) -> None:
@@ -35,12 +35,7 @@ def export_torch(agent: Agent, path: str | os.PathLike) -> None:
     path = checked_path(path, ".safetensors")
     tensors = dict(policy_of(agent).state_dict())
     if agent.normalizer is not None:
-        moments = agent.normalizer.moments
-        tensors |= {
-            "normalizer.count": np.array(moments.count),
-            "normalizer.mean": moments.mean,
-            "normalizer.sigma": moments.sigma,
-        }
+        tensors |= {f"normalizer.{name}": x for name, x in _statistics(agent.normalizer).items()}
     save_tensors(path, tensors, facts(agent))
 
 
@@ -75,16 +70,27 @@ def import_torch(agent: Agent, path: str | os.PathLike) -> None:
         agent.normalizer.load_state_dict(moments)
 
 
+def _statistics(normalizer):
+    """What a file says of a normaliser: σ itself in the place of the sum of squares."""
+    if not isinstance(normalizer, ObservationNormalizer):
+        return normalizer.state_dict()
+    moments = normalizer.moments
+    return {"count": np.array(moments.count), "mean": moments.mean, "sigma": moments.sigma}
+
+
 def _moments(agent, given, path):
     """What the agent's normaliser loads; ValueError unless there is such a thing exactly where there is a normaliser."""
     if agent.normalizer is None and not given:
         return {}
-    if agent.normalizer is None or given.keys() != MOMENTS:
-        wanted = sorted(f"normalizer.{name}" for name in MOMENTS) if agent.normalizer is not None else "no normalizer"
+    own = {} if agent.normalizer is None else _statistics(agent.normalizer)
+    if given.keys() != own.keys():
+        wanted = sorted(f"normalizer.{name}" for name in own) if own else "no normalizer"
         hint = f"see normalize_observations of {type(agent.config).__name__}"
         raise ValueError(f"expected {wanted} in {path}, as in the agent ({hint}), given {sorted(given) or 'none'}")
-    count, shape = float(given["count"]), agent.normalizer.moments.mean.shape
-    for name in ("mean", "sigma"):
+    count, shape = float(given["count"]), agent.normalizer.shift.shape
+    for name in own.keys() - {"count"}:
         if given[name].shape != shape or not np.isfinite(given[name]).all() or not np.isfinite(count):
             raise ValueError(f"expected a finite normalizer.{name} of shape {shape} in {path}, given shape {given[name].shape}")
+    if "sigma" not in given:
+        return given
     return {"count": count, "mean": given["mean"], "squares": given["sigma"] ** 2 * max(count - 1, 0)}
