@@ -241,8 +241,8 @@ class SpaceInfo:
 
         Raises ValueError for spaces that no agent here can handle.
         """
-        action = ActionLayout.of(action_space)
-        return cls(ObservationLayout.of(observation_space).masked_by(action), action, goal, mirror)
+        observation, action = ObservationLayout.of(observation_space), ActionLayout.of(action_space)
+        return cls(observation.masked_by(action), action, goal, mirror)
 
     @property
     def observations(self) -> int:
