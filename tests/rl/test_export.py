@@ -131,10 +131,37 @@ def test_action_masks(name, actions_of, tmp_path):
 
 
 @WAYS
+@pytest.mark.parametrize("head", [dict(head="beta"), dict(head="squashed"), dict(squash="tanh")], ids=str)
+def test_every_head(head, actions_of, tmp_path):
+    check(PPO.of_spaces(VECTOR, BOUNDED, small(PPO, **head)), actions_of, tmp_path)
+
+
+@WAYS
+def test_three_of_six(actions_of, tmp_path):
+    agent = PPO.of_spaces(VECTOR, spaces.MultiBinary((2, 3)), small(PPO, choose=3))
+    check(agent, actions_of, tmp_path)
+    assert (agent.predict(np.zeros((4, 3), np.float32)).sum(axis=(1, 2)) == 3).all()
+
+
+def test_several_parts_are_refused(tmp_path):
+    agent = PPO.of_spaces(VECTOR, spaces.Dict(a=BOUNDED, b=spaces.Discrete(2)), small(PPO))
+    for name in ("policy.py", "policy.onnx"):
+        with pytest.raises(ValueError, match="expected actions that are one array, given a Dict: export to PyTorch"):
+            export(agent, tmp_path / name)
+    export(agent, tmp_path / "policy.safetensors")
+
+
+@WAYS
 @pytest.mark.parametrize("name", rl.ALGORITHMS)
 def test_every_algorithm(name, actions_of, tmp_path):
     cls = rl.ALGORITHMS[name].cls
-    check(cls.of_spaces(TREE, BOUNDED if "Box" in cls.takes.actions else spaces.Discrete(3), small(cls)), actions_of, tmp_path)
+    check(
+        cls.of_spaces(
+            TREE if cls.takes.images else VECTOR, BOUNDED if "Box" in cls.takes.actions else spaces.Discrete(3), small(cls)
+        ),
+        actions_of,
+        tmp_path,
+    )
 
 
 @WAYS

@@ -31,6 +31,9 @@ def facts(agent: Agent) -> dict[str, str]:
 
 def action_in_words(action: ActionLayout) -> str:
     """The space of the actions."""
+    if action.parts:
+        parts = zip(action.paths, action.parts, strict=True)
+        return "; ".join(f"{'/'.join(map(str, path))}: {action_in_words(part)}" for path, part in parts)
     kind = f"{action.kind}, {action.dtype} {action.shape}"
     if action.kind == "Box":
         if action.low is None or action.high is None:

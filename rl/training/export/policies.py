@@ -14,8 +14,9 @@ from deepnp.module import Module
 from rl.agent import Agent
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.encoders import ImageEncoder
+from rl.networks.heads import BetaHead
 from rl.networks.masks import HELD, Unmasked, without_mask
-from rl.networks.policies import ChoicePolicy, GaussianPolicy
+from rl.networks.policies import ChoicePolicy, GaussianPolicy, HeadPolicy
 from rl.networks.shared import SharedPolicy
 from rl.training.export.actions import acted
 from rl.training.export.graph import Graph, Translation, Translations, Value
@@ -91,6 +92,16 @@ def choice(graph: Graph, module: ChoicePolicy, x: Any) -> Value:
     return graph.add("Add", y, graph.add("Mul", graph.add("Sub", x[-1], 1.0), LOW))
 
 
+def headed(graph: Graph, module: HeadPolicy, x: Any) -> Value:
+    """The mode of Beta distributions, stretched onto [−1, 1]: (α − β)/(α + β − 2)."""
+    if not isinstance(module.head, BetaHead):
+        return graph.translate("body", module.body, x)  # of several parts, which `acted` refuses
+    y = graph.add("Softplus", graph.translate("body", module.body, x))
+    y = graph.add("Sub", graph.add("Add", y, 1.0), 1.0)  # α − 1 and β − 1, rounded as the agent's
+    a, b = (graph.add("Slice", y, starts=[i], ends=[i + module.head.actions], axes=[1]) for i in (0, module.head.actions))
+    return graph.add("Div", graph.add("Sub", a, b), graph.add("Add", a, b))
+
+
 def unmasked(graph: Graph, module: Unmasked, x: tuple) -> Value:
     return graph.translate("network", module.network, without_mask(x))
 
@@ -103,6 +114,7 @@ def shared_policy(graph: Graph, module: SharedPolicy, x: Any) -> Value:
 POLICIES: dict[type, Translation] = {  # the most probable action, or the logits of all choices
     GaussianPolicy: lambda graph, module, x: graph.translate("mean", module.mean, x),
     ChoicePolicy: choice,
+    HeadPolicy: headed,
     Unmasked: unmasked,
     SquashedGaussianPolicy: squashed_gaussian,
     SharedPolicy: shared_policy,
