@@ -12,6 +12,7 @@ import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -120,6 +121,8 @@ class TensorFile(Mapping[str, "StoredArray"]):
     ----------
     path
         The file. All of it is read once, to compare the checksums.
+    without : str, optional
+        Arrays whose names begin so are left out: neither read nor compared, and not among the names.
 
     Attributes
     ----------
@@ -136,16 +139,17 @@ class TensorFile(Mapping[str, "StoredArray"]):
         not know. The message names the array that has changed.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, without: str | None = None):
         self._file, header = _open(path)
+        wanted = [without is None or not place.name.startswith(without) for place in header.places]
         try:
-            _check_sums(self._file, header)
+            _check_sums(self._file, header, wanted)
         except (ValueError, OSError) as error:
             self._file.close()
             raise _explained(path, error) from error
         self.metadata = header.metadata
         self.signed = bool(header.old_checksum or header.checksums)
-        self._arrays = {place.name: StoredArray(self._file, place, header.start) for place in header.places}
+        self._arrays = {p.name: StoredArray(self._file, p, header.start) for p in compress(header.places, wanted)}
 
     def __getitem__(self, name: str) -> "StoredArray":
         return self._arrays[name]
@@ -268,12 +272,14 @@ def _explained(path: str | os.PathLike, error: Exception) -> ValueError:
     return ValueError(f"{path} is not a complete safetensors file: {error}")
 
 
-def _check_sums(file: BinaryIO, header: Header) -> None:
-    """Read all arrays, and compare their checksums with those that were written."""
+def _check_sums(file: BinaryIO, header: Header, wanted: list[bool]) -> None:
+    """Read the wanted arrays, or all where a checksum is one of all of them, and compare it with what was written."""
     buffer = memoryview(bytearray(CHUNK if header.checksums or header.old_checksum else 0))
     crc = header.old_checksum[1] if header.old_checksum else 0
-    file.seek(header.start)
     for i, place in enumerate(header.places if buffer else ()):
+        if header.checksums and not wanted[i]:
+            continue
+        file.seek(header.start + place.start)
         crc = _crc_of(file, place, 0 if header.checksums else crc, buffer)
         if header.checksums and f"{crc:08x}" != header.checksums[i]:
             raise ChangedError(repr(place.name))

@@ -30,7 +30,7 @@ from rl.experience.capture import obstacle_of
 from rl.experience.capture_replay import NotReproduced
 from rl.experience.collector import Collector
 from rl.experience.environments import EnvLike, Resumable
-from rl.experience.normalize import ObservationNormalizer
+from rl.experience.normalizers import Normalizer
 from rl.experience.replay import ReplayMemory
 from rl.experience.space_checks import check_space, largest_array
 from rl.experience.spaces import SpaceInfo
@@ -41,6 +41,7 @@ from rl.state import snapshot as snapshot_of
 FORMAT = "deepnp agent 3"
 NEEDED = {"algorithm", "config", "space", "seed", "steps", "iterations", "total_steps", "rngs", "env", "networks"}
 Tensors = dict[str, Any]  # arrays, and Pieces of them
+MEMORY = "agent.memory."  # how the names of its arrays begin
 PIXELS = 64  # of an image for each number that the encoder's last layer reads
 SLACK = 4  # parameters that a network may have for each number in its file, before it is called too large
 
@@ -55,7 +56,7 @@ class Saved(Protocol):
     iterations: int
     total_steps: int
     rngs: dict[str, np.random.Generator]
-    normalizer: ObservationNormalizer | None
+    normalizer: Normalizer | None
     env: Any
     env_name: str | None
     networks: Mapping[str, Any]
@@ -162,12 +163,16 @@ def load(
     env: EnvLike | None = None,
     env_settings: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    memory: bool = True,
 ) -> Any:
-    """The agent of a file, in an environment or without one; see `Agent.load`, which lists the errors."""
+    """The agent of a file, in an environment or without one; see `Agent.load`, which lists the errors.
+
+    Without `memory` the replay memory stays empty, and what the file says of it is not looked at.
+    """
     if inspect.isabstract(cls):
         raise TypeError(f"expected an algorithm's load, given {cls.__name__}'s: rl.load finds a file's own")
     settings, networks = _known(cls, settings or {})
-    with TensorFile(path) as file:
+    with TensorFile(path, without=None if memory else MEMORY) as file:
         metadata = _checked(cls, path, file)
         try:
             agent = rebuild(cls, file, metadata, settings, networks)

@@ -6,13 +6,15 @@ from typing import Any
 from tyro.conf import arg
 
 import rl
+from rl.algorithms import class_of
+from rl.checkpoint import load
 from rl.cli import environments
 from rl.cli.usage import Usage
 from rl.runs.record import environment_of
-from rl.runs.retention import best_of, kept_of
+from rl.runs.retention import best_of, kept_of, previous_of
 from rl.training.resume import load_agent
 
-CHECKPOINT = "last, best, the step of one that was kept, or a path"
+CHECKPOINT = "last, previous, best, the step of one that was kept, or a path"
 MODULE = arg(metavar="NAME", help="that registers the environment, where its id does not name it", help_behavior_hint="")
 
 
@@ -24,7 +26,7 @@ def agent_of(run: Path, checkpoint: str = "last") -> rl.Agent:
     run : path
         The run's folder.
     checkpoint : str
-        "last", "best", the step of one that was kept, or a path.
+        "last", "previous", "best", the step of one that was kept, or a path.
 
     Raises
     ------
@@ -32,13 +34,13 @@ def agent_of(run: Path, checkpoint: str = "last") -> rl.Agent:
         If there is no such checkpoint; the message lists those that there are.
     """
     if checkpoint == "last":
-        return load_agent(run)
-    named = {"best": best_of(run), **{str(step): path for step, path in kept_of(run).items()}}
+        return load_agent(run, memory=False)
+    named = {"previous": previous_of(run), "best": best_of(run), **{str(step): path for step, path in kept_of(run).items()}}
     path = named.get(checkpoint, Path(checkpoint))
     if not path.is_file():
         known = ", ".join(["last", *(name for name, file in named.items() if file.is_file())])
         raise FileNotFoundError(f"expected a checkpoint of {run} ({known}) or a path, given {checkpoint}")
-    return rl.load(path)
+    return load(class_of(path), path, memory=False)
 
 
 def environment_for(run: Path, module: str | None) -> tuple[str, dict[str, Any]]:
@@ -60,11 +62,19 @@ def environment_for(run: Path, module: str | None) -> tuple[str, dict[str, Any]]
     try:
         name, settings = environment_of(run)
     except FileNotFoundError as error:
-        near = [str(path.parent) for path in sorted(Path("runs").glob("*/config.json"))]
-        raise FileNotFoundError(f"{error}{'; runs are ' if near else ''}{', '.join(near[-8:])}") from None
+        raise FileNotFoundError(f"{error}{_there(run)}") from None
     if module is not None:
         environments.import_module(module)
     try:
         return environments.find(name), settings
     except Usage as error:
         raise Usage(f"{run}: {error}; --module names a module that registers it") from error
+
+
+def _there(folder: Path) -> str:
+    """The runs in a folder that is none itself, such as seeds; else those in `runs`."""
+    for place in (folder, Path("runs")):
+        runs = [str(config.parent) for config in sorted(place.glob("*/config.json"))]
+        if runs:
+            return f"; runs are {', '.join(runs[-8:])}"
+    return ""

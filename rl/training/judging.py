@@ -19,7 +19,7 @@ RESULT, OUTPUT = "episodes.json", "episodes.txt"
 
 
 def evaluate_runs(
-    folders: Sequence[str | os.PathLike],
+    folders: Sequence[str | os.PathLike] | str | os.PathLike,
     episodes: int = 20,
     seed: int = 1,
     *,
@@ -31,7 +31,7 @@ def evaluate_runs(
 
     Parameters
     ----------
-    folders : sequence of path
+    folders : path, or several
         Of runs. Each gets episodes.json with what its agent did.
     episodes, seed : int
         As `evaluate` takes them.
@@ -52,7 +52,7 @@ def evaluate_runs(
     RuntimeError
         If one could not be evaluated; the others' episodes.json is there.
     """
-    places = [Path(folder) for folder in folders]
+    places = [Path(folder) for folder in ([folders] if isinstance(folders, str | os.PathLike) else folders)]
     content = {"episodes": whole_number("episodes", episodes, 1), "seed": whole_number("seed", seed, 0), "best": best}
     for place in places:
         environment_of(place)  # raises here, and not in every process
@@ -69,7 +69,7 @@ def play_episodes(job: dict[str, Any]) -> bool:
     """Play the episodes of one run, in this process."""
     folder = Path(job["folder"])
     env, settings = environment_of(folder)
-    result = play(load_agent(folder, best=job["best"]), env, job["episodes"], job["seed"], env_settings=settings)
+    result = play(load_agent(folder, best=job["best"], memory=False), env, job["episodes"], job["seed"], env_settings=settings)
     save_json(folder / RESULT, {name: values.tolist() for name, values in result.items()})
     return True
 

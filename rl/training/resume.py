@@ -7,8 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from deepnp.storage import load_metadata
+from rl import checkpoint
 from rl.agent import Agent
-from rl.algorithms import load
+from rl.algorithms import class_of
 from rl.experience.environments import EnvLike
 from rl.runs.record import Log, environment_of
 from rl.runs.retention import best_of, checkpoints_of
@@ -21,6 +23,7 @@ def load_agent(
     *,
     env_settings: Mapping[str, Any] | None = None,
     best: bool = False,
+    memory: bool = True,
 ) -> Agent:
     """The agent of a run's latest checkpoint; with a warning, of the one before if it is damaged.
 
@@ -34,24 +37,34 @@ def load_agent(
         Keyword arguments of an id's environment.
     best : bool
         The agent of the best evaluation instead, to play with: its file has no replay memory.
+    memory : bool
+        With its replay memory. Who only plays leaves it out: it takes a while to read, and may be
+        damaged.
 
     Raises
     ------
     FileNotFoundError
         If the folder holds no checkpoint.
     ValueError
-        If no checkpoint is whole, or they do not fit the environment.
+        If no checkpoint is whole, but for one of step 0, or they do not fit the environment.
     """
+
+    def read(path: Path) -> Agent:
+        return checkpoint.load(class_of(path), path, env, env_settings, memory=memory)
+
     if best:
-        return load(best_of(folder), env, env_settings=env_settings)
+        return read(best_of(folder))
     last, *others = checkpoints_of(folder)
     try:
-        return load(last, env, env_settings=env_settings)
+        return read(last)
     except (FileNotFoundError, ValueError) as error:
         failure = error
     for i, path in enumerate(others):
         with suppress(FileNotFoundError, ValueError):
-            agent = load(path, env, env_settings=env_settings)
+            if load_metadata(path).get("steps") == 0:
+                failure.add_note(f"the only other checkpoint, {path}, is of step 0, where nothing was learned yet")
+                break
+            agent = read(path)
             warnings.warn(f"{failure}; went back to step {agent.steps:,} with {path}", stacklevel=2)
             if env is not None:  # who only looks changes nothing
                 _set_aside([last, *others[:i]])

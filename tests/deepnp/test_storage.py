@@ -150,6 +150,21 @@ def test_files_with_one_checksum_are_still_read(tmp_path):
             load_tensors(path)
 
 
+def test_arrays_may_be_left_out_even_if_they_have_changed(tmp_path, rng):
+    path, marked = tmp_path / "x", np.full(8, 7, np.uint8)
+    save_tensors(path, {"a.x": rng.normal(size=3), "memory.x": marked, "memory.y": np.arange(3), "z": rng.normal(size=2)}, {})
+    expected, _ = load_tensors(path)
+    path.write_bytes(path.read_bytes().replace(marked.tobytes(), b"\0" * 8))
+    with pytest.raises(ValueError, match=r"'memory\.x' has changed"):
+        TensorFile(path)
+    with TensorFile(path, without="memory.") as file:
+        assert list(file) == ["a.x", "z"]
+        for name in file:
+            np.testing.assert_array_equal(np.asarray(file[name]), expected[name])
+    with pytest.raises(ValueError, match=r"'memory\.x' has changed"):
+        TensorFile(path, without="a.")
+
+
 def test_what_has_changed_in_the_header_is_said(tmp_path, rng):
     path = tmp_path / "x"
     checkpoint(path, rng)

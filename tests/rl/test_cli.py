@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -178,7 +179,7 @@ def test_a_run_that_was_begun_in_python_is_played_with_its_module(here, capsys):
     assert "given \"no_such\": No module named 'no_such'" in refused(capsys, "eval by_hand --module no_such", 2)
 
 
-@pytest.mark.parametrize("checkpoint", ["best", "32", f"{RUN}/checkpoints/previous.safetensors"])
+@pytest.mark.parametrize("checkpoint", ["previous", "best", "32", f"{RUN}/checkpoints/previous.safetensors"])
 def test_eval_takes_any_checkpoint(here, capsys, monkeypatch, checkpoint):
     deterministic = []
     monkeypatch.setattr(
@@ -191,7 +192,7 @@ def test_eval_takes_any_checkpoint(here, capsys, monkeypatch, checkpoint):
 
 
 def test_eval_lists_the_checkpoints_that_there_are(here, capsys):
-    assert "(last, best, 32, 64) or a path, given 33" in refused(capsys, f"eval {RUN} --checkpoint 33", 1)
+    assert "(last, previous, best, 32, 64) or a path, given 33" in refused(capsys, f"eval {RUN} --checkpoint 33", 1)
 
 
 def test_play_films_where_there_is_no_display(here, capsys, monkeypatch):
@@ -371,6 +372,17 @@ def test_algorithms_lists_all(capsys):
 def test_a_folder_without_a_run_is_refused_and_others_are_named(here, capsys):
     message = refused(capsys, "play runs", 1)
     assert f"found none in runs; runs are {RUN}" in message.replace(os.sep, "/")
+    Path("nothing_here").mkdir(exist_ok=True)
+    assert f"found none in nothing_here; runs are {RUN}" in refused(capsys, "export nothing_here", 1).replace(os.sep, "/")
+    for seed in (0, 1):
+        shutil.copytree(RUN, f"seeds_of_it/seed-{seed}")
+    for command in ("eval", "export", "resume"):
+        message = refused(capsys, f"{command} seeds_of_it", 1).replace(os.sep, "/")
+        assert "found none in seeds_of_it; runs are seeds_of_it/seed-0, seeds_of_it/seed-1\n" in message
+    with pytest.raises(FileNotFoundError, match=rf"an agent's file, given the folder {RUN}; a run's agent is that of .*load_agent"):
+        rl.load(RUN)
+    with pytest.raises(FileNotFoundError, match=r"an agent's file, given the folder runs$"):
+        rl.load("runs")
 
 
 def test_a_training_that_is_all_warmup_is_told(here, capsys):

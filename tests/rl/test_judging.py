@@ -28,6 +28,7 @@ def test_each_agent_plays_the_same_episodes(runs):
 
 def test_what_cannot_be_evaluated_is_told_and_leaves_the_others_alone(runs):
     folders, _ = runs
+    assert list(evaluate_runs(str(folders[1]), episodes=1)) == [folders[1]]
     with pytest.raises(FileNotFoundError, match="expected a run's folder"):
         evaluate_runs([folders[0], folders[0] / "nowhere"])
     best = folders[0] / "checkpoints" / "best.safetensors"

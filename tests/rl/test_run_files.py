@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from deepnp.storage import load_tensors
-from rl import PPO, PPOConfig
+from rl import PPO, TD3, PPOConfig, TD3Config
 from rl.runs.lock import FolderLock
 from rl.runs.record import read_config
 from rl.runs.retention import checkpoint_of, previous_of
@@ -174,6 +174,34 @@ def test_the_checkpoint_before_stands_in_for_a_damaged_one(folder, monkeypatch):
     last.unlink()
     with pytest.warns(UserWarning, match="went back to step 320"):
         assert load_agent(folder).steps == 320
+
+
+def test_a_damaged_memory_does_not_matter_to_who_only_plays(tmp_path):
+    config = TD3Config(warmup=10**6, memory=64, batch_size=16, hidden=(8,))
+    agent, marked = TD3(vectorize(Target, 1), config), np.full(64, 0.123, np.float32)
+    run = Run(tmp_path / "run", agent, "Target", 60)
+    agent.learn(40, log=run)
+    agent.memory.rewards[:] = 0.123
+    agent.learn(60, log=run)
+    blob = checkpoint_of(run.folder).read_bytes()
+    damaged = blob.replace(marked[:40].tobytes(), bytes(160))
+    assert damaged != blob
+    checkpoint_of(run.folder).write_bytes(damaged)
+    played = load_agent(run.folder, memory=False)
+    assert (played.steps, len(played.memory)) == (60, 0)
+    with pytest.warns(UserWarning, match=r"'agent\.memory\.rewards' has changed.*; went back to step 40"):
+        assert len(load_agent(run.folder).memory) == 40
+
+
+def test_the_beginning_is_nothing_to_go_back_to(folder):
+    beginning = PPO(world(), TINY)
+    beginning.save(previous_of(folder))
+    checkpoint_of(folder).write_bytes(b"nothing")
+    for env in (None, world()):
+        with pytest.raises(ValueError, match=r"last\.safetensors") as caught:
+            load_agent(folder, env)
+        assert "previous.safetensors, is of step 0, where nothing was learned yet" in caught.value.__notes__[0]
+    assert checkpoint_of(folder).exists()
 
 
 def test_nothing_to_go_back_to_is_told(folder, tmp_path):
