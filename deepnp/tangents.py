@@ -28,6 +28,9 @@ from deepnp.layers.normalization import GroupNorm, LayerNorm
 from deepnp.module import Module
 from deepnp.ops import dense, linear, mlp
 from deepnp.parameters import Tangents
+from deepnp.threads import side_by_side
+
+ROWS = 64  # of a batch, from which two threads are faster than one
 
 
 class LinearRows(NamedTuple):
@@ -42,12 +45,20 @@ class LinearRows(NamedTuple):
         dweight = (self.dz[:, :, None] * self.x[:, None, :]).reshape(len(self.x), self.dz.shape[1] * self.x.shape[1])
         return array_module(self.x).concatenate([dweight, self.dz], axis=1) if self.bias else dweight
 
+    def weighted(self, weights) -> np.ndarray:
+        """Σ_b w_b·(row b's gradient): (O·I + O,), or (O·I,)."""
+        scaled = weights[:, None] * self.dz
+        dweight = (scaled.T @ self.x).ravel()
+        return array_module(self.x).concatenate([dweight, scaled.sum(axis=0)]) if self.bias else dweight
+
     def inner(self, other: "LinearRows") -> np.ndarray:
         """Inner products of the gradients of our rows with those of other rows: (B, B'), in
         float64.
         """
-        x, dz, other_x, other_dz = (array.astype(np.float64) for array in (self.x, self.dz, other.x, other.dz))
-        return (dz @ other_dz.T) * (x @ other_x.T + (1 if self.bias else 0))
+        x, dz = self.x.astype(np.float64), self.dz.astype(np.float64)
+        other_x, other_dz = (x, dz) if other is self else (other.x.astype(np.float64), other.dz.astype(np.float64))
+        products = side_by_side(lambda: dz @ other_dz.T, lambda: x @ other_x.T, worthwhile=len(x) >= ROWS)
+        return products[0] * (products[1] + (1 if self.bias else 0))
 
 
 class ScaleRows(NamedTuple):
@@ -59,6 +70,10 @@ class ScaleRows(NamedTuple):
     def gradients(self) -> np.ndarray:
         """(B, 2C): each row's gradient of γ, then of β."""
         return array_module(self.dgamma).concatenate([self.dgamma, self.dbeta], axis=1)
+
+    def weighted(self, weights) -> np.ndarray:
+        """Σ_b w_b·(row b's gradient): (2C,)."""
+        return weights @ self.gradients()
 
     def inner(self, other: "ScaleRows") -> np.ndarray:
         """Inner products of the gradients of our rows with those of other rows: (B, B'), in
@@ -99,6 +114,13 @@ def pairs(module: Module, dy) -> list[LinearRows | ScaleRows]:
 def row_gradients(rows: list[LinearRows | ScaleRows]) -> np.ndarray:
     """What `pairs` gave -> each row's gradient (B, P), its columns in the order of `module.flat`."""
     return array_module(rows[0][0]).concatenate([layer.gradients() for layer in rows], axis=1)
+
+
+def weighted_gradient(rows: list[LinearRows | ScaleRows], weights) -> np.ndarray:
+    """What `pairs` gave, and weights (B,) -> Σ_b w_b·(row b's gradient) (P,), in the order of
+    `module.flat`.
+    """
+    return array_module(rows[0][0]).concatenate([layer.weighted(weights) for layer in rows])
 
 
 def tangent_kernel(rows: list[LinearRows | ScaleRows], others: list[LinearRows | ScaleRows] | None = None) -> Any:

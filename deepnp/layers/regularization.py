@@ -85,8 +85,8 @@ class SpectralNorm(Module):
     W/σ before each call. So nothing is rebound in the module itself, and its weight stays a view of the flat vector. `backward`
     takes the copy's gradient, that of W/σ, through the normalisation and adds it to W's.
 
-    Only `forward` moves u and v, unless it is frozen; `predict` takes them as they are. PyTorch's `spectral_norm` has the same three arrays as
-    weight_orig (here module.weight), weight_u (u) and weight_v (v).
+    Only `forward` moves u and v, unless it is frozen; `predict` takes them as they are. PyTorch's `spectral_norm` has the same
+    three arrays as weight_orig (here module.weight), weight_u (u) and weight_v (v).
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from deepnp.initializers import orthogonal
-from deepnp.layers import ELU, GELU, SELU, LeakyReLU, Linear, Mish, ReLU, Sequential, SiLU, Tanh
+from deepnp.layers import ELU, GELU, SELU, LeakyReLU, Linear, Mish, ReLU, Sequential, SiLU, Sine, Tanh
 from deepnp.module import Module
 
 
@@ -59,4 +59,5 @@ ACTIVATIONS: dict[str, Callable[[], Module]] = {
     "gelu": GELU,
     "silu": SiLU,
     "mish": Mish,
+    "sine": Sine,
 }

@@ -15,6 +15,7 @@ from rl.algorithms.actor_critic.sac_value import SACValue, SACValueConfig
 from rl.algorithms.actor_critic.td2 import TD2, TD2Config
 from rl.algorithms.actor_critic.td3 import TD3, TD3Config
 from rl.algorithms.policy_gradient.a2c import A2C, A2CConfig
+from rl.algorithms.policy_gradient.dpg import DPG, DPGConfig
 from rl.algorithms.policy_gradient.importance import OffPolicyPG, OffPolicyPGConfig
 from rl.algorithms.policy_gradient.ppo import PPO, PPOConfig
 from rl.algorithms.policy_gradient.reinforce import REINFORCE, REINFORCEConfig
@@ -27,6 +28,7 @@ _LIST = (
     Algorithm(REINFORCE, "policy_gradient", "Williams 1992"),
     Algorithm(A2C, "policy_gradient", "Mnih et al. 2016"),
     Algorithm(OffPolicyPG, "policy_gradient", "the lecture"),
+    Algorithm(DPG, "policy_gradient", "Silver et al. 2014"),
     Algorithm(TRPO, "policy_gradient", "Schulman et al. 2015"),
     Algorithm(PPO, "policy_gradient", "Schulman et al. 2017"),
     Algorithm(DDPG, "actor_critic", "Lillicrap et al. 2016"),
@@ -43,6 +45,7 @@ __all__ = [
     "A2C",
     "ALGORITHMS",
     "DDPG",
+    "DPG",
     "PPO",
     "REINFORCE",
     "SAC",
@@ -52,6 +55,7 @@ __all__ = [
     "A2CConfig",
     "Algorithm",
     "DDPGConfig",
+    "DPGConfig",
     "OffPolicyPG",
     "OffPolicyPGConfig",
     "PPOConfig",

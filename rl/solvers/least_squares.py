@@ -1,0 +1,101 @@
+"""Solving K z = b for a symmetric K ⪰ 0 that may lack rank.            B rows
+
+    ridge        (K + λ·κ·I) z = b          κ = tr K/B: λ counts in units of the mean diagonal; Cholesky
+    truncated    z = Σ_k u_k (u_kᵀb)/λ_k    over the eigenvalues λ_k > r·λ_max: the least-squares solution of shortest length
+
+Along the direction that K z stands for, b can be reached as far as the cosine of K z and b says. Of
+the truncated solution K z = P b, P the projection onto the eigenvectors that were kept.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from deepnp.backend import ordered_kernel
+
+
+class Solved(NamedTuple):
+    """A solution z (B,).
+
+    Attributes
+    ----------
+    z : array (B,)
+    reached : float
+        The cosine between K z and b; 0 where either vanishes.
+    rank : int
+        Eigenvalues that were used; B for the ridge.
+    """
+
+    z: np.ndarray
+    reached: float
+    rank: int
+
+
+def ridge(kernel: np.ndarray, b: np.ndarray, amount: float) -> Solved:
+    """(K + λ·(tr K/B)·I) z = b: kernel (B, B) and b (B,), float64.
+
+    Parameters
+    ----------
+    kernel, b
+        K and b.
+    amount : float
+        λ > 0.
+
+    Raises
+    ------
+    ValueError
+        For a λ that is not positive, or a K that is not, up to λ.
+    """
+    if not amount > 0:
+        raise ValueError(f"expected a positive amount of ridge, given {amount}")
+    size = len(b)
+    shift = amount * np.trace(kernel) / size
+    if shift == 0:
+        return Solved(np.zeros_like(b), 0.0, 0)
+    shifted = kernel.copy()
+    shifted.flat[:: size + 1] += shift
+    try:
+        lower = np.linalg.cholesky(shifted)
+    except np.linalg.LinAlgError:
+        raise ValueError(f"expected a kernel that is positive semi-definite, given {np.linalg.eigvalsh(kernel)[0]}") from None
+    z = b.astype(lower.dtype)
+    _substitute(lower, z)
+    return Solved(z, cosine(kernel @ z, b), size)
+
+
+def truncated(kernel: np.ndarray, b: np.ndarray, threshold: float) -> Solved:
+    """The least-squares solution of K z = b from the eigenvalues above `threshold`·λ_max: kernel (B, B) and b (B,), float64.
+
+    Parameters
+    ----------
+    kernel, b
+        K and b.
+    threshold : float
+        r in [0, 1).
+    """
+    if not 0 <= threshold < 1:
+        raise ValueError(f"expected a threshold in [0, 1), given {threshold}")
+    values, vectors = np.linalg.eigh(kernel)
+    kept = values > threshold * max(values[-1], 0)
+    along = vectors[:, kept].T @ b
+    z = vectors[:, kept] @ (along / values[kept])
+    return Solved(z, cosine(vectors[:, kept] @ along, b), int(np.count_nonzero(kept)))
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """⟨a, b⟩/(‖a‖ ‖b‖) of two vectors; 0 where either is 0."""
+    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths > 0 else 0.0
+
+
+@ordered_kernel
+def _substitute(lower, z):
+    """L Lᵀ z = b, in place of b (B,): forward, then backward."""
+    for i in range(len(z)):
+        for j in range(i):
+            z[i] -= lower[i, j] * z[j]
+        z[i] /= lower[i, i]
+    for i in range(len(z) - 1, -1, -1):
+        z[i] /= lower[i, i]
+        for j in range(i):
+            z[j] -= lower[i, j] * z[i]
