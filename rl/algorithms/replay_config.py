@@ -30,7 +30,7 @@ class ReplayConfig:
     importance_exponent: Rate = rate(0.5, "how much weights undo that at the start, β; it rises to 1 at the end", 0, 1)
     newest: int = setting(0, "newest transitions of each environment in every batch besides, k of combined replay", 0, 10_000)
     hindsight: str | None = setting(None, "where goals in hindsight come from; None: no goals", choices=STRATEGIES)
-    hindsight_k: int = setting(4, "transitions with a goal in hindsight for each with its own, k", 0)
+    hindsight_k: int | None = setting(None, "transitions with a goal in hindsight for each with its own, k; None: 4, final: 1", 0)
     hindsight_reward: str = setting("environment", "what rewards in hindsight are", choices=REWARDS)
     goal_tolerance: float = setting(0.05, "distance that counts as reached, ε of the binary reward", 0)
     shaping_keep: float = setting(0.0, "share of the old distance in the shaped reward, λ", 0, 1)
@@ -43,6 +43,11 @@ class ReplayConfig:
         check_config(self)
         if self.batch_size > self.memory:
             raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
+
+    @property
+    def relabelled(self) -> int:
+        """k of hindsight: 4 (Andrychowicz et al. 2017), and 1 where an episode has one goal to offer (Algorithm 18)."""
+        return self.hindsight_k if self.hindsight_k is not None else 1 if self.hindsight == "final" else 4
 
 
 def make_memory(space: SpaceInfo, config: ReplayConfig) -> ReplayMemory:

@@ -70,6 +70,9 @@ def learn(agent: rl.Agent, run: Run, env: str, env_settings: Mapping[str, Any], 
     warmup = 0 if agent.takes.on_policy else agent.config.warmup
     if begun < steps <= warmup:
         complain(f"warning: actions are random for the first {warmup:,} steps (--warmup): in {steps:,} nothing is learned")
+    if not silent and _replays_large_errors_at_the_usual_rate(agent):
+        lower = f"--lr {agent.config.lr / 4:g}"
+        complain(f"hint: replay by priority makes larger steps; a quarter of the learning rate suits it: {lower}")
     try:
         finished = train(agent, run, steps, callback=callbacks, quiet=quiet)
     finally:
@@ -78,6 +81,11 @@ def learn(agent: rl.Agent, run: Run, env: str, env_settings: Mapping[str, Any], 
         say(f"{agent.steps - begun:,} steps in {_duration(time.monotonic() - start)}; everything is in {run.folder}")
         say(f"  deepnp {'play' if finished else 'resume'} {run.folder}")
     return 0 if finished else STOPPED
+
+
+def _replays_large_errors_at_the_usual_rate(agent):
+    c = agent.config
+    return not agent.takes.on_policy and c.priority_exponent > 0 and c.lr == type(c).lr
 
 
 def _duration(seconds: float) -> str:

@@ -132,5 +132,5 @@ def draw_batch(agent: OffPolicy, progress: float) -> Batch:
     if c.hindsight is None:
         return memory.batch(rows, c.gamma, c.n_step, weights)
     rewards = c.hindsight_reward, c.goal_tolerance, c.shaping_keep, c.shaping_power
-    hindsight = Hindsight(agent.space.goal, c.hindsight, c.hindsight_k, *rewards)
+    hindsight = Hindsight(agent.space.goal, c.hindsight, c.relabelled, *rewards)
     return hindsight.batch(memory, rows, c.gamma, c.n_step, weights, agent.collector.env, rng)

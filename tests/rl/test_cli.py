@@ -390,6 +390,16 @@ def test_a_training_that_is_all_warmup_is_told(here, capsys):
     assert "warning: actions are random for the first 20 steps (--warmup): in 16 nothing is learned" in capsys.readouterr().err
 
 
+def test_replay_by_priority_gets_a_hint(here, capsys):
+    tiny = "train sac Pendulum-v1 --steps 16 --warmup 8 --batch-size 4 --hidden 4 --memory 100"
+    words = "hint: replay by priority makes larger steps; a quarter of the learning rate suits it: --lr 7.5e-05"
+    for i, (options, hinted) in enumerate(
+        (("", False), ("--priority-exponent 0.6 --lr 1e-4", False), ("--priority-exponent 0.6", True))
+    ):
+        assert deepnp(f"{tiny} {options} --out hinted{i}") == 0
+        assert (words in capsys.readouterr().err) == hinted
+
+
 def test_deprecated_words_in_models_of_gymnasium_are_left_out(here, capfd):
     assert deepnp("train ppo InvertedPendulum-v5 --steps 16 --num-envs 2 --rollout-steps 8 --batch-size 8 --hidden 8 --out m") == 0
     assert deepnp("train ppo HalfCheetah-v5 --steps 16 --num-envs 2 --rollout-steps 8 --batch-size 8 --hidden 8 --out h") == 0

@@ -16,7 +16,7 @@ Shapes: B rows, O observation, A action dimensions.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -52,6 +52,13 @@ class SACConfig(OffPolicyConfig):
     initial_temperature: float = setting(1.0, "α at the start, where it is tuned", 1e-6)
     target_entropy: Rate | None = rate(None, "H̄; None: −A", -1e6, 1e6)
     shared: bool = setting(True, "one network for μ and ln σ instead of two")
+
+    @classmethod
+    def deepunity(cls, **settings: Any) -> Self:
+        """Table 3.1 of the thesis on DeepUnity, with some settings replaced: `SACConfig.deepunity(lr=1e-3)`."""
+        table = dict(hidden=(64, 64), activation="tanh", lr=3e-4, gamma=0.99, tau=5e-3, temperature=0.2, memory=1_000_000)
+        table |= dict(batch_size=128, update_interval=64, updates=1, warmup=1024)
+        return cls(**{**table, **settings})
 
     def __post_init__(self):
         super().__post_init__()

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from rl.algorithms.policy_gradient.config import OnPolicyConfig
 from rl.config import rate, setting
@@ -51,6 +51,19 @@ class PPOConfig(OnPolicyConfig):
         for name in ("value_hidden", "value_lr", "memory"):
             if self.shared and getattr(self, name) is not None:
                 raise ValueError(f"expected {name} None where policy and value share a trunk, given {getattr(self, name)!r}")
+
+    @classmethod
+    def deepunity(cls, **settings: Any) -> Self:
+        """Table 3.1 of the thesis on DeepUnity, with some settings replaced: `PPOConfig.deepunity(num_envs=8)`.
+
+        The buffer of 10,240 steps is that of all copies. The thesis clips normalised observations at ±5,
+        does not scale rewards, and bounds the gradient's largest element (l∞); ours is the L2 norm.
+        """
+        table = dict(hidden=(64, 64), activation="tanh", lr=3e-4, anneal_lr=False, gamma=0.99, batch_size=512, epochs=8)
+        table |= dict(gae_horizon=256, lam=0.96, clip=0.2, entropy_coef=5e-3, value_coef=0.5, max_grad_norm=0.5, target_kl=0.015)
+        table |= dict(normalize_advantages=True, observation_clip=5.0, scale_rewards=False)
+        copies = cls(num_envs=settings.get("num_envs", 1)).num_envs  # a wrong number is named there
+        return cls(**{"steps": max(1, 10_240 // copies), **table, **settings})
 
     @property
     def clip_range(self) -> Rate:
