@@ -209,3 +209,51 @@ class Allowed(gymnasium.Env):
     def _observe(self, mask):
         x, mask = np.zeros(1, np.float32), mask.astype(np.int8)
         return ({"x": x, "action_mask": mask}, {}) if self.told == "observation" else (x, {"action_mask": mask})
+
+
+class Hybrid(gymnasium.Env):
+    """One step an episode, with a choice of one of two places and a move: the reward is −(move − place)², −1 more for the wrong one.
+
+    The right place is told by the observation's sign, ±1; the places are −0.6 and 0.4. Best return: 0.
+    """
+
+    state_attributes = ("sign", "_np_random")
+
+    def __init__(self, nested: bool = False):
+        self.observation_space = spaces.Box(-1, 1, (1,), np.float32)
+        move, place = spaces.Box(-1, 1, (1,), np.float32), spaces.Discrete(2)
+        self.action_space = spaces.Tuple((spaces.Dict(place=place), move)) if nested else spaces.Dict(move=move, place=place)
+        self.nested = nested
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.sign = np.float32(self.np_random.choice([-1, 1]))
+        return np.array([self.sign]), {}
+
+    def step(self, action):
+        if not self.action_space.contains(action):
+            raise ValueError(f"expected an action in {self.action_space}, given {action}")
+        place, move = (action[0]["place"], action[1]) if self.nested else (action["place"], action["move"])
+        right = int(self.sign > 0)
+        reward = -float((move[0] - (-0.6, 0.4)[right]) ** 2) - float(place != right)
+        return np.array([self.sign]), reward, True, False, {}
+
+
+class Marked(gymnasium.Env):
+    """One step an episode: the reward is the share of two things of five that were to be chosen. Best return: 1."""
+
+    state_attributes = ("marks", "_np_random")
+
+    def __init__(self):
+        self.observation_space, self.action_space = spaces.Box(0, 1, (5,), np.float32), spaces.MultiBinary(5)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.marks = np.zeros(5, np.float32)
+        self.marks[self.np_random.permutation(5)[:2]] = 1
+        return self.marks.copy(), {}
+
+    def step(self, action):
+        if action.sum() != 2:
+            raise ValueError(f"expected two of five, given {action}")
+        return self.marks.copy(), float(self.marks @ action) / 2, True, False, {}
