@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Callable
 
 from envs.checks import check_whole
 from envs.core import Core
@@ -12,11 +13,11 @@ from envs.vector import CoreVectorEnv
 from envs.wrappers import DecisionPeriod, StackedInputs
 
 
-def environments(core: type[Core]) -> tuple[type[SingleEnv], type[CoreVectorEnv]]:
+def environments(core: type[Core], make: Callable[..., Core] | None = None) -> tuple[type[SingleEnv], type[CoreVectorEnv]]:
     """`<core>Env` and `<core>VectorEnv`, to be assigned to these names in the core's own module: pickle looks there.
 
     Both take the core's arguments by name, and the methods that the core `offers` are theirs too. The limit of an episode is in
-    steps of the core, and is rounded up to whole decisions.
+    steps of the core, and is rounded up to whole decisions. `make(num_envs, **settings)` makes the core, where its class does not.
 
     Returns
     -------
@@ -28,8 +29,10 @@ def environments(core: type[Core]) -> tuple[type[SingleEnv], type[CoreVectorEnv]
         `FrameStackObservation` do the same, outside its time limit.
     """
 
+    make = make or core
+
     def init_single(self, render_mode: str | None = None, **settings) -> None:
-        SingleEnv.__init__(self, core(1, **settings), render_mode)
+        SingleEnv.__init__(self, make(1, **settings), render_mode)
 
     def init_vector(
         self,
@@ -41,7 +44,7 @@ def environments(core: type[Core]) -> tuple[type[SingleEnv], type[CoreVectorEnv]
         stacked_inputs: int = 1,
         **settings,
     ) -> None:
-        paced: Core = core(num_envs, **settings)
+        paced = make(num_envs, **settings)
         if decision_period != 1:
             paced = DecisionPeriod(paced, decision_period)
         if stacked_inputs != 1:

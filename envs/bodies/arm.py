@@ -24,6 +24,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.bodies.body import Body
+from envs.bodies.camera import filmable
 from envs.bodies.drive import JointDrive
 from envs.bodies.rendering import View
 from envs.checks import Bounds
@@ -206,5 +207,5 @@ def _ground(rng: np.random.Generator) -> np.ndarray:
     return np.array([distance * np.cos(angle), distance * np.sin(angle), 0.05])
 
 
-ArmReachEnv, ArmReachVectorEnv = environments(ArmReach)
-ArmPushEnv, ArmPushVectorEnv = environments(ArmPush)
+ArmReachEnv, ArmReachVectorEnv = environments(ArmReach, filmable(ArmReach))
+ArmPushEnv, ArmPushVectorEnv = environments(ArmPush, filmable(ArmPush))

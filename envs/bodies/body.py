@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
-from envs.bodies.rendering import View, make_renderer
+from envs.bodies.rendering import SMALL, View, coarse, make_renderer
 from envs.checks import check_whole
 from jit import exact_kernel
 
@@ -71,7 +71,7 @@ class Body:
         self.diverged = np.zeros(num_envs, bool)
         self.derived = ("xquat", "xipos", "cvel", "subtree_com", "geom_xpos", "geom_xmat")
         self._camera = camera.camera() if isinstance(camera, View) else camera
-        self._renderer: mujoco.Renderer | None = None
+        self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}  # by height and width
         self._process = os.getpid()
         _BODIES.add(self)
 
@@ -108,17 +108,18 @@ class Body:
 
     def render(self, copy: int, width: int = 640, height: int = 480) -> np.ndarray:
         """A copy as the camera sees it: (height, width, 3) uint8."""
-        if self._renderer is None:
-            self._renderer = make_renderer(self.model, height, width)
-        data = self.batch.get_data(copy)
+        if (height, width) not in self._renderers:
+            model = coarse(self.model) if max(height, width) <= SMALL else self.model
+            self._renderers[height, width] = make_renderer(model, height, width)
+        renderer, data = self._renderers[height, width], self.batch.get_data(copy)
         mujoco.mj_forward(self.model, data)
-        self._renderer.update_scene(data, self._camera)
-        return self._renderer.render().copy()
+        renderer.update_scene(data, self._camera)
+        return renderer.render().copy()
 
     @property
     def has_renderer(self) -> bool:
         """Whether graphics are held, to be given back by `close`."""
-        return self._renderer is not None
+        return bool(self._renderers)
 
     def state(self) -> dict[str, np.ndarray]:
         """The integrator's state rows, warm start included, and what is known of the bodies a substep before."""
@@ -136,9 +137,8 @@ class Body:
             bound.flags.writeable = False
 
     def close(self) -> None:
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        while self._renderers:
+            self._renderers.popitem()[1].close()
 
     def _check_process(self) -> None:
         """The batch's threads do not follow into a forked process: to wait for them would never end."""
@@ -155,7 +155,7 @@ _BODIES: WeakSet[Body] = WeakSet()
 def _keep_after_fork() -> None:
     """In a forked process: what has native threads or graphics in the parent is never freed, for that would wait for ever."""
     for body in _BODIES:
-        for owner in (body.batch, body._renderer):
+        for owner in (body.batch, *body._renderers.values()):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from gymnasium import spaces
 
+from envs.bodies.camera import filmable
 from envs.bodies.limbed import ABSENT, ZERO, Limbed, Senses
 from envs.pair import environments
 
@@ -62,4 +63,4 @@ class Crawler(Limbed):
         return out
 
 
-CrawlerEnv, CrawlerVectorEnv = environments(Crawler)
+CrawlerEnv, CrawlerVectorEnv = environments(Crawler, filmable(Crawler))

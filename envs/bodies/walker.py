@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from gymnasium import spaces
 
+from envs.bodies.camera import filmable
 from envs.bodies.limbed import ABSENT, Limbed, Senses
 from envs.pair import environments
 
@@ -136,4 +137,4 @@ def _other_side(name: str) -> str:
     return name.replace("left", "*").replace("right", "left").replace("*", "right")
 
 
-WalkerEnv, WalkerVectorEnv = environments(Walker)
+WalkerEnv, WalkerVectorEnv = environments(Walker, filmable(Walker))
