@@ -211,6 +211,8 @@ ENTRIES: dict[str, Entry] = {
     "cnn": Entry(lambda rng: models.cnn((2, 5, 4), 3, channels=(3, 4), hidden=6, rng=rng), ((4, 2, 5, 4),), DRAWN),
     "resnet": Entry(lambda rng: models.resnet(2, 3, channels=(2, 3), rng=rng), ((4, 2, 5, 4),), STATISTICS),
     "VAE": Entry(vae, ((4, 1, 2, 3),), DRAWN),
+    "Coupling": Entry(lambda rng: models.Coupling(4, (0, 2), 3, (5,), rng=rng), ((6, 4), (6, 3))),
+    "RealNVP": Entry(lambda rng: models.RealNVP(3, 0, 3, (5,), rng=rng), ((6, 3),)),
     "gan.generator": Entry(lambda rng: models.gan.generator(3, (1, 4, 4), 2, rng), ((4, 3),), STATISTICS),
     "gan.discriminator": Entry(
         lambda rng: models.gan.discriminator((1, 4, 4), 2, rng), ((4, 1, 4, 4),), constants="u and v of one power iteration"
