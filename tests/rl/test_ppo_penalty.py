@@ -5,12 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl import PPO, PPOConfig
 from rl.algorithms.policy_gradient.kl_coefficient import AdaptiveCoefficient
 from rl.algorithms.policy_gradient.ppo_config import PENALTIES
 from rl.algorithms.policy_gradient.ppo_loss import policy_loss
+from rl.experience.samples import Samples
 from rl.losses.surrogate import kl_penalty
 from tests.rl.test_distributions import KINDS, actions_for, like, parameters
 from tests.rl.toys import Target, vectorize
@@ -146,3 +148,31 @@ WRONG = [("penalty", "kl"), ("penalty", None), ("kl_coef", -1.0), ("kl_target", 
 def test_wrong_settings_are_named(field, value):
     with pytest.raises(ValueError, match=f"expected PPOConfig.{field} as .*given"):
         PPOConfig(**{field: value})
+
+
+X, BOX = spaces.Box(-1, 1, (3,), np.float32), spaces.Box(-1, 1, (2,), np.float32)
+POLICIES = {
+    "σ a network": (BOX, dict(sigma="network")),
+    "squashed": (BOX, dict(head="squashed")),
+    "beta": (BOX, dict(head="beta")),
+    "switches": (spaces.MultiBinary(5), {}),
+    "two of five": (spaces.MultiBinary(5), dict(choose=2)),
+    "branches": (spaces.MultiDiscrete([2, 3]), {}),
+    "a box and a choice": (spaces.Dict(a=BOX, b=spaces.Discrete(3)), {}),
+}
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["two networks", "one trunk"])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_large_weight_holds_every_kind_of_policy(policy, shared, rng):
+    """With the same steps the KL is a small share of what it is without."""
+    (actions, settings), kls = POLICIES[policy], []
+    for coefficient in (0.0, 100.0):
+        c = PPOConfig(
+            penalty="kl-fixed", kl_coef=coefficient, hidden=(8,), epochs=10, batch_size=32, lr=1e-2, shared=shared, **settings
+        )
+        agent = PPO.of_spaces(X, actions, c, seed=1)
+        observations, numbers = rng.normal(size=(100, 3)).astype(np.float32), rng.normal(size=(3, 100)).astype(np.float32)
+        old = agent.policy.predict(observations)
+        kls.append(agent.fit_policy(Samples(observations, old.sample(rng), *numbers), old, agent.config)["kl"])
+    assert 0 <= kls[1] < kls[0] / 5
