@@ -18,18 +18,27 @@ The outputs' information, for each distribution:
     softmax(z)    ∂ln p(a)/∂z = e_a − p        M = E[e_a e_aᵀ] − ppᵀ = diag(p) − ppᵀ, which is ∂p/∂z
     branches      independent, so M has one such block for each
     switches      ∂ln p(a)/∂z = a − p          M = Var a = p(1 − p), which is ∂p/∂z
+    Beta(α, β)    ∂ln π/∂α = ln x − ψ(α) + ψ(s), s = α + β        M = the covariance of (ln x, ln(1 − x)): ψ′ of α and β on the
+                  diagonal, less ψ′(s) everywhere                 as ln B is their cumulant generating function
+    k of n        that of the first draw, as its KL is
+    Dict, Tuple   independent parts again
 
 Shapes: B rows, A action dimensions, C choices, P parameters.
 """
 
 from functools import singledispatch
+from itertools import islice
 
 import numpy as np
 
 from deepnp.ops.activation import sigmoid, softmax
+from rl.networks.beta import Beta
 from rl.networks.branches import Bernoulli, MultiCategorical
 from rl.networks.distributions import Categorical, DiagonalGaussian
+from rl.networks.gamma import trigamma
+from rl.networks.joint import Joint
 from rl.networks.policies import Policy
+from rl.networks.subset import Subset
 
 
 @singledispatch
@@ -65,6 +74,27 @@ def _(distribution: MultiCategorical, tangents: tuple) -> tuple[np.ndarray]:
 @information.register
 def _(distribution: Bernoulli, tangents: tuple) -> tuple[np.ndarray]:
     return (sigmoid.jvp(tangents[0], sigmoid.forward(distribution.logits)[1]),)
+
+
+@information.register
+def _(distribution: Beta, tangents: tuple) -> tuple[np.ndarray, np.ndarray]:
+    valpha, vbeta = tangents
+    common = trigamma(distribution.alpha + distribution.beta) * (valpha + vbeta)
+    return trigamma(distribution.alpha) * valpha - common, trigamma(distribution.beta) * vbeta - common
+
+
+@information.register
+def _(distribution: Subset, tangents: tuple) -> tuple[np.ndarray]:
+    return information(distribution.first, tangents)
+
+
+@information.register
+def _(distribution: Joint, tangents: tuple) -> tuple[np.ndarray, ...]:
+    left, found = iter(tangents), []
+    for part in distribution.parts:
+        count = 2 if isinstance(part, DiagonalGaussian | Beta) else 1  # parameters
+        found += information(part, tuple(islice(left, count)))
+    return tuple(found)
 
 
 class Fisher:

@@ -1,6 +1,7 @@
 """Products with the Fisher information, against the expectation that defines it."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,26 +15,37 @@ from rl.networks.policies import stochastic_policy
 
 BOX = spaces.Box(-1, 1, (3,), np.float32)
 IMAGE = spaces.Dict({"camera": spaces.Box(0, 255, (9, 9, 1), np.uint8), "speed": spaces.Box(-1, 1, (2,), np.float32)})
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(
-    5
-)  # exact for polynomials of degree 9 in z ~ N(0, 1); the score's are of degree 4
-CASES = {
-    "σ a vector": (BOX, spaces.Box(-1, 1, (2,), np.float32), "vector"),
-    "σ fixed": (BOX, spaces.Box(-1, 1, (2,), np.float32), "fixed"),
-    "σ a network": (BOX, spaces.Box(-1, 1, (2,), np.float32), "network"),
-    "choices": (BOX, spaces.Discrete(4), "vector"),
-    "branches": (BOX, spaces.MultiDiscrete([2, 3]), "vector"),
-    "switches": (BOX, spaces.MultiBinary(3), "vector"),
-    "an image": (IMAGE, spaces.Box(-1, 1, (2,), np.float32), "vector"),
+TWO = spaces.Box(-1, 1, (2,), np.float32)
+HYBRID = spaces.Dict({"gear": spaces.Discrete(3), "pedal": TWO, "lamps": spaces.MultiBinary(2)})
+# Exact for polynomials of degree 9 in z ~ N(0, 1); the score's square is of degree 4.
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+SUMMED = {  # over all actions, or over nodes
+    "σ a vector": (BOX, TWO, {}),
+    "σ fixed": (BOX, TWO, dict(sigma="fixed")),
+    "σ a network": (BOX, TWO, dict(sigma="network")),
+    "choices": (BOX, spaces.Discrete(4), {}),
+    "branches": (BOX, spaces.MultiDiscrete([2, 3]), {}),
+    "switches": (BOX, spaces.MultiBinary(3), {}),
+    "an image": (IMAGE, TWO, {}),
+}
+CASES = SUMMED | {
+    "squashed": (BOX, TWO, dict(kind="squashed")),
+    "beta": (BOX, TWO, dict(kind="beta")),
+    "two of four": (BOX, spaces.MultiBinary(4), dict(choose=2)),
+    "several parts": (BOX, HYBRID, {}),
+    "several parts, beta": (BOX, HYBRID, dict(kind="beta")),
+    "several parts, σ of the state": (BOX, HYBRID, dict(sigma="network")),
 }
 
 
 def policy_of(case, rng):
     """A float64 policy far from where it starts, and observations of 5 rows."""
-    observation, action, sigma = CASES[case]
-    space = SpaceInfo.of(observation, action)
-    policy = stochastic_policy(space, (6,), Tanh, HeadSettings(sigma=sigma, initial_sigma=0.5), rng).to(np.float64)
+    observation, action, settings = CASES[case]
+    space, settings = SpaceInfo.of(observation, action), dict(settings)
+    space = replace(space, action=replace(space.action, choose=settings.pop("choose", None)))
+    policy = stochastic_policy(space, (6,), Tanh, HeadSettings(**settings, initial_sigma=0.5), rng).to(np.float64)
     policy.flat.data[...] += 0.2 * rng.normal(size=len(policy.flat))
+    observation.seed(int(rng.integers(2**31)))
     rows = [space.observation.batched(observation.sample())[0] for _ in range(5)]
     return policy, space.observation.split(np.concatenate(rows) if isinstance(rows[0], np.ndarray) else stacked(rows), np.float64)
 
@@ -74,7 +86,7 @@ def explicit(policy, observations, action_space, v) -> np.ndarray:
     return total
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SUMMED)
 def test_product_is_the_expectation_of_the_score_s_square(rng, case):
     policy, observations = policy_of(case, rng)
     v = rng.normal(size=len(policy.flat))
@@ -84,7 +96,7 @@ def test_product_is_the_expectation_of_the_score_s_square(rng, case):
     assert np.abs(expected).max() > 1e-3
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", sorted(CASES.keys() - {"an image"}))  # whose pixels are float32
 def test_product_is_the_second_derivative_of_the_divergence(rng, case):
     """KL(π_θ‖π_{θ+Δ}) = ½ΔᵀFΔ up to third order: what is left falls by eight as Δ halves."""
     policy, observations = policy_of(case, rng)

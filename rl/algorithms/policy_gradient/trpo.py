@@ -97,7 +97,7 @@ class TRPO(Agent):
         self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None
 
     def parts(self) -> dict[str, Part]:
-        learned = {"policy": self.policy, "value": self.value, "value_optimizer": self.value_optimizer}
+        learned: dict[str, Part] = {"policy": self.policy, "value": self.value, "value_optimizer": self.value_optimizer}
         optional = {"multiplier": self.multiplier, "recall": self.recall, "scaler": self.scaler}
         return {**learned, **{name: part for name, part in optional.items() if part is not None}}
 
