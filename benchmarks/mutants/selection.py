@@ -20,7 +20,7 @@ GOALS = "tests/rl/test_hindsight.py tests/rl/test_goals.py"
 RUNS = "tests/rl/test_run_files.py tests/rl/test_interrupt.py tests/rl/test_callbacks.py"
 TRAINING = f"tests/rl/test_training.py tests/rl/test_evaluations.py {RUNS}"
 SPACES = "tests/rl/test_spaces.py tests/rl/test_environments.py"
-LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py tests/rl/test_ppo.py"  # slow
+LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py tests/rl/test_ppo*.py"  # slow
 STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_ops.py -k 'dense- or mlp-'", "tests/deepnp/test_activations.py", MODULES),
     "deepnp/ops/normalization/*": (OPS, "tests/deepnp/test_normalization*.py", MODULES),
@@ -67,7 +67,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/runs/*": (TRAINING,),
     "rl/losses/checks.py": ("tests/rl/test_guards.py", UPDATES),
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py", "tests/deepnp/test_ops.py -k losses", UPDATES),
-    "rl/algorithms/policy_gradient/ppo_epochs.py": ("tests/rl/test_ppo_epochs.py", LEARNERS),
+    "rl/algorithms/policy_gradient/ppo_[ek]*.py": ("tests/rl/test_ppo_epochs.py", LEARNERS),
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+import envs  # noqa: F401  (registers deepnp/…)
 from deepnp import Linear
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl import PPO, PPOConfig, evaluate
+from rl.cluster.sharded import ShardedVector
 from rl.networks.shared import SharedPolicy
 from tests.rl.references.adapter import double_precision
 from tests.rl.test_export import WAYS, check
@@ -101,6 +103,15 @@ def test_a_resumed_training_has_the_same_bits(settings, tmp_path):
     for name, array in states(whole).items():
         np.testing.assert_array_equal(array, states(rest)[name], err_msg=name)
     assert not any(name.startswith("value") for name in states(whole))
+
+
+def test_replicas_of_a_cluster_act_with_it():
+    """They take over all parameters, and what the normaliser knows."""
+    settings = dict(normalizer="min-max", steps=16, batch_size=32, num_envs=5)
+    first, second = (small(ShardedVector("deepnp/Navigation-v0", 5, 2), **settings).learn(160) for _ in range(2))
+    np.testing.assert_array_equal(first.policy.flat.data, second.policy.flat.data)
+    assert first.normalizer.count == 160
+    assert not first.policy.flat.stale
 
 
 @WAYS
