@@ -51,6 +51,8 @@ class PPOConfig(OnPolicyConfig):
         for name in ("value_hidden", "value_lr", "memory"):
             if self.shared and getattr(self, name) is not None:
                 raise ValueError(f"expected {name} None where policy and value share a trunk, given {getattr(self, name)!r}")
+        if self.mirror and self.memory:
+            raise ValueError(f"expected memory None where mirror images are learned from, given {self.memory!r}")
 
     @classmethod
     def deepunity(cls, **settings: Any) -> Self:
