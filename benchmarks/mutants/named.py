@@ -3,6 +3,7 @@
 from benchmarks.mutants.sources import Named
 
 PPO_PAGE, PPO_SETTINGS = "rl/algorithms/policy_gradient/ppo.py", "rl/algorithms/policy_gradient/ppo_config.py"
+PPO_LOSS, SURROGATE = "rl/algorithms/policy_gradient/ppo_loss.py", "rl/losses/surrogate.py"
 SAC_PAGE, TD3_PAGE = "rl/algorithms/actor_critic/sac.py", "rl/algorithms/actor_critic/td3.py"
 DDPG_PAGE, VALUE_PAGE = "rl/algorithms/actor_critic/ddpg.py", "rl/algorithms/actor_critic/sac_value.py"
 OFF_POLICY_LOOP, CRITICS, CHAINS = "rl/loops/off_policy.py", "rl/networks/critics.py", "rl/networks/chains.py"
@@ -11,8 +12,14 @@ NAMED = (
     # PPO
     Named("λ is 1", PPO_PAGE, "c.gamma, c.lam, c.gae_horizon", "c.gamma, 1.0, c.gae_horizon"),
     Named("gae_horizon ignored", PPO_PAGE, "c.gamma, c.lam, c.gae_horizon", "c.gamma, c.lam, None"),
-    Named("value_coef ignored", PPO_PAGE, "c.value_coef * dvalues[:, None]", "dvalues[:, None]"),
-    Named("value_clip ignored", PPO_PAGE, "old_values, targets, c.value_clip)", "old_values, targets, None)"),
+    Named("value_coef ignored", PPO_PAGE, "self.value_optimizer, c.value_coef * dvalues", "self.value_optimizer, dvalues"),
+    Named("value_coef ignored by one trunk", PPO_PAGE, "gradient, c.value_coef * dvalues", "gradient, dvalues"),
+    Named(
+        "value_clip ignored",
+        PPO_PAGE,
+        "value_loss(values, old_values, targets, c.value_clip)",
+        "value_loss(values, old_values, targets)",
+    ),
     Named(
         "adam_eps of the policy ignored", PPO_PAGE, "Adam(self.policy.flat, c.lr, eps=c.adam_eps)", "Adam(self.policy.flat, c.lr)"
     ),
@@ -22,22 +29,27 @@ NAMED = (
         "Adam(self.value.flat, c.value_rate, eps=c.adam_eps)",
         "Adam(self.value.flat, c.value_rate)",
     ),
-    Named("advantages always normalised", PPO_PAGE, "if c.normalize_advantages and len", "if len"),
-    Named("advantages never normalised", PPO_PAGE, "if c.normalize_advantages and len(advantages) > 1:", "if False:"),
-    Named("the policy's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.policy.flat, c.max_grad_norm)", "pass"),
-    Named("the value's gradient not clipped", PPO_PAGE, "clip_grad_norm(self.value.flat, c.max_grad_norm)", "pass"),
+    Named("advantages always normalised", PPO_LOSS, "if c.normalize_advantages and size", "if size"),
+    Named("advantages never normalised", PPO_LOSS, "if c.normalize_advantages and size > 1:", "if False:"),
+    Named("the policy's gradient not clipped", PPO_PAGE, "gradient, c.max_grad_norm)", "gradient, 1e9)"),
+    Named("the value's gradient not clipped", PPO_PAGE, "dvalues[:, None], c.max_grad_norm)", "dvalues[:, None], 1e9)"),
     Named("KL reversed", PPO_PAGE, "old.take(rows).kl(new)", "new.kl(old.take(rows))"),
     Named("KL of the epoch's first rows", PPO_PAGE, "rows = shuffled.last", "rows = shuffled.order[: len(shuffled.last)]"),
-    Named(
-        "the rate of the value not annealed",
-        PPO_PAGE,
-        "self.policy_optimizer.lr, self.value_optimizer.lr = now.lr, now.value_rate",
-        "self.policy_optimizer.lr = now.lr",
-    ),
+    Named("the rate of the value not annealed", PPO_PAGE, "self.value_optimizer.lr = now.value_rate", "pass"),
     Named("the rate never annealed", PPO_SETTINGS, "dict.fromkeys(rates, self.anneal_lr)", "{}"),
     Named("clip not annealed", PPO_SETTINGS, '"clip": self.anneal_clip', '"clip": False'),
     Named("entropy not annealed", PPO_SETTINGS, '"entropy_coef": self.anneal_entropy', '"entropy_coef": False'),
-    Named("the entropy's sign", PPO_PAGE, "-c.entropy_coef / len(actions)", "c.entropy_coef / len(actions)"),
+    Named("the entropy's sign", PPO_LOSS, "-c.entropy_coef / size", "c.entropy_coef / size"),
+    Named(
+        "the KL penalty pulls at the old policy", SURROGATE, "gradients[len(gradients) // 2 :]", "gradients[: len(gradients) // 2]"
+    ),
+    Named("the KL penalty without its weight", SURROGATE, "coefficient / len(kl), kl.dtype", "1 / len(kl), kl.dtype"),
+    Named(
+        "β of the KL falls where it should rise",
+        "rl/algorithms/policy_gradient/kl_coefficient.py",
+        "kl < target / 1.5",
+        "kl > target / 1.5",
+    ),
     Named("rollback forgets Adam", PPO_PAGE, "optimizer.load_state_dict(before[1])", "pass"),
     Named(
         "dead rows learned from",
@@ -54,8 +66,8 @@ NAMED = (
     Named(
         "bootstrap at terminations",
         "rl/experience/rollout.py",
-        "np.where(self.terminated, 0, following)",
-        "np.where(self.terminated & False, 0, following)",
+        "np.where(terminated, 0, following)",
+        "np.where(terminated & False, 0, following)",
     ),
     Named("truncated steps see the reset", "rl/experience/rollout.py", "following[t, n] = v", "pass"),
     # SAC
