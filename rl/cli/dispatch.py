@@ -9,6 +9,7 @@ itself.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union
 
 import tyro
@@ -90,6 +91,8 @@ def _choose(group, arguments, prog):
     if arguments[0].replace("_", "-") in COMPLETION:
         if arguments[1:2] not in [[shell] for shell in SHELLS]:
             raise Usage(f"expected {arguments[0]} and a shell: {', '.join(SHELLS)}")
+        for file in arguments[2:3]:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
         _parse(_whole(group), arguments, prog, group.about)
     place = _place(group, arguments)
     name = group.find(arguments[place])

@@ -23,10 +23,9 @@ def evaluate(
     """Play new episodes with a run's agent, and print how they went."""
     env, env_settings = environment_for(run, module)
     agent = agent_of(run, checkpoint)
-    result = play(agent, env, episodes, seed, not stochastic, env_settings=env_settings)
     how = "actions drawn" if stochastic else "deterministic"
     say(f"{agent.config.algorithm} in {env} after {agent.steps:,} steps; episodes of seeds {seed} to {seed + episodes - 1}, {how}")
-    say(summary(result))
+    say(summary(play(agent, env, episodes, seed, not stochastic, env_settings=env_settings)))
 
 
 def summary(result: dict[str, np.ndarray]) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Mapping
 from contextlib import closing
@@ -42,7 +43,9 @@ def play(
     name = env.rpartition(":")[2]
     agent = agent_of(run, checkpoint)
     form = _form(to, out)
-    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # nothing is heard, and machines without sound complain
+    _spare_complaints()
+    if form != "window":
+        say(f"filming {seconds:g} seconds at most of {name}, after {agent.steps:,} steps")
     with closing(_made(name, form == "window", settings)) as world:
         if form == "window":
             show(agent, world, seed, episodes)
@@ -51,7 +54,14 @@ def play(
     path = out or run / "video" / f"step-{agent.steps}-seed-{seed}.{form}"
     path.parent.mkdir(parents=True, exist_ok=True)
     FILMS[form](path, frames, speed, width)
-    say(f"{len(frames) / speed:.1f} seconds of {name}, after {agent.steps:,} steps: {path}")
+    say(f"{len(frames) / speed:.1f} seconds: {path}")
+
+
+def _spare_complaints() -> None:
+    """SDL, which draws windows, prints errors of its own where there is no sound, or no folder for a desktop's files."""
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    if sys.platform.startswith("linux") and not os.environ.get("WAYLAND_DISPLAY"):
+        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
 
 def _made(name: str, window: bool, settings: Mapping[str, Any]) -> gymnasium.Env:

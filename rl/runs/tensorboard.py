@@ -47,7 +47,8 @@ class TensorBoard(Callback):
             from tensorboardX.proto import event_pb2, summary_pb2
             from tensorboardX.record_writer import RecordWriter
         except ImportError as error:
-            raise ImportError('TensorBoard\'s events need tensorboardX: pip install "deepnp-rl[tensorboard]"') from error
+            needed = 'pip install "deepnp-rl[tensorboard]", and tensorboard to look at them'
+            raise ImportError(f"TensorBoard's events need tensorboardX: {needed}") from error
         self.folder = Path(folder)
         self._events, self._summaries, self._writer_of = event_pb2, summary_pb2, RecordWriter
         self._writer: Any = None

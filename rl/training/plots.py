@@ -62,8 +62,9 @@ def plot_runs(
     FileNotFoundError
         If a folder holds no run.
     ValueError
-        If a run has no such metric, or no row yet.
+        If a run has no such metric, or no row yet; or for another kind of file.
     """
+    path, kinds = _file(picture)
     groups = groups_of(paths)
     if not groups:
         raise ValueError("expected at least one run's folder, given none")
@@ -76,9 +77,18 @@ def plot_runs(
         axis.remove()
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE + 1)
+    return save_figure(figure, path, kinds)
+
+
+def _file(picture: str | os.PathLike) -> tuple[str, Sequence[str]]:
+    """Where a picture goes, without its ending, and as which kinds of file."""
     path, ending = os.path.splitext(os.fspath(picture))
-    known = ending.removeprefix(".").lower() in (*KINDS, "pdf")
-    return save_figure(figure, path if known else picture, [ending[1:]] if known else KINDS)
+    kind = ending.removeprefix(".").lower()
+    if kind in (*KINDS, "pdf"):
+        return path, [ending[1:]]
+    if kind.isalpha():
+        raise ValueError(f"expected a picture that ends in .svg, .png or .pdf, or has no ending, given {picture}")
+    return os.fspath(picture), KINDS  # a point belongs to the name, as in "version-1.5"
 
 
 def evaluations_of(folders: Sequence[str | os.PathLike]) -> tuple[np.ndarray, np.ndarray]:

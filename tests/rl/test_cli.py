@@ -200,7 +200,9 @@ def test_play_films_where_there_is_no_display(here, capsys, monkeypatch):
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     assert deepnp(f"play {RUN}") == 0
-    assert told(capsys) == f"0.2 seconds of cli/Row-v0, after 64 steps: {RUN}/video/step-64-seed-1.gif\n"
+    first, last = told(capsys).splitlines()
+    assert first == "filming 20 seconds at most of cli/Row-v0, after 64 steps"
+    assert last == f"0.2 seconds: {RUN}/video/step-64-seed-1.gif"
     assert Path(RUN, "video", "step-64-seed-1.gif").read_bytes()[:4] == b"GIF8"
 
 

@@ -92,7 +92,7 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path):
 
 
 BASH = """
-. ./complete
+. made/for/it
 words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMPREPLY=()
           _tyro_deepnp deepnp "${@: -1}" ""; echo "${COMPREPLY[*]}"; }
 words deepnp train sacv
@@ -102,7 +102,7 @@ words deepnp train sac --hindsight-r
 
 @pytest.mark.skipif(shutil.which("bash") is None or sys.platform == "win32", reason="needs bash")
 def test_completion_in_bash(tmp_path):
-    done = deepnp(f"--tyro-write-completion bash {tmp_path / 'complete'}", tmp_path)
+    done = deepnp("--tyro-write-completion bash made/for/it", tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     done = subprocess.run(["bash", "-c", BASH], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["sacvalue", "--hindsight-reward"], done.stderr

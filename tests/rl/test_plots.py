@@ -141,3 +141,13 @@ def test_many_groups_look_different(tmp_path, figures):
     plot_runs(tmp_path / "picture.png", folders)
     looks = {(line.get_color(), line.get_linestyle()) for line in figures[0].axes[0].lines}
     assert len(looks) == 10
+
+
+def test_pictures_of_another_kind_are_refused(tmp_path):
+    place = run(tmp_path / "a", progress={10: 1.0})
+    for name in ("x.bmp", "x.JPG"):
+        with pytest.raises(ValueError, match=rf"ends in \.svg, \.png or \.pdf, or has no ending, given .*{name}"):
+            plots.plot_runs(tmp_path / name, [place])
+    files = plots.plot_runs(tmp_path / "version-1.5", [place])
+    assert [file.name for file in files] == ["version-1.5.svg", "version-1.5.png"]
+    assert [file.name for file in plots.plot_runs(tmp_path / "x.PNG", [place])] == ["x.PNG"]

@@ -95,7 +95,7 @@ def model_of(graph: Graph, notes: dict[str, str]) -> Any:
     try:
         import onnx
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("expected the package onnx, found none: pip install onnx") from error
+        raise ModuleNotFoundError('ONNX files need the package onnx: pip install "deepnp-rl[onnx]"') from error
     import deepnp
 
     made = Maker(onnx, graph)
