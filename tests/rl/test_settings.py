@@ -97,6 +97,9 @@ SOFT: dict[str, Felt] = {
     "initial_temperature": Felt(0.1, 1.0, "alpha"),
     "target_entropy": Felt(-20.0, 20.0, "alpha"),
     "shared": Felt(False, True, "-parameters"),
+    "actor": Felt("gaussian", "flow", "parameters"),
+    "flow_layers": Felt(1, 2, "parameters", dict(actor="flow")),
+    "latent": Felt(1, 2, "parameters", dict(actor="variational")),
 }
 OWN: dict[str, dict[str, Felt]] = {
     "DDPG": {"noise": Felt("gaussian", "ornstein-uhlenbeck"), "exploration": Felt(0.0, 0.8, "spread of actions")},
@@ -116,7 +119,14 @@ OWN: dict[str, dict[str, Felt]] = {
     "SACLite": SOFT,
     "SACValue": SOFT,
 }
+MEMORY: dict[str, Felt] = {
+    "memory": Felt("rnn", "lstm", "parameters", dict(memory_size=3)),
+    "memory_size": Felt(3, 4, "parameters", dict(memory="gru")),
+    "memory_span": Felt(2, 5, "", dict(memory="attention", memory_size=8)),
+    "burn_in": Felt(0, 2, "", dict(memory="gru", memory_size=3, memory_span=5)),
+}
 PPO: dict[str, Felt] = {
+    **MEMORY,
     "num_envs": Felt(1, 3, "-iterations of the environment"),
     "steps": Felt(5, 20, "-updates"),
     "epochs": Felt(1, 3, "policy steps"),
@@ -172,10 +182,7 @@ POLICY_GRADIENT: dict[str, Felt] = {
     "activation": Felt("relu", "tanh"),
     "sigma": Felt("fixed", "vector", "parameters"),
     "initial_sigma": Felt(0.1, 1.0, "entropy"),
-    "memory": Felt("rnn", "lstm", "parameters", dict(memory_size=3)),
-    "memory_size": Felt(3, 4, "parameters", dict(memory="gru")),
-    "memory_span": Felt(2, 5, "", dict(memory="attention", memory_size=8)),
-    "burn_in": Felt(0, 2, "", dict(memory="gru", memory_size=3, memory_span=5)),
+    **MEMORY,
 }
 REINFORCE: dict[str, Felt] = POLICY_GRADIENT | {
     "returns": Felt("to-go", "total"),
@@ -226,7 +233,18 @@ OFF_POLICY_PG: dict[str, Felt] = POLICY_GRADIENT | {
     "epochs": Felt(1, 3, "moved of the value"),
     "batch_size": Felt(4, 10, "-moved of the value"),
 }
-ON_POLICY = {"REINFORCE": REINFORCE, "A2C": A2C, "OffPolicyPG": OFF_POLICY_PG, "TRPO": TRPO, "PPO": PPO}
+DPG: dict[str, Felt] = {name: POLICY_GRADIENT[name] for name in ("num_envs", "steps", "gamma", "activation", "hidden")} | {
+    "next_action": Felt("policy", "taken"),
+    "critic": Felt("network", "compatible", "parameters"),
+    "exploration": Felt(0.0, 0.8),
+    "lr": Felt(1e-4, 1e-2, "moved of the policy"),
+    "critic_lr": Felt(1e-4, 1e-2, "moved of the value"),
+    "optimizer": Felt("adam", "sgd"),
+    "critic_hidden": Felt((5,), (5, 5), "parameters"),
+    "normalize_observations": Felt(False, True),
+    "scale_rewards": Felt(False, True, "-critic_loss"),
+}
+ON_POLICY = {"DPG": DPG, "REINFORCE": REINFORCE, "A2C": A2C, "OffPolicyPG": OFF_POLICY_PG, "TRPO": TRPO, "PPO": PPO}
 TABLES = {name: SHARED | OWN[name] for name in OFF_POLICY} | {"PreQN": PREQN} | ON_POLICY
 ENTRIES = [(name, f) for name, table in TABLES.items() for f in table]
 REFUSED = {
