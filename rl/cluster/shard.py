@@ -141,7 +141,8 @@ class Replica:
 
     def __init__(self, vector: VectorEnv, order: Order):
         config = replace(order.config, scale_rewards=False, num_envs=vector.num_envs)  # the learner scales: it sees all copies
-        self.agent: Any = ALGORITHMS[order.algorithm].cls(vector, config, order.seed)
+        agent: Any = ALGORITHMS[order.algorithm].cls(vector, config, order.seed)
+        self.agent, self.policy = agent, agent.policy
         self.space, self.rngs = self.agent.space, self.agent.rngs
         self.collector: Any = None
         self.scaler: RewardScaler | None = None
@@ -153,8 +154,8 @@ class Replica:
 
     def follow(self, order: Order) -> None:
         """Take over the learner's policy and normaliser."""
-        self.agent.policy.flat.data[:] = order.parameters
-        for (_, own), given in zip(self.agent.policy.named_buffers(), order.buffers, strict=True):
+        self.policy.flat.data[:] = order.parameters
+        for (_, own), given in zip(self.policy.named_buffers(), order.buffers, strict=True):
             own.data[...] = given
         if order.normalizer is not None:
             self.agent.normalizer.load_state_dict(order.normalizer)

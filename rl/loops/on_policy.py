@@ -16,11 +16,18 @@ from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.guards import Guard
 from rl.interruption import SafePoint
+from rl.networks.gsde import Exploration, StateDependentPolicy
 from rl.networks.heads import FixedSigma
 from rl.networks.recall import Recall
 
 
-class Acting(Protocol):
+class Drawing(Protocol):
+    """What has a policy to draw from."""
+
+    policy: Any
+
+
+class Acting(Drawing, Protocol):
     """What acts in an environment while a rollout is collected."""
 
     space: SpaceInfo
@@ -38,19 +45,13 @@ class Acting(Protocol):
     def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray: ...
 
 
-class Drawing(Protocol):
-    """What has a policy to draw from."""
-
-    policy: Any
-
-
 class Scaling(Protocol):
     """What may normalise observations."""
 
     normalizer: Normalizer | None
 
 
-class OnPolicy(Acting, Drawing, Protocol):
+class OnPolicy(Acting, Protocol):
     """What an algorithm offers to this loop."""
 
     config: Any
@@ -100,11 +101,19 @@ def anneal(agent: Drawing, progress: float) -> None:
             module.anneal(progress)
 
 
+def acting_of(agent: Acting) -> Any:
+    """What draws the actions of one rollout: the agent, what its networks remember, or noise that lasts for some steps."""
+    policy = agent.policy
+    if isinstance(policy, StateDependentPolicy):
+        return Exploration(policy)
+    return agent if agent.recall is None else agent.recall
+
+
 def collect(agent: Acting, steps: int) -> tuple[Rollout, EpisodeStatistics]:
     """T = `steps` more steps of every environment, and the episodes that ended in them."""
     statistics, collector = EpisodeStatistics(), agent.collector
     rollout = Rollout.empty(steps, agent.observe(collector.observations), *agent.space.action.stored)
-    acting = agent if agent.recall is None else agent.recall
+    acting = acting_of(agent)
     if agent.recall is not None:
         agent.recall.open()
     for t in range(steps):

@@ -46,6 +46,9 @@ class HeadSettings:
         β and ψ of the softplus that ends σ's network.
     anneal_sigma : float or None
         Where a fixed σ goes, linearly, in the course of the training; None: it stays.
+    sde_interval : int or None
+        Steps after which state-dependent exploration draws its noise anew (gsde.py); None: there is
+        none.
     """
 
     kind: str = "gaussian"
@@ -55,12 +58,13 @@ class HeadSettings:
     sigma_beta: float = 1.0
     sigma_scale: float = 1.0
     anneal_sigma: float | None = None
+    sde_interval: int | None = None
 
     @classmethod
     def of(cls, c: Any) -> "HeadSettings":
         """Those of an `OnPolicyConfig`."""
         sigma = c.sigma, c.initial_sigma, c.sigma_hidden, c.sigma_beta, c.sigma_scale, c.anneal_sigma
-        return cls(c.head, *sigma)
+        return cls(c.head, *sigma, c.sde_interval)
 
     @property
     def gaussian(self) -> type[DiagonalGaussian]:

@@ -16,6 +16,7 @@ from rl.experience.trees import Observations
 from rl.networks.branches import Distribution
 from rl.networks.distributions import DiagonalGaussian
 from rl.networks.encoders import network
+from rl.networks.gsde import StateDependentPolicy
 from rl.networks.heads import FixedSigma, HeadSettings, choices, head_of
 
 Activation = Callable[[], Module]
@@ -205,7 +206,7 @@ class HeadPolicy(Module):
         return x[-1] if self.masked else None
 
 
-Policy = GaussianPolicy | ChoicePolicy | HeadPolicy
+Policy = GaussianPolicy | ChoicePolicy | HeadPolicy | StateDependentPolicy
 
 
 def stochastic_policy(
@@ -227,7 +228,19 @@ def stochastic_policy(
     body : Module, optional
         A network of one's own for μ, for z, or for all of a head's outputs: `outputs_of` says how
         many.
+
+    Raises
+    ------
+    ValueError
+        For state-dependent exploration with a network of one's own, or of another space than a Box.
     """
+    if settings.sde_interval is not None:
+        if space.action.kind != "Box" or body is not None:
+            given = f"{space.action.kind}{'' if body is None else ', and a network of one’s own'}"
+            raise ValueError(
+                f"expected actions in a Box, and the algorithm's own network, for state-dependent exploration, given {given}"
+            )
+        return StateDependentPolicy(space, hidden, activation, settings, rng)
     if space.action.parts or (space.action.kind == "Box" and settings.kind == "beta"):
         return HeadPolicy(space, hidden, activation, settings, rng, body)
     if space.action.kind == "Box":

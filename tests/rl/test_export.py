@@ -131,7 +131,7 @@ def test_action_masks(name, actions_of, tmp_path):
 
 
 @WAYS
-@pytest.mark.parametrize("head", [dict(head="beta"), dict(head="squashed"), dict(squash="tanh")], ids=str)
+@pytest.mark.parametrize("head", [dict(head="beta"), dict(head="squashed"), dict(squash="tanh"), dict(sde_interval=4)], ids=str)
 def test_every_head(head, actions_of, tmp_path):
     check(PPO.of_spaces(VECTOR, BOUNDED, small(PPO, **head)), actions_of, tmp_path)
 

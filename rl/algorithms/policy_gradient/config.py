@@ -28,6 +28,7 @@ class OnPolicyConfig:
     sigma_hidden: tuple[int, ...] | None = setting(None, "widths of σ's network; None: hidden")
     sigma_beta: float = setting(1.0, "sharpness of the softplus that ends σ's network, β", 1e-3, 1e3)
     sigma_scale: float = setting(1.0, "scale of that softplus, ψ", 1e-3, 1e3)
+    sde_interval: int | None = setting(None, "steps of one noise matrix of state-dependent exploration; None: plain noise", 1)
     choose: int | None = setting(None, "switches of a MultiBinary action that are on, k; None: any number", 1)
     normalize_observations: bool = setting(True, "running normalisation")
     normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))

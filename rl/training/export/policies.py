@@ -14,6 +14,7 @@ from deepnp.module import Module
 from rl.agent import Agent
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.encoders import ImageEncoder
+from rl.networks.gsde import StateDependentPolicy
 from rl.networks.heads import BetaHead
 from rl.networks.masks import HELD, Unmasked, without_mask
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, HeadPolicy
@@ -48,6 +49,10 @@ def graph_of(agent: Agent, translations: Translations | None = None) -> Graph:
     ValueError
         If a layer has no translation, or the agent's actions are not those of its policy network.
     """
+    if agent.recall is not None:
+        raise ValueError(
+            f"expected a policy without memory, given memory={agent.config.memory!r}: a file has no place for its state"
+        )
     policy, graph = policy_of(agent), Graph({**LAYERS, **POLICIES, **(translations or {})})
     examples = observations_like(agent)
     values = [graph.input(name_of(leaf), x) for leaf, x in zip(inputs_of(agent), examples, strict=True)]
@@ -115,6 +120,9 @@ POLICIES: dict[type, Translation] = {  # the most probable action, or the logits
     GaussianPolicy: lambda graph, module, x: graph.translate("mean", module.mean, x),
     ChoicePolicy: choice,
     HeadPolicy: headed,
+    StateDependentPolicy: lambda graph, module, x: graph.translate(
+        "mean", module.mean, graph.translate("features", module.features, x)
+    ),
     Unmasked: unmasked,
     SquashedGaussianPolicy: squashed_gaussian,
     SharedPolicy: shared_policy,
