@@ -14,6 +14,7 @@ BODIES = {  # name -> the core's module and class, and after how many decisions 
     "Crawler-v0": ("bodies.crawler:Crawler", 500),
     "ArmReach-v0": ("bodies.arm:ArmReach", 50),
     "ArmPush-v0": ("bodies.arm:ArmPush", 100),
+    "ArmSeek-v0": ("bodies.seek:ArmSeek", 100),
     "HalfCheetah-v5": ("bodies.v5.runners:HalfCheetah", 1000),
     "Walker2d-v5": ("bodies.v5.runners:Walker2d", 1000),
     "Hopper-v5": ("bodies.v5.runners:Hopper", 1000),

@@ -18,7 +18,7 @@ place is the one of a substep before, see body.py; x forward, y left, z up, in m
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -52,7 +52,7 @@ class Arm(Core):
         Half-width of the uniform noise on the joints' initial angles, where 1 is half a joint's range.
     """
 
-    offers = ("compute_reward",)
+    offers: ClassVar[tuple[str, ...]] = ("compute_reward",)
     model: ClassVar[str]
     sensed: ClassVar[int]  # observations beyond the arm's own
     ready: ClassVar[tuple[float, ...]] = (0, 0, 0, 0, 0, 0)  # targets at the start, before the noise
@@ -118,13 +118,16 @@ class Arm(Core):
         rewards = self.compute_reward(*self._goals(), {})
         return np.where(self.body.diverged, 0.0, rewards), self.body.diverged.copy()
 
-    def observe(self) -> dict[str, np.ndarray]:
+    def observe(self) -> Any:
+        achieved, desired = self._goals()
+        observation = np.concatenate([*self._own(), *self._sense()], axis=1, dtype=np.float32)
+        return {"observation": observation, "achieved_goal": achieved, "desired_goal": desired}
+
+    def _own(self) -> list[np.ndarray]:
+        """Angles, speeds and targets of the joints, (N, J) each, and the hand's place (N, 3)."""
         drive, moved = self.drive, slice(None, self.joints)
         angles = 2 * (self.body.qpos[:, drive.qpos_address] - drive.low) / (drive.high - drive.low) - 1
-        own = [angles[:, moved], self.body.qvel[:, drive.qvel_address][:, moved], drive.targets[:, moved], self._hand[:, 0]]
-        achieved, desired = self._goals()
-        observation = np.concatenate([*own, *self._sense()], axis=1, dtype=np.float32)
-        return {"observation": observation, "achieved_goal": achieved, "desired_goal": desired}
+        return [angles[:, moved], self.body.qvel[:, drive.qvel_address][:, moved], drive.targets[:, moved], self._hand[:, 0]]
 
     def _sense(self) -> list[np.ndarray]:
         return []

@@ -69,7 +69,7 @@ class Body:
         self.qpos, self.qvel, self.ctrl = (self.batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
         self.geom_xpos, self.geom_xmat = self.batch.bind("geom_xpos"), self.batch.bind("geom_xmat")
         self.diverged = np.zeros(num_envs, bool)
-        self.derived = ("xquat", "xipos", "cvel", "subtree_com", "geom_xpos", "geom_xmat")
+        self.derived: tuple[str, ...] = ("xquat", "xipos", "cvel", "subtree_com", "geom_xpos", "geom_xmat")
         self._camera = camera.camera() if isinstance(camera, View) else camera
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}  # by height and width
         self._process = os.getpid()

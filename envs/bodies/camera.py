@@ -3,9 +3,9 @@
 Observation         a dictionary: what the body observes without, under its own names or as "observation", and
   camera (P, P, 3)  uint8, the picture that `render` takes, smaller
 
-Every picture is drawn by MuJoCo's renderer, one copy after the other. With 48 pixels a step of a copy takes 2.5 ms of one processor,
-of an arm 1.0 ms, without a graphics card; without a camera 0.2 and 0.1 ms. Random actions let Walker and Crawler fall after a few
-steps, and an end takes two pictures more.
+Every picture is drawn by MuJoCo's renderer, one copy after the other. With 48 pixels a step of one Walker takes 2.5 ms of one
+processor, of an arm 1.0 ms, without a graphics card; without a camera 0.2 and 0.1 ms. Random actions let a Walker fall after a
+few steps, and an end takes one picture more.
 """
 
 from collections.abc import Callable
