@@ -14,6 +14,10 @@ from rl.algorithms.actor_critic.sac_lite import SACLite, SACLiteConfig
 from rl.algorithms.actor_critic.sac_value import SACValue, SACValueConfig
 from rl.algorithms.actor_critic.td2 import TD2, TD2Config
 from rl.algorithms.actor_critic.td3 import TD3, TD3Config
+from rl.algorithms.black_box.cem import CEM, CEMConfig
+from rl.algorithms.black_box.cma_es import CMAES, CMAESConfig
+from rl.algorithms.black_box.reps import REPS, REPSConfig
+from rl.algorithms.black_box.rwr import RWR, RWRConfig
 from rl.algorithms.policy_gradient.a2c import A2C, A2CConfig
 from rl.algorithms.policy_gradient.dpg import DPG, DPGConfig
 from rl.algorithms.policy_gradient.importance import OffPolicyPG, OffPolicyPGConfig
@@ -38,22 +42,32 @@ _LIST = (
     Algorithm(SAC, "actor_critic", "Haarnoja et al. 2018b"),
     Algorithm(SACLite, "actor_critic", "Yu, Zhang & Xu 2022"),
     Algorithm(SACValue, "actor_critic", "Haarnoja et al. 2018a"),
+    Algorithm(CEM, "black_box", "Szita & Lőrincz 2006"),
+    Algorithm(CMAES, "black_box", "Hansen 2016"),
+    Algorithm(RWR, "black_box", "Peters & Schaal 2007"),
+    Algorithm(REPS, "black_box", "Peters, Mülling & Altün 2010"),
 )
 ALGORITHMS = {algorithm.name: algorithm for algorithm in _LIST}
 
 __all__ = [
     "A2C",
     "ALGORITHMS",
+    "CEM",
+    "CMAES",
     "DDPG",
     "DPG",
     "PPO",
     "REINFORCE",
+    "REPS",
+    "RWR",
     "SAC",
     "TD2",
     "TD3",
     "TRPO",
     "A2CConfig",
     "Algorithm",
+    "CEMConfig",
+    "CMAESConfig",
     "DDPGConfig",
     "DPGConfig",
     "OffPolicyPG",
@@ -62,6 +76,8 @@ __all__ = [
     "PreQN",
     "PreQNConfig",
     "REINFORCEConfig",
+    "REPSConfig",
+    "RWRConfig",
     "SACConfig",
     "SACLite",
     "SACLiteConfig",

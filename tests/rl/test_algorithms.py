@@ -20,22 +20,33 @@ ALGORITHMS = list(rl.ALGORITHMS.values())
 # What a page needs to learn something small, soon: by how it gathers its experience.
 ON_POLICY = dict(num_envs=16, steps=32, batch_size=128, epochs=4, hidden=(16,), lr=5e-3)
 OFF_POLICY = dict(num_envs=2, hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3)
-OWN = {"A2C": dict(num_envs=4, steps=4)}  # it takes one step for each rollout
+OWN = {
+    "A2C": dict(num_envs=4, steps=4),  # it takes one step for each rollout
+    "DPG": dict(steps=1, critic_lr=1e-2, exploration=0.3),
+    "CEM": dict(episodes=4, population=32, extra_generations=20),  # what one episode of the task pays depends on where it begins
+    "CMAES": dict(episodes=4),
+}
 # Steps until a value that learns from values is where it goes to; a few algorithms need more than the others.
 UNTIL_THE_LIMIT = {
     "REINFORCE": 3000,
     "A2C": 8000,
     "OffPolicyPG": 6000,
+    "DPG": 12_000,
     "TRPO": 4500,
+    "RWR": 6000,
     "PPO": 6400,
     "SACValue": 4500,  # a value passes through two networks for each step
 }
-UNTIL_THE_END = {"A2C": 4000}
+UNTIL_THE_END = {"DPG": 4000, "A2C": 4000}
 
 
 @pytest.fixture(params=ALGORITHMS, ids=lambda a: a.name)
 def algorithm(request):
     return request.param
+
+
+of_values = pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a.takes.value], ids=lambda a: a.name)
+of_transitions = pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a.takes.transitions], ids=lambda a: a.name)
 
 
 def small(algorithm, make, seed=0, mode=AutoresetMode.SAME_STEP, **settings):
@@ -84,11 +95,12 @@ def test_solves_a_trivial_task(algorithm, mode):
 def value_of_zero(agent) -> float:
     """What the agent believes that observation 0, and action 0 where it asks for one, are worth."""
     zero = np.zeros((1, 1), np.float32)
-    if agent.takes.on_policy:
+    if hasattr(agent, "value") and agent.takes.on_policy:
         return agent.value.predict(agent.observe(zero))[0, 0]
     return agent.critics.action_gradient(zero, zero)[0][0]
 
 
+@of_values
 def test_always_truncated_constant_reward_is_worth_its_limit(algorithm):
     """Reward 1 a step, γ = 0.8, truncated every five steps: the value is 1/(1 − γ) = 5, not the 3.4 that five steps are worth."""
     settings = dict(temperature=0.0, gamma=0.8, tau=0.05)
@@ -99,6 +111,7 @@ def test_always_truncated_constant_reward_is_worth_its_limit(algorithm):
     assert value_of_zero(agent) == pytest.approx(5, rel=0.04)
 
 
+@of_values
 def test_termination_ends_what_is_to_come(algorithm):
     """One step an episode, reward 1, terminated: worth 1, whatever γ."""
     settings = dict(temperature=0.0, gamma=0.9, scale_rewards=False, value_coef=1.0, max_grad_norm=10.0, epochs=10, lr=5e-3)
@@ -121,6 +134,7 @@ def test_same_seed_same_bits_whatever_the_threads(algorithm):
     assert any((array != results[2][name]).any() for name, array in results[0].items() if name.startswith("policy."))
 
 
+@of_transitions
 def test_ten_steps_are_remembered_as_they_were(algorithm):
     """A counter from 0 to 3: what an algorithm learns from is the trace by hand, ends and all."""
     seen = []
