@@ -305,7 +305,8 @@ class TestPair:
             assert cls.__module__ == "envs.planar.sorter"
             assert "`Sorter`" in cls.__doc__
         parameters = list(inspect.signature(sorter.SorterVectorEnv).parameters)
-        assert parameters == ["num_envs", "max_episode_steps", "autoreset_mode", "render_mode", "settings"]
+        episodes = ["num_envs", "max_episode_steps", "autoreset_mode", "render_mode"]
+        assert parameters == [*episodes, "decision_period", "stacked_inputs", "settings"]
 
     def test_they_have_the_methods_that_their_core_offers_and_no_others(self):
         offered = {name: {m for m in ("mirror", "compute_reward") if hasattr(vector(name), m)} for name in NAMES}
