@@ -57,6 +57,11 @@ class SquashedGaussianPolicy(Module):
         A network of one's own for μ and ln σ side by side.
     gain : float
         Of the last layer's orthogonal weights.
+
+    Attributes
+    ----------
+    noise_size : int
+        Numbers of a draw ξ.
     """
 
     def __init__(
@@ -73,7 +78,8 @@ class SquashedGaussianPolicy(Module):
             raise ValueError(
                 "expected shared=True with a policy of one's own, as it gives μ and ln σ side by side, given shared=False"
             )
-        self.shared, self.actions = shared, space.actions
+        self.shared = shared
+        self.actions = self.noise_size = space.actions
 
         def make(outputs):
             return network(space.observation, hidden, outputs, activation, rng, output_gain=gain)

@@ -31,7 +31,7 @@ from rl.experience.environments import EnvLike
 from rl.experience.replay import Batch
 from rl.loops import off_policy
 from rl.names import explained, explained_class
-from rl.networks.actors import SquashedGaussianPolicy
+from rl.networks.actor_kinds import ACTORS
 from rl.networks.own import given_networks
 from rl.networks.parallel import Halves
 from rl.networks.temperature import Temperature
@@ -52,6 +52,9 @@ class SACConfig(OffPolicyConfig):
     initial_temperature: float = setting(1.0, "α at the start, where it is tuned", 1e-6)
     target_entropy: Rate | None = rate(None, "H̄; None: −A", -1e6, 1e6)
     shared: bool = setting(True, "one network for μ and ln σ instead of two")
+    actor: str = setting("gaussian", "kind of policy", choices=tuple(ACTORS))
+    flow_layers: int = setting(4, "coupling layers of a flow", 1, 64)
+    latent: int = setting(8, "latent variables of a variational policy", 1, 4096)
 
     @classmethod
     def deepunity(cls, **settings: Any) -> Self:
@@ -106,8 +109,7 @@ class SAC(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=2 * space.actions)
-        activation = ACTIVATIONS[c.activation]
-        self.policy = SquashedGaussianPolicy(space, c.hidden, activation, c.shared, rng, own.get("policy"), c.actor_gain)
+        self.policy = ACTORS[c.actor](space, c, ACTIVATIONS[c.activation], rng, own.get("policy"))
         self.critics = make_critics(space, c, 2, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, critics=self.critics)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
@@ -144,7 +146,7 @@ class SAC(Agent):
 
         Returns metrics, and |Q − y| of each row (B,).
         """
-        c, shape = self.set_rates(), batch.actions.shape
+        c, shape = self.set_rates(), (len(batch.actions), self.policy.noise_size)
         s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
         alpha = self.temperature.alpha
         noise_next, noise = (self.rngs["noise"].standard_normal(shape, np.float32) for _ in range(2))

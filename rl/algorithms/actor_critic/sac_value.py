@@ -55,7 +55,7 @@ class SACValue(SAC):
         c, alpha = self.set_rates(), self.temperature.alpha
         self.value.set_lr(c.critic_rate)
         s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
-        noise = self.rngs["noise"].standard_normal(batch.actions.shape, np.float32)
+        noise = self.rngs["noise"].standard_normal((len(batch.actions), self.policy.noise_size), np.float32)
         y = batch.rewards + batch.discounts * self.value.target(s_next)
         critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
         q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
