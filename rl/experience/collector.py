@@ -90,11 +90,11 @@ class Collector:
         Of its observations.
     dtype
         Of the vector part of `observations`.
-    seed : int or None
+    seed : int, list of int (N,), or None
         Of the environment's first reset; None resets nothing, as a `load_state_dict` follows.
     """
 
-    def __init__(self, env: VectorEnv, layout: ObservationLayout, dtype: Any, seed: int | None):
+    def __init__(self, env: VectorEnv, layout: ObservationLayout, dtype: Any, seed: int | list[int] | None):
         self.env, self.layout, self.dtype = env, layout, dtype
         self.same_step = same_step(env)
         self.ended, self._all = np.zeros(env.num_envs, bool), np.ones(env.num_envs, bool)
