@@ -4,9 +4,7 @@ Each entry runs a learner twice, with the lower and the higher value of one fiel
 the measure, where there is one, must rise (or fall) with the field. A field without an entry fails.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from rl import schedules
 from rl.algorithms.policy_gradient.config import OnPolicyConfig
 from rl.algorithms.replay_config import ReplayConfig
 from tests.rl import defaults
+from tests.rl.felt import ACTING, Felt
 from tests.rl.references.adapter import critics_of, modules
 from tests.rl.references.worlds import Choices, Goals, World, Worlds
 
@@ -24,17 +23,6 @@ OFF_POLICY = ("DDPG", "TD2", "TD3", "SAC", "SACLite", "SACValue")
 STEPS = 60
 BASE = dict(hidden=(6, 6), batch_size=8, memory=200, warmup=10, lr=1e-2, tau=0.05, num_envs=2, update_interval=1, updates=1)
 ON_POLICY_BASE = dict(hidden=(6, 6), batch_size=8, steps=10, epochs=2, lr=1e-2, num_envs=2)
-
-
-@dataclass(frozen=True)
-class Felt:
-    """A field's two values, what it needs besides, and what rises ("name") or falls ("-name") with it."""
-
-    low: Any
-    high: Any
-    measure: str = ""
-    besides: dict = field(default_factory=dict)
-    env: Callable = World
 
 
 SHARED: dict[str, Felt] = {
@@ -127,6 +115,7 @@ MEMORY: dict[str, Felt] = {
 }
 PPO: dict[str, Felt] = {
     **MEMORY,
+    **ACTING,
     "num_envs": Felt(1, 3, "-iterations of the environment"),
     "steps": Felt(5, 20, "-updates"),
     "epochs": Felt(1, 3, "policy steps"),
@@ -183,6 +172,7 @@ POLICY_GRADIENT: dict[str, Felt] = {
     "sigma": Felt("fixed", "vector", "parameters"),
     "initial_sigma": Felt(0.1, 1.0, "entropy"),
     **MEMORY,
+    **ACTING,
 }
 REINFORCE: dict[str, Felt] = POLICY_GRADIENT | {
     "returns": Felt("to-go", "total"),
