@@ -3,7 +3,8 @@
     e_t = encoder(o_t)                          a perceptron, behind convolutions where there are images
     h_t = layer(e_t, h_{t−1})                   h_{t−1} = 0 where an episode begins with step t
 
-The state is h_t, for an LSTM (h_t, c_t). Gradients flow back through at most `span` steps.
+The state is h_t, for an LSTM (h_t, c_t). Gradients flow back through at most `span` steps. The layer begins with memories of up to
+that length: with the usual weights it would forget half of its state at every step, and twenty steps back no gradient is left.
 
 Shapes: T steps, S sequences, N environments, B rows, E encoder's outputs, H state, M ends.
 """
@@ -12,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deepnp import GRU, LSTM, RNN, Module
+from deepnp import GRU, LSTM, RNN, Module, RNNBase
+from deepnp.initializers import orthogonal
 from deepnp.parameters import Tangents
 from rl.experience.sequences import Sequences, State
 from rl.experience.trees import Observations
@@ -40,6 +42,7 @@ class RecurrentMemory(Module):
     def __init__(self, name: str, kind: str, encoder: Module, inputs: int, size: int, span: int, rng: np.random.Generator):
         self.name, self.size, self.encoder = name, size, encoder
         self.layer = LAYERS[kind](inputs, size, span=span, rng=rng)
+        give_patience(self.layer, span, rng)
 
     def zeros(self, copies: int) -> State:
         """The state of so many environments that remember nothing: one or two arrays (N, H)."""
@@ -87,3 +90,21 @@ class RecurrentMemory(Module):
         """A state as the layer takes it, with an axis for its one layer."""
         parts = tuple(part[None] for part in state)
         return parts if len(parts) > 1 else parts[0]
+
+
+def give_patience(layer: RNNBase, span: int, rng: np.random.Generator) -> None:
+    """Initial weights of a layer that is to remember for up to `span` steps (Tallec & Ollivier 2018).
+
+    A gate that keeps the share f of a unit's state at each step forgets in about n = 1/(1 − f) steps: f = σ(ln(n − 1)). So the
+    gates' biases are drawn as ln(n − 1), n uniform up to `span`. An RNN has no gates: it gets an orthogonal matrix, which keeps lengths.
+    """
+    size, weights = layer.hidden_size, dict(layer.named_parameters())
+    if not isinstance(layer, GRU | LSTM):
+        weights["weight_hh_l0"].data[...] = orthogonal((size, size), rng)
+        for name in ("bias_ih_l0", "bias_hh_l0"):  # near 0 tanh keeps what it is given
+            weights[name].data[...] = 0
+        return
+    bias, keep = weights["bias_ih_l0"].data, np.log(rng.uniform(1, max(2, span - 1), size))
+    bias[size : 2 * size] = keep  # gates lie one below the other: LSTM i, f, g, o; GRU r, u, n
+    if isinstance(layer, LSTM):
+        bias[:size] = -keep  # who keeps much takes in little; the GRU's one gate u does both

@@ -185,3 +185,16 @@ def test_truncated_gradients_end_after_span_steps(rng):
     net.forward(Sequences(x.observations[4:], x.resets[4:], x.valid[4:], {"net": middle}))
     net.backward(dy[4:].reshape(-1, A))
     assert_close(given, net.flat.grad)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MEMORIES if kind != "attention"])
+def test_a_new_layer_remembers_for_about_its_span(kind, rng):
+    """Without any input the state fades, but most units hold a share of it for tens of steps."""
+    net = remembering(kind, rng, span=64)
+    for p in net.memory.encoder.parameters():
+        p.data[...] = 0
+    first = net.zeros(S)
+    start = tuple(np.full_like(part, 0.1) for part in first)
+    x = Sequences(np.zeros((20, S, OBSERVATION)), np.zeros((20, S), bool), np.ones((20, S), bool), {"net": start})
+    with_it, without = net.states(x, [20])[0], net.states(Sequences(x.observations, x.resets, x.valid, {"net": first}), [20])[0]
+    assert np.abs(with_it[-1] - without[-1]).mean() > 0.01
