@@ -68,18 +68,16 @@ def blind_cartpole() -> gymnasium.Env:
 
 
 TASKS: dict[str, tuple[Callable[[], gymnasium.Env], int, dict]] = {  # environment, steps, settings
-    "cartpole": (blind_cartpole, 150_000, dict(lr=1e-3)),
-    "recall": (Recall, 300_000, dict(lr=1e-3, entropy_coef=0.01)),
+    "cartpole": (blind_cartpole, 100_000, dict(num_envs=8, memory_span=32)),
+    "recall": (Recall, 80_000, dict(num_envs=16, memory_span=64, entropy_coef=0.01)),
 }
-SPANS = {"attention": {"cartpole": 8, "recall": 24}}  # windows; others learn from sequences of 32 steps
-RATES = {"attention": 5e-4}
+WINDOWS = {"cartpole": 8, "recall": 24}  # of attention, which also wants a smaller learning rate
 
 
 def settings(task: str, memory: str | None, **others) -> PPOConfig:
     """PPO's settings for a task with a memory, or without."""
-    own = dict(num_envs=8, steps=128, batch_size=256, memory=memory, memory_span=SPANS.get(memory, {}).get(task, 32))
-    rate = {"lr": RATES[memory]} if memory in RATES else {}
-    return PPOConfig(**{**own, **TASKS[task][2], **rate, **others})
+    attention = dict(memory_span=WINDOWS[task], lr=5e-4) if memory == "attention" else {}
+    return PPOConfig(**{**dict(steps=128, batch_size=256, lr=1e-3), **TASKS[task][2], **attention, **others}, memory=memory)
 
 
 def main() -> None:

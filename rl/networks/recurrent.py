@@ -96,7 +96,8 @@ def give_patience(layer: RNNBase, span: int, rng: np.random.Generator) -> None:
     """Initial weights of a layer that is to remember for up to `span` steps (Tallec & Ollivier 2018).
 
     A gate that keeps the share f of a unit's state at each step forgets in about n = 1/(1 − f) steps: f = σ(ln(n − 1)). So the
-    gates' biases are drawn as ln(n − 1), n uniform up to `span`. An RNN has no gates: it gets an orthogonal matrix, which keeps lengths.
+    gates' biases are drawn as ln(n − 1), n uniform up to `span`. An RNN has no gates: it gets an
+    orthogonal matrix, which keeps lengths.
     """
     size, weights = layer.hidden_size, dict(layer.named_parameters())
     if not isinstance(layer, GRU | LSTM):
