@@ -76,7 +76,7 @@ class Coupling(Module):
             raise ValueError(f"expected values to change, values to read, and a positive limit, given {given}")
         self.net = mlp((len(self.kept) + context, *hidden, 2 * len(self.changed)), ReLU, rng=rng)
         *_, (_, last) = self.net.children()
-        last.weight.data[...] = 0
+        dict(last.named_parameters())["weight"].data[...] = 0
         self._cache = None
 
     def forward(self, x, context=None) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +96,7 @@ class Coupling(Module):
         through = outputs[:, self.changed] * growth
         dscale = through * x[:, self.changed] + dlog_det[:, None]
         dhat = dscale * self.limit * (1 - squashed * squashed)
-        dread = self.net.backward(array_module(x).concatenate([dhat, outputs[:, self.changed]], axis=1), params, inputs)
+        dread: Any = self.net.backward(array_module(x).concatenate([dhat, outputs[:, self.changed]], axis=1), params, inputs)
         if not inputs:
             return None
         dx = outputs.copy()
@@ -194,6 +194,11 @@ class RealNVP(Module):
             kept = range(k % 2, size, 2) if size > 1 else ()
             setattr(self, str(k), Coupling(size, kept, context, hidden, limit, rng=rng))
 
+    @property
+    def couplings(self) -> list[Any]:
+        """The layers."""
+        return [layer for _, layer in self.children()]
+
     def forward(self, z, context=None) -> tuple[np.ndarray, np.ndarray]:
         return self._through((layer.forward for _, layer in self.children()), z, context)
 
@@ -220,7 +225,7 @@ class RealNVP(Module):
 
     def invert(self, x, context=None) -> tuple[np.ndarray, np.ndarray]:
         """x (B, D) -> z (B, D), and ln |det ∂x/∂z| there (B,)."""
-        return self._through((layer.invert for _, layer in reversed(list(self.children()))), x, context)
+        return self._through((layer.invert for layer in reversed(self.couplings)), x, context)
 
     def _through(self, layers, x, context):
         total = None

@@ -94,7 +94,7 @@ class Collector:
         Of the environment's first reset; None resets nothing, as a `load_state_dict` follows.
     """
 
-    def __init__(self, env: VectorEnv, layout: ObservationLayout, dtype: Any, seed: int | list[int] | None):
+    def __init__(self, env: VectorEnv, layout: ObservationLayout, dtype: Any, seed: Any):
         self.env, self.layout, self.dtype = env, layout, dtype
         self.same_step = same_step(env)
         self.ended, self._all = np.zeros(env.num_envs, bool), np.ones(env.num_envs, bool)
