@@ -17,6 +17,7 @@ from deepnp.layers import (
     recurrent,
     regularization,
     shape,
+    soft_plus_plus,
     transformer,
 )
 from deepnp.layers.activation import *
@@ -32,6 +33,7 @@ from deepnp.layers.pooling import *
 from deepnp.layers.recurrent import *
 from deepnp.layers.regularization import *
 from deepnp.layers.shape import *
+from deepnp.layers.soft_plus_plus import *
 from deepnp.layers.transformer import *
 
 if not TYPE_CHECKING:  # mypy does not follow sums of lists, and takes every name that is imported above
@@ -49,4 +51,5 @@ if not TYPE_CHECKING:  # mypy does not follow sums of lists, and takes every nam
     __all__ += recurrent.__all__
     __all__ += regularization.__all__
     __all__ += shape.__all__
+    __all__ += soft_plus_plus.__all__
     __all__ += transformer.__all__

@@ -98,6 +98,7 @@ ELSEWHERE = {  # what PyTorch does not have, or does not have as a layer
     "Sequential",
     "Sine",
     "SinusoidalPositions",
+    "SoftPlusPlus",
     "SpectralNorm",
     "TransformerEncoderBlock",
 }

@@ -60,6 +60,7 @@ LAYERS = [  # name, how to build it from a Generator, shape of its input
     ("Mish", lambda _: layers.Mish(), FLAT),
     ("MultiheadAttention", lambda rng: layers.MultiheadAttention(6, 3, causal=True, rotary=True, rng=rng), SEQUENCE),
     ("PReLU", lambda _: layers.PReLU(4), FLAT),
+    ("SoftPlusPlus", lambda _: layers.SoftPlusPlus(4), FLAT),
     ("ReLU", lambda _: layers.ReLU(), FLAT),
     ("RMSNorm", lambda _: layers.RMSNorm(4), FLAT),
     ("RReLU", lambda rng: layers.RReLU(rng=rng), FLAT),

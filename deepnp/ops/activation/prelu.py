@@ -36,10 +36,7 @@ def backward(dy, cache) -> tuple[np.ndarray, np.ndarray]:
     x, weight = cache
     xp = array_module(dy)
     dx = xp.where(x > 0, dy, along_channels(weight, x) * dy)
-    share = dy * xp.minimum(x, 0)
-    if len(weight) == 1:
-        return dx, share.sum().reshape(1)
-    return dx, share.sum(axis=tuple(axis for axis in range(x.ndim) if axis != 1))
+    return dx, over_channels(dy * xp.minimum(x, 0), weight)
 
 
 def jvp(vx, vweight, cache) -> np.ndarray:
@@ -54,6 +51,20 @@ def jvp(vx, vweight, cache) -> np.ndarray:
 def along_channels(weight, x) -> np.ndarray:
     """weight (C,) as (C, 1, …), which stretches along x's axis 1; (1,) stretches as it is."""
     return weight if len(weight) == 1 else weight.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def over_channels(shares, weight) -> np.ndarray:
+    """The sum of shares (C,) or (B, C, …) that belong to each weight: (C,), or (1,) for a weight of all."""
+    if len(weight) == 1:
+        return shares.sum().reshape(1)
+    return shares.sum(axis=tuple(axis for axis in range(shares.ndim) if axis != 1))
+
+
+def check_channels(x, weight, name: str) -> None:
+    """A ValueError unless weight is (1,), or (C,) for x (B, C, …)."""
+    fits = weight.ndim == 1 and x.ndim > 0 and (len(weight) == 1 or (x.ndim > 1 and len(weight) == x.shape[1]))
+    if not fits:
+        raise ValueError(f"expected {name} (1,), or (C,) for x of shape (B, C, …), given {weight.shape} for x {x.shape}")
 
 
 @ordered_kernel
@@ -73,9 +84,7 @@ def _backward(dy, x, slopes, dx, dslopes):
 
 
 def _check(x, weight):
-    fits = weight.ndim == 1 and x.ndim > 0 and (len(weight) == 1 or (x.ndim > 1 and len(weight) == x.shape[1]))
-    if not fits:
-        raise ValueError(f"expected weight (1,), or (C,) for x of shape (B, C, …), given {weight.shape} for x {x.shape}")
+    check_channels(x, weight, "weight")
 
 
 def _as_rows(x):

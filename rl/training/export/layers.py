@@ -153,6 +153,13 @@ def learned_slopes(graph: Graph, module: deepnp.PReLU, x: Value) -> Value:
     return graph.add("PRelu", x, graph.constant("weight", slopes if slopes.size == 1 else across(slopes, x)))
 
 
+def learned_shapes(graph: Graph, module: deepnp.SoftPlusPlus, x: Value) -> Value:
+    k, c = (p if p.size == 1 else across(p, x) for p in (module.k.data, module.c.data))
+    bent = graph.add("Softplus", graph.add("Mul", x, graph.constant("k", k)))
+    tilted = graph.add("Div", x, graph.constant("c", c))
+    return graph.add("Sub", graph.add("Add", bent, tilted), math.log(2))
+
+
 def mean_slope(graph: Graph, module: deepnp.RReLU, x: Value) -> Value:
     return graph.add("LeakyRelu", x, alpha=(module.lower + module.upper) / 2)
 
@@ -220,6 +227,7 @@ LAYERS: dict[type, Translation] = {
     **dict.fromkeys((deepnp.GELU, deepnp.SiLU, deepnp.Mish, deepnp.Softplus, deepnp.Hardtanh, deepnp.Sine), elementwise),
     **dict.fromkeys((deepnp.Softmax, deepnp.LogSoftmax, deepnp.GLU), along_axis),
     deepnp.PReLU: learned_slopes,
+    deepnp.SoftPlusPlus: learned_shapes,
     deepnp.RReLU: mean_slope,
     deepnp.LayerNorm: layer_norm,
     deepnp.RMSNorm: rms_norm,

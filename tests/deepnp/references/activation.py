@@ -39,6 +39,14 @@ def prelu(x, weight):
     return out
 
 
+def soft_plus_plus(x, k, c):
+    out = np.zeros(x.shape)
+    for place in np.ndindex(x.shape):
+        sharpness, tilt = (float(p[place[1] if len(p) > 1 else 0]) for p in (k, c))
+        out[place] = math.log((1 + math.exp(sharpness * float(x[place]))) / 2) + float(x[place]) / tilt
+    return out
+
+
 def rrelu(x, slopes):
     pairs = zip(x.ravel(), slopes.ravel(), strict=True)
     return np.array([float(v) if v > 0 else float(a) * float(v) for v, a in pairs]).reshape(x.shape)
@@ -57,6 +65,7 @@ REFERENCES = {
     "activation.leaky_relu": elementwise(lambda v, slope=0.01: v if v > 0 else slope * v),
     "activation.prelu": prelu,
     "activation.rrelu": rrelu,
+    "activation.soft_plus_plus": soft_plus_plus,
     "activation.elu": elementwise(elu),
     "activation.selu": elementwise(lambda v: elu(v, 1.6732632423543772, 1.0507009873554805)),
     "activation.tanh": elementwise(math.tanh),

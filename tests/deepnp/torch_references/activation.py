@@ -3,11 +3,19 @@
 import torch
 from torch.nn import functional as F
 
+
+def soft_plus_plus(x, k, c):
+    """Its Softplus has one sharpness, and no tilt."""
+    k, c = (p if len(p) == 1 else p.reshape(-1, *(1,) * (x.ndim - 2)) for p in (k, c))
+    return torch.nn.functional.softplus(k * x, threshold=700) + x / c - torch.log(torch.tensor(2.0, dtype=x.dtype))
+
+
 TORCH = {
     "activation.relu": lambda x: F.relu(x),
     "activation.leaky_relu": lambda x, slope=0.01: F.leaky_relu(x, slope),
     "activation.prelu": lambda x, weight: F.prelu(x, weight),
     "activation.rrelu": lambda x, slopes: torch.where(x > 0, x, slopes * x),  # its own draws the slopes itself
+    "activation.soft_plus_plus": soft_plus_plus,
     "activation.elu": lambda x, alpha=1.0, scale=1.0: scale * F.elu(x, alpha),
     "activation.selu": lambda x: F.selu(x),
     "activation.tanh": lambda x: torch.tanh(x),
