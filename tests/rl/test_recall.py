@@ -143,6 +143,15 @@ def test_action_masks_go_past_the_memory(space):
     evaluate(learner, [lambda: Allowed(space)] * 4, 4)
 
 
+@pytest.mark.parametrize("settings", [dict(head="beta"), dict(squash="tanh"), dict(sigma="network"), dict(sigma="fixed")], ids=str)
+def test_every_head_reads_what_is_remembered(settings):
+    learner = agent("gru", **settings)
+    before = np.array(learner.policy.memory.layer.weight_hh_l0.data)
+    learner.learn(100)
+    assert (learner.policy.memory.layer.weight_hh_l0.data != before).all()
+    assert np.isfinite(evaluate(learner, "Pendulum-v1", 2)).all()
+
+
 def test_foreign_environments_that_cannot_be_saved_go_on_with_new_episodes(tmp_path):
     learner = agent("gru", [Remembering] * 2).learn(96)
     learner.save(tmp_path / "agent.safetensors")
@@ -185,8 +194,6 @@ def test_what_memory_cannot_do_yet_is_refused(tmp_path, rng):
         agent("gru", ShardedVector("Pendulum-v1", 4, 2)).learn(100)
     with pytest.raises(ValueError, match="expected no networks of one's own beside memory='rnn'"):
         PPO("Pendulum-v1", PPOConfig(memory="rnn"), value=rl.PPO("Pendulum-v1").value)
-    with pytest.raises(ValueError, match="mirror"):
-        PPOConfig(memory="rnn", mirror=True)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +204,9 @@ def test_what_memory_cannot_do_yet_is_refused(tmp_path, rng):
         (dict(memory="attention", memory_size=12), "memory_size as a multiple of 8"),
         (dict(memory="attention", memory_span=1), "memory_span of 2 or more"),
         (dict(memory_size=0), "PPOConfig.memory_size"),
+        (dict(memory="gru", sde_interval=4), "sde_interval None with memory='gru', given 4"),
+        (dict(memory="gru", shared=True), "memory None where policy and value share a trunk"),
+        (dict(memory="gru", mirror=True), "memory None where mirror images are learned from"),
     ],
 )
 def test_settings_are_checked(settings, message):
