@@ -24,7 +24,8 @@ from deepnp.checks import check_shape
 from rl.losses.checks import check_finite
 from rl.solvers.lbfgs import minimize
 
-SMALLEST = 1e-6  # of η, in units of the rewards: then all weight lies on the best step
+SMALLEST = 1e-6  # of η, in units of the rewards' spread: then all weight lies on the best step
+LARGEST = 1e6  # of η and ν: they grow without end where no weights satisfy both constraints
 
 
 class Dual(NamedTuple):
@@ -50,7 +51,7 @@ class Dual(NamedTuple):
 
 
 def dual(x: np.ndarray, rewards: np.ndarray, change: np.ndarray, epsilon: float, penalty: float) -> tuple[float, np.ndarray]:
-    """g + ½κ‖ν‖² at x = (η, ν), and its gradient (1 + F,); infinite for η <= 0.
+    """g + ½κ‖ν‖² at x = (η, ν), and its gradient (1 + F,); infinite for η <= 0, and far away.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def dual(x: np.ndarray, rewards: np.ndarray, change: np.ndarray, epsilon: float,
         ε and κ.
     """
     eta, nu = float(x[0]), x[1:]
-    if not eta >= SMALLEST:
+    if not (eta >= SMALLEST and np.abs(x).max() <= LARGEST):
         return np.inf, np.zeros_like(x)
     delta = rewards + change @ nu
     p, largest, log_mean = _weights(delta, eta)
@@ -97,7 +98,7 @@ def solve(rewards: np.ndarray, change: np.ndarray, epsilon: float, penalty: floa
     spread = float(np.std(rewards)) or float(np.abs(rewards).max()) or 1.0
     scaled = (rewards - rewards.mean()) / spread  # the same p; numbers of the size of 1
     start = np.concatenate([[1.0], np.zeros(change.shape[1])])
-    found = minimize(lambda x: dual(x, scaled, change, epsilon, penalty), start, steps, 1e-6)
+    found = minimize(lambda x: dual(x, scaled, change, epsilon, penalty), start, steps)
     eta, nu = float(found.x[0]), found.x[1:]
     p, _, _ = _weights(scaled + change @ nu, eta)
     divergence = float(p[p > 0] @ np.log(p[p > 0] * len(p)))

@@ -41,7 +41,6 @@ def fit_by_likelihood(
     policy: Policy, optimizer: Optimizer, guard: Guard, observations: Any, actions: np.ndarray, weights: np.ndarray, c: Any
 ) -> dict[str, float]:
     """`c.updates` such steps with gradients of norm `c.max_grad_norm` at most; returns metrics of them and of the fitted policy."""
-    weights = weights.astype(np.float32)
     steps = [
         guard.attempt(likelihood_step, policy, optimizer, observations, actions, weights, c.max_grad_norm) for _ in range(c.updates)
     ]
