@@ -83,6 +83,8 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "net_arch": ("hidden",),
         "activation_fn": ("activation",),
         "log_std_init": ("initial_sigma",),
+        "use_sde": ("sde_interval",),
+        "sde_sample_freq": ("sde_interval",),
     }
 )
 ELSEWHERE: Mapping[str, str] = MappingProxyType(  # what another of our functions takes
@@ -98,7 +100,8 @@ NOTHING: Mapping[str, str] = MappingProxyType(  # what has no counterpart, and w
     {
         "device": "agents compute on the CPU; deepnp.set_num_threads chooses the threads",
         "reset_num_timesteps": "steps are counted over the agent's whole life",
-        "use_sde": "there is no state-dependent exploration",
+        "use_sde": "state-dependent exploration is a setting of the on-policy algorithms",
+        "sde_sample_freq": "state-dependent exploration is a setting of the on-policy algorithms",
         "state": "there are no recurrent policies; a frozen agent is a function of the observation",
         "episode_start": "there are no recurrent policies; a frozen agent is a function of the observation",
         "return_episode_rewards": "evaluate returns the array of all returns; rl.training.evaluation.play tells lengths too",

@@ -5,7 +5,7 @@
 
 The mask is a part of a Dict observation, so it is stored, drawn and saved with it. No network reads
 it, and no normaliser. A policy gives what it excludes probability 0. An environment that says
-`info["action_mask"]` instead gets a wrapper from action_mask.py.
+`info["action_mask"]` instead gets a wrapper from action_mask.py. See Huang & Ontañón 2020.
 
 In the last observation of an episode a mask may exclude everything: nobody acts there.
 

@@ -1,4 +1,4 @@
-"""Beta distributions over (−1, 1): no probability beyond the bounds, where a Gaussian's is cut off (Chou et al. 2017).
+"""Beta distributions over (−1, 1): no probability beyond the bounds, where a Gaussian's is cut off (Chou, Maturana & Scherer 2017).
 
 `f(…)` and `f_backward(…, df)` as in distributions.py.
 
