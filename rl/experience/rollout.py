@@ -81,6 +81,13 @@ class Rollout:
             return trees.each(lambda part: part.reshape(len(part) * part.shape[1], *part.shape[2:]), column)
         return trees.at(column, self.valid)
 
+    def following(self) -> Observations:
+        """What was seen after each step, in its episode: (T, N, …)."""
+        after = trees.each(lambda part, last: np.concatenate([part[1:], last[None]]), self.observations, self.last)
+        for place, observation in self.final.items():
+            trees.write(after, place, trees.at(observation, 0))
+        return after
+
     def inputs(self) -> Observations | Sequences:
         """What networks read for the steps that happened: rows (B, …), or sequences that give as many."""
         return self.rows(self.observations) if self.sequences is None else replace(self.sequences, valid=self.valid)

@@ -225,7 +225,7 @@ OFF_POLICY_PG: dict[str, Felt] = POLICY_GRADIENT | {
 }
 DPG: dict[str, Felt] = {name: POLICY_GRADIENT[name] for name in ("num_envs", "steps", "gamma", "activation", "hidden")} | {
     "next_action": Felt("policy", "taken"),
-    "critic": Felt("network", "compatible", "parameters"),
+    "compatible": Felt(False, True, "parameters"),
     "exploration": Felt(0.0, 0.8),
     "lr": Felt(1e-4, 1e-2, "moved of the policy"),
     "critic_lr": Felt(1e-4, 1e-2, "moved of the value"),

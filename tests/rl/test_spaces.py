@@ -260,7 +260,7 @@ class TestRefusals:
     def test_what_an_algorithm_cannot_take_is_refused_by_its_name(self, algorithm, name):
         kind = type(ACTIONS[name]).__name__
         with pytest.raises(ValueError, match=rf"{algorithm.name} takes continuous actions \(a Box\), given {kind}"):
-            algorithm.cls(Anything(BOX, ACTIONS[name]))
+            algorithm.cls(Anything(BOX, ACTIONS[name]), algorithm.config(num_envs=1))
 
     @pytest.mark.parametrize(
         "space", [spaces.Text(5), spaces.Graph(BOX, None), spaces.Sequence(BOX)], ids=lambda s: type(s).__name__

@@ -204,6 +204,22 @@ def test_policy_gradient_update_equals_the_reference(rng, case):
         assert_equal(agent, reference)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{}, dict(compatible=False), dict(next_action="taken", gamma=0.8), dict(optimizer="sgd", lr=0.1)],
+    ids=lambda settings: ", ".join(f"{name}={value}" for name, value in settings.items()) or "as it is",
+)
+def test_dpg_update_equals_the_reference(rng, settings):
+    agent = adapter.learner("DPG", Worlds(4), **{**dict(lr=1e-2, critic_lr=2e-2, hidden=(8, 6), exploration=0.25), **settings})
+    reference = adapter.reference(agent)
+    for _ in range(10):
+        data, noise = trajectories(rng, choices=False), agent.rngs["actions"]
+        noise.drawn.clear()
+        agent.update(adapter.rollout_of(data), 0.5)
+        reference.update(data, 0.25 * noise.drawn[0] if noise.drawn else None)
+        assert_equal(agent, reference)
+
+
 class TestReferences:
     """The references' own tools."""
 

@@ -28,7 +28,7 @@ from deepnp import Module
 from deepnp.optim import Adam
 from rl.agent import Agent
 from rl.algorithms.policy_gradient.descent import policy_step, value_epochs
-from rl.algorithms.policy_gradient.gradient_config import GradientConfig
+from rl.algorithms.policy_gradient.gradient_config import MEMORY, GradientConfig, refuse
 from rl.algorithms.policy_gradient.networks import policy_and_value, recall_of
 from rl.config import setting, with_rates
 from rl.experience.clock import EpisodeClock
@@ -68,9 +68,8 @@ class REINFORCEConfig(GradientConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.memory and (self.baseline == "minimum-variance" or self.fragments == "drop"):
-            given = f"given {self.baseline!r} and {self.fragments!r} beside memory={self.memory!r}"
-            raise ValueError(f'expected another baseline than "minimum-variance" and fragments="bootstrap" with memory, {given}')
+        if self.baseline == "minimum-variance":
+            refuse(self, MEMORY, "minimum-variance looks at each row by itself")
 
 
 class REINFORCE(Agent):

@@ -12,7 +12,7 @@ from deepnp.optim import Adam
 from rl.experience.replay import Batch
 from rl.experience.rollout import Rollout
 from rl.networks import encoders
-from tests.rl.references import off_policy, policy_gradient, ppo, trpo
+from tests.rl.references import dpg, off_policy, policy_gradient, ppo, trpo
 from tests.rl.references.networks import split
 
 
@@ -67,7 +67,7 @@ def modules(agent) -> list[Module]:
     found = [getattr(agent, name) for name in ("policy", "target_policy") if hasattr(agent, name)]
     for values in critics_of(agent):
         found += [*values.networks, *values.targets]
-    return [*found, agent.value] if agent.takes.on_policy and isinstance(agent.value, Module) else found
+    return [*found, agent.value] if isinstance(getattr(agent, "value", None), Module) else found
 
 
 def critics_of(agent) -> list:
@@ -94,6 +94,9 @@ def reference(agent):
         settings["discrete"] = agent.space.action.kind == "Discrete"
         learner = getattr(policy_gradient, name)
         return learner(policy_gradient.Settings(**settings), parameters(agent.policy), parameters(agent.value))
+    if name == "DPG":
+        settings = dpg.Settings(**{field: getattr(c, field) for field in dpg.Settings.__dataclass_fields__})
+        return dpg.DPG(settings, parameters(agent.policy), parameters(agent.critics.networks[0]))
     if name == "TRPO":
         fields = {field: getattr(c, field) for field in trpo.Settings.__dataclass_fields__ if hasattr(c, field)}
         settings = trpo.Settings(**fields, discrete=agent.space.action.kind == "Discrete")
@@ -145,16 +148,20 @@ def update_from_rollout(agent, ref, data: ppo.Trajectories, progress: float) -> 
     recorders = [agent.rngs.get(name, Recorder(np.random.default_rng())) for name in ("policy", "value")]
     for recorder in recorders:
         recorder.drawn.clear()
-    columns = data.observations, data.actions, data.rewards, data.terminated, data.truncated, data.valid, data.last
-    metrics = agent.update(Rollout(*columns, {place: x[None] for place, x in data.final.items()}), progress)
+    metrics = agent.update(rollout_of(data), progress)
     return metrics, ref.update(data, progress, *(iter(recorder.drawn) for recorder in recorders))
+
+
+def rollout_of(data: ppo.Trajectories) -> Rollout:
+    columns = data.observations, data.actions, data.rewards, data.terminated, data.truncated, data.valid, data.last
+    return Rollout(*columns, {place: x[None] for place, x in data.final.items()})
 
 
 def compared(agent, ref) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """All that training changed: name -> the agent's array and the reference's."""
     pairs = {"policy": (parameters(agent.policy), ref.policy)}
     optimizers = {"policy": (agent.policy_optimizer, ref.policy_adam)} if hasattr(agent, "policy_optimizer") else {}
-    if agent.takes.on_policy and isinstance(agent.value, Module):
+    if isinstance(getattr(agent, "value", None), Module):
         pairs["value"], optimizers["value"] = (parameters(agent.value), ref.value), (agent.value_optimizer, ref.value_adam)
     if hasattr(agent, "target_policy"):
         pairs["target policy"] = parameters(agent.target_policy), ref.target_policy
