@@ -131,6 +131,11 @@ class ObservationLayout:
         """The leaf that says which choices are allowed, where there is one."""
         return next((leaf for leaf in self.leaves if leaf.kind == "mask"), None)
 
+    @cached_property
+    def beside(self) -> tuple[Leaf, ...]:
+        """The leaves that stand beside the vector: images, and the mask."""
+        return (*self.images, self.mask) if self.mask else self.images
+
     def mask_of(self, observations: Observations) -> np.ndarray | None:
         """The choices that are allowed, bool (B, C), in observations as learners hold them; None where all are."""
         return observations[-1] if self.mask else None
@@ -160,7 +165,7 @@ class ObservationLayout:
         columns = [leaf.encode(leaf.find(observations)) for leaf in self.leaves if leaf.kind not in ("image", "mask")]
         rows = len(self.leaves[0].find(observations))
         vector = np.concatenate(columns, axis=1, dtype=dtype) if columns else np.empty((rows, 0), dtype)
-        if not self.images and not self.mask:
+        if not self.beside:
             return vector
         images = (_channels_first(leaf, leaf.find(observations)) for leaf in self.images)
         return vector, *images, *((masks.allowed(self.mask.find(observations)),) if self.mask else ())
@@ -208,7 +213,7 @@ class ObservationLayout:
     def empty(self, rows: int, dtype: Any = np.float32) -> Observations:
         """Zeros in the layout of so many observations; a mask allows everything."""
         vector = np.zeros((rows, self.width), dtype)
-        if not self.images and not self.mask:
+        if not self.beside:
             return vector
         images = (np.zeros((rows, *leaf.image_shape), leaf.dtype) for leaf in self.images)
         return vector, *images, *((np.ones((rows, sum(self.mask.choices)), bool),) if self.mask else ())

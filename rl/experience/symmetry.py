@@ -59,15 +59,15 @@ class Mirror:
         return cls(**{name: np.array(values, kinds[name.rpartition("_")[2]]) for name, values in content.items()})
 
 
-def known_mirror(mirror: Mirror | None, images: Sequence) -> Mirror:
-    """The reflection of an environment with these images in its observations.
+def known_mirror(mirror: Mirror | None, beside: Sequence) -> Mirror:
+    """The reflection of an environment with these leaves beside the vector of its observations.
 
     Raises
     ------
     ValueError
-        If it has none, or images, which no reflection of vectors covers.
+        If it has none, or images or a mask, which no reflection of vectors covers.
     """
-    if mirror is None or images:
-        given = "images, which it does not reflect" if mirror else "one without"
+    if mirror is None or beside:
+        given = f"{beside[0].kind}s, which it does not reflect" if mirror else "one without"
         raise ValueError(f"expected an environment with mirror(), to learn from mirror images, given {given}")
     return mirror

@@ -18,7 +18,7 @@ class Subset:
     ln π(i_1 … i_k) = Σ_j z_{i_j} − ln Σ_{m left before draw j} e^{z_m}             ∂/∂z = Σ_j (e_{i_j} − p^{(j)}),
                                                                                     p^{(j)} softmax over what is left
 
-    All at once, by the Gumbel-top-k trick (Kool, van Hoof & Welling 2019): the k largest of z + g, g ~ Gumbel(0, 1), in their order.
+    All at once, by the Gumbel-top-k trick (Kool, van Hoof & Welling 2019): the k largest of z + g, g ~ Gumbel(0, 1).
 
     Entropy and KL are those of the first draw. Those of all draws are sums over n!/(n − k)! orders. By the chain rule
     KL ≥ KL of the first draw; and the bonus on that draw's entropy pushes the same way, to equal logits.

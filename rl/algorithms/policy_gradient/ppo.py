@@ -16,6 +16,7 @@
 The policy and the value share no parameter, so the two descents are independent programs. `policy_step` and `value_step` are
 their steps; ppo_epochs.py takes those of a whole epoch in one call, where it knows the networks. With `shared` they have one
 trunk, and `shared_step` descends on L_π + c_v (V(s) − R)².
+Algorithm 12, line 12, gives tanh a to the environment: `squash="tanh"`. By default a is clipped there, and learned from as drawn.
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), A action dimensions.
 """
@@ -95,7 +96,7 @@ class PPO(Agent):
         self.value_optimizer = None if c.shared else Adam(self.value.flat, c.value_rate, eps=c.adam_eps)
         self.kl_coefficient = AdaptiveCoefficient(c.kl_coef) if c.penalty == "kl-adaptive" else None
         self.scaler = RewardScaler(c.gamma) if c.scale_rewards else None
-        self.mirror = known_mirror(space.mirror, space.observation.images) if c.mirror else None
+        self.mirror = known_mirror(space.mirror, space.observation.beside) if c.mirror else None
 
     def parts(self) -> dict[str, Part]:
         names = "policy", "value", "policy_optimizer", "value_optimizer", "recall", "scaler", "kl_coefficient"
