@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from examples.memory import Recall
@@ -42,8 +43,15 @@ def test_a_cue_is_recalled_with_memory_and_guessed_without():
     assert returns[None] < 0.8
 
 
-def test_same_seed_same_bits(memory):
-    first, second, other = (states(agent(memory, seed=seed).learn(200)) for seed in (0, 0, 1))
+def test_same_seed_same_bits_whatever_the_threads(memory):
+    before, results = deepnp.get_num_threads(), []
+    try:
+        for threads, seed in ((2, 0), (1, 0), (2, 1)):
+            deepnp.set_num_threads(threads)
+            results.append(states(agent(memory, seed=seed, num_envs=8, steps=64, batch_size=128).learn(1024)))
+    finally:
+        deepnp.set_num_threads(before)
+    first, second, other = results
     for name, array in first.items():
         np.testing.assert_array_equal(array, second[name], err_msg=name)
     assert any((array != other[name]).any() for name, array in first.items() if name.startswith("policy."))

@@ -64,7 +64,7 @@ def begins(resets, live) -> np.ndarray | None:
     if resets is None:
         return None
     check_shape("resets", resets, live.shape[:2])
-    return resets & live[..., 0]
+    return resets & live[..., 0] if resets.any() else None
 
 
 def entering(states, begin) -> np.ndarray:
