@@ -11,8 +11,10 @@ from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl import PPO, PPOConfig, evaluate
 from rl.cluster.sharded import ShardedVector
 from rl.networks.shared import SharedPolicy
+from rl.training.export.torch_file import import_torch
 from tests.rl.references.adapter import double_precision
 from tests.rl.test_export import WAYS, check
+from tests.rl.test_export_torch import FIXTURES
 from tests.rl.toys import Target, states, vectorize
 
 SMALL = dict(shared=True, num_envs=4, steps=32, batch_size=64, epochs=4, hidden=(16,), lr=5e-3)
@@ -137,3 +139,9 @@ def test_settings_that_contradict_it_are_named(settings):
 def test_networks_of_ones_own_are_refused():
     with pytest.raises(ValueError, match=r"expected no networks of one's own beside shared=True, given \['policy'\]"):
         PPO(Target(), PPOConfig(shared=True), policy=Linear(1, 1))
+
+
+def test_weights_of_stable_baselines_are_refused():
+    agent = PPO.of_spaces(X, BOX, PPOConfig(shared=True, normalize_observations=False))
+    with pytest.raises(ValueError, match="expected an agent with shared=False"):
+        import_torch(agent, FIXTURES / "ppo.safetensors")

@@ -16,6 +16,7 @@ from deepnp.module import Module
 from rl.agent import Agent
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.policies import ChoicePolicy, GaussianPolicy
+from rl.networks.shared import SharedPolicy
 
 Tensors = dict[str, np.ndarray]
 THEIRS = ("mlp_extractor.", "action_net.", "actor.")
@@ -30,6 +31,8 @@ def converted(agent: Agent, policy: Module, tensors: Tensors) -> Tensors:
     """Their policy under the names of ours; ValueError where something is missing."""
     if any("features_extractor." in name for name in tensors):
         raise ValueError("expected the weights of an MlpPolicy, given ones with a feature extractor")
+    if isinstance(policy, SharedPolicy):
+        raise ValueError("expected an agent with shared=False, as an MlpPolicy has networks apart, given shared=True")
     try:
         if isinstance(policy, SquashedGaussianPolicy):
             return squashed(policy, tensors)
