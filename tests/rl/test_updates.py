@@ -68,9 +68,10 @@ POLICY_GRADIENT = {
     "REINFORCE": ("REINFORCE", {}),
     "REINFORCE, by the book": (
         "REINFORCE",
-        dict(returns="total", baseline="none", fragments="drop", discount_steps=True, normalize_advantages=False),
+        dict(returns="total", baseline="none", fragments="drop", normalize_advantages=False),
     ),
-    "REINFORCE, mean": ("REINFORCE", dict(baseline="mean", normalize_advantages=False, gamma=0.7)),
+    "REINFORCE, mean": ("REINFORCE", dict(baseline="mean", normalize_advantages=False, gamma=0.7, discount_steps=True)),
+    "REINFORCE, value of the whole": ("REINFORCE", dict(returns="total", normalize_advantages=False, gamma=0.8)),
     "REINFORCE, time": ("REINFORCE", dict(baseline="time", returns="total", gamma=0.9)),
     "REINFORCE, least variance": ("REINFORCE", dict(baseline="minimum-variance", normalize_advantages=False)),
     "REINFORCE of choices": ("REINFORCE", dict(baseline="minimum-variance", fragments="drop")),

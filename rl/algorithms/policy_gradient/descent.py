@@ -31,9 +31,11 @@ class Valuing(Protocol):
     """What has a value to fit: an agent."""
 
     value: Module
-    value_optimizer: Optimizer
     rngs: dict[str, np.random.Generator]
     guard: Guard
+
+    @property
+    def value_optimizer(self) -> Optimizer: ...
 
 
 def optimizer_of(kind: str, vector: ParameterVector, lr: float, eps: float) -> Optimizer:

@@ -157,7 +157,7 @@ class DPG(Agent):
         # The last step's is not taken yet, and a cut episode's never will be: those are drawn as they would be taken.
         actions = self.act(s_next, self.rngs["actions"]).reshape(rollout.actions.shape)
         actions[:-1] = np.where(rollout.ended[:-1, :, None], actions[:-1], rollout.actions[1:])
-        return actions.reshape(-1, actions.shape[-1])
+        return actions.reshape(trees.length(s_next), -1)
 
     def critic_step(self, observations, actions, targets) -> dict[str, float]:
         """One step on ½(1/B) Σ (Q − y)², whose gradient is −(1/B) Σ δ∇Q; returns metrics."""

@@ -123,7 +123,8 @@ class OffPolicyPG(Agent):
         newest = Past(rollout, self.log_prob(rollout))
         all_of_them = [*self.rollouts.past, newest]
         parts = [samples_of(p.rollout, lambda s: self.value.predict(s)[:, 0], c.gamma, c.lam, None) for p in all_of_them]
-        samples, metrics = Samples(*map(trees.concatenate, zip(*parts, strict=True))), []
+        observations, *columns = zip(*parts, strict=True)
+        samples, metrics = Samples(trees.concatenate(observations), *map(np.concatenate, columns)), []
         advantages = standardize(samples.advantages) if c.normalize_advantages else samples.advantages
         for _ in range(c.policy_steps):
             log_w = np.concatenate([self.log_weights(past) for past in all_of_them])
@@ -143,5 +144,6 @@ class OffPolicyPG(Agent):
 
     def log_prob(self, rollout: Rollout) -> np.ndarray:
         """ln π(a|s) of each step (T, N)."""
-        s, a = (trees.each(lambda part: part.reshape(-1, *part.shape[2:]), x) for x in (rollout.observations, rollout.actions))
-        return self.policy.predict(s).log_prob(a).reshape(rollout.rewards.shape)
+        rows = trees.each(lambda part: part.reshape(-1, *part.shape[2:]), rollout.observations)
+        actions = rollout.actions.reshape(-1, *rollout.actions.shape[2:])
+        return self.policy.predict(rows).log_prob(actions).reshape(rollout.rewards.shape)

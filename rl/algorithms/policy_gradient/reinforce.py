@@ -9,7 +9,8 @@
 
 The gradient of J = E Σ γ^t r_t is (1/(1 − γ)) E_{s ~ d_γ}[∇ ln π(a|s) Q(s, a)]; the notes leave out 1/(1 − γ). The discounted
 distribution d_γ weighs step t of an episode by γ^t. Almost nobody does, as then late steps are hardly learned from: without
-`discount_steps` the states count as they come, which is no gradient of any J, but learns better (Nota & Thomas 2020).
+`discount_steps` the states count as they come, which is no gradient of any J, but learns better (Nota & Thomas 2020). The whole
+return has its γ^t inside: what comes after t is discounted from the episode's beginning.
 
 Deviations from Williams: V is learned whatever the baseline, for it completes the returns of episodes that are cut by a
 truncation or by the rollout's end (`fragments="bootstrap"`). To drop those fragments is without V's error, but drops more of
@@ -68,6 +69,8 @@ class REINFORCEConfig(GradientConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.returns == "total":
+            refuse(self, ("discount_steps",), "a total return is discounted from its episode's beginning, whatever the step")
         if self.baseline == "minimum-variance":
             refuse(self, MEMORY, "minimum-variance looks at each row by itself")
 
@@ -149,4 +152,6 @@ class REINFORCE(Agent):
             return minimum_variance(psi, squared_score_norms(self.policy, samples.observations, samples.actions))
         if kind == "time":
             return time_means(psi, ages)
-        return {"value": samples.values, "mean": psi.mean(), "none": 0.0}[kind]
+        if kind == "value":
+            return samples.values if self.config.returns == "to-go" else self.config.gamma**ages * samples.values
+        return psi.mean() if kind == "mean" else 0.0

@@ -177,7 +177,7 @@ class REINFORCE(PolicyGradient):
     def baseline(self, s, a, psi, ages):
         c = self.settings
         if c.baseline == "value":
-            return self.state_value(s)
+            return self.state_value(s) * (c.gamma**ages if c.returns == "total" else 1)
         if c.baseline == "time":
             return np.array([psi[ages == age].mean() for age in ages])
         if c.baseline == "minimum-variance":
