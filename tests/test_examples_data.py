@@ -24,6 +24,7 @@ from examples import common, digits_gan, recall
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(path for path in (ROOT / "examples").glob("*.py") if "__main__" in path.read_text())
 DIGITS = {"digits_cnn": "network", "digits_resnet": "network", "digits_vae": "vae", "digits_gan": "generator"}
+DIGITS |= {"digits_denoising": "denoising"}
 
 
 def told_in_here(monkeypatch, path, *arguments) -> int | str:
@@ -86,6 +87,10 @@ def test_digits(name, mnist, tmp_path):
         assert bounds[-1] < bounds[0] - 1
         value, error, kl = (float(last.split()[i]) for i in (2, 5, 8))
         assert value == pytest.approx(error + kl, abs=0.02)
+    if name == "digits_denoising":
+        errors = [float(line.split("denoising by")[1].split()[0]) for line in output.splitlines() if " of 40" in line]
+        assert errors[-1] < errors[0] - 0.01
+        assert last == f"restored by the denoising autoencoder: {errors[-1]:.3f}"
 
 
 def test_the_same_seed_makes_the_same_network(mnist, tmp_path):
