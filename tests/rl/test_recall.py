@@ -1,5 +1,7 @@
 """Agents with memory: they learn what no single observation tells, carry their states, save them, and say what they need."""
 
+from dataclasses import fields
+
 import gymnasium
 import numpy as np
 import pytest
@@ -19,6 +21,10 @@ from rl.training.video import film
 from tests.rl.toys import Allowed, Remembering, states
 
 SMALL = dict(num_envs=2, steps=24, hidden=(8,), memory_size=8, memory_span=8, batch_size=16, epochs=2)
+
+
+OTHERS = [rl.REINFORCE, rl.A2C, rl.TRPO, rl.RWR]
+UNABLE = [rl.OffPolicyPG, rl.REPS]  # they read single steps
 
 
 @pytest.fixture(params=MEMORIES)
@@ -57,11 +63,12 @@ def test_same_seed_same_bits_whatever_the_threads(memory):
     assert any((array != other[name]).any() for name, array in first.items() if name.startswith("policy."))
 
 
-@pytest.mark.parametrize("algorithm", [PPO, A2C])
+@pytest.mark.parametrize(("algorithm", "memory"), [*((PPO, kind) for kind in MEMORIES), *((other, "gru") for other in OTHERS)])
 def test_resumes_to_the_bit_in_mid_episode(memory, algorithm, tmp_path):
     """Episodes of 200 steps: two rollouts of 24 end within."""
-    known = {name: value for name, value in SMALL.items() if name not in ("batch_size", "epochs") or algorithm is PPO}
-    whole, half = (algorithm("Pendulum-v1", algorithm.Config(**known, memory=memory, burn_in=0), seed=3) for _ in range(2))
+    known = {f.name for f in fields(algorithm.Config)}
+    config = algorithm.Config(**{name: value for name, value in SMALL.items() if name in known}, memory=memory)
+    whole, half = (algorithm("Pendulum-v1", config, seed=3) for _ in range(2))
     half.total_steps = 192
     whole.learn(192)
     half.learn(192, lambda learner, _: learner.steps < 96)
@@ -72,6 +79,14 @@ def test_resumes_to_the_bit_in_mid_episode(memory, algorithm, tmp_path):
     resumed.learn(192)
     for name, array in states(whole).items():
         np.testing.assert_array_equal(array, states(resumed)[name], err_msg=name)
+
+
+def test_every_algorithm_takes_memory_or_refuses_it():
+    able = {a.cls for a in rl.ALGORITHMS.values() if any(f.name == "memory_span" for f in fields(a.config))}
+    assert able == {PPO, *OTHERS, *UNABLE}
+    for algorithm in UNABLE:
+        with pytest.raises(ValueError, match="expected memory=None"):
+            algorithm.Config(memory="gru")
 
 
 def test_new_episodes_begin_with_nothing_remembered(memory):
