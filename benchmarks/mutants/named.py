@@ -35,7 +35,7 @@ NAMED = (
     Named("the value's gradient not clipped", PPO_PAGE, "dvalues[:, None], c.max_grad_norm)", "dvalues[:, None], 1e9)"),
     Named("KL reversed", PPO_PAGE, "old.take(rows).kl(new)", "new.kl(old.take(rows))"),
     Named("KL of the epoch's first rows", PPO_PAGE, "rows = shuffled.last", "rows = shuffled.order[: len(shuffled.last)]"),
-    Named("the rate of the value not annealed", PPO_PAGE, "self.value_optimizer.lr = now.value_rate", "pass"),
+    Named("the rate of the value not annealed", PPO_PAGE, "self.value_optimizer.lr = c.value_rate", "pass"),
     Named("the rate never annealed", PPO_SETTINGS, "dict.fromkeys(rates, self.anneal_lr)", "{}"),
     Named("clip not annealed", PPO_SETTINGS, '"clip": self.anneal_clip', '"clip": False'),
     Named("entropy not annealed", PPO_SETTINGS, '"entropy_coef": self.anneal_entropy', '"entropy_coef": False'),

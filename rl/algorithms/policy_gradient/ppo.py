@@ -13,9 +13,8 @@
     L_π = −ρA + β_KL KL(π_old‖π) − β H(π)                                  "kl-fixed", "kl-adaptive"; "none": β_KL = 0
     adaptive, after each iteration:  β_KL ← β_KL/2 if KL(π_old‖π) < d_targ/1.5,  2β_KL if > 1.5 d_targ
 
-The policy and the value share no parameter, so the two descents are independent programs. `policy_step` and `value_step` are
-their steps; ppo_epochs.py takes those of a whole epoch in one call, where it knows the networks. With `shared` they have one
-trunk, and `shared_step` descends on L_π + c_v (V(s) − R)².
+Policy and value share no parameter, so the two descents are independent programs: `policy_step` and `value_step`, or a whole
+epoch in one call where ppo_epochs.py knows the networks. With `shared` they have one trunk, and one `shared_step` on the sum.
 Algorithm 12, line 12, gives tanh a to the environment: `squash="tanh"`. By default a is clipped there, and learned from as drawn.
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), A action dimensions.
@@ -111,21 +110,22 @@ class PPO(Agent):
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Algorithm 12, lines 21–67, on one rollout; `progress` in [0, 1] of the training drives the annealing."""
-        c = self.config
+        c = self.settings_at(progress)
         samples = samples_of(rollout, lambda s: self.value.predict(s)[:, 0], c.gamma, c.lam, c.gae_horizon)
         if self.mirror:
             samples = with_reflections(samples, self.mirror)
         old = self.policy.predict(samples.observations)
-        now = self.settings_at(progress)
-        self.policy_optimizer.lr, fits = now.lr, [lambda: self.fit_policy(samples, old, now)]
+        self.policy_optimizer.lr = c.lr
+        fits = [lambda: self.fit_policy(samples, old, c)]
         if self.value_optimizer is not None:
-            self.value_optimizer.lr = now.value_rate
-            fits.append(lambda: self.fit_value(samples, now))
+            self.value_optimizer.lr = c.value_rate
+            fits.append(lambda: self.fit_value(samples, c))
         metrics = {name: x for fit in independently(*fits) for name, x in fit.items()}
         if self.kl_coefficient is not None:
-            metrics["kl"], metrics["kl_coef"] = float(old.kl(self.policy.predict(samples.observations)).mean()), now.kl_coef
-            self.kl_coefficient.adapt(metrics["kl"], now.kl_target)
-        return {**metrics, "explained_variance": samples.explained_variance(), "lr": now.lr}
+            kl = float(old.kl(self.policy.predict(samples.observations)).mean())
+            self.kl_coefficient.adapt(kl, c.kl_target)
+            metrics |= {"kl": kl, "kl_coef": c.kl_coef}
+        return {**metrics, "explained_variance": samples.explained_variance(), "lr": c.lr}
 
     def settings_at(self, progress: float) -> Any:
         """The settings of this moment: numbers in the place of schedules, annealed ones and the adaptive β_KL."""
