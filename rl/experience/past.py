@@ -75,8 +75,9 @@ class Rollouts:
         for name in (*FIELDS, "log_prob"):
             _check(name, columns[name], shape + (action_shape if name == "actions" else ()), kinds.get(name, bool))
         trees_of = {"observations": self._tree(columns, "observations", shape), "last": self._tree(columns, "last", shape[1:])}
-        places, final = columns.get("final_places"), {}
-        if places is not None:
+        final = {}
+        if any(name.startswith("final") for name in columns):
+            places = columns["final_places"]
             if places.ndim != 2 or not (places.shape[1:] == (2,) and (places >= 0).all() and (places < shape).all()):
                 raise ValueError(f"expected places of final observations within {shape}, given {places!r:.80}")
             tree = self._tree(columns, "final", places.shape[:1])

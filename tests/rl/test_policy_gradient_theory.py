@@ -164,11 +164,9 @@ class TestImportance:
     def test_products_give_the_gradient_of_the_other_policy(self, others, kind):
         played, log_ratios = others
         w = np.exp(log_weights(kind, log_ratios, played.ended))
-        # The return after t is the old policy's, too: a whole trajectory's weight corrects it; per decision each reward has its own.
-        later = to_go(played) if kind == "trajectory" else weighed_to_go(played, log_ratios)
-        assert_unbiased(
-            mdp.estimates(THETA, played, DISCOUNTS * (w * later if kind == "trajectory" else later)), mdp.gradient(THETA)
-        )
+        # What comes after t is the old policy's, too: a trajectory's weight corrects it; per decision each reward has its own.
+        psi = w * to_go(played) if kind == "trajectory" else weighed_to_go(played, log_ratios)
+        assert_unbiased(mdp.estimates(THETA, played, DISCOUNTS * psi), mdp.gradient(THETA))
 
     def test_with_true_advantages_per_decision_needs_no_more(self, others):
         """E[Σ γ^t w_t ∇ ln π A]: the lecture's form, with index i (E60)."""
