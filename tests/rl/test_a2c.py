@@ -43,16 +43,15 @@ def test_the_advantages_are_those_of_the_value_before_its_step(monkeypatch):
     config = A2CConfig(num_envs=1, steps=4, hidden=(4,), estimator="td", gamma=0.0, scale_rewards=False, lr=0.1, anneal_lr=False)
     agent = A2C(World, config, seed=1)
     values, update = [], agent.update
-    agent.update = lambda rollout, progress: (
-        values.append((rollout, rollout.values(predicted(agent))[0])) or update(rollout, progress)
-    )
+
+    def updating(rollout, progress):
+        values.append((rollout, rollout.values(lambda s: agent.value.predict(s)[:, 0])[0]))
+        return update(rollout, progress)
+
+    agent.update = updating
     agent.learn(8)
     for psi, (rollout, value) in zip(seen, values, strict=True):
         np.testing.assert_allclose(psi, (rollout.rewards - value).ravel(), rtol=1e-6)
-
-
-def predicted(agent):
-    return lambda s: agent.value.predict(s)[:, 0]
 
 
 def test_burn_in_is_refused():
