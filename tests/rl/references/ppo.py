@@ -119,12 +119,8 @@ class PPO:
     def advantages(self, data: Trajectories):
         """V(s_t), and A_t = Σ_{l<h} (γλ)^l δ_{t+l} up to the episode's end."""
         c, (steps, copies) = self.settings, data.rewards.shape
-        values, deltas = self.state_value(data.observations), np.zeros(data.rewards.shape)
-        for t in range(steps):
-            for n in range(copies):
-                following = data.final.get((t, n), data.last[n] if t + 1 == steps else data.observations[t + 1, n])
-                bootstrap = 0.0 if data.terminated[t, n] else self.state_value(following[None])[0]
-                deltas[t, n] = data.rewards[t, n] + c.gamma * bootstrap - values[t, n]
+        values, following = self.values(data)
+        deltas = data.rewards + c.gamma * np.where(data.terminated, 0.0, following) - values
         ended = data.terminated | data.truncated | ~data.valid
         advantages = np.zeros_like(deltas)
         for t in range(steps):
@@ -134,6 +130,14 @@ class PPO:
                     if ended[k, n]:
                         break
         return values, advantages
+
+    def values(self, data: Trajectories):
+        """V(s_t), and V of what followed in the same episode: (T, N) each."""
+        values = self.state_value(data.observations)
+        following = np.concatenate([values[1:], self.state_value(data.last)[None]])
+        for place, observation in data.final.items():
+            following[place] = self.state_value(observation[None])[0]
+        return values, following
 
     def minibatches(self, order):
         """The order, cut into parts whose sizes differ by one at most."""
