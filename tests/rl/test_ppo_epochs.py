@@ -10,6 +10,8 @@ import deepnp
 from deepnp import NonFiniteError
 from rl import PPO, PPOConfig
 from rl.algorithms.policy_gradient import ppo
+from rl.experience.actions import ActionLayout
+from rl.experience.masks import has_choice
 from rl.experience.samples import Samples
 from rl.losses.surrogate import value_loss
 
@@ -38,6 +40,10 @@ CASES = {
     "three branches, KL penalty": (THREE, dict(penalty="kl-fixed", kl_coef=3.0, entropy_coef=0.05)),
 }
 UNKNOWN = {
+    "a squashed Gaussian": (BOX, dict(head="squashed")),
+    "Beta distributions": (BOX, dict(head="beta")),
+    "noise that depends on the state": (BOX, dict(sde_interval=4)),
+    "a tuple": (spaces.Tuple((BOX, TWO)), {}),
     "σ a network": (BOX, dict(sigma="network")),
     "another activation": (BOX, dict(activation="gelu")),
     "switches": (spaces.MultiBinary(4), {}),
@@ -96,6 +102,24 @@ def vectors(agent) -> list[np.ndarray]:
     return [x.astype(np.float64) for net, adam in pairs for x in (net.flat.data, adam.state["m"], adam.state["v"])]
 
 
+@pytest.mark.parametrize("penalty", [dict(entropy_coef=0.05), dict(penalty="kl-fixed", kl_coef=3.0)], ids=["entropy", "KL"])
+@pytest.mark.parametrize("actions", [spaces.Discrete(5), THREE], ids=str)
+def test_masked_choices(actions, penalty, rng, monkeypatch):
+    layout = ActionLayout.of(actions)
+    observation = spaces.Dict(x=spaces.Box(-9, 9, (5,), np.float32), action_mask=spaces.MultiBinary(sum(layout.choices)))
+    fused, plain = (PPO.of_spaces(observation, actions, PPOConfig(**{**SETTINGS, **penalty}), seed=1) for _ in range(2))
+    mask = rng.random((250, sum(layout.choices))) < 0.6
+    mask[:, np.cumsum((0, *layout.choices[:-1]))] |= ~has_choice(mask, layout.choices)
+    observations = rng.normal(size=(250, 5)).astype(np.float32), mask
+    advantages, values, noise = rng.normal(size=(3, 250)).astype(np.float32)
+    data = Samples(observations, plain.policy.predict(observations).sample(rng), advantages, values, values + noise)
+    for _ in range(2):
+        given, expected = update(fused, data, monkeypatch, True), update(plain, data, monkeypatch, False)
+        for name, value in expected.items():
+            assert given[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
+    assert_alike(fused, plain)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_an_update_is_that_of_the_plain_steps(case, rng, monkeypatch):
     actions, settings = CASES[case]
@@ -117,7 +141,15 @@ def test_an_update_is_that_of_the_plain_steps(case, rng, monkeypatch):
 def test_numbers_differ_by_what_they_are_told(rng, monkeypatch):
     """The comparison above would not see a setting that both forms ignore, nor one that makes no difference here."""
     results = []
-    for case in ("as it is", "every term", "raw advantages", "long gradients", "short gradients", "KL penalty", "neither penalty nor clip"):
+    for case in (
+        "as it is",
+        "every term",
+        "raw advantages",
+        "long gradients",
+        "short gradients",
+        "KL penalty",
+        "neither penalty nor clip",
+    ):
         agent = learner(BOX, **CASES[case][1])
         update(agent, samples(learner(BOX), np.random.default_rng(0)), monkeypatch, True)
         results.append(np.concatenate([agent.policy.flat.data, agent.value.flat.data]))

@@ -42,6 +42,7 @@ from rl.experience.sequences import SequenceShuffle
 from rl.guards import Guard
 from rl.losses.checks import check_finite, check_gradient
 from rl.networks.branches import Distribution
+from rl.networks.masks import Unmasked
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, Policy
 
 SINGLE = np.dtype(np.float32)
@@ -98,7 +99,7 @@ def policy_epoch(agent: Learner, columns: tuple, old: Distribution, shuffled: Sh
 
     def run(first, constants):
         descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
-        return policy_steps(both[0], descent, *heads, shuffled.order, bounds, observations, *numbers, *settings, log[first:])
+        return policy_steps(both[0], descent, *heads, shuffled.order, bounds, both[2], *numbers, *settings, log[first:])
 
     return _steps(run, optimizer, agent.guard, log, log[:, 0], "policy")
 
@@ -117,13 +118,17 @@ def value_epoch(agent: ValueLearner, columns: tuple, shuffled: Shuffle | Sequenc
 
     def run(first, constants):
         descent, bounds = both[1]._replace(constants=constants), shuffled.bounds[first:]
-        return value_steps(both[0], descent, shuffled.order, bounds, *columns, *settings, log[first:])
+        return value_steps(both[0], descent, shuffled.order, bounds, both[2], *columns[1:], *settings, log[first:])
 
     return _steps(run, agent.value_optimizer, agent.guard, log, log, "value")
 
 
-def _descent(module, optimizer, shuffled, max_norm, observations, *numbers) -> tuple[Network, Descent] | None:
-    """What the kernels need to know of a network and its optimizer; None unless they know all of it, and all fits together."""
+def _descent(module, optimizer, shuffled, max_norm, observations, *numbers) -> tuple[Network, Descent, np.ndarray] | None:
+    """What the kernels need to know of a network and its optimizer, and the observations (B, O).
+
+    None unless they know all of it, and all fits together.
+    """
+    module, observations = _without_mask(module, observations)
     vector, stack = optimizer.vector, whole(module)
     if stack is None or vector.stale:
         return None
@@ -138,7 +143,13 @@ def _descent(module, optimizer, shuffled, max_norm, observations, *numbers) -> t
         return None
     own = slice(len(vector) - layout.size, None)  # what else a policy trains stands before its network
     network = Network(address, wide, *layout.for_kernels, vector.data[own], vector.grad[own])
-    return network, Descent(*vectors, EMPTY[:, None], float(max_norm))
+    return network, Descent(*vectors, EMPTY[:, None], float(max_norm)), observations
+
+
+def _without_mask(module, observations):
+    """A network that reads a vector alone, and the vector, where a mask stands beside it."""
+    masked = isinstance(module, Unmasked) and len(observations) == 2
+    return (module.network, observations[0]) if masked else (module, observations)
 
 
 def _constants(optimizer, count):
@@ -154,7 +165,7 @@ def _heads(policy, actions, old, rows) -> tuple[Gaussians, Choices] | None:
     """How the kernels read the policy's outputs; None where they cannot."""
     if isinstance(policy, GaussianPolicy):
         return _gaussians(policy, actions, old, rows)
-    return _choices(policy.action, actions, old.logits, rows) if isinstance(policy, ChoicePolicy) else None
+    return _choices(policy, actions, old.logits, rows) if isinstance(policy, ChoicePolicy) else None
 
 
 def _gaussians(policy, actions, old, rows):
@@ -168,7 +179,8 @@ def _gaussians(policy, actions, old, rows):
     return Gaussians(actions, old.mean, old.sigma, sigma, *log_sigma), NO_CHOICES
 
 
-def _choices(layout, actions, old_logits, rows):
+def _choices(policy, actions, old_logits, rows):
+    layout = policy.action
     sizes = np.array(layout.choices, np.int64)
     if layout.kind == "MultiBinary" or actions.dtype != np.int64 or actions.size != rows * len(sizes):
         return None
@@ -176,7 +188,7 @@ def _choices(layout, actions, old_logits, rows):
         return None
     chosen = np.ascontiguousarray(actions).reshape(rows, len(sizes))
     inside = (chosen.min(axis=0, initial=0) >= 0) & (chosen.max(axis=0, initial=0) < sizes)
-    return (NO_GAUSSIANS, Choices(chosen, old_logits, sizes)) if inside.all() else None
+    return (NO_GAUSSIANS, Choices(chosen, old_logits, sizes, policy.masked)) if inside.all() else None
 
 
 def _steps(run: Callable, optimizer: Adam, guard: Guard, log: np.ndarray, losses: np.ndarray, name: str) -> list:

@@ -55,15 +55,19 @@ class Gaussians(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """Choices (B, K), π_old's logits, and how many choices each branch has (K,); empty for a Gaussian policy."""
+    """Choices (B, K), π_old's logits, and how many choices each branch has (K,); empty for a Gaussian policy.
+
+    Where choices are masked, π_old's logit of one that is excluded is −∞.
+    """
 
     chosen: np.ndarray
     old_logits: np.ndarray  # (B, C)
     sizes: np.ndarray
+    masked: bool
 
 
 NO_GAUSSIANS = Gaussians(EMPTY[:, None], EMPTY[:, None], EMPTY, EMPTY[:, None], EMPTY, EMPTY)
-NO_CHOICES = Choices(np.zeros((0, 0), np.int64), EMPTY[:, None], np.zeros(0, np.int64))
+NO_CHOICES = Choices(np.zeros((0, 0), np.int64), EMPTY[:, None], np.zeros(0, np.int64), False)
 
 
 @ordered_kernel
@@ -96,6 +100,8 @@ def policy_steps(
         outputs_n = _forward(net, observations, rows, x, y)
         if len(choices.sizes) > 0:
             _gather(choices.chosen, rows, chosen)
+            if choices.masked:
+                _exclude(choices.old_logits, rows, outputs_n)
             _log_prob_of_choices(outputs_n, choices.sizes, chosen, log_p, log_prob)
         else:
             for j in range(len(gaussians.log_sigma)):
@@ -164,6 +170,15 @@ def _gather(source, rows, target):
     for i in range(len(rows)):
         for j in range(source.shape[1]):
             target[i, j] = source[rows[i], j]
+
+
+@ordered_kernel
+def _exclude(old_logits, rows, logits):
+    """Logits (n, C) are −∞ where those of π_old are."""
+    for i in range(len(rows)):
+        for j in range(logits.shape[1]):
+            if old_logits[rows[i], j] == -np.inf:
+                logits[i, j] = -np.inf
 
 
 @ordered_kernel
