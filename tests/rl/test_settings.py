@@ -232,6 +232,8 @@ DPG: dict[str, Felt] = {name: POLICY_GRADIENT[name] for name in ("num_envs", "st
     "optimizer": Felt("adam", "sgd"),
     "critic_hidden": Felt((5,), (5, 5), "parameters"),
     "normalize_observations": Felt(False, True),
+    "normalizer": Felt("standard", "min-max"),
+    "observation_clip": Felt(0.5, 10.0),
     "scale_rewards": Felt(False, True, "-critic_loss"),
 }
 ON_POLICY = {"DPG": DPG, "REINFORCE": REINFORCE, "A2C": A2C, "OffPolicyPG": OFF_POLICY_PG, "TRPO": TRPO, "PPO": PPO}

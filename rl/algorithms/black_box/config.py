@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from deepnp.models.mlp import ACTIVATIONS
 from rl.config import check_config, setting
+from rl.experience.normalizers import NORMALIZERS
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,9 @@ class SearchConfig:
     hidden: tuple[int, ...] = setting((16,), "widths of the policy's hidden layers")
     activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
     initial_sigma: float = setting(0.5, "σ of the parameters at the start, σ_0", 1e-6, 1e3)
-    normalize_observations: bool = setting(False, "running normalisation, clipped at ±10; it moves while candidates are judged")
+    normalize_observations: bool = setting(False, "running normalisation; it moves while candidates are judged")
+    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
 
     def __post_init__(self):
         check_config(self)

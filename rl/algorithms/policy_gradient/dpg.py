@@ -34,6 +34,7 @@ from rl.experience import trees
 from rl.experience.environments import EnvLike
 from rl.experience.exploration import gaussian
 from rl.experience.normalize import RewardScaler
+from rl.experience.normalizers import NORMALIZERS
 from rl.experience.rollout import Rollout
 from rl.loops import on_policy
 from rl.losses.checks import check_finite, check_gradient
@@ -67,7 +68,9 @@ class DPGConfig:
     hidden: tuple[int, ...] = setting((64, 64), "widths of the policy's hidden layers")
     critic_hidden: tuple[int, ...] | None = setting(None, "widths of the critic's hidden layers; None: hidden")
     activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
-    normalize_observations: bool = setting(True, "running normalisation, clipped at ±10")
+    normalize_observations: bool = setting(True, "running normalisation")
+    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
     scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
 
     def __post_init__(self):
