@@ -117,14 +117,18 @@ def rows() -> list[dict[str, str]]:
 
 
 def scores(steps: int) -> dict[str, dict[str, float]]:
-    """Mean over the seeds, by loss and task; of those tasks that all losses have finished."""
-    found: dict[tuple[str, str], list[float]] = {}
+    """Means by loss and task, over those seeds that all losses have finished; of those tasks that have one."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
     for row in rows():
         if int(row["steps"]) in (0, steps):
-            found.setdefault((row["loss"], row["task"]), []).append(float(row["score"]))
-    names = (RANDOM, *LOSSES)
-    whole = [task for task in TASKS if all((loss, task) in found for loss in names)]
-    return {loss: {task: float(np.mean(found[loss, task])) for task in whole} for loss in names}
+            found.setdefault((row["loss"], row["task"]), {})[int(row["seed"])] = float(row["score"])
+    table: dict[str, dict[str, float]] = {loss: {} for loss in (RANDOM, *LOSSES)}
+    for task in TASKS:
+        seeds = set.intersection(*(set(found.get((loss, task), {})) for loss in table))
+        if seeds:
+            for loss in table:
+                table[loss][task] = float(np.mean([found[loss, task][seed] for seed in sorted(seeds)]))
+    return table
 
 
 def normalized(table: dict[str, dict[str, float]]) -> dict[str, float]:
