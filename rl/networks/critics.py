@@ -24,9 +24,10 @@ from deepnp.module import Module
 from deepnp.optim import SGD, Adam
 from rl.experience.trees import Observations
 from rl.losses.checks import check_finite, check_gradient
-from rl.networks.chains import action_gradient, add_td_gradient, smallest
+from rl.networks.chains import action_gradient, add_td_gradient, beside, smallest
 from rl.networks.parallel import independently
 from rl.networks.targets import target_of
+from rl.solvers.least_squares import cosine
 from rl.state import restore, state_of
 
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
@@ -48,6 +49,13 @@ class Values:
         Whether targets are copies that follow; otherwise the networks are their own targets.
     asymmetry, limit : float
         α and κ of the loss, see `rl.losses.td.td_loss`.
+
+    Attributes
+    ----------
+    watched : bool
+        Whether `fit` measures its alignment.
+    alignment : float or None
+        cos(V′ − V, y − V) of the last step that was watched: the mean over the networks.
     """
 
     def __init__(
@@ -65,6 +73,8 @@ class Values:
         self.optimizers = [OPTIMIZERS[optimizer](network.flat, lr) for network in networks]
         pairs = [target_of(network, targets) for network in networks]
         self._updaters = [updater for _, updater in pairs]
+        self.watched = False
+        self.alignment: float | None = None
         self.targets = [target for target, _ in pairs] if targets else self.networks
 
     def target(self, *inputs: Observations) -> np.ndarray:
@@ -95,12 +105,20 @@ class Values:
             optimizer.step()
             return loss, errors, None
 
+        before = self._values(inputs) if self.watched else []
         pairs = zip(self.networks, self.optimizers, strict=True)
         results = independently(*(lambda pair=pair: step(*pair) for pair in pairs), rows=len(targets))
         losses, errors, failures = zip(*results, strict=True)
         for failure in filter(None, failures):
             raise failure
+        if before:
+            moves = zip(self._values(inputs), before, strict=True)
+            self.alignment = float(np.mean([cosine(new - old, targets - old) for new, old in moves]))
         return sum(losses) / len(losses), sum(np.abs(e) for e in errors) / errors[0].dtype.type(len(errors))
+
+    def _values(self, inputs):
+        x = beside(inputs)
+        return [network.predict(x)[:, 0].astype(np.float64) for network in self.networks]
 
     def set_lr(self, lr: float) -> None:
         """Let the optimizers take this learning rate from now on."""
