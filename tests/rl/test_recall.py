@@ -211,8 +211,10 @@ def test_agents_without_memory_take_no_state(rng):
 
 def test_what_memory_cannot_do_yet_is_refused(tmp_path, rng):
     learner = agent("lstm")
-    with pytest.raises(ValueError, match="expected a policy without memory, given memory='lstm'"):
+    with pytest.raises(ValueError, match=r"expected a policy without memory, given memory='lstm': an \.onnx file"):
         export(learner, tmp_path / "policy.py")
+    with pytest.raises(ValueError, match="expected a policy without memory or with a recurrent one, given AttentionMemory"):
+        export(agent("attention"), tmp_path / "policy.onnx")
     with pytest.raises(ValueError, match="expected a policy without memory in shards, given memory='gru'"):
         agent("gru", ShardedVector("Pendulum-v1", 4, 2)).learn(100)
     with pytest.raises(ValueError, match="expected no networks of one's own beside memory='rnn'"):

@@ -10,11 +10,12 @@ import gymnasium
 
 from deepnp.files import write_atomically
 from rl.agent import Agent
+from rl.networks.memory import Remembering
 from rl.runs.record import env_settings_of
 from rl.training.export.describe import checked_path, description
 from rl.training.export.graph import Graph, Translations
 from rl.training.export.observations import inputs_of
-from rl.training.export.policies import graph_of
+from rl.training.export.policies import graph_of, policy_of
 from rl.training.export.source import function_of, functions_in
 
 HEAD = '''"""The policy of a trained agent, in NumPy alone.
@@ -71,11 +72,13 @@ def export_numpy(agent: Agent, path: str | os.PathLike, translations: Translatio
     ------
     ValueError
         If the path does not end in .py, a layer has no translation, or the agent does not act as its
-        policy network says.
+        policy network says. If it has memory: then an ONNX file takes the state in and gives it out.
     TypeError
         If the agent has no policy network.
     """
     path = checked_path(path, ".py")
+    if isinstance(policy_of(agent), Remembering):
+        raise ValueError(f"expected a policy without memory, given memory={agent.config.memory!r}: an .onnx file can have one")
     text = source_of(agent, graph_of(agent, translations), path.stem if path.stem.isidentifier() else "policy")
     write_atomically(path, lambda file: file.write(text.encode()))
 

@@ -31,7 +31,9 @@ def export_onnx(
     An agent's file takes rows of observations as its environment gives them, images as bytes and all,
     and gives the most probable actions as the environment takes them: normalisation and bounds are
     inside. Its inputs are named after their places in the observation, "observation" where there is
-    one array. Its output is "action", or "action_" where an input is called that. A network's are
+    one array. Its output is "action", or "action_" where an input is called that. A policy with a
+    recurrent memory has inputs "state_h" and, for an LSTM, "state_c" besides, zeros where an episode
+    begins, and outputs "next_state_h" and "next_state_c" for the next step. A network's are
     "input" and "output", numbered where there are several. The first axis, that of the batch, is
     free. Operations are those of ONNX 1.8 (opset 13).
 

@@ -12,16 +12,19 @@ import numpy as np
 
 from deepnp.module import Module
 from rl.agent import Agent
+from rl.experience.sequences import State
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.encoders import ImageEncoder
 from rl.networks.gsde import StateDependentPolicy
 from rl.networks.heads import BetaHead
 from rl.networks.masks import HELD, Unmasked, without_mask
+from rl.networks.memory import Remembering
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, HeadPolicy
 from rl.networks.shared import SharedPolicy
 from rl.training.export.actions import acted
 from rl.training.export.graph import Graph, Translation, Translations, Value
 from rl.training.export.layers import LAYERS
+from rl.training.export.memory import remembered, states_like
 from rl.training.export.observations import ROWS, inputs_of, name_of, nested, observations_like, observed
 
 LOW = 1e38  # what a logit is lowered by where its choice is excluded
@@ -47,22 +50,24 @@ def graph_of(agent: Agent, translations: Translations | None = None) -> Graph:
     TypeError
         If the agent has no policy network.
     ValueError
-        If a layer has no translation, or the agent's actions are not those of its policy network.
+        If a layer has no translation, or the agent's actions are not those of its policy network; for
+        attention as memory.
     """
-    if agent.recall is not None:
-        raise ValueError(
-            f"expected a policy without memory, given memory={agent.config.memory!r}: a file has no place for its state"
-        )
     policy, graph = policy_of(agent), Graph({**LAYERS, **POLICIES, **(translations or {})})
     examples = observations_like(agent)
     values = [graph.input(name_of(leaf), x) for leaf, x in zip(inputs_of(agent), examples, strict=True)]
     with graph.within("observation"):
         x = observed(graph, agent, values)
-    y = graph.translate("policy", policy, x)
+    states = states_like(policy, ROWS) if isinstance(policy, Remembering) else {}
+    if isinstance(policy, Remembering):
+        y, following = remembered(graph, policy, x, [graph.input(name, state) for name, state in states.items()])
+    else:
+        y, following = graph.translate("policy", policy, x), {}
     with graph.within("action"):
         action = acted(graph, agent.space.action, y)
     graph.outputs["action_" if "action" in [value.name for value in values] else "action"] = action
-    check_agreement(agent, examples, action.example)
+    graph.outputs |= following
+    check_agreement(agent, examples, tuple(states.values()), action.example)
     return graph
 
 
@@ -130,9 +135,11 @@ POLICIES: dict[type, Translation] = {  # the most probable action, or the logits
 }
 
 
-def check_agreement(agent: Agent, examples: list[np.ndarray], given: np.ndarray) -> None:
+def check_agreement(agent: Agent, examples: list[np.ndarray], state: State, given: np.ndarray) -> None:
     """Raise ValueError unless the agent acts as the graph does: in three quarters of the rows where these are choices."""
-    expected = agent.predict(nested(inputs_of(agent), examples)).reshape(ROWS, -1)
+    observations = nested(inputs_of(agent), examples)
+    expected = agent.predict(observations, state=state)[0] if state else agent.predict(observations)
+    expected = expected.reshape(ROWS, -1)
     given, action = given.reshape(ROWS, -1), agent.space.action
     if action.kind == "Box":
         unit = np.float64(1) if action.low is None else action.bounds[3].astype(np.float64)
