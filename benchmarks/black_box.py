@@ -45,12 +45,12 @@ PRINTED = {  # Duan et al. 2016, Table 1
 }
 ON_POLICY = dict(num_envs=10, steps=500, hidden=(32,))
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {  # the algorithm, and its settings
-    "REINFORCE": ("REINFORCE", ON_POLICY),
+    "REINFORCE": ("REINFORCE", dict(ON_POLICY, steps=50)),  # it takes one step of the policy for each rollout
     "TNPG": ("TRPO", dict(ON_POLICY, method="tnpg", max_kl=0.05)),
     "RWR": ("RWR", ON_POLICY),
     "REPS": ("REPS", ON_POLICY),
     "TRPO": ("TRPO", dict(ON_POLICY, max_kl=0.05)),
-    "CEM": ("CEM", dict(num_envs=10, population=50, hidden=(32,))),
+    "CEM": ("CEM", dict(num_envs=5, population=20, extra_sigma=0.2, hidden=(32,))),
     "CMAES": ("CMAES", dict(num_envs=5, hidden=(32,))),
     "DDPG": ("DDPG", dict(num_envs=10, hidden=(64, 64), update_interval=10, updates=1)),
 }

@@ -22,7 +22,7 @@ Outcome = dict[str, float]
 OFF_POLICY = ("DDPG", "TD2", "TD3", "SAC", "SACLite", "SACValue")
 STEPS = 60
 BASE = dict(hidden=(6, 6), batch_size=8, memory=200, warmup=10, lr=1e-2, tau=0.05, num_envs=2, update_interval=1, updates=1)
-ON_POLICY_BASE = dict(hidden=(6, 6), batch_size=8, steps=10, epochs=2, lr=1e-2, num_envs=2)
+ON_POLICY_BASE = dict(hidden=(6, 6), batch_size=8, steps=10, epochs=2, lr=1e-2, num_envs=2, population=4)
 
 
 SHARED: dict[str, Felt] = {
@@ -254,7 +254,7 @@ def train(name: str, felt: Felt, settings: dict) -> tuple[np.ndarray, Outcome]:
     """A short training: all parameters after it, and what was measured."""
     algorithm = getattr(rl, name)
     known = {f.name for f in fields(algorithm.Config)}
-    base = {key: value for key, value in (ON_POLICY_BASE if name in ON_POLICY else BASE).items() if key in known}
+    base = {key: value for key, value in (ON_POLICY_BASE if algorithm.takes.on_policy else BASE).items() if key in known}
     agent = algorithm(
         felt.env() if felt.env is Worlds else felt.env, algorithm.Config(**{**base, **felt.besides, **settings}), seed=1
     )
@@ -271,7 +271,7 @@ def train(name: str, felt: Felt, settings: dict) -> tuple[np.ndarray, Outcome]:
     agent.learn(STEPS)
     end = [np.array(module.flat.data) for module in modules(agent)]
     named = {key: np.mean([m[key] for m in metrics if key in m]) for m in metrics for key in m}
-    own = measured_on_policy(agent, start, end) if name in ON_POLICY else measured(agent, batches)
+    own = measured_on_policy(agent, start, end) if algorithm.takes.on_policy else measured(agent, batches)
     common = {
         "updates": len(metrics),
         "moved": np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(start, end, strict=True))),
