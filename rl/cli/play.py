@@ -17,6 +17,7 @@ import rl
 from rl.cli.saved import CHECKPOINT, MODULE, agent_of, environment_for
 from rl.cli.terminal import say
 from rl.cli.usage import Usage
+from rl.experience.pace import Pace
 from rl.training.playing import Player
 from rl.training.video import film, save_gif, save_mp4
 
@@ -67,7 +68,9 @@ def _spare_complaints() -> None:
 def _made(name: str, window: bool, settings: Mapping[str, Any]) -> gymnasium.Env:
     with warnings.catch_warnings():  # an environment that has no window of its own gets one, and a warning of that
         warnings.filterwarnings("ignore", ".*use 'human' rendering")
-        return gymnasium.make(name, render_mode="human" if window else "rgb_array", **settings)
+        own = dict(settings)
+        pace = Pace.taken_from(own)
+        return pace.around(gymnasium.make(name, render_mode="human" if window else "rgb_array", **own))
 
 
 def _form(to: str, out: Path | None) -> str:

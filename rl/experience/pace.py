@@ -64,6 +64,8 @@ class Pace:
         """
         if self.decision_period > 1:
             env = RepeatAction(env, int(self.decision_period))
+            if env.metadata.get("render_fps"):  # decisions a second
+                env.metadata = {**env.metadata, "render_fps": env.metadata["render_fps"] / self.decision_period}
         if self.stacked_inputs > 1:
             space = env.observation_space
             if not isinstance(space, spaces.Box) or len(space.shape) > 2:

@@ -1,14 +1,19 @@
 """Decision periods and stacked inputs for any id: what a step returns, limits, native vectors, resuming, refusals."""
 
+import runpy
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import FrameStackObservation, RepeatAction
+from PIL import Image
 
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from envs.vector import CoreVectorEnv
+from rl.cli import main
 from rl.experience.environments import make_vector
 from rl.experience.pace import Pace
 from rl.training.evaluation import play
@@ -131,3 +136,17 @@ def test_what_cannot_be_stacked_is_refused():
         Pace(stacked_inputs=2).around(images)
     with pytest.raises(ValueError, match="settings only for an environment's id"):
         make_vector(gymnasium.make("CartPole-v1"), 1, {"decision_period": 2})
+
+
+def test_its_film_and_its_exported_policy_keep_the_pace(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pace = ["--env-settings", "decision_period=4", "stacked_inputs=2"]
+    assert main(["train", "ppo", "Pendulum-v1", "--steps", "128", "--rollout-steps", "64", "--out", "run", *pace]) == 0
+    assert main(["play", "run", "--to", "gif", "--seconds", "2", "--out", "film.gif"]) == 0
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames * film.info["duration"] == pytest.approx(2000, rel=0.1)
+    assert main(["export", "run", "--out", "policy.py"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["policy.py"])
+    runpy.run_path("policy.py", run_name="__main__")
+    assert "after 50 steps" in capsys.readouterr().out

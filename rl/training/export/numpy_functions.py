@@ -144,7 +144,12 @@ def play(predict, name, settings) -> tuple:
 
     if name is None:
         raise SystemExit("give the id of an environment: python policy.py Pendulum-v1")
-    env, total, length, over = gymnasium.make(name, **settings), 0.0, 0, False
+    own = {key: value for key, value in settings.items() if key not in ("decision_period", "stacked_inputs")}
+    env, total, length, over = gymnasium.make(name, **own), 0.0, 0, False
+    if "decision_period" in settings:
+        env = gymnasium.wrappers.RepeatAction(env, settings["decision_period"])
+    if "stacked_inputs" in settings:
+        env = gymnasium.wrappers.FrameStackObservation(env, settings["stacked_inputs"], padding_type="zero")
     observation, _ = env.reset(seed=0)
     while not over:
         observation, reward, terminated, truncated, _ = env.step(predict(observation))
