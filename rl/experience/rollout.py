@@ -11,7 +11,7 @@ import numpy as np
 
 from rl.experience import trees
 from rl.experience.collector import Step
-from rl.experience.sequences import Ends, Sequences
+from rl.experience.sequences import Ends, RolloutSequences
 from rl.experience.trees import Observations
 
 
@@ -35,7 +35,7 @@ class Rollout:
         Observations after the last step.
     final : dict of (int, int) to an observation (1, …)
         Of each truncated (t, n) in SAME_STEP mode: the observation that the reset replaced.
-    sequences : Sequences or None
+    sequences : RolloutSequences or None
         The same observations as networks with memory take them, where the agent has such.
     """
 
@@ -47,7 +47,7 @@ class Rollout:
     valid: np.ndarray
     last: Observations
     final: dict[tuple[int, int], Observations] = field(default_factory=dict)
-    sequences: Sequences | None = None
+    sequences: RolloutSequences | None = None
 
     @classmethod
     def empty(cls, steps: int, observations: Observations, action_shape: tuple[int, ...], action_dtype: type) -> Self:
@@ -88,7 +88,7 @@ class Rollout:
             trees.write(after, place, trees.at(observation, 0))
         return after
 
-    def inputs(self) -> Observations | Sequences:
+    def inputs(self) -> Observations | RolloutSequences:
         """What networks read for the steps that happened: rows (B, …), or sequences that give as many."""
         return self.rows(self.observations) if self.sequences is None else replace(self.sequences, valid=self.valid)
 

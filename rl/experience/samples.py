@@ -11,7 +11,7 @@ import numpy as np
 from rl.experience import trees
 from rl.experience.minibatches import Shuffle, shuffle
 from rl.experience.rollout import Rollout
-from rl.experience.sequences import Sequences, SequenceShuffle
+from rl.experience.sequences import RolloutSequences, SequenceShuffle
 from rl.experience.symmetry import Mirror
 from rl.experience.trees import Observations
 from rl.losses.returns import gae
@@ -22,7 +22,7 @@ class Samples(NamedTuple):
 
     Attributes
     ----------
-    observations : (B, …), or Sequences that give as many rows
+    observations : (B, …), or sequences that give as many rows
     actions : array (B, A), (B,) or (B, K)
     advantages, values, targets : arrays (B,)
         A, V_old and R = A + V_old.
@@ -36,7 +36,7 @@ class Samples(NamedTuple):
 
     def shuffle(self, batch_size: int, rng: np.random.Generator) -> Shuffle | SequenceShuffle:
         """A random order of the rows, or of the pieces of sequences, in parts of about `batch_size` rows."""
-        if isinstance(self.observations, Sequences):
+        if isinstance(self.observations, RolloutSequences):
             return self.observations.shuffle(batch_size, rng)
         return shuffle(len(self.values), batch_size, rng)
 

@@ -17,7 +17,7 @@ Shapes: T steps, S sequences, N environments, C = ⌈T/L⌉ pieces of each, B ro
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -81,8 +81,6 @@ class Sequences:
         Steps before those of some of the sequences: the states are those before them.
     led : bool array (S,), optional
         Which sequences they belong to.
-    pieces : Pieces, optional
-        Of a rollout.
     """
 
     observations: Observations
@@ -92,7 +90,6 @@ class Sequences:
     ends: Ends | None = None
     burn_in: "Sequences | None" = None
     led: np.ndarray | None = None
-    pieces: Pieces | None = None
 
     @property
     def flat(self) -> Observations:
@@ -111,18 +108,29 @@ class Sequences:
         column[self.valid] = rows
         return column
 
+
+@dataclass(frozen=True)
+class RolloutSequences(Sequences):
+    """All steps of a rollout, one sequence for each environment.
+
+    Attributes
+    ----------
+    pieces : Pieces
+        Where it may be cut.
+    """
+
+    pieces: Pieces = field(kw_only=True)
+
     def shuffle(self, batch_size: int, rng: np.random.Generator) -> "SequenceShuffle":
-        """The pieces of a rollout in a random order, in parts of about `batch_size` rows, of one piece at least."""
-        assert self.pieces is not None
+        """The pieces in a random order, in parts of about `batch_size` rows, of one piece at least."""
         length, steps = self.pieces.length, len(self.valid)
         happened = np.logical_or.reduceat(self.valid, np.arange(0, steps, length), axis=0)
         pieces = rng.permutation(np.flatnonzero(happened))
         parts = min(max(1, round(np.count_nonzero(self.valid) / batch_size)), len(pieces))
         return SequenceShuffle(self, pieces, np.arange(parts + 1) * len(pieces) // parts)
 
-    def piece(self, numbers: np.ndarray) -> "Sequences":
+    def piece(self, numbers: np.ndarray) -> Sequences:
         """Some pieces side by side; number c·N + n is the c-th of environment n. Beyond the rollout's end no step gives a row."""
-        assert self.pieces is not None
         (c, n), (length, burn_in, states) = np.divmod(numbers, self.valid.shape[1]), self.pieces
         own = {name: tuple(part[c, n] for part in state) for name, state in states.items()}
         piece, led = self._read(c * length, n, length, own), (c > 0) & (burn_in > 0)
@@ -133,13 +141,12 @@ class Sequences:
 
     def rows_of(self, numbers: np.ndarray) -> np.ndarray:
         """Which of all rows belong to some pieces, in the order in which these give them."""
-        assert self.pieces is not None
         c, n = np.divmod(numbers, self.valid.shape[1])
         row = np.cumsum(self.valid).reshape(self.valid.shape) - 1
         steps, inside = self._steps(c * self.pieces.length, self.pieces.length)
         return row[steps, n][self.valid[steps, n] & inside]
 
-    def _read(self, first, n, length, states) -> "Sequences":
+    def _read(self, first, n, length, states) -> Sequences:
         """`length` steps of environments n, each from its `first` on."""
         steps, inside = self._steps(first, length)
         observations = trees.each(lambda part: part[steps, n], self.observations)
@@ -156,14 +163,14 @@ class SequenceShuffle(NamedTuple):
 
     Attributes
     ----------
-    whole : Sequences
+    whole : RolloutSequences
     pieces : int array
         Their numbers.
     bounds : int array (M + 1,)
         Where in the order each part begins, and the last one ends.
     """
 
-    whole: Sequences
+    whole: RolloutSequences
     pieces: np.ndarray
     bounds: np.ndarray
 

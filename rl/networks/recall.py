@@ -6,13 +6,12 @@ Shapes: T steps, N environments, B rows, C pieces.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rl.experience.rollout import Rollout
-from rl.experience.sequences import Pieces, Sequences, State
+from rl.experience.sequences import Pieces, RolloutSequences, Sequences, State
 from rl.experience.trees import Observations
 from rl.networks.memory import Remembering, forgotten
 
@@ -85,9 +84,10 @@ class Recall:
             raise ValueError(f"expected episode_start as a bool or bools ({rows},), given {episode_start!r:.80}")
         return forgotten(parts, np.broadcast_to(starts, (rows,)))
 
-    def close(self, rollout: Rollout) -> Sequences:
+    def close(self, rollout: Rollout) -> RolloutSequences:
         """The rollout that ends here as sequences, and the states in it that pieces begin with."""
-        whole = Sequences(rollout.observations, np.array(self._resets), rollout.valid, self._before)
+        columns = rollout.observations, np.array(self._resets), rollout.valid, self._before
+        whole = Sequences(*columns)
         steps = len(rollout.valid)
         firsts = [max(0, t - self.burn_in) for t in range(0, steps, self.length)]
         found = {}
@@ -96,7 +96,7 @@ class Recall:
             found[name] = tuple(np.stack(of_pieces) for of_pieces in zip(*states, strict=True))
             if name != POLICY:
                 self.states[name] = last
-        return replace(whole, pieces=Pieces(self.length, self.burn_in, found))
+        return RolloutSequences(*columns, pieces=Pieces(self.length, self.burn_in, found))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         states = {f"{name}{i}": part for name, state in self.states.items() for i, part in enumerate(state)}

@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 
 from rl import PPO, PPOConfig
 from rl.experience.samples import samples_from, samples_of
-from rl.experience.sequences import Pieces, Sequences
+from rl.experience.sequences import Pieces, RolloutSequences
 from rl.networks.memory import MEMORIES, forgotten
 from tests.rl.toys import Counter, vectorize
 
@@ -24,7 +24,7 @@ def rollout(rng, burn_in=B, valid=0.8):
     happened = rng.random((T, N)) < valid
     resets = rng.random((T, N)) < 0.3
     pieces = Pieces(L, burn_in, {"net": (state[..., None],)})
-    return Sequences((steps * 10 + copies)[..., None], resets, happened, {}, pieces=pieces)
+    return RolloutSequences((steps * 10 + copies)[..., None], resets, happened, {}, pieces=pieces)
 
 
 def test_pieces_hold_every_row_once_and_columns_follow_them(rng):
