@@ -4,6 +4,7 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401  (registers deepnp/…)
 from envs.bodies.body import Body
@@ -144,7 +145,7 @@ class TestArmSeek:
 
     @pytest.mark.filterwarnings("ignore:.*infinity")
     def test_gymnasium_accepts_it(self):
-        gymnasium.utils.env_checker.check_env(gymnasium.make("deepnp/ArmSeek-v0").unwrapped, skip_render_check=True)
+        check_env(gymnasium.make("deepnp/ArmSeek-v0").unwrapped, skip_render_check=True)
 
     def test_rays_show_how_far_the_ball_is(self):
         """Put before the hand, along the middle ray."""
