@@ -131,13 +131,16 @@ class AttentionMemory(Module):
     def _blocks(self, line, normed):
         """Queries (C·S, k, E), their keys (C·S, w + k, E), and which of these are hidden from which query."""
         k, w = self.span, self.span - 1
-        rows = np.arange(0, len(normed) - w, k)[:, None] + np.arange(w + k)  # (C, w + k)
-        keys = normed[rows].swapaxes(1, 2)  # (C, S, w + k, E)
-        episodes = line.episodes[rows].swapaxes(1, 2)
+        keys, episodes = self._windows(normed), self._windows(line.episodes)
         back = np.arange(k)[:, None] + w - np.arange(w + k)  # steps between a query and a key
-        seen = (episodes[..., w:, None] == episodes[..., None, :]) & (back >= 0) & (back < k)
-        keys = keys.reshape(-1, w + k, self.size)
-        return keys[:, w:], keys, ~seen.reshape(-1, 1, k, w + k)
+        seen = (episodes[:, w:, None] == episodes[:, None]) & (back >= 0) & (back < k)
+        return keys[:, w:], keys, ~seen[:, None]
+
+    def _windows(self, column):
+        """What each block looks at: of a column (w + C·k, S, …) the steps of a block and the w before it, (C·S, w + k, …)."""
+        rows = np.arange(0, len(column) - self.span + 1, self.span)[:, None] + np.arange(2 * self.span - 1)
+        windows = column[rows].swapaxes(1, 2)
+        return windows.reshape(-1, *windows.shape[2:])
 
     def _steps(self, y, x):
         """What the blocks give (C·S, k, E), step by step: (T, S, E)."""
@@ -172,7 +175,6 @@ class AttentionMemory(Module):
         room = [np.zeros((n, copies, self.size), vencoded.dtype) for n in (self.span - 1, pad)]
         vline = np.concatenate([room[0], vencoded, room[1]])
         vnormed = self.norm1.tangent(v, vline.reshape(-1, self.size)).reshape(vline.shape)
-        rows = np.arange(0, len(vline) - self.span + 1, self.span)[:, None] + np.arange(2 * self.span - 1)
-        vkeys = vnormed[rows].swapaxes(1, 2).reshape(-1, 2 * self.span - 1, self.size)
+        vkeys = self._windows(vnormed)
         vy = self._steps(self.attention.tangent(v, (vkeys[:, self.span - 1 :], vkeys)), x) + vencoded
         return x.rows(vy + self.feed.tangent(v, vy.reshape(-1, self.size)).reshape(vy.shape))
