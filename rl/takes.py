@@ -46,6 +46,11 @@ class Takes:
     model: bool = False
     dataset: bool = False
 
+    @property
+    def ends_anywhere(self) -> bool:
+        """Whether a training can end after any step and go on from there as if it had not; others end with an iteration."""
+        return not (self.on_policy and self.transitions)
+
     def check(self, name: str, space: SpaceInfo) -> None:
         """Raise ValueError, naming the algorithm, for spaces that it does not take."""
         action = space.action

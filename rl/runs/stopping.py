@@ -64,8 +64,8 @@ class StopOnSignal(Callback):
 
     The process ends then, as these signals ask, with the usual exit code, 128 and the signal's
     number. Inside an `Interrupt` block, as in `train`, only the training ends. An off-policy
-    training ends after the present step, an on-policy one after the present iteration: both go on
-    from there exactly. Ctrl-C stays what it is.
+    training ends after the present step, and so does a search (CEM, CMAES); an on-policy one ends
+    after the present iteration. All go on from there exactly. Ctrl-C stays what it is.
     """
 
     def __init__(self) -> None:
@@ -86,5 +86,5 @@ class StopOnSignal(Callback):
 
 def end_soon(agent: Any) -> None:
     """Let a training end after the present step, where its iteration has no end of its own to come to."""
-    if not agent.takes.on_policy:
+    if agent.takes.ends_anywhere:
         agent.callbacks.stopped = True

@@ -104,7 +104,8 @@ class Evolution:
     def state_dict(self) -> dict[str, np.ndarray]:
         """Where it began, and what it was told."""
         began = {"start": self._start, "start_sigma": np.array(self._start_sigma), "seed": np.array(self._seed)}
-        return {**began, "values": self._values, "mean": self.mean, "sigma": np.array(self.sigma)}
+        now = {"mean": self.mean, "sigma": np.array(self.sigma), "generations": np.array(self.generations)}
+        return {**began, "values": self._values, **now}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Go on from a `state_dict()`.
@@ -114,10 +115,10 @@ class Evolution:
         ValueError
             If a shape does not fit or a σ is not positive; then nothing is changed.
         """
-        shapes = {"start": self._start.shape, "mean": self._start.shape, "start_sigma": (), "sigma": (), "seed": ()}
+        shapes = {"start": self._start.shape, "mean": self._start.shape, "start_sigma": (), "sigma": (), "seed": (), "generations": ()}
         for name, shape in shapes.items():
             check_shape(name, state[name], shape)
-        check_shape("values", state["values"], (len(state["values"]), self.population))
+        check_shape("values", state["values"], (int(state["generations"]), self.population))
         if not min(state["start_sigma"], state["sigma"]) > 0 or state["seed"] < 0:
             raise ValueError(f"expected σ > 0 and a seed >= 0, given {state['sigma']} and {state['seed']}")
         self._begin(state["start"], state["start_sigma"], state["seed"])

@@ -50,7 +50,7 @@ class UntilStep(Until):
 
 
 def until_the_middle(algorithm):
-    return Until() if algorithm.takes.on_policy else UntilStep()
+    return UntilStep() if algorithm.takes.ends_anywhere else Until()
 
 
 def assert_same(agent, other):
