@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import gymnasium
+
 import deepnp
 from rl import ALGORITHMS, evaluate
+from rl.experience.environments import EnvLike
+from rl.experience.partition import Partitioned
 
 ENV, EPISODES, BAR = "CartPole-v1", 20, 475.0
 
@@ -24,6 +28,12 @@ class Task:
     steps: int = 100_000
     settings: Mapping[str, Any] = field(default_factory=dict)
     algorithm: str = ""  # where the task is called otherwise
+    env: EnvLike = ENV
+
+
+def partitioned() -> gymnasium.Env:
+    """The pole for algorithms that act in a Box."""
+    return Partitioned(gymnasium.make(ENV))
 
 
 SHORT = dict(num_envs=8, steps=128)  # rollouts: 1,024 steps of all copies
@@ -44,6 +54,7 @@ TASKS: dict[str, Task] = {
     "TNPG": Task(settings=SHORT | dict(method="tnpg"), algorithm="TRPO"),
     "NPG": Task(settings=SHORT | dict(method="npg"), algorithm="TRPO"),
     "TRPO-dual": Task(settings=SHORT | dict(method="dual"), algorithm="TRPO"),
+    "SAC-partitioned": Task(50_000, dict(hidden=(64, 64), warmup=1_000, lr=1e-3, batch_size=128), algorithm="SAC", env=partitioned),
 }
 
 
@@ -51,11 +62,11 @@ def train(name: str, seed: int, steps: int | None = None) -> float:
     """Train one task with one seed, print its line, and return the mean return."""
     task = TASKS[name]
     algorithm = ALGORITHMS[task.algorithm or name]
-    with algorithm.cls(ENV, algorithm.config(**task.settings), seed=seed) as agent:
+    with algorithm.cls(task.env, algorithm.config(**task.settings), seed=seed) as agent:
         start = time.perf_counter()
         agent.learn(steps or task.steps)
         seconds = time.perf_counter() - start
-        returns = evaluate(agent, ENV, EPISODES, seed=1)
+        returns = evaluate(agent, task.env, EPISODES, seed=1)
     print(f"{name:26} seed {seed}  {agent.steps:8,} steps {seconds:5.1f} s  return {returns.mean():6.1f}", flush=True)
     return float(returns.mean())
 
