@@ -72,7 +72,7 @@ class Core(ABC):
 
     @abstractmethod
     def observe(self) -> np.ndarray | dict[str, np.ndarray]:
-        """Observations of all copies in a new array (N, O), float32; or a dictionary of such, if the space is one."""
+        """Observations of all copies in a new array (N, O), float32, or (N, H, W, C), uint8; or a dictionary of such."""
 
     @abstractmethod
     def info(self) -> dict[str, np.ndarray]:
