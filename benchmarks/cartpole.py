@@ -54,6 +54,11 @@ TASKS: dict[str, Task] = {
     "TNPG": Task(settings=SHORT | dict(method="tnpg"), algorithm="TRPO"),
     "NPG": Task(settings=SHORT | dict(method="npg"), algorithm="TRPO"),
     "TRPO-dual": Task(settings=SHORT | dict(method="dual"), algorithm="TRPO"),
+    "RWR": Task(200_000, SHORT),
+    "CEM": Task(200_000, dict(num_envs=8)),
+    "CEM-linear": Task(settings=dict(num_envs=8, hidden=()), algorithm="CEM"),
+    "CMAES": Task(200_000, dict(num_envs=4)),
+    "CMAES-linear": Task(settings=dict(num_envs=4, hidden=()), algorithm="CMAES"),
     "SAC-partitioned": Task(50_000, dict(hidden=(64, 64), warmup=1_000, lr=1e-3, batch_size=128), algorithm="SAC", env=partitioned),
 }
 

@@ -115,7 +115,14 @@ class Evolution:
         ValueError
             If a shape does not fit or a σ is not positive; then nothing is changed.
         """
-        shapes = {"start": self._start.shape, "mean": self._start.shape, "start_sigma": (), "sigma": (), "seed": (), "generations": ()}
+        shapes = {
+            "start": self._start.shape,
+            "mean": self._start.shape,
+            "start_sigma": (),
+            "sigma": (),
+            "seed": (),
+            "generations": (),
+        }
         for name, shape in shapes.items():
             check_shape(name, state[name], shape)
         check_shape("values", state["values"], (int(state["generations"]), self.population))
