@@ -4,6 +4,7 @@
     python -m benchmarks.black_box --steps 200000 --seeds 2     # smaller
     python -m benchmarks.black_box --method CEM --task CartPole-v1
     python -m benchmarks.black_box --table                      # what runs/black_box.csv holds, nothing is run
+    python -m benchmarks.black_box --speed                      # many candidates at once, against one after the other
 
 A run's score is the mean return over all iterations, training included, as in the paper. Each run is a row of the CSV, and one
 that is there is not run again: the benchmark goes on where it was interrupted.
@@ -15,15 +16,19 @@ has `--steps` steps, the policy one layer of 32, and each method one row of sett
 import argparse
 import csv
 import time
+import timeit
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from rl.experience.environments import make_vector
+from rl.networks.ensemble import act_by_row, act_one_by_one
 
 TASKS = {
     "deepnp/CartPoleBalance-v0": "Cart-Pole",
@@ -148,6 +153,20 @@ def show(rows: list[dict[str, str]], steps: int) -> None:
         print(f"\nMean over the tasks: {np.mean(orders):.2f}")
 
 
+def speed() -> None:
+    """Microseconds of one action in each of 64 copies, of as many candidates: one product, and one network after the other."""
+    rng = np.random.default_rng(0)
+    seen, done = spaces.Box(-1, 1, (17,), np.float32), spaces.Box(-1, 1, (6,), np.float32)
+    for hidden in ((), (16,), (64, 64)):
+        policy = rl.CEM.of_spaces(seen, done, rl.CEMConfig(hidden=hidden)).policy
+        parameters = rng.standard_normal((64, len(policy.flat)), np.float32)
+        x, seconds = rng.standard_normal((64, 17), np.float32), {}
+        for act in (act_by_row, act_one_by_one):
+            seconds[act] = min(timeit.repeat(partial(act, policy, parameters, x), number=20, repeat=20)) / 20
+        at_once, one_by_one = (1e6 * s for s in seconds.values())
+        print(f"hidden={hidden!s:<10} at once {at_once:6.0f} µs   one by one {one_by_one:6.0f} µs   {one_by_one / at_once:.0f} ×")
+
+
 def main() -> None:
     """Run what is asked for and not measured yet, then show the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -157,7 +176,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/black_box.csv"))
     parser.add_argument("--table", action="store_true", help="show what the CSV holds, and run nothing")
+    parser.add_argument("--speed", action="store_true", help="time the candidates' actions, and run nothing")
     options = parser.parse_args()
+    if options.speed:
+        return speed()
     done = {(row["method"], row["task"], int(row["seed"]), int(row["steps"])) for row in rows_of(options.out)}
     wanted = product(range(options.seeds), options.task, options.method)
     for seed, task, method in wanted if not options.table else ():
@@ -165,7 +187,7 @@ def main() -> None:
             row = run(method, task, seed, options.steps)
             append(options.out, row)
             print(*(f"{name} {value}" for name, value in row.items()), flush=True)
-    show(rows_of(options.out), options.steps)
+    return show(rows_of(options.out), options.steps)
 
 
 if __name__ == "__main__":
