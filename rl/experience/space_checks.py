@@ -70,7 +70,8 @@ def _is_action(action: ActionLayout) -> bool:
 
 def _is_joint(action: ActionLayout) -> bool:
     """Whether this is what `ActionLayout.joint` makes of parts that are none."""
-    whole = isinstance(action.parts, tuple) and isinstance(action.paths, tuple) and len(action.parts) == len(action.paths)
+    whole = isinstance(action.parts, tuple) and isinstance(action.paths, tuple)
+    whole = whole and len(action.parts) == len(action.paths) == len(set(action.paths))
     if not whole or not all(part.parts == () and _is_action(part) for part in action.parts):
         return False
     keys = all(isinstance(path, tuple) and path and all(type(key) in (str, int) for key in path) for path in action.paths)

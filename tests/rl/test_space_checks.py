@@ -8,7 +8,7 @@ import pytest
 from gymnasium import spaces
 
 from rl.experience.space_checks import check_space, largest_array
-from rl.experience.spaces import SpaceInfo
+from rl.experience.spaces import ObservationLayout, SpaceInfo
 from rl.experience.symmetry import Mirror
 
 BOX = spaces.Box(-1, 1, (3,), np.float32)
@@ -26,6 +26,7 @@ ACTIONS = [
     spaces.Discrete(3, start=5),
     spaces.MultiDiscrete([2, 3]),
     spaces.MultiBinary(4),
+    spaces.Dict(a=BOX, b=spaces.Tuple((spaces.Discrete(2), spaces.MultiBinary(3)))),
 ]
 
 
@@ -40,9 +41,35 @@ def test_what_is_made_of_spaces_is_taken(observation, action):
 
 
 ALONE = SpaceInfo.of(BOX, BOX)
+SEVERAL = SpaceInfo.of(BOX, ACTIONS[-1])
+MASKED = SpaceInfo.of(spaces.Dict(x=BOX, action_mask=spaces.MultiBinary(3)), spaces.Discrete(3))
 CHOSEN = SpaceInfo.of(spaces.Discrete(4), spaces.Discrete(3))
 IMAGE = SpaceInfo.of(OBSERVATIONS[1], BOX)
 MIRROR = Mirror(np.array([0, 2, 1]), np.ones(3), np.arange(3), -np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        dict(parts=SEVERAL.action.parts[:2]), dict(parts=(SEVERAL.action,) * 3), dict(paths=(("a",),) * 3), dict(paths=((),) * 3),
+        dict(paths=("a", "b", "c")), dict(kind="Tuple"), dict(kind="Box"), dict(choices=(2, 2, 2)), dict(start=()), dict(choose=1),
+        dict(squash="sine"), dict(parts=(replace(ALONE.action, dtype="x"), *SEVERAL.action.parts[1:])),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_actions_of_several_parts_that_are_none(changed):
+    with pytest.raises(ValueError, match="expected the layout of an action, given"):
+        check_space(replace(SEVERAL, action=replace(SEVERAL.action, **changed)))
+
+
+@pytest.mark.parametrize(
+    "changed", [dict(choices=(2,)), dict(path=("mask",)), dict(shape=(4,)), dict(start=(0,)), dict(choices=())]
+)
+def test_masks_that_are_none(changed):
+    *others, mask = MASKED.observation.leaves
+    assert mask.kind == "mask"
+    with pytest.raises(ValueError, match=r"expected (a mask of the action's choices|the layout of an observation), given"):
+        check_space(replace(MASKED, observation=ObservationLayout((*others, replace(mask, **changed)))))
 
 
 @pytest.mark.parametrize(
