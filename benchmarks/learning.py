@@ -28,6 +28,8 @@ TASKS = {
         ("ppo", "pendulum", "Pendulum-v1"),
         ("ppo", "halfcheetah", "HalfCheetah-v5"),
         ("ppo", "walker2d", "Walker2d-v5"),
+        ("trpo", "halfcheetah", "HalfCheetah-v5"),
+        ("trpo", "walker2d", "Walker2d-v5"),
         ("sac", "pendulum", "Pendulum-v1"),
         ("td3", "pendulum", "Pendulum-v1"),
         ("ddpg", "pendulum", "Pendulum-v1"),
