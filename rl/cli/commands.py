@@ -28,6 +28,7 @@ TOP = Group(
         "eval": _member("evaluate", "evaluate", "returns of a run's agent in new episodes"),
         "play": _member("play", "play", "show a run's agent in a window, or film it"),
         "plot": _member("plot", "plot", "learning curves of runs"),
+        "results": _member("plot", "results", "a table of runs: returns over seeds, minutes, commands"),
         "compare": _member("plot", "compare", "how two runs differ, and which is better"),
         "export": _member("export", "export", "a run's policy for other programs"),
         "tune": _member("tune", "TUNE", "search for settings"),

@@ -14,6 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 import envs  # noqa: F401  (registers deepnp/…)
 from rl.cli.terminal import complain
 from rl.cli.usage import Usage, closest, plain
+from rl.experience.mujoco_words import DEPRECATED, loads_gymnasium_s_models
 
 VERSION = re.compile(r"-v\d+$")
 
@@ -48,11 +49,11 @@ def is_retired(spec: EnvSpec) -> bool:
 
 
 def leave_out_deprecations(spec: EnvSpec) -> None:
-    """Gymnasium's model files hold deprecated words, of which MuJoCo would tell once for each copy; nobody here can mend them."""
-    if str(spec.entry_point).startswith(("gymnasium.envs.mujoco", "envs.bodies")):
+    """From now on MuJoCo's words are warnings of this command line, but for those on deprecated models; see mujoco_words.py."""
+    if loads_gymnasium_s_models(spec):
         import mujoco  # here, because it takes a while
 
-        mujoco.set_mju_user_warning(lambda text: None if "deprecated" in text else complain(f"warning: {text}"))
+        mujoco.set_mju_user_warning(lambda text: None if DEPRECATED in text else complain(f"warning: {text}"))
 
 
 def latest() -> list[EnvSpec]:

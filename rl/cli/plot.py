@@ -1,4 +1,4 @@
-"""`deepnp plot RUN…` and `deepnp compare RUN RUN`."""
+"""`deepnp plot RUN…`, `deepnp results RUN…` and `deepnp compare RUN RUN`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ from rl.cli.usage import Usage
 from rl.training.compare import compare as compare_runs
 from rl.training.compare import print_comparison
 from rl.training.plots import plot_runs
+from rl.training.results import results_table
 
 RUN = "a run's folder, or a folder of runs that differ in their seeds"
 
@@ -30,9 +31,23 @@ def plot(
     Environments get a panel each. Runs that were not evaluated are drawn by their returns while
     exploring.
     """
+    _check_some(runs)
+    say(f"drawn: {', '.join(map(str, plot_runs(out, runs, metric, title)))}")
+
+
+def results(runs: Annotated[Positional[tuple[Path, ...]], RUNS]) -> None:
+    """Print a table of results in Markdown: task, algorithm, steps, seeds, return, minutes, command.
+
+    A line is an algorithm with its settings in an environment. Its return is the interquartile mean
+    over seeds of the last evaluations' mean returns, with its 95 % interval.
+    """
+    _check_some(runs)
+    say(results_table(runs).rstrip("\n"))
+
+
+def _check_some(runs: tuple[Path, ...]) -> None:
     if not runs:
         raise Usage("expected the folders of one or more runs, given none")
-    say(f"drawn: {', '.join(map(str, plot_runs(out, runs, metric, title)))}")
 
 
 def compare(a: Annotated[Path, arg(help=RUN)], b: Annotated[Path, arg(help=RUN)]) -> None:

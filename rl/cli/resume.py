@@ -31,4 +31,5 @@ def resume(
     with load_agent(run, env, env_settings=env_settings) as agent:
         record = Run.resume(run, agent)
         watching = Watching(**record.options.get("evaluation", {}))
-        return learn(agent, record, env, env_settings, steps or record.total_steps, watching, quiet)
+        on_nonfinite = record.options.get("on_nonfinite", "stop")
+        return learn(agent, record, env, env_settings, steps or record.total_steps, watching, quiet, on_nonfinite)

@@ -15,7 +15,8 @@ from rl.runs.record import Log
 from rl.training.processes import run_jobs
 from rl.training.seeds import train_seeds
 
-SINGLE = "seed", "keep", "checkpoint_seconds", "tensorboard", "stop_return", "patience"  # options of a training that stands alone
+# Options of a training that stands alone.
+SINGLE = "seed", "keep", "checkpoint_seconds", "tensorboard", "on_nonfinite", "stop_return", "patience"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Several:
     def check(self, options: Mapping[str, Any], watching: Mapping[str, Any]) -> None:
         """Raise Usage for options that several seeds do not take."""
         given = {**options, **watching}
+        given["on_nonfinite"] = given["on_nonfinite"] != "stop"
         given["checkpoint_seconds"] = given["checkpoint_seconds"] != Log().checkpoint_seconds
         wrong = [f"--{name.replace('_', '-')}" for name in SINGLE if given[name]]
         if wrong:

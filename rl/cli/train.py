@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
@@ -43,7 +43,10 @@ class Options:
     ] = None
     keep: Annotated[int, arg(help="checkpoints to keep besides the last, the one before and the best")] = 0
     checkpoint_seconds: Annotated[float, arg(help="time between checkpoints; the end of a training is always one")] = 60.0
-    tensorboard: Annotated[bool, arg(help="write TensorBoard's events, too")] = False
+    tensorboard: Annotated[bool, arg(help="write TensorBoard's events, too; its viewer is another package")] = False
+    on_nonfinite: Annotated[
+        Literal["stop", "skip"], arg(help="when a loss or gradient is NaN or infinite: end, or leave that step out")
+    ] = "stop"
 
     def check(self) -> None:
         """Raise Usage for numbers out of their range, and ImportError without tensorboardX, before a folder is made."""
@@ -86,7 +89,7 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
             return train_several(algorithm, env, env_settings, config, options.steps, folder, several, watching, task.quiet)
         with algorithm.cls(env, config, options.seed, env_settings=env_settings) as agent:
             run = _run(agent, env, options, watching)
-            return learn(agent, run, env, env_settings, options.steps, watching, task.quiet)
+            return learn(agent, run, env, env_settings, options.steps, watching, task.quiet, options.on_nonfinite)
 
     train.__doc__ = f"Train an agent with {algorithm.name} ({algorithm.paper}).\n\nA RATE is {FORMS}."
     return train
@@ -94,7 +97,8 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
 
 def _run(agent, env, options, watching) -> Run:
     log = {name: getattr(options, name) for name in ("checkpoint_seconds", "keep", "tensorboard")}
-    record = {} if watching.eval_every is None else {"evaluation": asdict(watching)}
+    record: dict[str, Any] = {} if watching.eval_every is None else {"evaluation": asdict(watching)}
+    record |= {} if options.on_nonfinite == "stop" else {"on_nonfinite": options.on_nonfinite}
     return Run(_folder(options, agent.config.algorithm, env), agent, env, options.steps, **log, options=record)
 
 

@@ -60,7 +60,16 @@ class Watching:
         return found
 
 
-def learn(agent: rl.Agent, run: Run, env: str, env_settings: Mapping[str, Any], steps: int, watching: Watching, quiet: bool) -> int:
+def learn(
+    agent: rl.Agent,
+    run: Run,
+    env: str,
+    env_settings: Mapping[str, Any],
+    steps: int,
+    watching: Watching,
+    quiet: bool,
+    on_nonfinite: str = "stop",
+) -> int:
     """Train to so many steps in all; returns the exit code."""
     start, begun = time.monotonic(), agent.steps
     callbacks = watching.callbacks(run, env, env_settings)
@@ -74,7 +83,7 @@ def learn(agent: rl.Agent, run: Run, env: str, env_settings: Mapping[str, Any], 
         lower = f"--lr {agent.config.lr / 4:g}"
         complain(f"hint: replay by priority makes larger steps; a quarter of the learning rate suits it: {lower}")
     try:
-        finished = train(agent, run, steps, callback=callbacks, quiet=quiet)
+        finished = train(agent, run, steps, callback=callbacks, quiet=quiet, on_nonfinite=on_nonfinite)
     finally:
         run.close()
     if not silent:

@@ -1,5 +1,6 @@
 """Whole trainings as Ray tasks: seeds, trials of a sweep, evaluations."""
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -36,7 +37,8 @@ class RayTasks:
         ray = need_ray()
         task = ray.remote(num_cpus=self.cores, max_retries=self.retries)(do)
         threads = max(1, int(self.cores))
-        answers = [task.remote(job.work, dict(job.content), str(job.output.absolute()), threads) for job in jobs]
+        places = [str(job.output.absolute()) for job in jobs]
+        answers = [task.remote(job.work, dict(job.content), to, threads, sys.argv) for job, to in zip(jobs, places, strict=True)]
         with Interrupt() as interrupt:
             asked, waiting = False, list(answers)
             while waiting:
@@ -59,9 +61,10 @@ class RayTasks:
             return 1
 
 
-def do(work: str, content: dict[str, Any], output: str, threads: int) -> int:
-    """A job, in a worker's process; returns its exit code."""
+def do(work: str, content: dict[str, Any], output: str, threads: int, command: list[str]) -> int:
+    """A job, in a worker's process; returns its exit code. `command` is what a run's record says that began it."""
     deepnp.set_num_threads(threads)
+    sys.argv = command
     Path(output).parent.mkdir(parents=True, exist_ok=True)
     with open(output, "a", buffering=1) as file, redirect_stdout(file), redirect_stderr(file):
         try:

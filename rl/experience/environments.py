@@ -22,6 +22,7 @@ from rl.experience.capture_layers import Resumable
 from rl.experience.capture_replay import Recorded, is_replayed
 from rl.experience.checked import Checked
 from rl.experience.goals import GoalVector, ResumableGoalVector, has_goals
+from rl.experience.mujoco_words import deprecations_left_out
 from rl.experience.pace import Pace
 from rl.experience.single import OneCopy, ResumableOneCopy
 from rl.experience.spaces import SpaceInfo
@@ -132,7 +133,8 @@ def _single(item):
     if isinstance(item, gymnasium.Env):
         return item
     if isinstance(item, str | EnvSpec):
-        return gymnasium.make(item)
+        with deprecations_left_out(spec_of(item)):
+            return gymnasium.make(item)
     if callable(item):
         return item()
     raise ValueError(f"expected a list of ids, factories or Envs, given {type(item).__name__} in it")
@@ -161,6 +163,11 @@ def _side_by_side(items):
 
 def _from_spec(env, num_envs, settings):
     spec = copy.deepcopy(spec_of(env))
+    with deprecations_left_out(spec):
+        return _made(spec, num_envs, settings)
+
+
+def _made(spec, num_envs, settings):
     pace = Pace.taken_from(spec.kwargs, settings)
     if spec.vector_entry_point is not None:
         creator = spec.vector_entry_point

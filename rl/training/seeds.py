@@ -161,7 +161,7 @@ def train_seeds(
     folders = {seed: Path(folder) / f"seed-{seed}" for seed in _numbers(seeds)}
     for seed, place in folders.items():
         _check_same(place, {**content, "seed": seed})
-    jobs = [Job("seed", {**content, "seed": n, "folder": str(f)}, f / OUTPUT) for n, f in folders.items()]
+    jobs = [Job("seed", {**content, "seed": n, "folder": str(f.absolute())}, f / OUTPUT) for n, f in folders.items()]
     at_once, threads = shares(len(jobs), None if at_once is None else whole_number("at_once", at_once, 1))
     codes = runner(jobs, at_once, threads, Watch(folders) if progress else lambda: None)
     failed = {list(folders)[i]: reason for i, reason in failures(jobs, codes).items()}

@@ -62,8 +62,16 @@ def optimality_gap(scores: ArrayLike, axis: int | None = None, target: float = 1
         All scores together by default.
     target : float
         γ.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
     """
-    return np.maximum(target - np.asarray(scores, float), 0).mean(axis=axis)
+    scores = np.asarray(scores, float)
+    if scores.size == 0:
+        raise ValueError(f"expected at least one score, given shape {scores.shape}")
+    return np.maximum(target - scores, 0).mean(axis=axis)
 
 
 def bootstrap_interval(scores: ArrayLike, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Interval:

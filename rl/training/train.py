@@ -25,6 +25,7 @@ def train(
     shown: Mapping[str, str] = SHOWN,
     callback: CallbackLike = None,
     quiet: bool = False,
+    on_nonfinite: str = "stop",
 ) -> bool:
     """Learn until the agent has taken `total_steps`, recorded for a later resume, and save it.
 
@@ -44,6 +45,8 @@ def train(
         As `learn` takes it.
     quiet : bool
         Print nothing.
+    on_nonfinite : {"stop", "skip"}
+        As `learn` takes it.
 
     Returns
     -------
@@ -57,7 +60,8 @@ def train(
     agent.safe_point.quiet = quiet
     with Interrupt(lambda: end_soon(agent)) as interrupt:
         callbacks = [*callbacks_of(callback), _UntilInterrupted(interrupt)]
-        agent.learn(total_steps, callbacks, progress=False if quiet else ProgressBar(shown), log=run)
+        progress = False if quiet else ProgressBar(shown)
+        agent.learn(total_steps, callbacks, progress=progress, log=run, on_nonfinite=on_nonfinite)
     if interrupt.requested and not quiet:
         print("stopped; what was learned so far is saved", flush=True)
     return not interrupt.requested

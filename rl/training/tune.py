@@ -195,7 +195,7 @@ def _search(folder: Path, job: dict[str, Any], trials: int, at_once: int | None,
     begun, left = len(study.trials), max(0, trials - len(_done(study)))
     _prepare(study, job)
     numbers = range(begun, begun + left)
-    jobs = [Job("trial", {**job, "folder": str(folder), "number": n}, folder / TRIALS / f"{n}.txt") for n in numbers]
+    jobs = [Job("trial", {**job, "folder": str(folder.absolute()), "number": n}, folder / TRIALS / f"{n}.txt") for n in numbers]
     codes = runner(jobs, *shares(left, at_once), lambda: None)
     failed = {numbers[i]: reason for i, reason in failures(jobs, codes).items()}
     return _result(folder, study, job, failed, any(code in (None, STOPPED) for code in codes))

@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 
 import rl
-from deepnp import __version__ as version
 from rl.cli import main
-from rl.cli.tools import bench
 from rl.runs.record import read_config
 from rl.runs.retention import best_of, checkpoint_of, kept_of
 from rl.training.evaluation import play
@@ -228,7 +226,10 @@ def test_plot_and_compare(here, capsys):
     assert Path("curves.png").read_bytes()[1:4] == b"PNG"
     assert deepnp(f"compare {RUN} {RUN}") == 0
     assert "settings: no difference" in told(capsys)
-    assert "folders of one or more runs" in refused(capsys, "plot", 2)
+    assert deepnp(f"results {RUN}") == 0
+    assert told(capsys).splitlines()[2].startswith("| cli_row:cli/Row-v0 | PPO | 64 | 3 | 5, one run | ")
+    for command in ("plot", "results"):
+        assert "folders of one or more runs" in refused(capsys, command, 2)
     assert "none in nowhere" in refused(capsys, f"compare {RUN} nowhere", 1)
 
 
@@ -302,7 +303,7 @@ def test_a_recipe_gives_defaults_and_options_change_them(here, capsys):
     assert config["num_envs"] == 8  # the recipe's
     assert (config["steps"], config["batch_size"]) == (16, 64)  # ours
     assert config["lr"] == 3e-4  # ours too, though it is what the Config has by itself
-    assert "task that has a recipe" in refused(capsys, "train ppo MountainCar-v0 --recipe", 2)
+    assert "task that has a recipe" in refused(capsys, "train ppo FrozenLake-v1 --recipe", 2)
 
 
 def test_a_recipe_of_a_file(here, capsys):
@@ -311,35 +312,6 @@ def test_a_recipe_of_a_file(here, capsys):
     record = read_config("filed")
     assert (record["total_steps"], record["config"]["hidden"], record["config"]["steps"]) == (24, [4], 12)
     assert "found none at none.toml" in refused(capsys, "train ppo CartPole-v1 --recipe-file none.toml", 1)
-
-
-def test_gradcheck(capsys):
-    assert deepnp("gradcheck relu") == 0
-    assert re.search(r"\d+ gradients checked, 0 wrong", told(capsys))
-    assert "did you mean" in refused(capsys, "gradcheck rleu", 2)
-
-
-def test_bench_lists_and_runs(capsys, tmp_path):
-    folder = tmp_path / "measures"
-    folder.mkdir()
-    (folder / "peer_speed.py").touch()
-    lines = '"""How fast?        python -m benchmarks.speed [--n 1]"""', 'if __name__ == "__main__":', "    raise SystemExit(7)"
-    (folder / "speed.py").write_text("\n".join(lines))
-    (folder / "shared.py").touch()
-    with pytest.raises(FileNotFoundError, match="they come with the source"):
-        bench([], folder)
-    (tmp_path / "setup.cfg").touch()  # a clone
-    assert bench([], folder) is None
-    assert told(capsys).endswith("[its own options]\n\nspeed  How fast?\n")
-    assert bench(["speed", "--n", "2"], folder) == 7
-    with pytest.raises(FileNotFoundError, match="they come with the source"):
-        bench([], tmp_path / "none")
-
-
-def test_bench_of_this_clone(capsys):
-    assert deepnp("bench") == 0
-    assert re.search(r"^offpolicy +How fast are SAC", told(capsys), re.MULTILINE)
-    assert "(did you mean layers?)" in refused(capsys, "bench layer", 2)
 
 
 def test_envs_lists_what_our_algorithms_can_take(here, capsys):
@@ -354,21 +326,6 @@ def test_envs_lists_what_our_algorithms_can_take(here, capsys):
     assert deepnp("envs cli_row:row") == 0
     assert told(capsys).splitlines()[1].split() == ["cli/Row-v0", "Box(2)", "Box(1)", "all"]
     assert 'no environment has "nonsense"' in refused(capsys, "envs nonsense", 2)
-
-
-def test_version(capsys):
-    assert deepnp("--version") == 0
-    assert told(capsys) == f"deepnp {version}\n"
-
-
-def test_algorithms_lists_all(capsys):
-    assert deepnp("algorithms") == 0
-    header, *rows = told(capsys).splitlines()
-    assert header.split() == ["algorithm", "actions", "learns", "goals", "images", "paper"]
-    assert [row.split()[0] for row in rows] == list(rl.ALGORITHMS)
-    ppo, sac = (next(row.split() for row in rows if row.startswith(f"{name} ")) for name in ("PPO", "SAC"))
-    assert ppo[-7:-3] == ["on-policy", "no", "yes", "Schulman"]
-    assert sac[1:5] == ["Box", "off-policy", "yes", "yes"]
 
 
 def test_a_folder_without_a_run_is_refused_and_others_are_named(here, capsys):
@@ -400,6 +357,17 @@ def test_replay_by_priority_gets_a_hint(here, capsys):
     ):
         assert deepnp(f"{tiny} {options} --out hinted{i}") == 0
         assert (words in capsys.readouterr().err) == hinted
+
+
+def test_steps_that_are_not_finite_may_be_left_out(here, capsys, monkeypatch):
+    """The choice is the run's: resume keeps it."""
+    chosen, learn = [], rl.PPO.learn
+    monkeypatch.setattr(rl.PPO, "learn", lambda *a, **given: chosen.append(given["on_nonfinite"]) or learn(*a, **given))
+    assert deepnp(f"train ppo CartPole-v1 --steps 32 --out leaves_out {TINY} --quiet --on-nonfinite skip") == 0
+    assert deepnp("resume leaves_out --steps 64 --quiet") == 0
+    assert deepnp(f"train ppo CartPole-v1 --steps 32 --out stops {TINY} --quiet") == 0
+    assert chosen == ["skip", "skip", "stop"]
+    assert "expected --seeds without --on-nonfinite" in refused(capsys, "train ppo CartPole-v1 --seeds 0 --on-nonfinite skip", 2)
 
 
 def test_deprecated_words_in_models_of_gymnasium_are_left_out(here, capfd):

@@ -47,7 +47,8 @@ def test_every_setting_is_an_option_with_its_meaning(algorithm, capsys, monkeypa
     for f in fields(algorithm.config):
         assert f"--{RENAMED.get(f.name, f.name).replace('_', '-')}" in text
         assert f.metadata["doc"] in text
-    assert algorithm.takes.on_policy or " OffPolicy options " in text
+    owners = {next(c for c in algorithm.config.__mro__ if f.name in c.__annotations__) for f in fields(algorithm.config)}
+    assert all(f" {owner.__name__.removesuffix('Config')} options " in text for owner in owners)
     assert all(f"--{f.name.replace('_', '-')}" in text for form in FORMS for f in fields(form) if f.name != "env")
 
 
@@ -98,7 +99,7 @@ def test_another_base_gives_the_defaults():
         ("--batch-size 1.5", "expected a whole number such as 1000000 or 1e6, given '1.5'"),
         ("--lr quick", "expected a rate as a number, constant:VALUE"),
         ("--batch-size x", r"^error: --batch-size: expected a whole .* \(see deepnp train sac --help\)\n$"),
-        ("--activation sine", r"^error: expected --activation as one of elu, gelu, .*tanh, given 'sine' \("),
+        ("--activation cosine", r"^error: expected --activation as one of elu, gelu, .*tanh, given 'cosine' \("),
         ("--hindsight never", r"^error: expected --hindsight as one of None, .*future.*, given 'never' \("),
         ("--seeds 0 x", r"^error: expected other values for --seeds, given 0, x \("),
         ("--seed", r"^error: expected a value for --seed, given none \("),

@@ -1,6 +1,7 @@
 """Shards of environments, here and on a Ray cluster: the same bits, also when a worker dies."""
 
 import signal
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from deepnp import Linear
 from rl import PPO, SAC, PPOConfig, evaluate
 from rl.cluster.shard import Shard
 from rl.cluster.sharded import Here, ShardedVector
+from rl.runs.record import read_config
 
 ENV = "deepnp/Navigation-v0"
 CONFIG = PPOConfig(steps=8, batch_size=16, epochs=1, hidden=(8,))
@@ -186,6 +188,7 @@ def test_seeds_as_tasks_of_a_cluster(tmp_path, ray):
     assert not tasks.failures
     processes = train_seeds("ppo", ENV, CONFIG, folder=tmp_path / "processes", **chosen)
     assert tasks.scores == processes.scores
+    assert read_config(tasks.folders[0])["command"] == sys.argv  # not that of Ray's worker
     played = evaluate_runs(list(tasks.folders.values()), 2, seed=1, runner=RayTasks())
     assert {n: played[folder]["return"].mean() for n, folder in tasks.folders.items()} == tasks.scores
     (tmp_path / "failing" / "seed-1").mkdir(parents=True)

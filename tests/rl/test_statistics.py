@@ -85,3 +85,10 @@ def test_intervals_repeat():
 def test_what_cannot_be_judged_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("statistic", [iqm, optimality_gap])
+@pytest.mark.parametrize(("scores", "axis"), [([], None), (np.empty((3, 0)), 1), (np.empty((0, 3)), 0)])
+def test_no_scores_have_no_statistic(statistic, scores, axis):
+    with pytest.raises(ValueError, match="expected at least one score, given shape"):
+        statistic(scores, axis=axis)
