@@ -14,6 +14,7 @@ from rl.experience.collector import Step
 from rl.experience.generation import NOBODY, Generation
 from rl.loops import population
 from rl.networks.ensemble import act_by_row, act_one_by_one
+from rl.runs.stopping import end_soon
 from tests.rl.toys import Remembering, states, vectorize
 
 MODES = pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP], ids=["same", "next"])
@@ -217,6 +218,14 @@ class TestResume:
         for candidates, scores in scores_of(agent, 300):
             action = np.clip(candidates[:, 1], -1, 1)
             np.testing.assert_allclose(scores, [sum(a + t for t in range(length_of(a))) for a in action], rtol=1e-5)
+
+    def test_a_signal_ends_it_after_the_step(self, name):
+        class Signalled(rl.Callback):
+            def on_step(self, agent, step):
+                if agent.steps > 40:
+                    end_soon(agent)  # as Interrupt and StopOnSignal do
+
+        assert searcher(Telling, 3, name=name).learn(10_000, Signalled()).steps < 48
 
     def test_a_callback_ends_it_at_once(self, name):
         class Stop(rl.Callback):
