@@ -113,7 +113,7 @@ class TestLearning:
     def test_the_newest_rows_weigh_one(self):
         """π is b itself, until it moves."""
         metrics = []
-        agent = agent_of(reuse=0)
+        agent = agent_of(reuse=0, policy_steps=1)
         agent.learn(60, lambda agent, m: metrics.append(m) or True)
         assert all(m["effective_sample_size"] == pytest.approx(m["rows"]) for m in metrics)
 

@@ -61,7 +61,7 @@ class OffPolicyPGConfig(GradientConfig):
     weights: str = setting("step", "what a row's weight is a product over", choices=KINDS)
     truncation: float = setting(2.0, "bound of the weights, c; 1e9 is as good as none", 1e-3, 1e9)
     self_normalize: bool = setting(False, "weights of mean 1")
-    policy_steps: int = setting(1, "steps of the policy in one iteration", 1, 10_000)
+    policy_steps: int = setting(4, "steps of the policy in one iteration", 1, 10_000)
     epochs: int = setting(4, "passes of the value over the newest rollout", 1, 10_000)
     batch_size: int = setting(64, "rows of the value's minibatches", 1)
 
@@ -123,12 +123,13 @@ class OffPolicyPG(Agent):
         newest = Past(rollout, self.log_prob(rollout))
         all_of_them = [*self.rollouts.past, newest]
         parts = [samples_of(p.rollout, lambda s: self.value.predict(s)[:, 0], c.gamma, c.lam, None) for p in all_of_them]
+        if c.normalize_advantages:  # each rollout's by themselves: older policies' returns lie below the V of now
+            parts = [p._replace(advantages=standardize(p.advantages)) for p in parts]
         observations, *columns = zip(*parts, strict=True)
         samples, metrics = Samples(trees.concatenate(observations), *map(np.concatenate, columns)), []
-        advantages = standardize(samples.advantages) if c.normalize_advantages else samples.advantages
         for _ in range(c.policy_steps):
             log_w = np.concatenate([self.log_weights(past) for past in all_of_them])
-            psi = (weights_of(log_w, c.truncation, c.self_normalize) * advantages).astype(advantages.dtype)
+            psi = (weights_of(log_w, c.truncation, c.self_normalize) * samples.advantages).astype(samples.advantages.dtype)
             step = self.guard.attempt(
                 policy_step, self.policy, self.policy_optimizer, samples.observations, samples.actions, psi, c
             )

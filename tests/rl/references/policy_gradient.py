@@ -211,11 +211,12 @@ class OffPolicyPG(PolicyGradient):
         self.past.append((data, self.probability(data)))
         s = np.concatenate([old.observations[old.valid] for old, _ in self.past])
         a = np.concatenate([old.actions[old.valid] for old, _ in self.past])
-        advantages = np.array([self.generalized_advantage(old, t, n) for old, _ in self.past for t, n in np.argwhere(old.valid)])
+        each = [np.array([self.generalized_advantage(old, t, n) for t, n in np.argwhere(old.valid)]) for old, _ in self.past]
         newest = data.observations[data.valid]
-        targets = advantages[len(s) - len(newest) :] + self.state_value(newest)
+        targets = each[-1] + self.state_value(newest)
         if c.normalize_advantages:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+            each = [(x - x.mean()) / (x.std() + 1e-8) for x in each]
+        advantages = np.concatenate(each)
         for _ in range(c.policy_steps):
             w = np.array([self.weight(*past, t, n) for past in self.past for t, n in np.argwhere(past[0].valid)])
             w = np.minimum(w, c.truncation)
