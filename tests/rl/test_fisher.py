@@ -26,7 +26,7 @@ SUMMED = {  # over all actions, or over nodes
     "choices": (BOX, spaces.Discrete(4), {}),
     "branches": (BOX, spaces.MultiDiscrete([2, 3]), {}),
     "switches": (BOX, spaces.MultiBinary(3), {}),
-    "an image": (IMAGE, TWO, {}),
+    "an image": (IMAGE, spaces.Discrete(3), {}),
 }
 CASES = SUMMED | {
     "squashed": (BOX, TWO, dict(kind="squashed")),

@@ -40,8 +40,8 @@ def test_update_equals_the_reference(rng, case):
     env = Choices() if case == "choices" else Worlds(4)
     agent = adapter.learner("TRPO", env, **{**SMALL, **UPDATES[case]})
     reference, shares = adapter.reference(agent), []
-    for i in range(10):
-        given, expected = adapter.update_from_rollout(agent, reference, trajectories(rng, case == "choices"), i / 12)
+    for i in range(5):
+        given, expected = adapter.update_from_rollout(agent, reference, trajectories(rng, case == "choices"), i / 8)
         assert given["step"] == expected["step"]
         assert given["kl"] == pytest.approx(expected["kl"], rel=1e-6)
         assert given.get("multiplier", expected["multiplier"]) == pytest.approx(expected["multiplier"], rel=1e-9)
