@@ -86,7 +86,7 @@ def policy_steps(
     kl_coef,
     normalize,
     log,
-):
+) -> int:
     """The steps; returns how many were taken before a loss or a gradient that is not finite."""
     most, outputs, total = (bounds[1:] - bounds[:-1]).max(), net.widths[-1], net.widths[1:].sum()
     x, y, dy = _buffer(most, observations.shape[1]), np.empty(most * total, np.float32), _buffer(most, outputs)
@@ -137,7 +137,7 @@ def policy_steps(
 
 
 @ordered_kernel
-def value_steps(net, descent, order, bounds, observations, old_values, targets, clip, coefficient, log):
+def value_steps(net, descent, order, bounds, observations, old_values, targets, clip, coefficient, log) -> int:
     """The steps; returns how many were taken before a loss or a gradient that is not finite."""
     most, total = (bounds[1:] - bounds[:-1]).max(), net.widths[1:].sum()
     x, y, dy = _buffer(most, observations.shape[1]), np.empty(most * total, np.float32), _buffer(most, 1)
