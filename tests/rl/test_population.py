@@ -1,6 +1,7 @@
 """The loop that judges many candidates at once: every score is that of its candidate, every step counts, and nothing is lost."""
 
 import copy
+import signal
 
 import gymnasium
 import numpy as np
@@ -226,6 +227,17 @@ class TestResume:
                     end_soon(agent)  # as Interrupt and StopOnSignal do
 
         assert searcher(Telling, 3, name=name).learn(10_000, Signalled()).steps < 48
+
+    def test_ctrl_c_waits_for_the_step_and_no_longer(self, name):
+        class Pressed(rl.Callback):
+            def on_step(self, agent, step):
+                if agent.steps == 30:
+                    signal.raise_signal(signal.SIGINT)
+
+        agent = searcher(Telling, 3, name=name)
+        with pytest.raises(KeyboardInterrupt):
+            agent.learn(10_000, Pressed())
+        assert agent.steps == 33
 
     def test_a_callback_ends_it_at_once(self, name):
         class Stop(rl.Callback):
