@@ -8,7 +8,7 @@ import pytest
 import rl
 from deepnp import Linear, Module, NonFiniteError, Sequential, Tanh
 from rl.algorithms.policy_gradient import trpo
-from rl.algorithms.policy_gradient.trust_region import TrustRegion
+from rl.algorithms.policy_gradient.trust_region import Outcome, TrustRegion
 from rl.experience.samples import Samples
 from rl.networks.fisher import Fisher
 from tests.rl.references import adapter
@@ -111,6 +111,31 @@ class TestStep:
             with pytest.raises(NonFiniteError, match="policy loss is nan"):
                 agent.policy_step(bad, trpo.TRPOConfig(method=method))
         np.testing.assert_array_equal(agent.policy.flat.data, before)
+
+
+def test_a_step_beyond_all_bounds_is_refused_and_undone():
+    agent = rl.TRPO("Pendulum-v1", rl.TRPOConfig(steps=64, hidden=(8,), method="npg", step_size=1e5))
+    before = agent.policy.flat.data.copy()
+    with pytest.raises(NonFiniteError, match="KL of the policy's step"):
+        agent.learn(64)
+    np.testing.assert_array_equal(agent.policy.flat.data, before)
+
+
+def test_steps_of_the_dual_that_end_nowhere_are_undone(rng):
+    agent = adapter.learner("TRPO", Worlds(), method="dual")
+    before, nowhere = agent.policy.flat.data.copy(), Outcome(np.nan, np.nan, np.nan)
+    with mock.patch.object(TrustRegion, "outcome", return_value=nowhere), pytest.raises(NonFiniteError, match="KL of the policy"):
+        agent.policy_step(samples(agent, rng), agent.config)
+    np.testing.assert_array_equal(agent.policy.flat.data, before)
+    assert agent.multiplier.value == 1
+
+
+def test_such_a_step_can_be_left_out():
+    agent = rl.TRPO("Pendulum-v1", rl.TRPOConfig(steps=64, hidden=(8,), method="npg", step_size=1e5))
+    before = agent.policy.flat.data.copy()
+    with pytest.warns(UserWarning, match="a training step was left out"):
+        agent.learn(128, on_nonfinite="skip")
+    np.testing.assert_array_equal(agent.policy.flat.data, before)
 
 
 class Mixed(Module):

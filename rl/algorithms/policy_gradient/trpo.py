@@ -43,6 +43,7 @@ from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
 from rl.experience.samples import Samples, samples_of
 from rl.loops import on_policy
+from rl.losses.checks import check_finite
 from rl.losses.surrogate import standardize
 from rl.names import explained
 from rl.networks.branches import Distribution
@@ -145,12 +146,15 @@ class TRPO(Agent):
         """θ after a few steps of Adam, less θ_old (P,), and metrics. The policy is at θ_old again."""
         theta, price = self.policy.flat.data, self.multiplier
         before, optimizer = theta.copy(), Adam(self.policy.flat, c.policy_lr)  # moments of another θ_old would not help
-        for _ in range(c.policy_steps):
-            region.gradient(self.policy, self.policy.forward(region.observations), price.value)
-            optimizer.step()
-        price.ascend(region.outcome(self.policy).kl - c.max_kl, c.multiplier_lr)
-        step = theta - before
-        theta[...] = before
+        try:
+            for _ in range(c.policy_steps):
+                region.gradient(self.policy, self.policy.forward(region.observations), price.value)
+                optimizer.step()
+            step, kl = theta - before, region.outcome(self.policy).kl
+        finally:
+            theta[...] = before
+        check_finite("KL of the policy's steps", kl)
+        price.ascend(kl - c.max_kl, c.multiplier_lr)
         return step, {"multiplier": price.value}
 
     def fit_value(self, samples: Samples, c: Any) -> dict[str, float]:

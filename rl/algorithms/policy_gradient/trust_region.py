@@ -70,7 +70,9 @@ class TrustRegion(NamedTuple):
         check_finite("policy loss", loss)
         gradient = new.log_prob_backward(self.actions, dlog_prob)
         if price:
-            gradient = tuple(g + d for g, d in zip(gradient, kl_penalty(self.old, new, price)[1], strict=True))
+            with np.errstate(over="ignore", invalid="ignore"):  # a gradient that is not finite is told below
+                dkl = kl_penalty(self.old, new, price)[1]
+            gradient = tuple(g + d for g, d in zip(gradient, dkl, strict=True))
         vector = policy.flat
         vector.zero_grad()
         policy.backward(gradient, inputs=False)
@@ -86,28 +88,39 @@ class TrustRegion(NamedTuple):
             return Outcome(-self._loss(new)[0], kl, entropy)
 
     def move(self, policy: Policy, step: np.ndarray) -> Outcome:
-        """θ ← θ + step (P,), wherever that leads."""
-        policy.flat.data[...] += step
-        return self.outcome(policy)
+        """θ ← θ + step (P,).
+
+        Raises
+        ------
+        NonFiniteError
+            If KL is NaN or infinite there: then θ stays.
+        """
+        before = policy.flat.data.copy()
+        outcome = self._at(policy, before + step)
+        if not math.isfinite(outcome.kl):
+            policy.flat.data[...] = before
+        check_finite("KL of the policy's step", outcome.kl)
+        return outcome
 
     def search(self, policy: Policy, step: np.ndarray, shrink: float, tries: int) -> tuple[Outcome, float]:
         """θ ← θ + ϱ^j·step, with the first j < `tries` that keeps KL ≤ δ and improves L; θ stays where none does.
 
         Returns the outcome, and ϱ^j or 0.
         """
-        theta, start = policy.flat.data, float(self.advantages.mean(dtype=np.float64))  # L(θ_old): ρ is 1
-        before = theta.copy()
-
-        def reached(share):
-            theta[...] = before + share * step
-            return self.outcome(policy)
+        before, start = policy.flat.data.copy(), float(self.advantages.mean(dtype=np.float64))  # L(θ_old): ρ is 1
 
         def accepts(share):
-            outcome = reached(share)
+            outcome = self._at(policy, before + share * step)
             return outcome.kl <= self.max_kl and outcome.surrogate > start
 
         share = backtracking(accepts, shrink, tries) or 0.0
-        return reached(share), share
+        return self._at(policy, before + share * step if share else before), share
+
+    def _at(self, policy, theta):
+        """The outcome of θ (P,), where the policy is from now on."""
+        with np.errstate(over="ignore"):
+            policy.flat.data[...] = theta
+        return self.outcome(policy)
 
     def _loss(self, new):
         """−L, and its gradient in ln π(a|s) (B,)."""
