@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepnp import NonFiniteError
-from rl.solvers.lbfgs import minimize
+from rl.solvers.lbfgs import CURVATURE, DECREASE, _search, minimize
 
 
 def rosenbrock(x):
@@ -36,6 +36,18 @@ def test_more_pairs_take_fewer_steps(rng):
     function, _ = quadratic(rng, 8, 1e4)
     steps = [minimize(function, np.zeros(8), 2000, 1e-6, pairs).steps for pairs in (1, 10)]
     assert steps[1] < 0.7 * steps[0]
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_a_step_is_neither_too_long_nor_too_short(scale):
+    x = np.full(4, 0.3)
+    value, gradient = rosenbrock(x)
+    direction = -scale * gradient
+    slope = gradient @ direction
+    step, after, gradient_after = _search(rosenbrock, x, value, gradient, direction)
+    assert after <= value + DECREASE * (step @ gradient)
+    assert gradient_after @ direction >= CURVATURE * slope
+    assert rosenbrock(x + step)[0] == after
 
 
 def test_stays_in_the_domain():
