@@ -61,7 +61,7 @@ class OffPolicyPGConfig(GradientConfig):
     weights: str = setting("step", "what a row's weight is a product over", choices=KINDS)
     truncation: float = setting(2.0, "bound of the weights, c; 1e9 is as good as none", 1e-3, 1e9)
     self_normalize: bool = setting(False, "weights of mean 1")
-    policy_steps: int = setting(4, "steps of the policy in one iteration", 1, 10_000)
+    policy_steps: int = setting(1, "steps of the policy in one iteration", 1, 10_000)
     epochs: int = setting(4, "passes of the value over the newest rollout", 1, 10_000)
     batch_size: int = setting(64, "rows of the value's minibatches", 1)
 
