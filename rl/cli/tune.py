@@ -72,7 +72,7 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
         set_threads(task.threads)
         folder = search.out or Path("runs") / f"tune-{folder_name(algorithm.name, env)}"
         if not task.quiet:
-            say(f"tuning {algorithm.name} in {env}: {search.trials} trials of {search.steps:,} steps in {folder}")
+            say(f"tuning {algorithm.name} in {env}: trials of {search.steps:,} steps, {search.trials} in all, in {folder}")
         tuned = tune_task(
             algorithm.name,
             env,

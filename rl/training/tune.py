@@ -63,7 +63,7 @@ class Tuned:
 
     def describe(self) -> str:
         """In words."""
-        lines = [f"{self.complete} trials, and {self.pruned} that were pruned" + (", stopped" if self.stopped else "")]
+        lines = [f"whole trials: {self.complete}, pruned: {self.pruned}" + (", stopped" if self.stopped else "")]
         lines += [f"trial failed: {reason}" for reason in dict.fromkeys(self.failures.values())]
         if self.recipe is not None and self.value is not None:
             lines.append(f"best: {score_text(self.value)} with " + ", ".join(f"{k}={v}" for k, v in self.recipe.settings.items()))

@@ -274,8 +274,8 @@ def test_tune_writes_a_recipe_that_train_takes(here, capsys):
     given = "--trials 1 --steps 64 --evaluations 2 --eval-episodes 2 --at-once 1 --search lr=1e-4:1e-2:log gamma rollout-steps=8,16"
     assert deepnp(f"tune ppo CartPole-v1 {given} {TINY}") == 0
     first, *found, last = told(capsys).splitlines()
-    assert first == "tuning PPO in CartPole-v1: 1 trials of 64 steps in runs/tune-PPO-CartPole-v1"
-    assert found[0] == "1 trials, and 0 that were pruned"
+    assert first == "tuning PPO in CartPole-v1: trials of 64 steps, 1 in all, in runs/tune-PPO-CartPole-v1"
+    assert found[0] == "whole trials: 1, pruned: 0"
     assert last == "  deepnp train ppo CartPole-v1 --recipe-file runs/tune-PPO-CartPole-v1/best.toml"
     assert main([*last.split()[1:], "--out", "tuned", "--quiet"]) == 0
     study = json.loads(Path("runs/tune-PPO-CartPole-v1/study.json").read_text())

@@ -4,6 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from rl.cli import main
 from rl.cli.commands import TOP
 
@@ -18,6 +20,7 @@ def transcripts() -> list[tuple[str, str]]:
 
 
 def test_the_page_s_transcripts_are_true(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("optuna")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     for command, expected in transcripts():
@@ -29,7 +32,5 @@ def test_the_page_s_transcripts_are_true(tmp_path, monkeypatch, capsys):
         assert re.fullmatch(pattern, printed, flags=re.S), f"deepnp {command}\n{printed}"
 
 
-def test_the_page_names_every_command():
-    text = PAGE.read_text()
-    assert all(re.search(rf"\b{name}\b", text) for name in TOP.members)
-    assert len(transcripts()) > 10
+def test_every_command_has_a_transcript():
+    assert set(TOP.members) <= {command.split()[0] for command, _ in transcripts()}

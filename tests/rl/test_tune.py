@@ -185,7 +185,7 @@ def test_trials_that_diverge_or_cannot_be_are_pruned(tmp_path, here, capsys):
     result = search(tmp_path / "a", 2, here, env=broken, env_settings={"broken": "reward"})
     assert (result.recipe, result.value, result.complete, result.pruned) == (None, None, 0, 2)
     assert not (tmp_path / "a" / "best.toml").exists()
-    assert "2 that were pruned" in result.describe()
+    assert "pruned: 2" in result.describe()
     config = SACConfig(memory=100, batch_size=16, warmup=16, hidden=(8,))
     space = {"batch_size": Choice((16, 256))}
     result = tune("sac", SPEC, 4, 48, tmp_path / "b", config=config, space=space, evaluations=1, episodes=2, runner=here)
