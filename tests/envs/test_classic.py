@@ -93,6 +93,9 @@ class TestMechanics:
         core.world.x[:] = 0
         push(core, 0.01)  # 0.5 N·m for 20 ms
         assert core.world.x[0, 3] > 0 > core.world.x[0, 2]
+        inertia, coupling = 0.5 * (1 / 3 + 0.1**2 / 12), 0.5 / 2
+        momentum = np.array([inertia + 0.5 + coupling, inertia + coupling]) * core.world.x[0, 2:]  # of both about the fixed joint
+        assert abs(momentum.sum()) < 0.01 * momentum[1]  # the motor gives none
 
     def test_nothing_is_lost_when_a_car_rolls_freely(self):
         core = started(MountainCar, 8, random_body=True)
