@@ -116,7 +116,8 @@ def test_resume_equals_uninterrupted(algorithm, tmp_path):
         (dict(head="beta"), 'expected a Gaussian with sigma="vector", .* given head="beta"'),
         (dict(sigma="network"), 'given head="gaussian" and sigma="network"'),
         (dict(hidden=()), "expected a policy with a hidden layer"),
-        (dict(memory="gru"), "expected a policy with a hidden layer and no trunk or memory"),
+        (dict(memory="gru"), "expected sde_interval None with memory='gru', given 4"),
+        (dict(shared=True), "expected a policy with a hidden layer and no trunk or memory"),
     ],
 )
 def test_settings_that_exclude_it(settings, message):
