@@ -134,8 +134,8 @@ class TestMechanics:
             actions[i] = action
             rewards, _ = core.step(actions)
             x, a, b, speed, turn, other = core.world.x[i]
-            np.testing.assert_allclose((x, a, b - a), data.qpos, atol=2e-4)
-            np.testing.assert_allclose((speed, turn, other - turn), data.qvel, atol=2e-2)
+            np.testing.assert_allclose((x, a, b - a), data.qpos, atol=2e-6)
+            np.testing.assert_allclose((speed, turn, other - turn), data.qvel, atol=2e-4)
             (tip_x, _, tip_y), slow = data.site("tip").xpos, data.qvel[1:] ** 2 @ (1e-3, 5e-3)
             assert rewards[i] == pytest.approx(10 - 0.01 * tip_x**2 - (tip_y - 2) ** 2 - slow, abs=2e-3)
             assert core.info()["height"][i] == pytest.approx(tip_y, abs=1e-3)
