@@ -16,7 +16,8 @@ from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.flow_policy import FlowPolicy
 from rl.networks.variational_policy import VariationalPolicy
 
-Maker = Callable[[SpaceInfo, Any, Callable[[], Module], np.random.Generator, Module | None], Module]
+Actor = SquashedGaussianPolicy | FlowPolicy | VariationalPolicy
+Maker = Callable[[SpaceInfo, Any, Callable[[], Module], np.random.Generator, Module | None], Actor]
 
 
 def _gaussian(space, c, activation, rng, own):
