@@ -73,6 +73,8 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "noise_clip": ("smoothing_clip",),
         "alpha": ("temperature",),
         "autotune": ("temperature",),
+        "use_rms_prop": ("optimizer",),
+        "rms_prop_eps": ("optimizer_eps",),
         "target_kl": ("max_kl",),
         "cg_max_steps": ("cg_steps",),
         "cg_damping": ("damping",),
