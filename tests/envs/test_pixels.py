@@ -156,17 +156,17 @@ class TestGames:
 
 class TestCatch:
     def test_an_episode(self):
-        core = started(Catch(2))
-        core.world.column[:], core.world.paddle[:] = (3, 10), (5, 5)
+        core = started(Catch(4))
+        core.world.column[:], core.world.paddle[:] = (3, 10, 7, 6), 5
         for step in range(1, 16):
-            rewards, terminated = core.step(np.array([1, 0]) if step == 1 else np.zeros(2, int))
+            rewards, terminated = core.step(np.array([1, 0, 0, 0]) if step == 1 else np.zeros(4, int))
             picture = core.observe()[0, :, :, 0]
             assert picture[step, 3] == 255
             assert picture.sum() == 255 * (4 if step < 15 else 3)  # the ball has landed on the paddle
             np.testing.assert_array_equal(picture[15, 3:6], 255)
-            np.testing.assert_array_equal(terminated, [step == 15] * 2)
-            np.testing.assert_array_equal(rewards, [1, -1] if step == 15 else [0, 0])
-        np.testing.assert_array_equal(core.info()["caught"], [True, False])
+            np.testing.assert_array_equal(terminated, [step == 15] * 4)
+            np.testing.assert_array_equal(rewards, [1, -1, -1, 1] if step == 15 else [0] * 4)
+        np.testing.assert_array_equal(core.info()["caught"], [True, False, False, True])
 
     def test_the_paddle_moves_between_the_edges(self):
         core = started(Catch(1))
