@@ -13,8 +13,9 @@ from rl.cli.terminal import complain, say
 from rl.cli.usage import STOPPED, Usage
 from rl.config import whole_number
 from rl.runs.callbacks import Callback
-from rl.runs.run import Run
+from rl.runs.run import Run, read_progress
 from rl.runs.stopping import StopOnNoProgress, StopOnReturn
+from rl.training.curves import plot_run
 from rl.training.evaluations import Evaluations
 from rl.training.train import train
 
@@ -86,10 +87,21 @@ def learn(
         finished = train(agent, run, steps, callback=callbacks, quiet=quiet, on_nonfinite=on_nonfinite)
     finally:
         run.close()
+    if agent.steps > begun:
+        _draw_curve(run, f"{agent.config.algorithm} in {env}")
     if not silent:
         say(f"{agent.steps - begun:,} steps in {_duration(time.monotonic() - start)}; everything is in {run.folder}")
         say(f"  deepnp {'play' if finished else 'resume'} {run.folder}")
     return 0 if finished else STOPPED
+
+
+def _draw_curve(run: Run, title: str) -> None:
+    """learning_curve.svg and .png in the run's folder, if an episode has ended; a training is no failure for a lack of them."""
+    try:
+        if "episode_return" in read_progress(run.folder):
+            plot_run(run.folder, {"episode_return": "return of an episode, while training"}, title)
+    except OSError as error:
+        complain(f"warning: no learning curve in {run.folder}: {error}")
 
 
 def _replays_large_errors_at_the_usual_rate(agent):

@@ -105,6 +105,7 @@ def test_train_writes_what_it_takes_to_go_on(here):
     assert best_of(RUN).is_file()
     assert len(kept_of(RUN)) == 2
     assert Path(RUN, "evaluations.csv").read_text().count("\n") == 3
+    assert Path(RUN, "learning_curve.svg").stat().st_size > 1000
 
 
 def test_train_prints_where_and_how_far(here, capsys):

@@ -212,7 +212,7 @@ class Allowed(gymnasium.Env):
 
 
 class Hybrid(gymnasium.Env):
-    """One step an episode, with a choice of one of two places and a move: the reward is −(move − place)², −1 more for the wrong one.
+    """One step an episode: a choice of one of two places, and a move. The reward is −(move − place)², −1 more for the wrong place.
 
     The right place is told by the observation's sign, ±1; the places are −0.6 and 0.4. Best return: 0.
     """
