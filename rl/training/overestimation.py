@@ -21,6 +21,7 @@ from rl.agent import Agent
 from rl.config import whole_number
 from rl.experience.collector import Collector, EpisodeStatistics
 from rl.experience.environments import EnvLike, is_made_here, make_vector, space_of
+from rl.networks.chains import beside
 from rl.runs.callbacks import Callback
 from rl.runs.table import KEY, Table
 
@@ -53,10 +54,12 @@ def overestimation(
     TypeError
         For an agent without critics, or an environment that is made already.
     ValueError
-        If the environment's spaces are not the agent's.
+        If the environment's spaces are not the agent's, or its critics know rewards in another scale.
     """
     if not hasattr(agent, "critics"):
         raise TypeError(f"expected an agent with critics, given {type(agent).__name__}")
+    if getattr(agent, "scaler", None) is not None:
+        raise ValueError(f"expected critics of the rewards themselves, given {type(agent).__name__} with scale_rewards=True")
     if not is_made_here(env):
         raise TypeError(f"expected an environment's id or a factory, as copies begin alike, given {type(env).__name__}")
     episodes = whole_number("episodes", episodes, 1)
@@ -89,10 +92,11 @@ def _returns(agent, collector):
 
 
 def _values(agent, observations):
-    """Q₁ and min_i Q_i at the most probable actions: (B,) each."""
+    """Q₁ and min_i Q_i at the most probable actions: (B,) each. Nothing of the critics moves."""
     observations = agent.observe(observations)
-    actions = agent.act(observations, None)
-    return tuple(agent.critics.action_gradient(observations, actions, count=count)[0].astype(float) for count in (1, None))
+    x = beside((observations, agent.act(observations, None)))
+    values = [q.predict(x)[:, 0].astype(float) for q in agent.critics.networks]
+    return values[0], np.minimum.reduce(values)
 
 
 def _row(observations, n):

@@ -66,3 +66,22 @@ def test_what_it_cannot_measure_is_refused():
         overestimation(agent(), Endless())
     with pytest.raises(ValueError, match="episodes"):
         overestimation(agent(), Endless, episodes=0)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "spectral"])
+def test_measuring_moves_nothing_of_the_critics(normalization):
+    """And what it says does not depend on how many copies begin alike, as a batch's own statistics would."""
+    learner = rl.SAC("Pendulum-v1", rl.SACConfig(**SMALL | dict(hidden=(8, 8)), critic_normalization=normalization), seed=0)
+    learner.learn(100)
+    before = {name: array.copy() for name, array in learner.critics.state_dict().items()}
+    result = overestimation(learner, "Pendulum-v1", episodes=1, seed=4)
+    np.testing.assert_equal(learner.critics.state_dict(), before)
+    elsewhere = overestimation(learner, "Pendulum-v1", episodes=1, seed=5)
+    assert elsewhere["first"][0] != result["first"][0]
+
+
+def test_critics_of_scaled_rewards_are_refused():
+    make = lambda scale: rl.DPG(vectorize(Endless, 1), rl.DPGConfig(hidden=(4,), scale_rewards=scale))  # noqa: E731
+    with pytest.raises(ValueError, match="given DPG with scale_rewards=True"):
+        overestimation(make(True), Endless)
+    assert overestimation(make(False), lambda: Endless(4), episodes=1)["return"] > 0
