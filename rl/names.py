@@ -104,8 +104,6 @@ NOTHING: Mapping[str, str] = MappingProxyType(  # what has no counterpart, and w
         "reset_num_timesteps": "steps are counted over the agent's whole life",
         "use_sde": "state-dependent exploration is a setting of the on-policy algorithms",
         "sde_sample_freq": "state-dependent exploration is a setting of the on-policy algorithms",
-        "state": "there are no recurrent policies; a frozen agent is a function of the observation",
-        "episode_start": "there are no recurrent policies; a frozen agent is a function of the observation",
         "return_episode_rewards": "evaluate returns the array of all returns; rl.training.evaluation.play tells lengths too",
     }
 )
