@@ -78,7 +78,7 @@ class Rollout:
     def rows(self, column: Observations) -> Observations:
         """A column (T, N, …) as rows (B, …): of the steps that happened, in their order."""
         if self.valid.all():  # in place
-            return trees.each(lambda part: part.reshape(len(part) * part.shape[1], *part.shape[2:]), column)
+            return trees.flat(column)
         return trees.at(column, self.valid)
 
     def following(self) -> Observations:
@@ -112,7 +112,6 @@ class Rollout:
         ends = trees.concatenate([self.last, *self.final.values()])
         steps, copies = self.rewards.shape
         if self.sequences is None:
-            rows = trees.each(lambda part: part.reshape(steps * copies, *part.shape[2:]), self.observations)
-            return trees.concatenate([rows, ends])
+            return trees.concatenate([trees.flat(self.observations), ends])
         after, environments = np.array([*((steps - 1, n) for n in range(copies)), *self.final]).T
         return replace(self.sequences, valid=np.ones_like(self.valid), ends=Ends(ends, after, environments))

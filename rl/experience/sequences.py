@@ -94,7 +94,7 @@ class Sequences:
     @property
     def flat(self) -> Observations:
         """The observations of all steps as rows (T·S, …)."""
-        return trees.each(lambda part: part.reshape(-1, *part.shape[2:]), self.observations)
+        return trees.flat(self.observations)
 
     def rows(self, column: np.ndarray) -> np.ndarray:
         """A column (T, S, …) as rows (B, …): of the steps that give one."""

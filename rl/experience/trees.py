@@ -55,6 +55,11 @@ def concatenate(trees: Sequence[Observations]) -> Observations:
     return each(lambda *arrays: np.concatenate(arrays), *trees)
 
 
+def flat(tree: Observations) -> Observations:
+    """Steps (T, N, …) as rows (T·N, …), those of width 0 too."""
+    return each(lambda part: part.reshape(len(part) * part.shape[1], *part.shape[2:]), tree)
+
+
 def stack(trees: Sequence[Observations]) -> Observations:
     """Several of the same shape along a new first axis."""
     return each(lambda *arrays: np.stack(arrays), *trees)

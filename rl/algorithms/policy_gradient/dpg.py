@@ -145,7 +145,7 @@ class DPG(Agent):
         c = self.at(progress)
         self.policy_optimizer.lr = c.lr
         self.critics.set_lr(c.critic_lr)
-        s_next = trees.each(lambda part: part.reshape(-1, *part.shape[2:]), rollout.following())
+        s_next = trees.flat(rollout.following())
         q_next = self.critics.target(s_next, self.next_actions(rollout, s_next)).reshape(rollout.rewards.shape)
         y = rollout.rewards + c.gamma * np.where(rollout.terminated, 0, q_next).astype(q_next.dtype)
         s, a, targets = map(rollout.rows, (rollout.observations, rollout.actions, y))

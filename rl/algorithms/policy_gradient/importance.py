@@ -145,6 +145,5 @@ class OffPolicyPG(Agent):
 
     def log_prob(self, rollout: Rollout) -> np.ndarray:
         """ln π(a|s) of each step (T, N)."""
-        rows = trees.each(lambda part: part.reshape(-1, *part.shape[2:]), rollout.observations)
-        actions = rollout.actions.reshape(-1, *rollout.actions.shape[2:])
+        rows, actions = trees.flat(rollout.observations), trees.flat(rollout.actions)
         return self.policy.predict(rows).log_prob(actions).reshape(rollout.rewards.shape)
