@@ -40,6 +40,14 @@ def test_the_table_of_algorithms_has_no_other_rows_and_the_order_of_the_list():
     assert [line for line in lines if line.startswith("| [`")] == [row(algorithm) for algorithm in ALGORITHMS]
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
+def test_every_algorithm_has_its_half_a_page(algorithm):
+    page = (ROOT / "docs" / "algorithms.md").read_text()
+    section = re.search(rf"^## {algorithm.name}$(.*?)(?=^## |\Z)", page, flags=re.M | re.S)
+    assert section, f"docs/algorithms.md lacks a section on {algorithm.name}"
+    assert not [word for word in ("**Facts.**", "**Equations.**", "```text", "**Deviations.**") if word not in section[1]]
+
+
 def test_every_paper_of_an_algorithm_is_cited():
     cited = (ROOT / "docs" / "references.md").read_text()
     missing = [a.paper for a in ALGORITHMS if f"| {a.paper.partition(', ch.')[0]} |" not in cited]
