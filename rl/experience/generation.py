@@ -26,8 +26,8 @@ class Generation:
     gamma : float
         Discount factor of a return, γ.
     horizon : int or None
-        Steps of a task, over as many episodes as they take unless one terminates; None: one
-        episode.
+        Steps of a task, over as many episodes as they take unless one terminates; the next task of
+        the copy goes on from there, in the same episode. None: one episode.
 
     Attributes
     ----------

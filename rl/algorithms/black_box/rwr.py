@@ -18,7 +18,7 @@ Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,12 +26,12 @@ from deepnp.optim import Adam
 from rl.agent import Agent
 from rl.algorithms.black_box.likelihood import fit_by_likelihood
 from rl.algorithms.policy_gradient.config import OnPolicyConfig
-from rl.algorithms.policy_gradient.descent import value_step
+from rl.algorithms.policy_gradient.descent import value_epochs
 from rl.algorithms.policy_gradient.networks import policy_and_value, recall_of
 from rl.config import rate, setting
 from rl.experience.normalize import RewardScaler
 from rl.experience.rollout import Rollout
-from rl.experience.samples import Samples, samples_of
+from rl.experience.samples import samples_of
 from rl.loops import on_policy
 from rl.names import explained_class
 from rl.schedules import Rate
@@ -99,16 +99,7 @@ class RWR(Agent):
         weights = reward_weights(samples.advantages if c.baseline == "value" else samples.targets)
         rows = samples.observations, samples.actions, weights
         metrics = fit_by_likelihood(self.policy, self.policy_optimizer, self.guard, *rows, c)
-        return {**metrics, **self.fit_value(samples, c), "explained_variance": samples.explained_variance()}
-
-    def fit_value(self, samples: Samples, c: Any) -> dict[str, float]:
-        """The value's epochs."""
-        columns, losses, attempt = (samples.observations, samples.targets), [], self.guard.attempt
-        for _ in range(c.epochs):
-            batches = samples.shuffle(c.batch_size, self.rngs["value"]).minibatches(columns)
-            losses += [attempt(value_step, self.value, self.value_optimizer, *batch, c.max_grad_norm) for batch in batches]
-        taken = [loss for loss in losses if loss is not None]
-        return {"value_loss": float(np.mean(taken))} if taken else {}
+        return {**metrics, **value_epochs(self, samples, c)}
 
 
 def reward_weights(returns: np.ndarray) -> np.ndarray:

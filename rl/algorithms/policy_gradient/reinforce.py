@@ -13,8 +13,8 @@ distribution d_γ weighs step t of an episode by γ^t. Almost nobody does, as th
 return has its γ^t inside: what comes after t is discounted from the episode's beginning.
 
 Deviations from Williams: V is learned whatever the baseline, for it completes the returns of episodes that are cut by a
-truncation or by the rollout's end (`fragments="bootstrap"`). To drop those fragments is without V's error, but drops more of
-the long episodes than of the short ones. The step is Adam's, and ψ is standardised unless told otherwise.
+truncation, and of those that are cut by the rollout's end (`fragments="bootstrap"`). To drop the latter is without V's error
+there, but drops more of the long episodes than of the short ones. The step is Adam's, and ψ is standardised unless told otherwise.
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened or are dropped), A action dimensions.
 """
