@@ -213,3 +213,13 @@ def test_networks_that_the_machine_cannot_hold(make, monkeypatch):
     assert make(Odd(), hidden=(300, 300)).steps == 0
     with pytest.raises(MemoryError, match=r"a network of widths \(\d, 1000000000, \d\) needs .* GiB, but only 0.12 GiB are free"):
         make(Odd(), hidden=(10**9,))
+
+
+@pytest.mark.parametrize("name", ["REINFORCE", "A2C", "OffPolicyPG", "TRPO", "PPO", "RWR", "REPS"])
+def test_a_rollout_of_one_step_is_learned_from(name):
+    """Less its own mean it would be 0: one row alone is not standardised."""
+    algorithm = rl.ALGORITHMS[name]
+    agent = algorithm.cls(Target, algorithm.config(num_envs=1, steps=1, hidden=(4,)), seed=0)
+    before = agent.policy.flat.data.copy()
+    agent.learn(20)
+    assert (agent.policy.flat.data != before).any()

@@ -124,7 +124,7 @@ class OffPolicyPG(Agent):
         all_of_them = [*self.rollouts.past, newest]
         parts = [samples_of(p.rollout, lambda s: self.value.predict(s)[:, 0], c.gamma, c.lam, None) for p in all_of_them]
         if c.normalize_advantages:  # each rollout's by themselves: older policies' returns lie below the V of now
-            parts = [p._replace(advantages=standardize(p.advantages)) for p in parts]
+            parts = [p._replace(advantages=standardize(p.advantages)) if len(p.advantages) > 1 else p for p in parts]
         observations, *columns = zip(*parts, strict=True)
         samples, metrics = Samples(trees.concatenate(observations), *map(np.concatenate, columns)), []
         for _ in range(c.policy_steps):

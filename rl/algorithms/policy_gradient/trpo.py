@@ -113,7 +113,8 @@ class TRPO(Agent):
 
     def policy_step(self, samples: Samples, c: Any) -> dict[str, float]:
         """One step of the policy, as `method` says; returns metrics."""
-        advantages = standardize(samples.advantages) if c.normalize_advantages else samples.advantages
+        several = len(samples.advantages) > 1  # one alone would be 0
+        advantages = standardize(samples.advantages) if c.normalize_advantages and several else samples.advantages
         old = self.policy.forward(samples.observations)
         log_prob = old.log_prob(samples.actions)
         region = TrustRegion(samples.observations, samples.actions, advantages, old, log_prob, c.max_kl)
