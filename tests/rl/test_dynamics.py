@@ -70,6 +70,14 @@ def test_alignment_is_measured_and_leaves_training_as_it_was():
     assert not watched.critics.watched
 
 
+def test_preqn_tells_the_alignment_that_it_searched_for():
+    config = rl.PreQNConfig(hidden=(8,), batch_size=8, warmup=20, updates=2, memory=200, alignment=0.9)
+    alignment = UpdateAlignment(every=20)
+    rl.PreQN(vectorize(Target, 1), config, seed=0).learn(400, alignment)
+    assert alignment.values
+    assert min(alignment.values) >= 0.9
+
+
 def test_a_step_towards_the_targets_is_aligned(rng):
     """One linear critic with plain descent on one row: its value moves along the error."""
     config = rl.DDPGConfig(hidden=(), critic_optimizer="sgd", batch_size=1, memory=10)

@@ -278,6 +278,12 @@ def test_groups_must_divide_the_hidden_widths():
             rl.TD3Config(hidden=(width,), critic_normalization="group")
 
 
+@pytest.mark.parametrize("settings", [BLOCKS, dict(hidden=(8,)), dict(critic_hidden=())])
+def test_spectral_normalisation_of_nothing_is_refused(settings):
+    with pytest.raises(ValueError, match="expected perceptrons with inner weights, of two hidden layers or more"):
+        rl.TD3Config(critic_normalization="spectral", **settings)
+
+
 def test_the_value_network_s_target_is_the_soft_value():
     """Always truncated, reward 1 a step, α fixed: V = 1/(1 − γ) + α·(entropy of the rest), so without entropy 5."""
     agent = small(rl.SACValue, vectorize(Endless, 2), gamma=0.8, tau=0.05, temperature=0.0).learn(6000)

@@ -48,6 +48,9 @@ class OffPolicyConfig(ReplayConfig):
         if self.critic_normalization == "group" and any(width % GROUPS or width == GROUPS for width in self.normalized_widths):
             given = f"for as many groups of two or more, given {self.normalized_widths}"
             raise ValueError(f"expected the critics' normalised widths as multiples of {GROUPS}, {given}")
+        if self.critic_normalization == "spectral" and (self.critic_blocks or len(self.critic_widths) < 2):
+            given = f"blocks {self.critic_blocks}" if self.critic_blocks else f"hidden layers {self.critic_widths}"
+            raise ValueError(f"expected perceptrons with inner weights, of two hidden layers or more, to normalise, given {given}")
         if self.clip_targets and self.gamma == 1:
             raise ValueError("expected gamma < 1 where targets are clipped: [−1/(1 − γ), 0] has no end, given gamma 1")
 

@@ -166,6 +166,8 @@ class PreQN(Agent):
         share = backtracking(accepts, c.shrink, c.tries) if solved.reached >= c.alignment else None
         if share is None:
             critic.flat.data[...] = start
+        elif self.critics.watched:
+            self.critics.alignment = alignment
         metrics = {"td_error": float(np.abs(errors).mean()), "accepted": float(share is not None), "reached": solved.reached}
         return metrics | {"rank": float(solved.rank)} | ({} if share is None else {"alignment": alignment, "step": share}), errors
 
