@@ -96,8 +96,10 @@ def residual_network(
 
 
 def with_spectral_norm(body: Module, rng: np.random.Generator) -> Sequential:
-    """The perceptron with spectral normalisation of its linear layers, but for the first and the last."""
+    """The perceptron, behind an encoder or not, with spectral normalisation of its linear layers, but for the first and the last."""
     layers = [layer for _, layer in body.children()]
+    if isinstance(layers[-1], Sequential):
+        return Sequential(*layers[:-1], with_spectral_norm(layers[-1], rng))
     *_, last = (i for i, layer in enumerate(layers) if isinstance(layer, Linear))
     first = next(i for i, layer in enumerate(layers) if isinstance(layer, Linear))
     inner = [i for i, layer in enumerate(layers) if isinstance(layer, Linear) and i not in (first, last)]
