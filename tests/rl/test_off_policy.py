@@ -242,7 +242,6 @@ def test_spectral_norm_bounds_the_inner_layers_alone(rng):
     images = SpaceInfo.of(spaces.Box(0, 255, (3, 16, 16), np.uint8), spaces.Box(-1, 1, (2,)))
     *_, (_, head) = critic_network(images, rl.TD3Config(hidden=(5, 4), critic_normalization="spectral"), 2, rng).children()
     assert [isinstance(layer, deepnp.SpectralNorm) for _, layer in head.children()] == [False, False, True, False, False]
-    images = SpaceInfo.of(spaces.Box(0, 255, (3, 16, 16), np.uint8), spaces.Box(-1, 1, (2,)))
     with pytest.raises(ValueError, match=r"expected vectors .* given images"):
         critic_network(images, rl.TD3Config(**BLOCKS), 2, rng)
 
