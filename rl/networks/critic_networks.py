@@ -96,7 +96,7 @@ def residual_network(
 
 
 def with_spectral_norm(body: Module, rng: np.random.Generator) -> Sequential:
-    """The perceptron, with spectral normalisation of its linear layers, but for the first and the last; an encoder before it stays."""
+    """The perceptron, behind an encoder or not: its linear layers normalised, but for the first and the last."""
     layers = [layer for _, layer in body.children()]
     if isinstance(layers[-1], Sequential):
         return Sequential(*layers[:-1], with_spectral_norm(layers[-1], rng))
