@@ -63,7 +63,12 @@ def _in_our_words(message: str) -> str:
         return f"expected a value for {lacking.group(1)}, given none"
     unread = re.fullmatch(r"Error parsing (\S+): Could not find valid parse for arguments: \[(.*)\]", message)
     if unread:
-        return f"expected other values for {unread.group(1)}, given {', '.join(re.findall(QUOTED, unread.group(2)))}"
+        values = re.findall(QUOTED, unread.group(2))
+        apart = "; between values stands a space" if any("," in value for value in values) else ""
+        return f"expected other values for {unread.group(1)}, given {', '.join(values)}{apart}"
+    number = re.fullmatch(r"Error parsing (\S+): .*\{None\}\|FLOAT .* from \['(.*?)'\]\..*", message)
+    if number:
+        return f"expected {number.group(1)} as a number, given {number.group(2)!r}"
     others = re.fullmatch(r"Unrecognized options: (.*)", message)
     if others:
         return f"expected nothing more, given {others.group(1)}"

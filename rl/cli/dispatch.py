@@ -9,6 +9,7 @@ itself.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union
 
@@ -81,7 +82,7 @@ def dispatch(command: Command, arguments: list[str], prog: str) -> int | None:
     if isinstance(command, Group):
         return _choose(command, arguments, prog)
     check_options(arguments, options_of(command), prog)
-    result = _parse(command, arguments, prog, command.__doc__ or "")
+    result = _parse(_later(command), arguments, prog, command.__doc__ or "")()
     return dispatch(result, arguments, prog) if callable(result) else result
 
 
@@ -118,6 +119,16 @@ def _place(group, arguments) -> int:
 def _parse(form, arguments, prog, about) -> Any:
     with in_one_line(prog):
         return tyro.cli(form, prog=prog, description=paragraphs(about), args=arguments, config=MARKERS, registry=REGISTRY)
+
+
+def _later(command) -> Callable[..., Callable[[], Any]]:
+    """The command with the same options, which answers with what is yet to be called: the parser keeps what is said meanwhile."""
+
+    @wraps(command)
+    def parsed(*values, **options):
+        return partial(command, *values, **options)
+
+    return parsed
 
 
 def _outline(group) -> Any:

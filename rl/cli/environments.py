@@ -17,6 +17,7 @@ from rl.cli.usage import Usage, closest, plain
 from rl.experience.mujoco_words import DEPRECATED, loads_gymnasium_s_models
 
 VERSION = re.compile(r"-v\d+$")
+KNOWN = frozenset(gymnasium.registry)  # without a module of the person's
 
 
 def find(name: str) -> str:
@@ -37,7 +38,7 @@ def find(name: str) -> str:
     for spec in latest():
         named.setdefault(VERSION.sub("", spec.id).rpartition("/")[2].lower(), []).append(spec.id)
     wanted = plain(VERSION.sub("", short).rpartition("/")[2])
-    ids = [i for match in closest(wanted, named) for i in named[match]]
+    ids = [i if i in KNOWN else f"{module}{colon}{i}" for match in closest(wanted, named) for i in named[match]]
     hint = f": did you mean {' or '.join(ids)}?" if ids else "; `deepnp envs` lists them"
     raise Usage(f'unknown environment "{name}"{hint}')
 

@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(  # what is an option, or no opti
         "env_id": "the environment without --env-id, as in `deepnp train sac HalfCheetah-v5`",
         "gym_id": "the environment without --gym-id, as in `deepnp train sac HalfCheetah-v5`",
         "env_kwargs": "--env-settings",
+        "decision_period": "--env-settings decision_period=…",
+        "stacked_inputs": "--env-settings stacked_inputs=…",
         "eval_freq": "--eval-every",
         "n_eval_episodes": "--eval-episodes of train, or --episodes of eval",
         "save_freq": "--keep",

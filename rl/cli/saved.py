@@ -1,5 +1,6 @@
 """A run's agent and its environment, as a command line names them."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rl.training.resume import load_agent
 
 CHECKPOINT = "last, previous, best, the step of one that was kept, or a path"
 MODULE = arg(metavar="NAME", help="that registers the environment, where its id does not name it", help_behavior_hint="")
+MOST = 8  # runs that an error names
 
 
 def agent_of(run: Path, checkpoint: str = "last") -> rl.Agent:
@@ -72,9 +74,13 @@ def environment_for(run: Path, module: str | None) -> tuple[str, dict[str, Any]]
 
 
 def _there(folder: Path) -> str:
-    """The runs in a folder that is none itself, such as seeds; else those in `runs`."""
+    """The runs in a folder that is none itself, such as seeds; else those in `runs`: all, or the nearest by name."""
+    if folder.is_file():
+        return "; it is a file: rl.load reads an agent's in Python, and eval, play and export take it as --checkpoint, with a run"
     for place in (folder, Path("runs")):
         runs = [str(config.parent) for config in sorted(place.glob("*/config.json"))]
+        shown = runs if len(runs) <= MOST else difflib.get_close_matches(str(folder), runs, MOST) or runs[-MOST:]
+        more = f" and {len(runs) - len(shown)} more" if len(shown) < len(runs) else ""
         if runs:
-            return f"; runs are {', '.join(runs[-8:])}"
+            return f"; runs are {', '.join(shown)}{more}"
     return ""

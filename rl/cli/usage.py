@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 FAILED, MISUSED, STOPPED = 1, 2, 130
 NEAREST, ALIKE = 3, 0.7  # how many names are suggested, and how much alike they are: "a2c" is not "sac"
+SHORTEST = 4  # letters of a name that is the beginning of another
 
 
 class Usage(Exception):
@@ -17,12 +18,13 @@ def plain(word: str) -> str:
 
 
 def closest(word: str, names: Iterable[str]) -> list[str]:
-    """The names, three at most, that look like a word: most letters in the same order, or all of them in another."""
+    """The names, three at most, that look like a word: most letters in the same order, all of them in another, or its beginning."""
     known = {plain(name): name for name in names}
     given = plain(word)
     exchanged = [match for match in known if sorted(match) == sorted(given)]
+    begun = [match for match in known if len(match) >= SHORTEST and given.startswith(match)]  # "evaluate" is "eval" here
     near = difflib.get_close_matches(given, known, NEAREST, ALIKE)
-    return [known[match] for match in dict.fromkeys([*exchanged, *near])][:NEAREST]
+    return [known[match] for match in dict.fromkeys([*exchanged, *near, *begun])][:NEAREST]
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

@@ -34,7 +34,7 @@ class Group:
 
 
 def runs_of(path: str | os.PathLike) -> list[Path]:
-    """The runs in a folder: itself, or those that lie in it, such as seeds.
+    """The runs in a folder: itself, or those that lie in it, the seeds of several among them.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def runs_of(path: str | os.PathLike) -> list[Path]:
     folder = Path(path)
     if (folder / CONFIG).is_file():
         return [folder]
-    inside = sorted(config.parent for config in folder.glob(f"*/{CONFIG}"))
+    inside = sorted(config.parent for form in ("*", "*/seed-*") for config in folder.glob(f"{form}/{CONFIG}"))
     if not inside:
         raise FileNotFoundError(f"expected a run's folder with a {CONFIG}, or a folder of such, found none in {folder}")
     return inside

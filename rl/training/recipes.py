@@ -149,7 +149,8 @@ def recipe_of(algorithm: str, env: str, path: str | os.PathLike | None = None) -
     for recipe in known:
         if recipe.algorithm == name and env in (recipe.env, f"deepnp/{recipe.env}"):
             return Recipe(**{**_entries(recipe), "env": env})
-    there = ", ".join(f"{recipe.algorithm} {recipe.env}" for recipe in known)
+    alike = [recipe for recipe in known if env in (recipe.env, f"deepnp/{recipe.env}")]
+    there = ", ".join(f"{recipe.algorithm} {recipe.env}" for recipe in alike or known)
     raise ValueError(f"expected a task that has a recipe ({there}), given {name} {env}")
 
 

@@ -339,6 +339,13 @@ def test_a_folder_without_a_run_is_refused_and_others_are_named(here, capsys):
     for command in ("eval", "export", "resume"):
         message = refused(capsys, f"{command} seeds_of_it", 1).replace(os.sep, "/")
         assert "found none in seeds_of_it; runs are seeds_of_it/seed-0, seeds_of_it/seed-1\n" in message
+    assert "it is a file: rl.load reads an agent's in Python" in refused(capsys, f"eval {RUN}/checkpoints/last.safetensors", 1)
+    for number in range(9):
+        shutil.copytree(Path(RUN), f"ten/run-{number}")
+    shutil.copytree(Path(RUN), "ten/zebra")
+    message = refused(capsys, "play ten", 1).replace(os.sep, "/")
+    assert re.search(r"found none in ten; runs are ten/run-2, .*, ten/zebra and 2 more\n", message)
+    assert "did you mean cli_row:cli/Row-v0?" in refused(capsys, "train ppo cli_row:Row", 2)
     with pytest.raises(FileNotFoundError, match=rf"an agent's file, given the folder {RUN}; a run's agent is that of .*load_agent"):
         rl.load(RUN)
     with pytest.raises(FileNotFoundError, match=r"an agent's file, given the folder runs$"):

@@ -11,11 +11,12 @@ import tyro
 import rl
 from rl.cli import environments, main, names
 from rl.cli.commands import TOP
-from rl.cli.dispatch import Group
+from rl.cli.dispatch import Group, dispatch
 from rl.cli.names import COMMANDS, check_options
 from rl.cli.seeds import Several
 from rl.cli.settings import RENAMED, config_of, options_of
 from rl.cli.task import Task
+from rl.cli.terminal import complain
 from rl.cli.train import Options, command_of
 from rl.cli.training import Watching
 from rl.cli.tune import Search
@@ -133,6 +134,11 @@ def test_options_that_make_no_sense(capsys, monkeypatch, tmp_path, options, mess
         ("", 2, ""),
         ("trian", 2, "error: expected a command: train, .*; given 'trian' (did you mean train?)"),
         ("train", 2, ""),
+        ("evaluate run", 2, "given 'evaluate' (did you mean eval?)"),
+        ("train ppo CartPole-v1 --hidden 64,64", 2, "values for --hidden, given 64,64; between values stands a space (see "),
+        ("train ppo CartPole-v1 --stop-return x", 2, "error: expected --stop-return as a number, given 'x' (see "),
+        ("train ppo CartPole-v1 --decision-period 2", 2, "expected --env-settings decision_period=…, given --decision-period"),
+        ("train td3 CartPole-v1 --recipe", 2, "error: expected a task that has a recipe (PPO CartPole-v1), given TD3 CartPole-v1"),
         ("train sca Pendulum-v1", 2, "error: expected an algorithm: .*; given 'sca' (did you mean sac?)"),
         ("train Pendulum-v1", 2, "given 'Pendulum-v1'"),
         ("train --lr 3 Pendulum-v1", 2, "given '--lr'"),
@@ -176,6 +182,19 @@ def test_words_that_make_no_sense(capsys, monkeypatch, tmp_path, text, code, mes
     assert re.search(re.escape(message).replace(r"\.\*", ".*"), captured.err)
     assert "Traceback" not in captured.err
     assert not list(tmp_path.iterdir())  # nothing was made
+
+
+def test_warnings_of_a_command_are_printed_at_once(capsys):
+    def command() -> int:
+        """Warns, and fails."""
+        complain("warning: soon")
+        assert capsys.readouterr().err == "warning: soon\n"
+        complain("warning: late")
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        dispatch(command, [], "deepnp warn")
+    assert capsys.readouterr().err == "warning: late\n"
 
 
 @pytest.mark.parametrize("words", ["train SAC", "train s-a-c", "Train sac", "--warmup 3 train sac", "train --warmup 3 sac"])

@@ -47,6 +47,7 @@ def test_runs_are_grouped_by_what_they_share(tmp_path):
         ("PPO epochs=2, lr=0.01", "Target", ["b"]),
         ("PPO", "Other", ["d"]),
     ]
+    assert runs_of(tmp_path) == [tmp_path / name for name in ("a/seed-0", "a/seed-1", "b", "c", "d")]
     with pytest.raises(FileNotFoundError, match=r"with a config\.json, or a folder of such, found none in .*nowhere"):
         runs_of(tmp_path / "nowhere")
 
