@@ -22,6 +22,7 @@ from gymnasium.vector import VectorActionWrapper, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from rl.experience.actions import ActionLayout
+from rl.experience.masks import KEY
 
 
 class Partitioned(gymnasium.ActionWrapper):
@@ -35,11 +36,12 @@ class Partitioned(gymnasium.ActionWrapper):
     Raises
     ------
     ValueError
-        For other actions; in `step`, for an action of another shape, or one that is no number.
+        For other actions, or masked ones; in `step`, for an action of another shape, or one that is no number.
     """
 
     def __init__(self, env: gymnasium.Env):
         super().__init__(env)
+        check_no_mask(env.observation_space)
         self.action_space = box_of(env.action_space)  # nothing else is kept: it can be resumed
 
     def action(self, action: Any) -> Any:
@@ -58,12 +60,20 @@ class VectorPartitioned(VectorActionWrapper):
 
     def __init__(self, env: VectorEnv):
         super().__init__(env)
+        check_no_mask(env.single_observation_space)
         self.single_action_space = box_of(env.single_action_space)
         self.action_space = batch_space(self.single_action_space, env.num_envs)
 
     def actions(self, actions: Any) -> np.ndarray:
         """u (N, K) -> the environments' actions."""
         return parts(np.asarray(actions), self.env.single_action_space)
+
+
+def check_no_mask(observation: spaces.Space) -> None:
+    """Raise ValueError for observations with an action mask: a number in [−1, 1] may fall on what it excludes."""
+    if isinstance(observation, spaces.Dict) and KEY in observation.spaces:
+        given = f"a Dict of {list(observation.spaces)}"
+        raise ValueError(f'expected observations without "{KEY}", which a continuous action does not heed, given {given}')
 
 
 def box_of(space: spaces.Space) -> spaces.Box:

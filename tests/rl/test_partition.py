@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 import rl
 from rl.experience.partition import Partitioned, VectorPartitioned
-from tests.rl.toys import Target, vectorize
+from tests.rl.toys import Allowed, Target, vectorize
 
 
 class Echo(gymnasium.Env):
@@ -64,6 +64,13 @@ def test_actions_that_are_none(action):
 def test_a_box_needs_no_parts():
     with pytest.raises(ValueError, match="expected actions that are choices"):
         Partitioned(gymnasium.make("Pendulum-v1"))
+
+
+def test_masked_choices_are_refused():
+    with pytest.raises(ValueError, match='expected observations without "action_mask"'):
+        Partitioned(Allowed(spaces.Discrete(3)))
+    with pytest.raises(ValueError, match='expected observations without "action_mask"'):
+        VectorPartitioned(vectorize(lambda: Allowed(spaces.Discrete(3)), 2))
 
 
 def test_sac_learns_a_choice():
