@@ -44,6 +44,8 @@ class Order(NamedTuple):
         The state of the normaliser, which the shard only reads.
     steps : int
         T.
+    reached, total : int
+        The learner's steps so far, of how many: what schedules go by.
     """
 
     algorithm: str
@@ -53,6 +55,8 @@ class Order(NamedTuple):
     buffers: tuple[np.ndarray, ...]
     normalizer: dict[str, np.ndarray] | None
     steps: int
+    reached: int
+    total: int
 
 
 class Harvest(NamedTuple):
@@ -140,7 +144,9 @@ class Replica:
     """Acts like the learner, and learns nothing: what `collect` needs of an agent."""
 
     def __init__(self, vector: VectorEnv, order: Order):
-        config = replace(order.config, scale_rewards=False, num_envs=vector.num_envs)  # the learner scales: it sees all copies
+        config = replace(order.config, num_envs=vector.num_envs)
+        if hasattr(config, "scale_rewards"):  # the learner scales: it sees all copies
+            config = replace(config, scale_rewards=False)
         agent: Any = ALGORITHMS[order.algorithm].cls(vector, config, order.seed)
         self.agent, self.policy = agent, agent.policy
         self.space, self.rngs = self.agent.space, self.agent.rngs
@@ -153,7 +159,8 @@ class Replica:
         self._raw: list[np.ndarray] = []
 
     def follow(self, order: Order) -> None:
-        """Take over the learner's policy and normaliser."""
+        """Take over the learner's policy, its normaliser and its place in the training."""
+        self.agent.steps, self.agent.total_steps = order.reached, order.total
         self.policy.flat.data[:] = order.parameters
         for (_, own), given in zip(self.policy.named_buffers(), order.buffers, strict=True):
             own.data[...] = given

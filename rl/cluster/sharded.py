@@ -155,7 +155,8 @@ class ShardedVector(VectorEnv):
         normalizer = agent.normalizer.state_dict() if agent.normalizer else None
         seeds = [int(np.random.SeedSequence([agent.seed, k]).generate_state(1)[0]) for k in range(len(self.sizes))]
         policy, buffers = agent.policy.flat.data, tuple(buffer.data for _, buffer in agent.policy.named_buffers())
-        order = Order(agent.config.algorithm, agent.config, 0, policy, buffers, normalizer, steps)
+        place = steps, agent.steps, agent.total_steps
+        order = Order(agent.config.algorithm, agent.config, 0, policy, buffers, normalizer, *place)
         harvests: list[Harvest] = self._each("collect", [order._replace(seed=seed) for seed in seeds])
         self._states = [harvest.state or {} for harvest in harvests]
         rollout = side_by_side([harvest.rollout for harvest in harvests])

@@ -3,16 +3,18 @@
 import signal
 import sys
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import envs  # noqa: F401  (registers deepnp/…)
 from deepnp import Linear
-from rl import PPO, SAC, PPOConfig, evaluate
+from rl import DPG, PPO, REPS, SAC, DPGConfig, PPOConfig, REPSConfig, evaluate
 from rl.cluster.shard import Shard
 from rl.cluster.sharded import Here, ShardedVector
 from rl.runs.record import read_config
+from rl.schedules import Step
 
 ENV = "deepnp/Navigation-v0"
 CONFIG = PPOConfig(steps=8, batch_size=16, epochs=1, hidden=(8,))
@@ -57,6 +59,27 @@ def test_same_seed_same_bits_and_it_learns_from_all_copies():
     assert first.steps == 120
     assert first.normalizer.moments.count == 120
     assert (bits(trained(shards=1)) != bits(first)).any()  # other draws of actions
+
+
+def test_reps_learns_from_shards():
+    agent = REPS(ShardedVector("deepnp/Crawler-v0", 4, 2), REPSConfig(steps=8, hidden=(8,), updates=2), seed=0).learn(64)
+    assert agent.steps == 64
+
+
+def test_shards_follow_schedules():
+    """Without noise from half of the training on, two draws of actions are alike."""
+    config = DPGConfig(steps=4, hidden=(8,), lr=0.0, critic_lr=0.0, exploration=Step(0.5, 0.0, at=(0.5,)))
+    rollouts = []
+    agent = DPG(ShardedVector("deepnp/Crawler-v0", 4, 2), config, seed=0)
+    update = agent.update
+    with mock.patch.object(DPG, "update", lambda self, rollout, progress: rollouts.append(rollout) or update(rollout, progress)):
+        agent.learn(64)
+    noise = []
+    for r in rollouts:
+        means = agent.policy.predict(r.observations.reshape(16, -1)).reshape(r.actions.shape)
+        noise.append(np.abs(r.actions - means).max())
+    assert min(noise[:2]) > 0.1
+    assert max(noise[2:]) < 1e-6
 
 
 def test_networks_of_one_s_own_are_refused():
