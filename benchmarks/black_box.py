@@ -1,4 +1,4 @@
-"""The black-box table of Duan et al. 2016 in small: methods × tasks × seeds, and the order of the methods beside the printed one.
+"""The black-box table of Duan et al. 2016 in small: methods, tasks, seeds, and the order of the methods beside the printed one.
 
     python -m benchmarks.black_box                              # all of it, 1,000,000 steps a run
     python -m benchmarks.black_box --steps 200000 --seeds 2     # smaller

@@ -78,7 +78,7 @@ def draw(picture: Path, measured: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--draw", type=Path, metavar="PATH", help="a picture, as SVG and PNG")
     options = parser.parse_args()
     measured = table()

@@ -5,9 +5,9 @@ return of its last 100 episodes, as the stochastic policy played them. Per task 
 1 that of the best loss (mean over seeds); the table shows each loss's average over the tasks.
 
 - The paper has seven tasks, 1,000,000 steps and three seeds, and Gymnasium's MuJoCo tasks of that time.
-- As there: 2,048 steps an iteration, 10 epochs, minibatches of 64, Adam with 3e-4 throughout, γ 0.99, λ 0.95, networks of 64-64
-  tanh, no entropy bonus. Ours: observations are normalised, rewards scaled, gradients held at norm 0.5; eight copies of 256
-  steps where the task has a native batch.
+- As there: 2,048 steps an iteration, 10 epochs, minibatches of 64, Adam with 3e-4 throughout, gamma 0.99, lambda 0.95, networks
+  of 64-64 tanh, no entropy bonus. Ours: observations are normalised, rewards scaled, gradients held at norm 0.5; eight copies
+  of 256 steps where the task has a native batch.
 
 Each finished training is a row of runs/ppo_table.csv. One that is there is not run again, so the benchmark goes on where it was
 interrupted. `--show` trains nothing. At the end it says whether two findings of the paper hold: neither clip nor penalty scores

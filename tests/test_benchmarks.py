@@ -17,7 +17,8 @@ from benchmarks.peer_time_to_return import TASKS, Stopwatch
 from benchmarks.time_to_return import comparison
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = sorted(path.stem for path in (ROOT / "benchmarks").iterdir() if not path.name.startswith("_"))
+FILES = [path for path in (ROOT / "benchmarks").iterdir() if not path.name.startswith("_")]
+COMMANDS = sorted(path.stem for path in FILES if path.is_dir() or "__main__" in path.read_text())
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -21,7 +21,11 @@ OFF_POLICY = [name for name, algorithm in rl.ALGORITHMS.items() if not algorithm
 
 def learner(name, **settings):
     algorithm = getattr(rl, name)
-    base = dict(hidden=(6, 6), batch_size=8, steps=16, epochs=2, num_envs=2) if name == "PPO" else SMALL
+    base = (
+        dict(hidden=(6, 6), batch_size=8, steps=16, epochs=2, num_envs=2)
+        if name == "PPO"
+        else {**SMALL, "update_interval": 1, "updates": 1}
+    )
     known = algorithm.Config.__dataclass_fields__
     return algorithm(World, algorithm.Config(**{k: v for k, v in {**base, **settings}.items() if k in known}), seed=1)
 
@@ -176,5 +180,5 @@ def test_another_word_is_refused():
 def test_the_command_line_prints_the_note_too(capsys):
     error = NonFiniteError("at step 3: the critic loss is nan")
     error.add_note("the last good checkpoint is here")
-    assert cli._failed(error, 1) == 1
+    assert cli._failed(f"error: {error}", error, 1) == 1
     assert capsys.readouterr().err == f"error: {error}; the last good checkpoint is here\n"
