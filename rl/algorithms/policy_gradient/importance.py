@@ -145,5 +145,5 @@ class OffPolicyPG(Agent):
 
     def log_prob(self, rollout: Rollout) -> np.ndarray:
         """ln π(a|s) of each step (T, N)."""
-        rows, actions = trees.flat(rollout.observations), trees.flat(rollout.actions)
+        rows, actions = trees.flat(rollout.observations), np.asarray(trees.flat(rollout.actions))
         return self.policy.predict(rows).log_prob(actions).reshape(rollout.rewards.shape)
