@@ -11,8 +11,10 @@ Exit codes: 0 done, 1 an error, 2 a command line that makes no sense, 130 stoppe
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import gymnasium
 
@@ -24,6 +26,7 @@ from rl.cli.terminal import complain, prepare, print_warning, say
 from rl.cli.usage import FAILED, MISUSED, STOPPED, Usage
 
 EXPECTED = (NonFiniteError, ImportError, ValueError, TypeError, OSError, RuntimeError, gymnasium.error.Error)
+OURS = [Path(__file__).resolve().parents[2] / name for name in ("deepnp", "envs", "jit", "rl")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,9 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         except EXPECTED as error:
-            return _failed(f"error: {str(error) or type(error).__name__}", error, FAILED)
+            return _failed(f"error: {str(error) or type(error).__name__}{_place(error)}", error, FAILED)
         except KeyboardInterrupt as error:
             return _failed("stopped", error, STOPPED)
+
+
+def _place(error: BaseException) -> str:
+    """Where in the person's own files, those of the current folder, an error came from; nothing where it is ours."""
+    not_theirs = [*OURS, Path(sys.prefix).resolve()]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename).resolve()
+        if path.is_relative_to(Path.cwd()) and not any(map(path.is_relative_to, not_theirs)):
+            return f" ({type(error).__name__} in {path.name}, line {frame.lineno}, in {frame.name})"
+    return ""
 
 
 def _failed(text: str, error: BaseException, code: int) -> int:

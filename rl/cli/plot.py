@@ -5,12 +5,12 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from rl.cli.terminal import say
+from rl.cli.terminal import complain, say
 from rl.cli.usage import Usage
 from rl.training.compare import compare as compare_runs
 from rl.training.compare import print_comparison
 from rl.training.plots import plot_runs
-from rl.training.results import results_table
+from rl.training.results import NOT_EVALUATED, results_table
 
 RUN = "a run's folder, or a folder of runs that differ in their seeds"
 
@@ -42,7 +42,10 @@ def results(runs: Annotated[Positional[tuple[Path, ...]], RUNS]) -> None:
     over seeds of the last evaluations' mean returns, with its 95 % interval.
     """
     _check_some(runs)
-    say(results_table(runs).rstrip("\n"))
+    table = results_table(runs)
+    say(table.rstrip("\n"))
+    if NOT_EVALUATED in table:
+        complain("hint: `deepnp train … --eval-every STEPS` evaluates")
 
 
 def _check_some(runs: tuple[Path, ...]) -> None:

@@ -69,7 +69,8 @@ def train_several(
     )
     if not quiet:
         say(result.describe())
-        say(f"everything is in {folder}\n  deepnp plot {folder}")
+        say(f"everything is in {folder}")
+        say("  the same command goes on with what was stopped" if result.stopped else f"  deepnp plot {folder}")
     for seed, reason in result.failures.items():
         complain(f"error: seed {seed}: {reason}")
     return FAILED if result.failures else STOPPED if result.stopped else 0

@@ -340,9 +340,8 @@ def test_a_folder_without_a_run_is_refused_and_others_are_named(here, capsys):
         message = refused(capsys, f"{command} seeds_of_it", 1).replace(os.sep, "/")
         assert "found none in seeds_of_it; runs are seeds_of_it/seed-0, seeds_of_it/seed-1\n" in message
     assert "it is a file: rl.load reads an agent's in Python" in refused(capsys, f"eval {RUN}/checkpoints/last.safetensors", 1)
-    for number in range(9):
-        shutil.copytree(Path(RUN), f"ten/run-{number}")
-    shutil.copytree(Path(RUN), "ten/zebra")
+    for name in (*(f"run-{number}" for number in range(9)), "zebra"):
+        shutil.copytree(RUN, f"ten/{name}")
     message = refused(capsys, "play ten", 1).replace(os.sep, "/")
     assert re.search(r"found none in ten; runs are ten/run-2, .*, ten/zebra and 2 more\n", message)
     assert "did you mean cli_row:cli/Row-v0?" in refused(capsys, "train ppo cli_row:Row", 2)
@@ -392,3 +391,10 @@ def test_a_window_needs_a_display(here, capsys, monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     assert deepnp(f"train ppo CartPole-v1 --steps 16 --out seen {TINY} --quiet") == 0
     assert "expected a display for --to window, found none" in refused(capsys, "play seen --to window", 2)
+
+
+def test_an_error_in_a_person_s_own_file_is_told_with_its_place(here, capsys):
+    broken = MODULE.replace("self.place += 1", 'self.place += int("three")').replace("cli/Row-v0", "cli/Broken-v0")
+    Path("cli_broken.py").write_text(broken)
+    message = refused(capsys, f"train ppo cli_broken:cli/Broken-v0 --steps 64 {TINY} --quiet", 1)
+    assert message.endswith("with base 10: 'three' (ValueError in cli_broken.py, line 18, in step)\n")
