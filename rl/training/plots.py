@@ -135,7 +135,10 @@ def progress_of(folders: Sequence[str | os.PathLike], metric: str) -> tuple[np.n
     begin, end = max(_begin(steps) for steps, _ in rows), min(steps[-1] for steps, _ in rows)
     counts = [int(np.sum(np.isfinite(values) & (steps >= begin) & (steps <= end))) for steps, values in rows]
     if begin > end or (0 in counts and len(rows) > 1):
-        raise ValueError(f"expected runs with steps in common, given {', '.join(map(str, folders))}")
+        given = ", ".join(map(str, folders))
+        raise ValueError(
+            f"expected runs with steps in common, given {given}: with the same settings they are one line, so leave one out"
+        )
     edges = np.linspace(begin, end, max(1, min(BINS, *counts)) + 1)
     middles = (edges[:-1] + edges[1:]) / 2
     return middles, np.array([_binned(steps, values, edges, middles) for steps, values in rows])
