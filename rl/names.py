@@ -91,6 +91,8 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 ELSEWHERE: Mapping[str, str] = MappingProxyType(  # what another of our functions takes
     {
+        "decision_period": "env_settings={'decision_period': …}",
+        "stacked_inputs": "env_settings={'stacked_inputs': …}",
         "verbose": "learn(progress=True)",
         "tensorboard_log": 'learn(log="tensorboard")',
         "total_timesteps": "learn(total_steps)",

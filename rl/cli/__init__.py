@@ -25,7 +25,7 @@ from rl.cli.dispatch import dispatch
 from rl.cli.terminal import complain, prepare, print_warning, say
 from rl.cli.usage import FAILED, MISUSED, STOPPED, Usage
 
-EXPECTED = (NonFiniteError, ImportError, ValueError, TypeError, OSError, RuntimeError, gymnasium.error.Error)
+EXPECTED = (NonFiniteError, ImportError, ValueError, TypeError, OSError, MemoryError, RuntimeError, gymnasium.error.Error)
 OURS = [Path(__file__).resolve().parents[2] / name for name in ("deepnp", "envs", "jit", "rl")]
 
 

@@ -197,6 +197,11 @@ def test_warnings_of_a_command_are_printed_at_once(capsys):
     assert capsys.readouterr().err == "warning: late\n"
 
 
+def test_a_memory_that_does_not_fit_is_an_error_in_one_line(capsys, tmp_path):
+    message = told(capsys, f"train sac Pendulum-v1 --memory 1e14 --quiet --out {tmp_path / 'run'}", 1)
+    assert re.fullmatch(r"error: a replay memory of 100,000,000,000,000 needs .* GiB are free", message)
+
+
 @pytest.mark.parametrize("words", ["train SAC", "train s-a-c", "Train sac", "--warmup 3 train sac", "train --warmup 3 sac"])
 def test_names_in_any_case_and_options_before_them(capsys, words):
     assert "Train an agent with SAC" in told(capsys, f"{words} --help")
