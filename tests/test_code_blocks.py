@@ -186,7 +186,7 @@ def parse_deepnp(arguments: list[str], monkeypatch) -> None:
 
     def parse_only(command, **options):
         def nothing(*arguments, **keywords):
-            return None
+            return lambda: None
 
         return original(wraps(command)(nothing), **options)
 
