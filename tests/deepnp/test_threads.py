@@ -57,7 +57,7 @@ INTERRUPTED = """
     caught, ready = 0, threading.Event()
 
     def send():
-        for _ in range(200):
+        for _ in range(400):
             ready.wait(0.5)  # Python drops an interrupt in a weak reference's callback: then it comes again
             ready.clear()
             time.sleep(chances.random() * 0.002)
