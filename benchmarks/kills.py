@@ -43,6 +43,7 @@ ENV, ENV_SETTINGS = "deepnp/Navigation-v0", dict(max_episode_steps=25)
 SETTINGS = {
     "PPO": dict(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,)),
     "SAC": dict(warmup=8, batch_size=8, hidden=(8,), memory=20_000, update_interval=50),
+    "CEM": dict(num_envs=2, hidden=(4,), population=4),
 }
 EVERY, KEEP = 500, 3
 MOST, LONGEST = 6, 0.1  # checkpoints that a process begins, and seconds that it lives after the last of them, at most
@@ -158,13 +159,20 @@ def go_on(folder: Path, steps: int) -> None:
     check_rows(folder, agent)
 
 
+def longest_iteration(agent: rl.Agent) -> int:
+    """Steps between two rows, at most."""
+    c = agent.config
+    if hasattr(c, "population"):  # an episode each, in copies that may wait for the last one
+        return (c.population + c.num_envs) * ENV_SETTINGS["max_episode_steps"]
+    return c.steps * c.num_envs if agent.takes.on_policy else 1000
+
+
 def check_rows(folder: Path, agent: rl.Agent) -> None:
     """Rows and events up to the agent's step, each once, and none missing."""
     progress = np.array(read_progress(folder)["steps"])
-    iteration = agent.config.steps * agent.config.num_envs if agent.takes.on_policy else 1000
     gaps = np.diff(progress, prepend=0)
     assert progress[-1] == agent.steps
-    assert ((gaps > 0) & (gaps <= iteration)).all(), progress
+    assert ((gaps > 0) & (gaps <= longest_iteration(agent))).all(), progress
     evaluated = read_evaluations(folder)[0] // EVERY if (folder / "evaluations.csv").exists() else np.empty(0, int)
     assert (np.diff(evaluated) >= 1).all(), evaluated
     shown = [rows[:, 0] for rows in shown_by_tensorboard(folder).values()]
