@@ -35,7 +35,8 @@ import rl
 from deepnp.storage import load_tensors
 from rl.runs.retention import best_of, checkpoints_of, kept_of
 from rl.runs.run import Run, read_progress
-from rl.training.evaluations import Evaluations, read_evaluations
+from rl.runs.table import KEY, Table
+from rl.training.evaluations import EVALUATIONS, Evaluations
 from rl.training.resume import resume
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -173,7 +174,7 @@ def check_rows(folder: Path, agent: rl.Agent) -> None:
     gaps = np.diff(progress, prepend=0)
     assert progress[-1] == agent.steps
     assert ((gaps > 0) & (gaps <= longest_iteration(agent))).all(), progress
-    evaluated = read_evaluations(folder)[0] // EVERY if (folder / "evaluations.csv").exists() else np.empty(0, int)
+    evaluated = np.array(Table.read(folder / EVALUATIONS).columns().get(KEY, []), int) // EVERY  # none, where all were dropped
     assert (np.diff(evaluated) >= 1).all(), evaluated
     shown = [rows[:, 0] for rows in shown_by_tensorboard(folder).values()]
     assert all((np.diff(steps) > 0).all() for steps in shown)
