@@ -27,7 +27,7 @@ from deepnp.ops.activation import softplus
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations, length, vector
 from rl.networks.encoders import network
-from rl.networks.squashed import LOG_SIGMA_MAX, LOG_SIGMA_MIN
+from rl.networks.squashed import LOG_SIGMA_MAX, LOG_SIGMA_MIN, free
 
 
 class FlowPolicy(Module):
@@ -81,8 +81,7 @@ class FlowPolicy(Module):
         row = dlog_prob[:, None]
         du = dactions * (1 - actions * actions) + 2 * actions * row
         dz, dcontext = self.flow.backward((du, -dlog_prob), params)
-        free = (log_sigma > LOG_SIGMA_MIN) & (log_sigma < LOG_SIGMA_MAX)
-        dlog_sigma = np.where(free, dz * sigma * noise - row, dz.dtype.type(0))
+        dlog_sigma = np.where(free(log_sigma), dz * sigma * noise - row, dz.dtype.type(0))
         dx = self.body.backward(np.concatenate([dz, dlog_sigma], axis=1), params, inputs)
         return dx + dcontext if inputs else None
 

@@ -60,7 +60,7 @@ def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     log_sigma, sigma, noise, actions = cache
     row = dlog_prob[:, None]
     du = dactions * (1 - actions * actions) + 2 * actions * row
-    dlog_sigma = np.where(_free(log_sigma), du * sigma * noise - row, du.dtype.type(0))
+    dlog_sigma = np.where(free(log_sigma), du * sigma * noise - row, du.dtype.type(0))
     return du, dlog_sigma, du * sigma - noise * row
 
 
@@ -69,12 +69,12 @@ def jvp(vmean, vlog_sigma, vnoise, cache) -> tuple[np.ndarray, np.ndarray]:
     for v in (vmean, vlog_sigma, vnoise):
         check_tangent(v, cache.actions.shape)
     log_sigma, sigma, noise, actions = cache
-    vheld = vlog_sigma * _free(log_sigma)
+    vheld = vlog_sigma * free(log_sigma)
     vu = vmean + sigma * noise * vheld + sigma * vnoise
     return (1 - actions * actions) * vu, (2 * actions * vu - vheld - noise * vnoise).sum(axis=-1)
 
 
-def _free(log_sigma):
+def free(log_sigma) -> np.ndarray:
     """Where ℓ is not held."""
     return (log_sigma > LOG_SIGMA_MIN) & (log_sigma < LOG_SIGMA_MAX)
 

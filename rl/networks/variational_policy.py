@@ -128,5 +128,4 @@ def _held(log_sigma):
 
 def _freely(log_sigma, gradient):
     """The gradient of ln σ where it is not held."""
-    free = (log_sigma > LOG_SIGMA_MIN) & (log_sigma < LOG_SIGMA_MAX)
-    return np.where(free, gradient, gradient.dtype.type(0))
+    return np.where(squashed.free(log_sigma), gradient, gradient.dtype.type(0))
