@@ -71,7 +71,8 @@ class Coupling(Module):
         self.size, self.context, self.limit = size, context, limit
         self.kept = np.array(sorted(set(kept)), np.int64)
         self.changed = np.setdiff1d(np.arange(size), self.kept)
-        if not len(self.changed) or not len(self.kept) + context or not limit > 0:
+        within = not len(self.kept) or (self.kept[0] >= 0 and self.kept[-1] < size)
+        if not within or not len(self.changed) or not len(self.kept) + context or not limit > 0:
             given = f"size {size}, kept {list(kept)}, context {context} and limit {limit}"
             raise ValueError(f"expected values to change, values to read, and a positive limit, given {given}")
         self.net = mlp((len(self.kept) + context, *hidden, 2 * len(self.changed)), ReLU, rng=rng)

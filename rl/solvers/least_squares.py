@@ -48,6 +48,7 @@ def ridge(kernel: np.ndarray, b: np.ndarray, amount: float) -> Solved:
     """
     if not amount > 0:
         raise ValueError(f"expected a positive amount of ridge, given {amount}")
+    _check(kernel, b)
     size = len(b)
     shift = amount * np.trace(kernel) / size
     if shift == 0:
@@ -75,6 +76,7 @@ def truncated(kernel: np.ndarray, b: np.ndarray, threshold: float) -> Solved:
     """
     if not 0 <= threshold < 1:
         raise ValueError(f"expected a threshold in [0, 1), given {threshold}")
+    _check(kernel, b)
     values, vectors = np.linalg.eigh(kernel)
     kept = values > threshold * max(values[-1], 0)
     along = vectors[:, kept].T @ b
@@ -86,6 +88,13 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     """⟨a, b⟩/(‖a‖ ‖b‖) of two vectors; 0 where either is 0."""
     lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
     return float(a @ b) / lengths if lengths > 0 else 0.0
+
+
+def _check(kernel, b):
+    if b.ndim != 1 or not len(b) or kernel.shape != (len(b), len(b)):
+        raise ValueError(f"expected a kernel (B, B) and b (B,) with B >= 1, given {kernel.shape} and {b.shape}")
+    if kernel.dtype.kind != "f" or not np.isfinite(kernel).all() or not np.isfinite(b).all():
+        raise ValueError(f"expected finite floating-point numbers, given {kernel.dtype}, NaN or infinity")
 
 
 @ordered_kernel

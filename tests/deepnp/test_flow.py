@@ -65,7 +65,7 @@ def test_the_scale_is_held(rng):
 
 
 def test_nonsense_is_refused(rng):
-    for size, kept, context in ((2, (0, 1), 1), (2, (), 0)):
+    for size, kept, context in ((2, (0, 1), 1), (2, (), 0), (2, (5,), 0)):
         with pytest.raises(ValueError, match="values to change, values to read"):
             Coupling(size, kept, context, rng=rng)
     with pytest.raises(ValueError, match="layers >= 1"):

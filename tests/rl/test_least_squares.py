@@ -56,3 +56,13 @@ def test_nonsense_is_refused(solve, amount):
 def test_a_kernel_that_is_none_is_refused():
     with pytest.raises(ValueError, match="positive semi-definite"):
         ridge(np.diag([3.0, -1.0]), np.ones(2), 1e-6)
+
+
+@pytest.mark.parametrize("solve", [ridge, truncated])
+@pytest.mark.parametrize(
+    ("kernel", "b"),
+    [(np.eye(3), np.ones(2)), (np.zeros((0, 0)), np.ones(0)), (np.eye(2) * np.nan, np.ones(2)), (np.eye(2, dtype=int), np.ones(2))],
+)
+def test_other_arrays_are_refused(solve, kernel, b):
+    with pytest.raises(ValueError, match="expected"):
+        solve(kernel, b, 1e-6)

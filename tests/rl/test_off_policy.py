@@ -250,6 +250,8 @@ def test_spectral_norm_bounds_the_inner_layers_alone(rng):
 def test_normalisation_may_have_a_scale_of_its_own(rng, affine):
     q = critic_of(rng, hidden=(5,), critic_normalization="layer", critic_affine=affine)
     assert ("1.weight" in dict(q.named_parameters())) == affine
+    blocks = critic_of(rng, critic_normalization="layer", critic_affine=affine, **BLOCKS)
+    assert sum(isinstance(module, deepnp.LayerNorm) for module in blocks.modules()) == 2
 
 
 def test_a_network_that_is_its_own_target_has_no_other(rng, tmp_path):

@@ -182,3 +182,12 @@ class TestNormalizers:
     def test_wrong_size_is_refused(self):
         with pytest.raises(ValueError, match=r"moments of 3 features, given mean of shape \(4,\)"):
             RunningMoments(3).load_state_dict(RunningMoments(4).state_dict())
+
+
+def test_values_too_high_and_too_low_are_weighed_apart():
+    """δ = +1 and −1 with α = 0.8: factors 1.6 and 0.4; beyond κ = 0.5 the loss is 0.5·(2·1 − 0.5)."""
+    values, targets, ones = np.array([2.0, 0.0]), np.array([1.0, 1.0]), np.ones(2)
+    loss, dvalues, errors = td_loss(values, targets, ones, 0.8)
+    np.testing.assert_allclose((loss, *dvalues, *errors), (1.0, 1.6, -0.4, 1, -1))
+    loss, dvalues, _ = td_loss(values, targets, ones, 0.8, 0.5)
+    np.testing.assert_allclose((loss, *dvalues), (0.75, 0.8, -0.2))

@@ -38,6 +38,7 @@ def test_values_of_a_linear_critic_move_as_the_errors_say(rng):
     before = critic.predict(x)[:, 0]
     y = before + rng.normal(size=2)
     metrics, errors = agent.fit_critic(x, y, weights, agent.config)
+    np.testing.assert_allclose(errors, y - before, rtol=1e-12)
     np.testing.assert_allclose(critic.predict(x)[:, 0] - before, 0.3 * errors, rtol=1e-9)
     assert metrics["accepted"] == metrics["step"] == 1
 
