@@ -46,7 +46,21 @@ def semi_gradient_change(
         ε = Q − y.
     share : float
         α.
+
+    Returns
+    -------
+    own, targets : float
+        −(1/n²) εᵀKε, and (1/n²) α εᵀγK′ε.
+
+    Raises
+    ------
+    ValueError
+        Unless all have the same B >= 1 rows.
     """
+    shapes = {"x": np.shape(x), "x_next": np.shape(x_next), "discounts": np.shape(discounts), "errors": np.shape(errors)}
+    given = shapes["errors"]
+    if len(given) != 1 or not given[0] or shapes["discounts"] != given or {shape[:1] for shape in shapes.values()} != {given}:
+        raise ValueError(f"expected x (B, I), x_next (B, I), discounts (B,) and errors (B,) with B >= 1, given {shapes}")
     ones, errors = np.ones((len(errors), 1), critic.flat.data.dtype), errors.astype(np.float64)
     critic.forward(x_next)
     rows_next = pairs(critic, ones)

@@ -55,6 +55,15 @@ def test_a_moving_target_can_make_the_loss_larger(rng):
     assert own < 0 < own + targets
 
 
+@pytest.mark.parametrize("rows", [(0, 0, 0, 0), (4, 4, 4, 3), (4, 4, 3, 4), (4, 3, 4, 4), (3, 4, 4, 4)])
+def test_rows_that_do_not_belong_together_are_refused(rng, rows):
+    critic, (x, x_next, discounts, errors) = mlp((3, 1), dtype=np.float64), rows
+    with pytest.raises(ValueError, match="B >= 1"):
+        semi_gradient_change(critic, np.ones((x, 3)), np.ones((x_next, 3)), np.ones(discounts), np.ones(errors))
+    with pytest.raises(ValueError, match=r"errors.*\(4, 1\)"):
+        semi_gradient_change(critic, np.ones((4, 3)), np.ones((4, 3)), np.ones(4), np.ones((4, 1)))
+
+
 def test_alignment_is_measured_and_leaves_training_as_it_was():
     config = rl.TD3Config(hidden=(8, 8), batch_size=16, warmup=50, memory=500, num_envs=2)
     watched, plain = (rl.TD3(vectorize(Target, 2), config, seed=0) for _ in range(2))
