@@ -99,7 +99,7 @@ class RWR(Agent):
         weights = reward_weights(samples.advantages if c.baseline == "value" else samples.targets)
         rows = samples.observations, samples.actions, weights
         metrics = fit_by_likelihood(self.policy, self.policy_optimizer, self.guard, *rows, c)
-        return {**metrics, **value_epochs(self, samples, c)}
+        return {**metrics, **value_epochs(self, samples, c), "explained_variance": samples.explained_variance()}
 
 
 def reward_weights(returns: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ nothing flows into it. So ∂/∂ln π = −ψ/B, and the rest is the distributi
 Shapes: B rows, A action dimensions.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -89,16 +90,38 @@ def value_step(
     return float(loss)
 
 
-def value_epochs(agent: Valuing, samples: Samples, c: Any) -> dict[str, float]:
-    """Some epochs of `value_step` on minibatches of the samples; returns metrics.
+def value_epochs(
+    agent: Valuing,
+    samples: Samples,
+    c: Any,
+    step: Callable[..., float] | None = None,
+    epoch: Callable[..., list | None] | None = None,
+) -> dict[str, float]:
+    """The value's epochs on minibatches of the samples; returns metrics.
 
-    `c` has `epochs`, `batch_size` and `max_grad_norm`, as they are now; "value" of the agent's
-    generators shuffles.
+    Parameters
+    ----------
+    agent : Valuing
+        "value" of its generators shuffles.
+    samples : Samples
+    c : config
+        With `epochs`, `batch_size` and `max_grad_norm`, as they are now.
+    step : callable, optional
+        (observations, V_old, R, c) of a minibatch -> loss. None: `value_step`, for which V_old does
+        not matter.
+    epoch : callable, optional
+        The steps of a whole epoch in one call, or None where it does not know the case, as
+        ppo_epochs.value_epoch does.
     """
-    columns, losses = (samples.observations, samples.targets), []
+
+    def plain(observations, _, targets, c):
+        return value_step(agent.value, agent.value_optimizer, observations, targets, c.max_grad_norm)
+
+    columns, losses = (samples.observations, samples.values, samples.targets), []
     for _ in range(c.epochs):
-        batches = samples.shuffle(c.batch_size, agent.rngs["value"]).minibatches(columns)
-        steps = (agent.guard.attempt(value_step, agent.value, agent.value_optimizer, *batch, c.max_grad_norm) for batch in batches)
-        losses += [loss for loss in steps if loss is not None]
-    metrics = {"value_loss": float(np.mean(losses))} if losses else {}
-    return {**metrics, "explained_variance": samples.explained_variance()}
+        shuffled = samples.shuffle(c.batch_size, agent.rngs["value"])
+        taken = epoch(agent, columns, shuffled, c) if epoch else None
+        if taken is None:
+            taken = [agent.guard.attempt(step or plain, *batch, c) for batch in shuffled.minibatches(columns)]
+        losses += [loss for loss in taken if loss is not None]
+    return {"value_loss": float(np.mean(losses))} if losses else {}

@@ -135,7 +135,8 @@ class OffPolicyPG(Agent):
             )
             metrics.append({**(step or {}), "effective_sample_size": effective_sample_size(log_w)})
         self.rollouts.add(newest)
-        return {**metrics[-1], "rows": len(log_w), **value_epochs(self, parts[-1], c), "lr": c.lr}
+        fitted = {**value_epochs(self, parts[-1], c), "explained_variance": parts[-1].explained_variance()}
+        return {**metrics[-1], "rows": len(log_w), **fitted, "lr": c.lr}
 
     def log_weights(self, past: Past) -> np.ndarray:
         """ln w of a rollout's rows under the policy of now: (B,)."""

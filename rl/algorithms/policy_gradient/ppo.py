@@ -28,6 +28,7 @@ import numpy as np
 from deepnp import Module
 from deepnp.optim import Adam
 from rl.agent import Agent
+from rl.algorithms.policy_gradient.descent import value_epochs
 from rl.algorithms.policy_gradient.kl_coefficient import AdaptiveCoefficient
 from rl.algorithms.policy_gradient.networks import policy_and_value, recall_of
 from rl.algorithms.policy_gradient.ppo_config import PPOConfig
@@ -182,14 +183,7 @@ class PPO(Agent):
 
     def fit_value(self, samples: Samples, c: Any) -> dict[str, float]:
         """The value's epochs, with the settings of this moment."""
-        columns, losses = (samples.observations, samples.values, samples.targets), []
-        for _ in range(c.epochs):
-            shuffled = samples.shuffle(c.batch_size, self.rngs["value"])
-            fused = value_epoch(self, columns, shuffled, c)
-            if fused is None:
-                fused = [self.guard.attempt(self.value_step, *batch, c) for batch in shuffled.minibatches(columns)]
-            losses += [loss for loss in fused if loss is not None]
-        return {"value_loss": float(np.mean(losses))} if losses else {}
+        return value_epochs(self, samples, c, self.value_step, value_epoch)
 
     def value_step(self, observations, old_values, targets, c) -> float:
         """One step of the value on a minibatch; returns the loss."""

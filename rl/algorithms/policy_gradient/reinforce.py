@@ -143,7 +143,7 @@ class REINFORCE(Agent):
             psi = standardize(psi)
         rows = samples.observations, samples.actions, psi.astype(samples.values.dtype)
         metrics = self.guard.attempt(policy_step, self.policy, self.policy_optimizer, *rows, c)
-        return {**(metrics or {}), **value_epochs(self, samples, c), "lr": c.lr}
+        return {**(metrics or {}), **value_epochs(self, samples, c), "explained_variance": samples.explained_variance(), "lr": c.lr}
 
     def baseline(self, samples: Samples, psi: np.ndarray, ages: np.ndarray) -> np.ndarray | float:
         """b of each row (B,), or of all."""

@@ -33,7 +33,7 @@ import numpy as np
 from deepnp import Module
 from deepnp.optim import Adam
 from rl.agent import Agent
-from rl.algorithms.policy_gradient.descent import value_step
+from rl.algorithms.policy_gradient.descent import value_epochs
 from rl.algorithms.policy_gradient.networks import policy_and_value, recall_of
 from rl.algorithms.policy_gradient.ppo_epochs import value_epoch
 from rl.algorithms.policy_gradient.trpo_config import TRPOConfig
@@ -107,8 +107,10 @@ class TRPO(Agent):
         c = self.at(progress)
         samples = samples_of(rollout, lambda s: self.value.predict(s)[:, 0], c.gamma, c.lam, None)
         self.value_optimizer.lr = c.lr
-        fit_policy, fit_value = self.guard.attempt, self.fit_value
-        fits = independently(lambda: fit_policy(self.policy_step, samples, c), lambda: fit_value(samples, c))
+        fits = independently(
+            lambda: self.guard.attempt(self.policy_step, samples, c),
+            lambda: value_epochs(self, samples, c, epoch=value_epoch),
+        )
         return {**(fits[0] or {}), **fits[1], "explained_variance": samples.explained_variance()}
 
     def policy_step(self, samples: Samples, c: Any) -> dict[str, float]:
@@ -157,17 +159,3 @@ class TRPO(Agent):
         check_finite("KL of the policy's steps", kl)
         price.ascend(kl - c.max_kl, c.multiplier_lr)
         return step, {"multiplier": price.value}
-
-    def fit_value(self, samples: Samples, c: Any) -> dict[str, float]:
-        """The value's epochs."""
-        columns, losses, attempt = (samples.observations, samples.values, samples.targets), [], self.guard.attempt
-        for _ in range(c.epochs):
-            shuffled = samples.shuffle(c.batch_size, self.rngs["value"])
-            fused = value_epoch(self, columns, shuffled, c)
-            if fused is None:
-                fused = [
-                    attempt(value_step, self.value, self.value_optimizer, s, R, math.inf)
-                    for s, _, R in shuffled.minibatches(columns)
-                ]
-            losses += [loss for loss in fused if loss is not None]
-        return {"value_loss": float(np.mean(losses))} if losses else {}
