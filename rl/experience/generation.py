@@ -1,7 +1,10 @@
 """The candidates of one generation: which environment copy evaluates which, and what they returned so far.
 
 A copy plays a candidate's episode to its end, and then takes the next one that waits. So long
-episodes count as much as short ones, and every candidate is judged by as many.
+episodes count as much as short ones, and every candidate is judged by as many. Every candidate
+begins at the beginning of an episode: to begin where another one stopped would be to be judged by
+what that one did. So a copy whose candidate reaches its horizon in the midst of an episode takes
+no other before a new episode begins there.
 
 Shapes: P candidates of D parameters, E episodes of each, N environment copies.
 """
@@ -26,8 +29,7 @@ class Generation:
     gamma : float
         Discount factor of a return, γ.
     horizon : int or None
-        Steps of a task, over as many episodes as they take unless one terminates; the next task of
-        the copy goes on from there, in the same episode. None: one episode.
+        Steps of a task, over as many episodes as they take unless one terminates. None: one episode.
 
     Attributes
     ----------
@@ -37,7 +39,7 @@ class Generation:
     done : bool array (E, P)
         Which episodes are over. All are, before the first generation.
     tasks : int array (N,)
-        What each copy evaluates; `NOBODY` where nothing is left.
+        What each copy evaluates; `NOBODY` where nothing is left, or nothing can begin.
     """
 
     def __init__(self, population: int, size: int, episodes: int, gamma: float, horizon: int | None):
@@ -50,6 +52,11 @@ class Generation:
     def complete(self) -> bool:
         """Whether nothing is left to evaluate."""
         return bool(self.done.all())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether candidates are left, and no copy evaluates any: all need new episodes."""
+        return not self.complete and bool((self.tasks == NOBODY).all())
 
     @property
     def scores(self) -> np.ndarray:
@@ -72,7 +79,7 @@ class Generation:
         return np.where((tasks == NOBODY)[:, None], rest, self.candidates[tasks % len(self.candidates)])
 
     def record(self, step: Step) -> np.ndarray:
-        """Take in a step of all copies; returns the numbers of those that begin another task."""
+        """Take in a step of all copies; returns the numbers of those that play with something else from now on."""
         busy = (self.tasks != NOBODY) & step.valid
         self._gained += np.where(busy, self._discounts * step.rewards, 0)
         self._lengths += busy
@@ -83,19 +90,25 @@ class Generation:
         if len(finished):
             self.returns.flat[self.tasks[finished]] = self._gained[finished]
             self.done.flat[self.tasks[finished]] = True
-            self._assign(finished)
-        return finished
+            self.tasks[finished] = NOBODY
+        if self.horizon is None:
+            return self._assign(finished)
+        fresh = np.flatnonzero((self.tasks == NOBODY) & step.ended & step.valid)
+        return np.union1d(finished, self._assign(fresh))
 
     def _forget(self, num_envs):
         self.tasks, self._lengths = np.full(num_envs, NOBODY), np.zeros(num_envs, int)
         self._gained, self._discounts = np.zeros(num_envs), np.ones(num_envs)
 
     def _assign(self, copies):
-        """The tasks that come next to these copies, in order."""
+        """The tasks that come next to these copies, in order; returns the copies."""
+        if not len(copies):
+            return copies
         self.tasks[copies] = NOBODY
         waiting = np.setdiff1d(np.flatnonzero(~self.done.ravel()), self.tasks)[: len(copies)]
         self.tasks[copies[: len(waiting)]] = waiting
         self._gained[copies], self._discounts[copies], self._lengths[copies] = 0, 1, 0
+        return copies
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Where the evaluation stands."""

@@ -4,9 +4,11 @@ repeat
     draw P candidates θ_p; begin new episodes in all copies
     until every candidate has played E episodes
         every copy steps with its candidate's parameters; at an episode's end it takes the next candidate
+        where candidates have a horizon, and all that play have reached it: begin new episodes in all copies
     update the distribution that candidates are drawn from
 
-Where no candidate is left, a copy plays with the policy's own parameters until the others are done.
+Where no candidate is left, or the episode goes on after its candidate's horizon, a copy plays with
+the policy's own parameters until the others are done.
 These steps count, as all do; the metric "idle" is their share. Few copies waste few of them.
 
 An iteration ends with the generation, or before, where `total_steps` are reached or a callback ends
@@ -60,6 +62,9 @@ def iterate(agent: Population, total_steps: int) -> dict[str, float]:
     rest, taken, idle = agent.policy.flat.data, 0, 0
     parameters = generation.parameters(np.arange(len(generation.tasks)), rest)  # (N, D)
     while agent.steps < total_steps and not generation.complete:
+        if generation.waiting:
+            agent.begin_episodes()
+            parameters = generation.parameters(np.arange(len(generation.tasks)), rest)
         idle += int(np.count_nonzero(generation.tasks == NOBODY))
         taken += len(generation.tasks)
         step = advance(agent, parameters, statistics)

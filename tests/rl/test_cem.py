@@ -34,8 +34,12 @@ class TestGenerations:
             assert metrics["best_return"] == scores.max()
             assert metrics["candidate_return"] == pytest.approx(scores.mean())
 
-    def test_at_least_one_is_an_elite(self):
-        assert rl.CEMConfig(population=5, elite_share=0.01).elites == 1
+    def test_at_least_two_are_elites(self):
+        """One alone would leave no variance, for good."""
+        assert rl.CEMConfig(population=5, elite_share=0.01).elites == 2
+        agent = agent_of(population=5, elite_share=0.01, extra_sigma=0.0)
+        agent.update(agent.draw(), np.arange(5.0))
+        assert (agent.distribution.variance > 0).all()
         assert rl.CEMConfig(population=64).elites == 13
 
 
@@ -68,7 +72,7 @@ def test_cart_pole_with_few_steps():
     assert rl.evaluate(agent, "CartPole-v1", 10).mean() > 450
 
 
-@pytest.mark.parametrize("settings", [dict(population=1), dict(elite_share=0.0), dict(elite_share=1.1), dict(extra_generations=0)])
+@pytest.mark.parametrize("settings", [dict(population=2), dict(elite_share=0.0), dict(elite_share=1.1), dict(extra_generations=0)])
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         rl.CEMConfig(**settings)

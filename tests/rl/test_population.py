@@ -85,11 +85,23 @@ class TestScores:
 
     @MODES
     def test_of_a_horizon_goes_on_where_an_episode_is_truncated(self, mode):
-        """Five steps a candidate, episodes cut every two: rewards b, b + 1, b, b + 1, b, wherever it begins."""
-        agent = searcher(lambda: Telling(truncates=True, limit=2), 2, mode, horizon=5)
-        for candidates, scores in scores_of(agent, 200):
-            action = np.clip(candidates[:, 1], -1, 1)
-            assert (np.isclose(scores, 5 * action + 2, atol=1e-4) | np.isclose(scores, 5 * action + 3, atol=1e-4)).all()
+        """Five steps a candidate, episodes cut every two: rewards b, b + 1, b, b + 1, b."""
+        generations = scores_of(searcher(lambda: Telling(truncates=True, limit=2), 2, mode, horizon=5), 200)
+        assert len(generations) >= 2
+        for candidates, scores in generations:
+            np.testing.assert_allclose(scores, 5 * np.clip(candidates[:, 1], -1, 1) + 2, atol=1e-4)
+
+    @MODES
+    @pytest.mark.parametrize("copies", [1, 2, 9])
+    @pytest.mark.parametrize("limit", [3, 4, 100])
+    @pytest.mark.parametrize("truncates", [True, False])
+    def test_of_a_horizon_begin_with_an_episode(self, mode, copies, limit, truncates):
+        """Rewards b, b + 1, b + 2, whatever the candidate before did, and however long the episode goes on."""
+        agent = searcher(lambda: Telling(truncates, limit), copies, mode, horizon=3, episodes=2)
+        generations = scores_of(agent, 400)
+        assert len(generations) >= 2
+        for candidates, scores in generations:
+            np.testing.assert_allclose(scores, 3 * np.clip(candidates[:, 1], -1, 1) + 3, atol=1e-4)
 
     def test_of_a_horizon_ends_with_an_episode_that_terminates(self):
         for candidates, scores in scores_of(searcher(lambda: Telling(limit=2), 2, horizon=5), 200):
@@ -263,6 +275,26 @@ class TestGeneration:
             given += generation.tasks[generation.record(self.step([False, True]))].tolist()
             given += generation.tasks[generation.record(self.step([True, False]))].tolist()
         assert sorted(task for task in given if task != NOBODY) == list(range(6))
+
+    def test_after_a_horizon_the_next_task_waits_for_a_new_episode(self):
+        generation = Generation(5, 1, 1, 1.0, 2)
+        generation.start(np.zeros((5, 1)))
+        generation.begin(2)
+        told = []
+        for ended in ([False, True], [False, False], [True, False], [False, False], [False, False]):
+            changed = generation.record(self.step(ended)).tolist()
+            told.append((changed, generation.tasks.tolist(), generation.waiting))
+        assert told == [
+            ([1], [0, 2], False),  # copy 1 is at a beginning
+            ([0], [NOBODY, 2], False),  # copy 0 is not, and plays on
+            ([0, 1], [3, NOBODY], False),  # now it is; copy 1 has reached the horizon
+            ([], [3, NOBODY], False),
+            ([0], [NOBODY, NOBODY], True),
+        ]
+        generation.begin(2)
+        assert generation.tasks.tolist() == [4, NOBODY]
+        assert not generation.waiting
+        np.testing.assert_array_equal(generation.returns, [[2, 1, 2, 2, 0]])
 
     def test_a_file_that_does_not_fit_is_refused(self):
         generation = Generation(3, 1, 2, 1.0, None)

@@ -36,15 +36,15 @@ class CEMConfig(SearchConfig):
 
     algorithm: ClassVar[str] = "CEM"
 
-    population: int = setting(64, "candidates of a generation, P", 2, 1_000_000)
+    population: int = setting(64, "candidates of a generation, P", 3, 1_000_000)
     elite_share: float = setting(0.2, "share of the candidates that the next distribution is fitted to, ρ", 1e-6, 1)
     extra_sigma: float = setting(0.5, "σ that is added to the distribution's at first, σ_x", 0, 1e3)
     extra_generations: int = setting(100, "generations after which nothing is added, K", 1)
 
     @property
     def elites(self) -> int:
-        """ρP, one at least."""
-        return max(1, round(self.elite_share * self.population))
+        """ρP, two at least: one alone has no variance, and all later candidates would be that one."""
+        return max(2, round(self.elite_share * self.population))
 
 
 class SearchDistribution:

@@ -14,7 +14,7 @@ class SearchConfig:
     num_envs: int = setting(1, "environments stepped at once, N", 1, 1_000_000)
     episodes: int = setting(1, "episodes that judge a candidate, E", 1, 10_000)
     gamma: float = setting(1.0, "discount factor of a candidate's return, γ", 0, 1)
-    horizon: int | None = setting(None, "steps of an evaluation, from where the last one ended; None: one whole episode", 1)
+    horizon: int | None = setting(None, "steps of an evaluation, from the beginning of an episode on; None: one whole episode", 1)
     hidden: tuple[int, ...] = setting((16,), "widths of the policy's hidden layers")
     activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
     initial_sigma: float = setting(0.5, "σ of the parameters at the start, σ_0", 1e-6, 1e3)
