@@ -13,7 +13,7 @@ from deepnp.module import Module, zeros_if_none
 from deepnp.ops.normalization import group_norm, layer_norm, rms_norm
 from deepnp.parameters import Parameter
 
-__all__ = ["GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm", "RMSNorm"]
+__all__ = ["GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "L2Norm", "LayerNorm", "RMSNorm"]
 
 LETTERS = {2: "(B, C)", 3: "(B, C, L)", 4: "(B, C, H, W)"}
 
@@ -142,6 +142,52 @@ class RMSNorm(Module):
 
     def __repr__(self) -> str:
         return f"RMSNorm({written(self.normalized_shape)})"
+
+
+class L2Norm(Module):
+    """Divide each row by its length: y = x/n, n = √(Σ_c x² + ε), over the last axis.
+
+        dn = −Σ_c dy·y/n                          n divides every x_c
+        dx = dy/n + dn·y                          ∂n/∂x_c = x_c/n = y_c
+           = (dy − y·Σ_c dy·y)/n                  what points along y is taken out
+
+    n = √C·ρ with RMS normalisation's ρ = √(mean x² + ε/C). So it is that normalisation with γ = 1/√C throughout, and runs on
+    its operation.
+
+    Parameters
+    ----------
+    features : int
+        C.
+    eps : float
+        ε, which keeps a row of zeros at 0, and its gradient finite.
+    """
+
+    def __init__(self, features: int, eps: float = 1e-6):
+        check_size_and_eps(features, eps, "features")
+        self.features, self.eps = features, eps
+        self._cache = None
+
+    def forward(self, x) -> np.ndarray:
+        y, self._cache = self._run(x)
+        return y
+
+    def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
+        dx, _ = rms_norm.backward(dy, self.cache)
+        return dx if inputs else None
+
+    def predict(self, x) -> np.ndarray:
+        return self._run(x)[0]
+
+    def _tangent(self, v, vx):
+        return rms_norm.jvp(zeros_if_none(vx, self.cache.x), zeros_if_none(None, self.cache.gamma), self.cache)
+
+    def _run(self, x):
+        check_floats(x)
+        gamma = array_module(x).full(self.features, 1 / math.sqrt(self.features), x.dtype)
+        return rms_norm.forward(x, gamma, self.eps / self.features)
+
+    def __repr__(self) -> str:
+        return f"L2Norm({self.features})"
 
 
 class GroupNorm(Module):

@@ -1,6 +1,7 @@
 """Networks of critics, as the settings ask for them: perceptrons, normalised or not, or residual blocks.
 
     perceptron          Linear, N, activation, …, Linear
+    "l2"                what the last layer reads is divided by its length: |Q| ≤ ‖w‖ + |b|, whatever the input
     "spectral"          every linear layer but the first and the last divides its weight by its largest singular value
     residual            h ← W₀[s, a];    for each block h ← h + W₂ relu(W₁ N(h));    Q = wᵀh
 
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from deepnp import BatchNorm1d, GroupNorm, LayerNorm, Linear, Module, ReLU, Residual, Sequential, SpectralNorm
+from deepnp import BatchNorm1d, GroupNorm, L2Norm, LayerNorm, Linear, Module, ReLU, Residual, Sequential, SpectralNorm
 from deepnp.initializers import orthogonal
 from deepnp.models.mlp import ACTIVATIONS
 from rl.experience.memory_limit import check_memory
@@ -55,9 +56,12 @@ def critic_network(space: SpaceInfo, c: Any, actions: int, rng: np.random.Genera
     if c.critic_blocks:
         if space.observation.images:
             raise ValueError("expected vectors as observations, for critics of residual blocks, given images")
-        return residual_network(space.observations + actions, c.block_width, c.critic_blocks, c.critic_gain, between, rng)
-    activation = ACTIVATIONS[c.activation]
-    made = network(space.observation, c.critic_widths, 1, activation, rng, c.critic_gain, beside=actions, normalization=between)
+        made = residual_network(space.observations + actions, c.block_width, c.critic_blocks, c.critic_gain, between, rng)
+    else:
+        of = ACTIVATIONS[c.activation]
+        made = network(space.observation, c.critic_widths, 1, of, rng, c.critic_gain, beside=actions, normalization=between)
+    if c.critic_normalization == "l2":
+        return with_unit_features(made)
     return with_spectral_norm(made, rng) if c.critic_normalization == "spectral" else made
 
 
@@ -93,6 +97,14 @@ def residual_network(
         return Residual(Sequential(*normal, linear(width, inner), ReLU(), linear(inner, width)))
 
     return Sequential(linear(inputs, width), *map(block, blocks), linear(width, 1, gain))
+
+
+def with_unit_features(body: Module) -> Module:
+    """The network, with features of length 1 before its last layer."""
+    *layers, last = (layer for _, layer in body.children())
+    if not isinstance(last, Linear):  # a perceptron behind an encoder
+        return Sequential(*layers, with_unit_features(last))
+    return Sequential(*layers, L2Norm(last.weight.shape[1]), last)
 
 
 def with_spectral_norm(body: Module, rng: np.random.Generator) -> Sequential:

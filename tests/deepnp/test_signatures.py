@@ -90,6 +90,7 @@ ELSEWHERE = {  # what PyTorch does not have, or does not have as a layer
     "Heads",
     "Identity",
     "Join",
+    "L2Norm",
     "Positions",
     "RNNBase",
     "Reshape",

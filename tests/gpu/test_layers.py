@@ -51,6 +51,7 @@ LAYERS = [  # name, how to build it from a Generator, shape of its input
     ("InstanceNorm1d", lambda _: layers.InstanceNorm1d(4, affine=True), SEQUENCE),
     ("InstanceNorm2d", lambda _: layers.InstanceNorm2d(4), IMAGE),
     ("Join", lambda rng: Sequential(layers.Fork(small(rng), layers.Identity()), layers.Join()), FLAT),
+    ("L2Norm", lambda _: layers.L2Norm(4), FLAT),
     ("LayerNorm", lambda _: layers.LayerNorm(4), FLAT),
     ("LeakyReLU", lambda _: layers.LeakyReLU(), FLAT),
     ("Linear", lambda rng: Heads(a=small(rng), b=Sequential(small(rng), layers.Sigmoid(), small(rng))), FLAT),

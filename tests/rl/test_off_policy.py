@@ -214,7 +214,11 @@ def critic_of(rng, **settings):
 BLOCKS = dict(critic_blocks=(7, 5), block_width=6)
 
 
-@pytest.mark.parametrize("settings", [BLOCKS, dict(critic_normalization="layer", **BLOCKS), dict(critic_normalization="spectral")])
+NORMALIZED = [dict(critic_normalization=kind) for kind in ("l2", "spectral")]
+NORMALIZED_BLOCKS = [dict(critic_normalization=kind, **BLOCKS) for kind in ("layer", "l2")]
+
+
+@pytest.mark.parametrize("settings", [BLOCKS, *NORMALIZED, *NORMALIZED_BLOCKS])
 def test_gradients_of_critics(rng, settings):
     q = critic_of(rng, **{"hidden": (5, 4, 3), **settings})
     for module in q.modules():
@@ -246,6 +250,20 @@ def test_spectral_norm_bounds_the_inner_layers_alone(rng):
         critic_network(images, rl.TD3Config(**BLOCKS), 2, rng)
 
 
+def test_features_of_length_1_bound_the_value(rng):
+    images = SpaceInfo.of(spaces.Box(0, 255, (3, 16, 16), np.uint8), spaces.Box(-1, 1, (2,)))
+    of_images = critic_network(images, rl.TD3Config(hidden=(5,), critic_normalization="l2"), 2, rng)
+    for q in (
+        critic_of(rng, hidden=(5,), critic_normalization="l2"),
+        critic_of(rng, critic_normalization="l2", **BLOCKS),
+        of_images,
+    ):
+        *_, norm, last = list(q.modules())
+        assert [type(norm), type(last)] == [deepnp.L2Norm, deepnp.Linear]
+    q = critic_of(rng, hidden=(5,), critic_normalization="l2", critic_gain=3.0)
+    assert np.abs(q.predict(1e6 * rng.normal(size=(50, 6)))).max() <= 3 * (1 + 1e-12)
+
+
 @pytest.mark.parametrize("affine", [True, False])
 def test_normalisation_may_have_a_scale_of_its_own(rng, affine):
     q = critic_of(rng, hidden=(5,), critic_normalization="layer", critic_affine=affine)
@@ -265,7 +283,7 @@ def test_a_network_that_is_its_own_target_has_no_other(rng, tmp_path):
     assert loaded.targets is loaded.networks
 
 
-@pytest.mark.parametrize("normalization", ["layer", "group", "batch", "spectral"])
+@pytest.mark.parametrize("normalization", ["layer", "group", "batch", "l2", "spectral"])
 def test_normalised_critics_learn_and_their_targets_follow(normalization):
     settings = dict(hidden=(64, 64), critic_normalization=normalization)
     agent = small(rl.TD3, vectorize(Target, 2), **settings).learn(3000)

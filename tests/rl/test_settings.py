@@ -84,6 +84,7 @@ SOFT: dict[str, Felt] = {
     "temperature": Felt(0.001, 2.0, "entropy"),
     "initial_temperature": Felt(0.1, 1.0, "alpha"),
     "target_entropy": Felt(-20.0, 20.0, "alpha"),
+    "twin": Felt(False, True, "parameters"),
     "shared": Felt(False, True, "-parameters"),
     "actor": Felt("gaussian", "flow", "parameters"),
     "flow_layers": Felt(1, 2, "parameters", dict(actor="flow")),

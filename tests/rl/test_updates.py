@@ -19,6 +19,7 @@ OFF_POLICY = {
     "DDPG, targets clipped": ("DDPG", BOUNDED),
     "DDPG, layer normalisation": ("DDPG", dict(critic_normalization="layer")),
     "DDPG, group normalisation": ("DDPG", dict(critic_normalization="group", hidden=(64,))),
+    "DDPG, features of length 1": ("DDPG", dict(critic_normalization="l2")),
     "DDPG, batch normalisation": ("DDPG", dict(critic_normalization="batch")),
     "DDPG, its own target": ("DDPG", dict(targets=False, critic_normalization="batch")),
     "DDPG, asymmetric": ("DDPG", dict(asymmetry=0.8, error_limit=1.0)),
@@ -37,8 +38,11 @@ OFF_POLICY = {
     "SAC, its own target": ("SAC", dict(targets=False, asymmetry=0.9)),
     "SACLite": ("SACLite", dict(initial_temperature=0.5)),
     "SACLite, targets clipped": ("SACLite", BOUNDED),
+    "SACLite of one critic": ("SACLite", dict(twin=False, critic_normalization="l2")),
+    "SAC of one critic": ("SAC", dict(twin=False)),
     "SACValue": ("SACValue", dict(initial_temperature=0.5)),
     "SACValue, fixed temperature": ("SACValue", dict(temperature=0.25, critic_normalization="layer")),
+    "SACValue, its own target": ("SACValue", dict(targets=False, asymmetry=0.9, critic_optimizer="sgd", critic_normalization="l2")),
 }
 LEARNED = dict(lr=1e-2, adam_eps=1e-2, hidden=(8, 6), batch_size=16, epochs=3, steps=12)
 EVERY_TERM = dict(

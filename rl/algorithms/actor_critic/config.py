@@ -16,7 +16,7 @@ from rl.networks.critics import OPTIMIZERS, Critics
 from rl.networks.own import check_apart, own_critics
 from rl.schedules import Rate
 
-NORMALIZED = (*NORMALIZATIONS, "spectral")
+NORMALIZED = (*NORMALIZATIONS, "l2", "spectral")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class OffPolicyConfig(ReplayConfig):
     critic_hidden: tuple[int, ...] | None = setting(None, "widths of the critics' hidden layers; None: hidden")
     activation: str = setting("relu", "between the layers", choices=tuple(ACTIVATIONS))
     critic_normalization: str | None = setting(
-        None, "between the critics' hidden layers and activations; spectral: of their inner weights", choices=NORMALIZED
+        None,
+        "between the critics' hidden layers and activations; l2: of their last features; spectral: of their inner weights",
+        choices=NORMALIZED,
     )
     critic_affine: bool = setting(True, "whether that normalisation has a scale and a shift of its own")
     critic_blocks: tuple[int, ...] | None = setting(None, "inner width of each residual block of the critics; None: perceptrons")

@@ -51,6 +51,7 @@ class SACConfig(OffPolicyConfig):
     temperature: Rate | None = rate(None, "fixed weight of the entropy, α (the thesis's β); None: tuned", 0)
     initial_temperature: float = setting(1.0, "α at the start, where it is tuned", 1e-6)
     target_entropy: Rate | None = rate(None, "H̄; None: −A", -1e6, 1e6)
+    twin: bool = setting(True, "two critics, of which the smaller counts; False: one")
     shared: bool = setting(True, "one network for μ and ln σ instead of two")
     actor: str = setting("gaussian", "kind of policy", choices=tuple(ACTORS))
     flow_layers: int = setting(4, "coupling layers of a flow", 1, 64)
@@ -110,7 +111,7 @@ class SAC(Agent):
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=2 * space.actions)
         self.policy = ACTORS[c.actor](space, c, ACTIVATIONS[c.activation], rng, own.get("policy"))
-        self.critics = make_critics(space, c, 2, rng, self.policy, self.networks.get("critic"))
+        self.critics = make_critics(space, c, 2 if c.twin else 1, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, critics=self.critics)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
         self.temperature = Temperature(c.temperature, c.initial_temperature, self.target_entropy(c), c.lr)

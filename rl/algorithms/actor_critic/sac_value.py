@@ -8,8 +8,9 @@
     V̄   ← (1 − τ)V̄ + τV
 
 α is fixed there (1/reward scale); here it may be tuned as in sac.py, which has everything else.
-That paper's ½ before the squares is left out, as Adam does not feel it. One draw ã, of the policy
-before its step, serves V and π.
+That paper's ½ before the squares is left out, as Adam does not feel it. What the settings say of
+critics holds for V, but for the form of their loss. One draw ã, of the policy before its step,
+serves V and π.
 
 Shapes: B rows, O observation, A action dimensions.
 """
@@ -19,12 +20,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from deepnp.models.mlp import ACTIVATIONS
 from rl.algorithms.actor_critic.sac import SAC, SACConfig, means
 from rl.experience.replay import Batch
 from rl.names import explained_class
+from rl.networks.critic_networks import critic_network
 from rl.networks.critics import Values
-from rl.networks.encoders import network
 from rl.state import Part
 
 
@@ -43,9 +43,9 @@ class SACValue(SAC):
 
     def build(self) -> None:
         super().build()
-        c, space = self.now, self.space
-        body = network(space.observation, c.critic_widths, 1, ACTIVATIONS[c.activation], self.rngs["weights"])
-        self.value = Values([body], c.critic_rate)
+        c = self.now
+        body = critic_network(self.space, c, 0, self.rngs["weights"])
+        self.value = Values([body], c.critic_rate, optimizer=c.critic_optimizer, targets=c.targets)
 
     def parts(self) -> dict[str, Part]:
         return super().parts() | {"value": self.value}

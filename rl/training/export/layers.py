@@ -201,6 +201,11 @@ def rms_norm(graph: Graph, module: deepnp.RMSNorm, x: Value) -> Value:
     return y if module.weight is None else graph.add("Mul", y, graph.constant("weight", module.weight.data))
 
 
+def l2_norm(graph: Graph, module: deepnp.L2Norm, x: Value) -> Value:
+    y = divided_by_root_mean_square(graph, x, [-1], module.eps / module.features)
+    return graph.add("Mul", y, 1 / math.sqrt(module.features))
+
+
 def group_norm(graph: Graph, module: deepnp.GroupNorm, x: Value) -> Value:
     groups = graph.add("Reshape", x, shape=[-1, module.num_groups, math.prod(x.shape[1:]) // module.num_groups])
     y = graph.add("Reshape", normalized(graph, groups, [2], module.eps), shape=[-1, *x.shape[1:]])
@@ -231,6 +236,7 @@ LAYERS: dict[type, Translation] = {
     deepnp.RReLU: mean_slope,
     deepnp.LayerNorm: layer_norm,
     deepnp.RMSNorm: rms_norm,
+    deepnp.L2Norm: l2_norm,
     **dict.fromkeys((deepnp.GroupNorm, deepnp.InstanceNorm1d, deepnp.InstanceNorm2d), group_norm),
     **dict.fromkeys((deepnp.BatchNorm1d, deepnp.BatchNorm2d, deepnp.BatchRenorm1d), batch_norm),
     **dict.fromkeys((deepnp.Conv1d, deepnp.Conv2d), conv),

@@ -121,7 +121,7 @@ def reference(agent):
         return getattr(off_policy, name)(settings, policy, target, critics)
     arguments = settings, parameters(agent.policy), critics, np.array(agent.temperature.log_alpha.data, np.float64)
     if name == "SACValue":
-        return off_policy.SACValue(*arguments, critic(agent.value, 0, off_policy.Settings(**fields)))
+        return off_policy.SACValue(*arguments, critic(agent.value, 0, replace(settings, asymmetry=0.5, limit=np.inf)))
     return getattr(off_policy, name)(*arguments)
 
 

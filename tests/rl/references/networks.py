@@ -31,16 +31,18 @@ def split(vector: np.ndarray, like: dict) -> dict:
 def mlp(p: dict, x: np.ndarray, activation: str, normalization: str | None = None, running: dict | None = None, seen=None):
     """The network whose layers are "0.weight", "0.bias", … : x (…, B, I) -> (…, B, O).
 
-    `normalization` stands between each hidden linear layer and its activation. Batch normalisation takes the statistics
-    `running`, or the batch's own where there are none; those are appended to the list `seen`.
+    `normalization` stands between each hidden linear layer and its activation; "l2" before the last layer. Batch
+    normalisation takes the statistics `running`, or the batch's own where there are none; those are appended to `seen`.
     """
-    stride = 3 if normalization else 2
-    numbers = range(0, 1 + max(int(name.split(".")[0]) for name in p), stride)
+    between = normalization not in (None, "l2")
+    numbers = sorted({int(name.split(".")[0]) for name in p})[:: 2 if between else 1]
     for i in numbers:
+        if i == numbers[-1] and normalization == "l2":
+            x = x / np.sqrt((x**2).sum(axis=-1, keepdims=True) + 1e-6)
         x = x @ np.swapaxes(p[f"{i}.weight"], -1, -2) + p[f"{i}.bias"][..., None, :]
         if i == numbers[-1]:
             return x
-        if normalization:
+        if between:
             statistics = (running[f"{i + 1}.running_mean"], running[f"{i + 1}.running_var"]) if running else None
             x = normalize(x, normalization, statistics, seen)
             x = p[f"{i + 1}.weight"][..., None, :] * x + p[f"{i + 1}.bias"][..., None, :]
