@@ -1,0 +1,26 @@
+"""PreQN beside TD3 with ReLU and with sine: returns, update alignment, and how large values grow.
+
+Achiam, Knight & Abbeel 2019, Figures 2 and 3. They print curves without numbers.
+"""
+
+from typing import Any
+
+from benchmarks.experiments.experiment import Experiment, Task, Variant
+from benchmarks.experiments.watchers import Alignment, Extremes
+from rl import TD3, PreQN
+
+BURSTS: dict[str, Any] = dict(lr=1e-3, update_interval=50, updates=50)  # the paper's: 50 updates every 50 steps
+EXPERIMENT = Experiment(
+    "preqn",
+    "PreQN beside TD3",
+    {
+        "PreQN-sine": Variant(PreQN, BURSTS),
+        "TD3-relu": Variant(TD3, BURSTS),
+        "TD3-sine": Variant(TD3, {**BURSTS, "activation": "sine"}),
+    },
+    {name: Task(f"deepnp/{name}-v5") for name in ("Swimmer", "HalfCheetah", "Hopper")},
+    steps=100_000,
+    seeds=3,
+    shared=dict(hidden=(128, 128), batch_size=128, memory=300_000),
+    watch=(Alignment, Extremes),
+)
