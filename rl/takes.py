@@ -30,6 +30,8 @@ class Takes:
         Whether it learns what states are worth.
     transitions : bool
         Whether it learns from single steps, and not from the returns of whole episodes alone.
+    tables : bool
+        Whether observations have to be choices, as it keeps a value for each of them.
     environment, model, dataset : bool
         What it needs to learn.
     """
@@ -42,6 +44,7 @@ class Takes:
     on_policy: bool = True
     value: bool = True
     transitions: bool = True
+    tables: bool = False
     environment: bool = True
     model: bool = False
     dataset: bool = False
@@ -49,7 +52,7 @@ class Takes:
     @property
     def ends_anywhere(self) -> bool:
         """Whether a training can end after any step and go on from there as if it had not; others end with an iteration."""
-        return not (self.on_policy and self.transitions)
+        return self.tables or not (self.on_policy and self.transitions)
 
     def check(self, name: str, space: SpaceInfo) -> None:
         """Raise ValueError, naming the algorithm, for spaces that it does not take."""
@@ -63,6 +66,9 @@ class Takes:
             raise ValueError(f'{name} takes no action masks, given an observation with "action_mask"')
         if space.observation.images and not self.images:
             raise ValueError(f"{name} takes vectors as observations, given images of {space.observation.images[0].shape}")
+        if self.tables and any(leaf.kind != "choices" for leaf in space.observation.leaves):
+            kinds = sorted({leaf.kind for leaf in space.observation.leaves})
+            raise ValueError(f"{name} takes observations that are choices (Discrete, MultiDiscrete, or several), given {kinds}")
 
     def describe_actions(self) -> str:
         """In words."""
@@ -72,3 +78,4 @@ class Takes:
 
 
 STOCHASTIC_POLICY = Takes(actions=EVERY_ACTION, masks=True)  # what rl/networks/policies.py has a policy for
+TABLE = Takes(actions=("Discrete",), images=False, on_policy=False, tables=True)  # what has a value for each state and action

@@ -101,10 +101,10 @@ def normalizer_of(config: Any, size: int) -> Normalizer | None:
     Parameters
     ----------
     config : dataclass
-        With `normalize_observations`; `normalizer` and `observation_clip` where it has them.
+        With `normalize_observations`, `normalizer` and `observation_clip`, where it has them.
     size : int
         O.
     """
-    if not config.normalize_observations or size == 0:
+    if not getattr(config, "normalize_observations", False) or size == 0:
         return None
     return NORMALIZERS[getattr(config, "normalizer", "standard")](size, getattr(config, "observation_clip", 10.0))
