@@ -14,7 +14,7 @@ from rl.experience.sequences import State
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.names import explained
-from rl.networks.recall import POLICY, Recall, check_no_state
+from rl.networks.recall import check_no_state
 
 
 class Predictor(ABC):
@@ -25,27 +25,35 @@ class Predictor(ABC):
     space : SpaceInfo
     normalizer : Normalizer or None
         Frozen while predicting.
-    recall : Recall or None
+    recall : Recall, ReplayRecall or None
         What its networks remember of the episodes under way, where they have memory.
+    device : {"cpu", "cuda"}
+        Where its networks are.
     """
 
     space: SpaceInfo
     normalizer: Normalizer | None
-    recall: Recall | None = None
+    recall: Any = None
+    device: str = "cpu"
 
     @abstractmethod
     def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
-        """The policy's actions for normalised observations (B, …): drawn with `rng`, or the most probable ones without."""
+        """The policy's actions for normalised observations (B, …): drawn with `rng`, or the most probable ones without.
 
-    def observe(self, observations: Observations) -> Observations:
-        """Observations (B, …), as the space lays them out, as the networks see them: float32, normalised."""
+        NumPy's arrays, wherever the networks are.
+        """
+
+    def observe(self, observations: Any) -> Any:
+        """Observations (B, …), as the space lays them out, as the networks see them: float32, normalised, where they are."""
+        if isinstance(observations, trees.Whole):
+            return observations  # as the networks see them already
         vector = trees.vector(observations)
         normalized = self.normalizer(vector) if self.normalizer else np.asarray(vector, np.float32)
-        return trees.with_vector(observations, normalized)
+        return trees.on(trees.with_vector(observations, normalized), self.device)
 
     def initial_state(self, copies: int = 1) -> State | None:
         """What the networks remember at the beginning of episodes in so many environments; None for networks without memory."""
-        return self.recall.networks[POLICY].zeros(whole_number("copies", copies, 1)) if self.recall else None
+        return self.recall.zeros(whole_number("copies", copies, 1)) if self.recall else None
 
     def batched(self, observation: Any) -> tuple[Any, bool]:
         """One observation, as the environment gives it, as a batch of one; a batch as it is. And whether it was one.
@@ -120,7 +128,7 @@ class Predictor(ABC):
             check_no_state(type(self).__name__, state, episode_start)
             drawn = self.act(seen, rng)
         else:
-            drawn, state = self.recall.acted(seen, self.recall.checked(state, episode_start, trees.length(seen)), rng)
+            drawn, state = self.recall.acted(self.act, seen, self.recall.checked(state, episode_start, trees.length(seen)), rng)
         actions = self.space.action.to_environment(drawn)
         actions = each(lambda rows: rows[0], actions) if single else actions
         return actions if state is None else (actions, state)

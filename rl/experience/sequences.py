@@ -64,7 +64,7 @@ class Pieces(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sequences:
+class Sequences(trees.Whole):
     """S sequences of T steps.
 
     Attributes
@@ -74,7 +74,7 @@ class Sequences:
     valid : bool array (T, S)
         Which steps give a row.
     states : mapping of str to a tuple of arrays (S, …)
-        Before the first step, by the network's name.
+        Before the first step, by the network's name; one that is not named remembers nothing.
     ends : Ends, optional
         They give the last M rows. Only `predict` knows them.
     burn_in : Sequences, optional
@@ -90,6 +90,10 @@ class Sequences:
     ends: Ends | None = None
     burn_in: "Sequences | None" = None
     led: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Rows: of the steps that give one."""
+        return int(np.count_nonzero(self.valid))
 
     @property
     def flat(self) -> Observations:
@@ -107,6 +111,22 @@ class Sequences:
         column = np.zeros((*self.valid.shape, *rows.shape[1:]), rows.dtype)
         column[self.valid] = rows
         return column
+
+
+@dataclass(frozen=True)
+class Following(trees.Whole):
+    """What each step of sequences led to: the step after it, or one of `ends`.
+
+    Attributes
+    ----------
+    sequences : Sequences
+        With ends.
+    rows : int array (B,)
+        Of what `predict` gives for them, the rows that were led to.
+    """
+
+    sequences: Sequences
+    rows: np.ndarray
 
 
 @dataclass(frozen=True)

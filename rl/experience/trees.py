@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from deepnp.backend import array_module, to_device
+
 Observations = np.ndarray | tuple[np.ndarray, ...]
+
+
+class Whole:
+    """Rows that networks with memory read, in the place of observations: no arrays, and never cut. See sequences.py."""
 
 
 def each(function: Callable[..., np.ndarray], *trees: Observations) -> Observations:
@@ -37,7 +43,14 @@ def with_vector(tree: Observations, changed: np.ndarray) -> Observations:
 
 def with_actions(tree: Observations, actions: np.ndarray) -> Observations:
     """What a critic reads: the actions (B, A) beside the vector part, [s, a]."""
-    return with_vector(tree, np.concatenate([vector(tree), actions], axis=1))
+    return with_vector(tree, array_module(actions).concatenate([vector(tree), actions], axis=1))
+
+
+def on(tree: Observations, device: str) -> Observations:
+    """The same observations on "cpu" or "cuda"; what is there already is not copied."""
+    if isinstance(tree, Whole):
+        return tree  # networks with memory are on the CPU
+    return tuple(to_device(part, device) for part in tree) if isinstance(tree, tuple) else to_device(tree, device)
 
 
 def take(tree: Observations, rows: np.ndarray) -> Observations:

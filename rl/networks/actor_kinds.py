@@ -10,14 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from deepnp import Module
+from deepnp import Module, Sequential
 from rl.experience.spaces import SpaceInfo
-from rl.networks.actors import SquashedGaussianPolicy
+from rl.networks.actors import SquashedGaussianPolicy, deterministic_policy
 from rl.networks.flow_policy import FlowPolicy
 from rl.networks.variational_policy import VariationalPolicy
 
 Actor = SquashedGaussianPolicy | FlowPolicy | VariationalPolicy
 Maker = Callable[[SpaceInfo, Any, Callable[[], Module], np.random.Generator, Module | None], Actor]
+
+
+def deterministic(
+    space: SpaceInfo, c: Any, activation: Callable[[], Module], rng: np.random.Generator, own: Module | None
+) -> Sequential:
+    """The policy of DDPG and its variants."""
+    return deterministic_policy(space, c.hidden, activation, rng, own, c.actor_gain)
 
 
 def _gaussian(space, c, activation, rng, own):

@@ -14,13 +14,13 @@ Shapes: B rows, O observation, A action dimensions.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import reduce, wraps
 from typing import Any
 
 import numpy as np
 
 from deepnp import Module
-from deepnp.backend import kernel_runs, ordered_kernel
+from deepnp.backend import array_module, kernel_runs, ordered_kernel
 from deepnp.blas import find_sgemm
 from deepnp.layers.containers import whole
 from deepnp.layers.fusion import DenseStack, shape_of
@@ -34,7 +34,8 @@ Inputs = tuple  # (observations,) or (observations, actions (B, A))
 def smallest(networks: Sequence[Module], inputs: Inputs) -> np.ndarray:
     """min_i V_i(x): (B,)."""
     x = beside(inputs)
-    return np.minimum.reduce([network.predict(x)[:, 0] for network in networks])
+    values = [network.predict(x)[:, 0] for network in networks]
+    return reduce(array_module(values[0]).minimum, values)
 
 
 def action_gradient(networks: Sequence[Module], inputs: Inputs, dvalue: float) -> tuple[np.ndarray, np.ndarray]:
@@ -42,14 +43,15 @@ def action_gradient(networks: Sequence[Module], inputs: Inputs, dvalue: float) -
 
     The networks' parameters stay out of it.
     """
-    x, width = beside(inputs), trees.vector(inputs[0]).shape[1]
+    x, width = beside(inputs), width_of(inputs[0])
     values = [q.forward(x)[:, 0] for q in networks]
-    chosen, kind = np.argmin(values, axis=0), values[0].dtype.type
+    xp, kind = array_module(values[0]), values[0].dtype.type
+    chosen = xp.stack(values).argmin(axis=0)
     gradient: Any = 0
     for i, q in enumerate(networks):
-        dq = np.where(chosen == i, kind(dvalue), kind(0))[:, None]
+        dq = xp.where(chosen == i, kind(dvalue), kind(0))[:, None]
         gradient = gradient + q.backward(dq, params=False)[:, width:]
-    return np.minimum.reduce(values), gradient
+    return reduce(xp.minimum, values), gradient
 
 
 def add_td_gradient(
@@ -66,14 +68,23 @@ def add_td_gradient(
     """
     (network,) = networks
     loss, dvalues, errors = td_loss(network.forward(beside(inputs))[:, 0], targets, weights, asymmetry, limit)
-    if np.isfinite(loss):
+    if math.isfinite(loss):
         network.backward(dvalues[:, None], inputs=False)
     return loss, errors
 
 
-def beside(inputs: Inputs) -> trees.Observations:
+def beside(inputs: Inputs) -> Any:
     """What a network reads: observations, with actions beside them where there are any."""
-    return inputs[0] if len(inputs) == 1 else trees.with_actions(*inputs)
+    if len(inputs) == 1:
+        return inputs[0]
+    if isinstance(inputs[0], trees.Whole):
+        return inputs  # a memory reads the observations first, see recalling.py
+    return trees.with_actions(*inputs)
+
+
+def width_of(observations: trees.Observations | trees.Whole) -> int:
+    """Columns before those of the actions in the gradient of what a network reads: O, and none where a memory reads them."""
+    return 0 if isinstance(observations, trees.Whole) else trees.vector(observations).shape[1]
 
 
 def chained(plain: Callable, fast: Callable) -> Callable:

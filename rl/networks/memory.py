@@ -7,13 +7,14 @@ The memory makes features of observations, and the head takes them for observati
 
     forward(x), backward(dy), predict(x)              x: Sequences (rl/experience/sequences.py); rows of the steps that happened
     step(observations, state) -> y, state             one step in each environment, for acting
+    read(observations, state) -> features, state      its first half: who acts hands them to `predict`
     states(x, steps)                                  what is remembered before some steps of x
 
 Shapes: T steps, S sequences, N environments, B rows, M features.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +48,18 @@ class Memory(Protocol):
     def states(self, x: Sequences, steps: Sequence[int]) -> list[State]: ...
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """What the head is to read for one step in each environment: the memory has read the observations already.
+
+    Attributes
+    ----------
+    features : array (N, M), or a tuple of it and of a mask
+    """
+
+    features: Any
+
+
 class Remembering(Module):
     """A memory, and a head that reads what it gives.
 
@@ -71,17 +84,22 @@ class Remembering(Module):
         """dy as the head takes it. No gradient goes back to observations."""
         self.memory.backward(self.head.backward(dy, params), params)
 
-    def predict(self, x: Sequences) -> Any:
+    def predict(self, x: Sequences | Remembered) -> Any:
         """Like `forward`, remembering nothing of it; rows of `x.ends` follow."""
-        return self.head.predict(self._read(self.memory.predict(x), x))
+        return self.head.predict(x.features if isinstance(x, Remembered) else self._read(self.memory.predict(x), x))
 
     def _tangent(self, v: Tangents, vx):
         return self.head.tangent(v, self.memory.tangent(v, None))
 
     def step(self, observations: Observations, state: State) -> tuple[Any, State]:
         """What the head gives for observations (N, …) after a state, and the state after them."""
+        remembered, state = self.read(observations, state)
+        return self.predict(remembered), state
+
+    def read(self, observations: Observations, state: State) -> tuple[Remembered, State]:
+        """What `predict` takes for observations (N, …) after a state, and the state after them."""
         features, state = self.memory.step(observations, state)
-        return self.head.predict((features, observations[-1]) if self.masked else features), state
+        return Remembered((features, observations[-1]) if self.masked else features), state
 
     def states(self, x: Sequences, steps: Sequence[int]) -> list[State]:
         """The states before some steps, T for the one after the last: those that the steps before left."""
@@ -102,8 +120,8 @@ def features_layout(layout: ObservationLayout, features: int) -> ObservationLayo
 
 
 def initial_state(x: Sequences, memory: Any) -> State:
-    """The memory's state before the first step of x: the stored one, read on through the burn-in where there is one."""
-    state: State = x.states[memory.name]
+    """The memory's state before the first step of x: the stored one, or none, read on through the burn-in where there is one."""
+    state: State = x.states[memory.name] if memory.name in x.states else memory.zeros(x.valid.shape[1])
     if x.burn_in is None:
         return state
     (later,) = memory.states(x.burn_in, [len(x.burn_in.valid)])

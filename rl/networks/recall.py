@@ -1,11 +1,12 @@
 """What an agent remembers of the episodes under way, for each environment: the states of its networks with memory.
 
-The policy's state moves with every action. The value's is not needed to act: it is read from the whole rollout afterwards.
+The policy's state moves with every action. The value's is not needed to act: an on-policy agent reads it from the whole rollout
+afterwards, and an off-policy agent reads everything that it learns from again, out of its replay memory.
 
 Shapes: T steps, N environments, B rows, C pieces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,16 @@ from rl.experience.trees import Observations
 from rl.networks.memory import Remembering, forgotten
 
 POLICY = "policy"
+Act = Callable[[Any, np.random.Generator | None], np.ndarray]  # `Agent.act`
 
 
-class Recall:
+class EpisodeStates:
     """The states, a part of the agent: they are saved with it, so that episodes under way go on.
 
     Parameters
     ----------
     networks : mapping of str to Remembering
-        "policy", and others that learn from its rollouts.
-    length, burn_in : int
-        Of the pieces that rollouts are cut into; see `rl.experience.sequences.Pieces`.
+        "policy", and others whose state is carried along.
 
     Attributes
     ----------
@@ -35,10 +35,8 @@ class Recall:
     states : dict of str to a tuple of arrays (N, …)
     """
 
-    def __init__(self, networks: Mapping[str, Remembering], length: int, burn_in: int):
-        self.networks, self.length, self.burn_in = dict(networks), length, burn_in
-        self._before: dict[str, State] = {}
-        self._resets: list[np.ndarray] = []
+    def __init__(self, networks: Mapping[str, Any]):
+        self.networks = dict(networks)
         self.begin(0)
 
     def begin(self, num_envs: int) -> None:
@@ -46,20 +44,17 @@ class Recall:
         self.starts = np.ones(num_envs, bool)
         self.states = {name: network.zeros(num_envs) for name, network in self.networks.items()}
 
-    def open(self) -> None:
-        """A rollout begins here."""
-        self._before, self._resets = dict(self.states), []
+    def zeros(self, copies: int) -> State:
+        """What the policy remembers at the beginning of episodes in so many environments."""
+        state: State = self.networks[POLICY].zeros(copies)
+        return state
 
-    def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
-        """The actions (N, …) that the policy draws, or the most probable ones without `rng`."""
-        self._resets.append(self.starts)
-        actions, self.states[POLICY] = self.acted(observations, forgotten(self.states[POLICY], self.starts), rng)
-        return actions
-
-    def acted(self, observations: Observations, state: State, rng: np.random.Generator | None) -> tuple[np.ndarray, State]:
-        """The actions for observations (B, …) after a state, and the state after them."""
-        distribution, state = self.networks[POLICY].step(observations, state)
-        return distribution.mode() if rng is None else distribution.sample(rng), state
+    def acted(
+        self, act: Act, observations: Observations, state: State, rng: np.random.Generator | None
+    ) -> tuple[np.ndarray, State]:
+        """The actions that `act` takes for observations (B, …) after a state, and the state after them."""
+        remembered, state = self.networks[POLICY].read(observations, state)
+        return act(remembered, rng), state
 
     def checked(self, state: Any, episode_start: Any, rows: int) -> State:
         """A state that somebody hands in, for so many rows, with zeros where a new episode begins.
@@ -69,7 +64,7 @@ class Recall:
         ValueError
             If there is none, or it does not fit.
         """
-        zeros = self.networks[POLICY].zeros(rows)
+        zeros = self.zeros(rows)
         shapes = f"a tuple of arrays {', '.join(str(part.shape) for part in zeros)}"
         if not isinstance(state, tuple | list) or len(state) != len(zeros):
             given = "none" if state is None else f"{state!r:.80}"
@@ -83,20 +78,6 @@ class Recall:
         if starts.dtype != bool or starts.shape not in ((), (rows,)):
             raise ValueError(f"expected episode_start as a bool or bools ({rows},), given {episode_start!r:.80}")
         return forgotten(parts, np.broadcast_to(starts, (rows,)))
-
-    def close(self, rollout: Rollout) -> RolloutSequences:
-        """The rollout that ends here as sequences, and the states in it that pieces begin with."""
-        columns = rollout.observations, np.array(self._resets), rollout.valid, self._before
-        whole = Sequences(*columns)
-        steps = len(rollout.valid)
-        firsts = [max(0, t - self.burn_in) for t in range(0, steps, self.length)]
-        found = {}
-        for name, network in self.networks.items():
-            *states, last = network.states(whole, [*firsts, steps])
-            found[name] = tuple(np.stack(of_pieces) for of_pieces in zip(*states, strict=True))
-            if name != POLICY:
-                self.states[name] = last
-        return RolloutSequences(*columns, pieces=Pieces(self.length, self.burn_in, found))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         states = {f"{name}{i}": part for name, state in self.states.items() for i, part in enumerate(state)}
@@ -122,6 +103,49 @@ class Recall:
             shapes = [own.shape for own in zeros], [new.shape for new in given]
             raise ValueError(f"expected the {name}'s memory in shapes {shapes[0]}, given {shapes[1]}")
         return tuple(new.astype(own.dtype) for own, new in zip(zeros, given, strict=True))
+
+
+class Recall(EpisodeStates):
+    """The states of an on-policy agent, and those that its rollouts are cut at.
+
+    Parameters
+    ----------
+    networks : mapping of str to Remembering
+        "policy", and others that learn from its rollouts.
+    length, burn_in : int
+        Of the pieces that rollouts are cut into; see `rl.experience.sequences.Pieces`.
+    """
+
+    def __init__(self, networks: Mapping[str, Remembering], length: int, burn_in: int):
+        super().__init__(networks)
+        self.length, self.burn_in = length, burn_in
+        self._before: dict[str, State] = {}
+        self._resets: list[np.ndarray] = []
+
+    def open(self) -> None:
+        """A rollout begins here."""
+        self._before, self._resets = dict(self.states), []
+
+    def act(self, observations: Observations, rng: np.random.Generator | None) -> np.ndarray:
+        """The actions (N, …) that the policy draws, or the most probable ones without `rng`."""
+        self._resets.append(self.starts)
+        state = forgotten(self.states[POLICY], self.starts)
+        distribution, self.states[POLICY] = self.networks[POLICY].step(observations, state)
+        return distribution.mode() if rng is None else distribution.sample(rng)
+
+    def close(self, rollout: Rollout) -> RolloutSequences:
+        """The rollout that ends here as sequences, and the states in it that pieces begin with."""
+        columns = rollout.observations, np.array(self._resets), rollout.valid, self._before
+        whole = Sequences(*columns)
+        steps = len(rollout.valid)
+        firsts = [max(0, t - self.burn_in) for t in range(0, steps, self.length)]
+        found = {}
+        for name, network in self.networks.items():
+            *states, last = network.states(whole, [*firsts, steps])
+            found[name] = tuple(np.stack(of_pieces) for of_pieces in zip(*states, strict=True))
+            if name != POLICY:
+                self.states[name] = last
+        return RolloutSequences(*columns, pieces=Pieces(self.length, self.burn_in, found))
 
 
 def check_no_state(agent: str, state: Any, episode_start: Any) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from rl.agent import Agent
-from rl.networks.recall import POLICY
 from rl.runs.callbacks import CallbackLike
 
 
@@ -51,7 +50,7 @@ class StableBaselinesModel:
             return agent.predict(observation, deterministic, self._rng), state
         if state is None:
             rows = len(agent.space.observation.leaves[0].find(agent.batched(observation)[0]))
-            state = agent.recall.networks[POLICY].zeros(rows)
+            state = agent.initial_state(rows)
         return agent.predict(observation, deterministic, self._rng, state=state, episode_start=episode_start)
 
     def learn(self, total_timesteps: int, callback: CallbackLike = None, *, progress_bar: bool = False) -> Self:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rl.algorithms.policy_gradient import networks
+from rl.networks import memories
 from tests.rl.references import adapter, ppo
 from tests.rl.references.memory import RememberingPPO
 from tests.rl.references.worlds import Choices, Worlds
@@ -28,8 +29,10 @@ def double_precision():
     def doubled(make):
         return lambda *arguments, **settings: make(*arguments, **settings).to(np.float64)
 
-    memory, mlp = networks.RecurrentMemory, networks.mlp
-    with mock.patch.multiple(networks, RecurrentMemory=doubled(memory), mlp=doubled(mlp)):
+    with (
+        mock.patch.object(memories, "RecurrentMemory", doubled(memories.RecurrentMemory)),
+        mock.patch.object(networks, "mlp", doubled(networks.mlp)),
+    ):
         yield
 
 

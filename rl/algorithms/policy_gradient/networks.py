@@ -1,24 +1,22 @@
 """The policy and the value of the on-policy algorithms, as their settings ask for them."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
-from deepnp import Module, Sequential
+from deepnp import Module
 from deepnp.models import mlp
 from deepnp.models.mlp import ACTIVATIONS
 from rl.experience.spaces import SpaceInfo
-from rl.networks.attention import AttentionMemory
 from rl.networks.encoders import network
 from rl.networks.heads import HeadSettings
+from rl.networks.memories import memory_of
 from rl.networks.memory import Remembering, features_layout
 from rl.networks.own import given_networks
 from rl.networks.policies import Policy, outputs_of, stochastic_policy
 from rl.networks.recall import Recall
-from rl.networks.recurrent import RecurrentMemory
 
 
 def policy_and_value(space: SpaceInfo, c: Any, networks: Mapping[str, Any], rng: np.random.Generator) -> tuple[Policy, Module]:
@@ -60,16 +58,9 @@ def _with_memory(space, c, networks, rng):
         raise ValueError(f"expected no networks of one's own beside memory={c.memory!r}, given {sorted(networks)}")
     head_space = replace(space, observation=features_layout(space.observation, c.memory_size))
     head = stochastic_policy(head_space, (), ACTIVATIONS[c.activation], HeadSettings.of(c), rng)
-    policy = Remembering(_memory("policy", space, c, c.hidden, rng), head, masked=space.observation.mask is not None)
-    value = Remembering(_memory("value", space, c, c.value_widths, rng), mlp((c.memory_size, 1), rng=rng))
+    memory, activation = (c.memory_size, c.memory_span), ACTIVATIONS[c.activation]
+    reading = memory_of("policy", c.memory, space.observation, c.hidden, *memory, activation, rng)
+    policy = Remembering(reading, head, masked=space.observation.mask is not None)
+    reading = memory_of("value", c.memory, space.observation, c.value_widths, *memory, activation, rng)
+    value = Remembering(reading, mlp((c.memory_size, 1), rng=rng))
     return cast(Policy, policy), value  # it gives and takes what its head does
-
-
-def _memory(name, space, c, hidden, rng):
-    activation, span = ACTIVATIONS[c.activation], c.memory_span
-    if c.memory == "attention":
-        encoder = network(space.observation, hidden, c.memory_size, activation, rng)
-        return AttentionMemory(name, encoder, c.memory_size, span, rng)
-    *inner, width = hidden or (c.memory_size,)
-    encoder = Sequential(network(space.observation, inner, width, activation, rng, output_gain=math.sqrt(2)), activation())
-    return RecurrentMemory(name, c.memory, encoder, width, c.memory_size, span, rng)
