@@ -1,6 +1,7 @@
 """Settings of algorithms: frozen dataclasses whose fields say what they mean and what they may be."""
 
 import copy
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
 from typing import Any
@@ -16,8 +17,8 @@ PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the training, at which a schedule's n
 def setting(default: Any, doc: str, low: float | None = None, high: float = np.inf, choices: tuple[str, ...] = ()) -> Any:
     """A field of a Config: its default, its meaning, and its valid range [low, high] or choices.
 
-    An int default wants integers, a float default takes any number; None, as a default, also stands
-    for "off".
+    An int default wants integers, a float default takes any finite number; None, as a default, also
+    stands for "off".
     """
     return field(default=default, metadata={"doc": doc, "low": low, "high": high, "choices": choices, "rate": False})
 
@@ -57,18 +58,26 @@ def _violated(f, value) -> str | None:
         valid = isinstance(value, tuple) and all(type(n) is int and n >= 1 for n in value)
         return None if valid else "a tuple of positive integers"
     whole = f.type in (int, int | None)
-    of_type = type(value) is int if whole else isinstance(value, int | float) and not isinstance(value, bool)
-    if of_type and low <= value <= high:
-        return None
-    return f"{'an integer' if whole else 'a number'} in [{low}, {high}]"
+    right = type(value) is int if whole else _is_finite(value)
+    return None if right and low <= value <= high else _expected("an integer" if whole else "a number", low, high)
+
+
+def _is_finite(value) -> bool:
+    """Whether it is a number, of Python's, that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _expected(kind, low, high) -> str:
+    if high < np.inf:
+        return f"{kind} in [{low}, {high}]"
+    return f"{kind} >= {low}" if kind == "an integer" else f"a finite number >= {low}"
 
 
 def _violated_rate(f, value) -> str | None:
     low, high = f.metadata["low"], f.metadata["high"]
-    expected = f"a number in [{low}, {high}], or a schedule of such (rl/schedules.py)"
+    expected = f"{_expected('a number', low, high)}, or a schedule of such (rl/schedules.py)"
     if not callable(value):
-        right = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-        return None if right else expected
+        return None if _is_finite(value) and low <= value <= high else expected
     if isinstance(value, type):
         return f"{expected}; this is a class, so make one: {value.__name__}(…)"
     for progress in PLACES:

@@ -3,6 +3,8 @@
 Shapes: T steps, N environments.
 """
 
+import warnings
+from dataclasses import fields
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -85,6 +87,8 @@ def iterate(agent: OnPolicy, total_steps: int) -> dict[str, float]:
     """Collect and learn once: T steps in each environment, fewer where `total_steps` in all are reached before."""
     progress, copies = agent.steps / total_steps, len(agent.collector.ended)
     steps = min(agent.config.steps, -(-(total_steps - agent.steps) // copies))
+    if agent.iterations == 0:
+        warn_of_large_minibatches(agent.config, agent.config.steps * copies)
     anneal(agent, progress)
     env = agent.collector.env
     rollout, statistics = env.collect(agent, steps) if isinstance(env, Workers) else collect(agent, steps)
@@ -92,6 +96,17 @@ def iterate(agent: OnPolicy, total_steps: int) -> dict[str, float]:
     agent.iterations += 1
     agent.safe_point.reached()
     return {"steps": agent.steps, **statistics.means(), **metrics, **agent.guard.report()}
+
+
+def warn_of_large_minibatches(config: Any, steps: int) -> None:
+    """Tell who chose minibatches (field `batch_size`) that a rollout of so many steps does not fill."""
+    rows = 2 * steps if vars(config).get("mirror") else steps  # mirror images are learned from, too
+    for f in fields(config):
+        if f.name == "batch_size" and f.default != config.batch_size > rows:
+            given = f"batch_size={config.batch_size:,} and {rows:,} rows in a rollout (steps × num_envs)"
+            warnings.warn(
+                f"expected minibatches that a rollout fills, given {given}: each epoch is one step on all rows", stacklevel=7
+            )
 
 
 def anneal(agent: Drawing, progress: float) -> None:

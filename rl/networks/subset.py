@@ -21,7 +21,8 @@ class Subset:
     All at once, by the Gumbel-top-k trick (Kool, van Hoof & Welling 2019): the k largest of z + g, g ~ Gumbel(0, 1).
 
     Entropy and KL are those of the first draw. Those of all draws are sums over n!/(n − k)! orders. By the chain rule
-    KL ≥ KL of the first draw; and the bonus on that draw's entropy pushes the same way, to equal logits.
+    KL ≥ KL of the first draw, and some k times that for small changes; and the bonus on that draw's entropy pushes the same
+    way, to equal logits.
 
     Attributes
     ----------

@@ -1,6 +1,7 @@
 """What careless users do, each with an answer in words: wrong results of environments, wrong arguments, wrong moments."""
 
 import re
+from dataclasses import fields
 
 import gymnasium
 import numpy as np
@@ -10,6 +11,7 @@ from gymnasium import spaces
 import rl
 from rl.experience import memory_limit
 from rl.experience.environments import make_vector
+from rl.schedules import Rate
 from tests.rl.toys import Target
 
 BOX = spaces.Box(-9, 9, (2,), np.float32)
@@ -223,3 +225,42 @@ def test_a_rollout_of_one_step_is_learned_from(name):
     before = agent.policy.flat.data.copy()
     agent.learn(20)
     assert (agent.policy.flat.data != before).any()
+
+
+class TestSettings:
+    """Numbers that no training could use, and settings that would do nothing."""
+
+    @pytest.mark.parametrize("number", [np.inf, np.float32("inf"), -np.inf, np.nan, 10**400])
+    def test_numbers_are_finite(self, number):
+        """Every float of every Config, whatever its bounds."""
+        for algorithm in rl.ALGORITHMS.values():
+            known = [f for f in fields(algorithm.config) if f.type in (float, float | None, Rate, Rate | None)]
+            assert known
+            for f in known:
+                with pytest.raises(ValueError, match=rf"expected {algorithm.name}Config.{f.name} as a (finite )?number "):
+                    algorithm.config(**{f.name: number})
+
+    @pytest.mark.parametrize("name", ["PPO", "A2C", "REINFORCE", "TRPO", "RWR", "REPS"])
+    def test_nothing_is_read_again_without_memory(self, name):
+        with pytest.raises(ValueError, match=r"expected burn_in=0 without memory.*given 3"):
+            getattr(rl, f"{name}Config")(burn_in=3)
+
+    @pytest.mark.parametrize("name", ["PPO", "TRPO", "REINFORCE", "RWR", "OffPolicyPG"])
+    def test_minibatches_larger_than_a_rollout(self, name):
+        def trained(**settings):
+            config = getattr(rl, f"{name}Config")(**{"steps": 16, "hidden": (4,), **settings})
+            return getattr(rl, name)(make_vector("Pendulum-v1", 2), config).learn(64)
+
+        given = r"expected minibatches that a rollout fills, given batch_size=33 and 32 rows in a rollout"
+        with pytest.warns(UserWarning, match=given) as warned:
+            trained(batch_size=33)
+        assert len(warned) == 1
+        assert warned[0].filename == __file__
+        trained(batch_size=32)
+        trained()  # nobody chose the default of 64
+
+    def test_mirror_images_fill_minibatches_too(self):
+        settings = dict(steps=8, num_envs=2, hidden=(4,), mirror=True, epochs=1)
+        rl.PPO("deepnp/Walker-v0", rl.PPOConfig(batch_size=32, **settings)).learn(16)
+        with pytest.warns(UserWarning, match="33 and 32 rows"):
+            rl.PPO("deepnp/Walker-v0", rl.PPOConfig(batch_size=33, **settings)).learn(16)

@@ -228,7 +228,7 @@ class TestLearning:
     def test_bad_settings(self):
         for settings, message in (
             ({"priority_exponent": 1.5}, r"priority_exponent as a number in \[0, 1\], given 1.5"),
-            ({"priority_offset": 0.0}, "priority_offset as a number in .* given 0.0"),
+            ({"priority_offset": 0.0}, "priority_offset as a finite number >= .* given 0.0"),
             ({"importance_exponent": -0.1}, "importance_exponent"),
             ({"newest": -1}, "newest as an integer"),
         ):

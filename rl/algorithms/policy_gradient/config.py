@@ -46,6 +46,8 @@ class OnPolicyConfig:
             raise ValueError(f'expected anneal_sigma with sigma="fixed", given sigma="{self.sigma}"')
         if self.memory and self.sde_interval is not None:
             raise ValueError(f"expected sde_interval None with memory={self.memory!r}, given {self.sde_interval}")
+        if self.burn_in and not self.memory:
+            raise ValueError(f"expected burn_in=0 without memory: there is no state to read steps again for, given {self.burn_in}")
         if self.burn_in > self.memory_span:
             raise ValueError(f"expected burn_in of at most memory_span = {self.memory_span}, given {self.burn_in}")
         if self.memory == "attention" and (self.memory_size % 8 or self.memory_span < 2):

@@ -15,6 +15,7 @@
 
 Policy and value share no parameter, so the two descents are independent programs: `policy_step` and `value_step`, or a whole
 epoch in one call where ppo_epochs.py knows the networks. With `shared` they have one trunk, and one `shared_step` on the sum.
+Of k-of-n choices, KL and H are those of the first draw, and π(a|s) that of all: rl/networks/subset.py.
 Algorithm 12, line 12, gives tanh a to the environment: `squash="tanh"`. By default a is clipped there, and learned from as drawn.
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), A action dimensions.

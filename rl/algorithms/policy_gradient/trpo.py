@@ -19,7 +19,8 @@ F is the policy's Fisher information: rl/networks/fisher.py. The page has four m
             from θ_old to θ
 
 Deviations. Schulman et al. take one path's returns or a vine of rollouts as Q; here and in most code since, A is GAE's. The papers
-print α = √(2δ/gᵀFg), which is for a step along g, not along F⁻¹g. KL has the policy that collected the data first.
+print α = √(2δ/gᵀFg), which is for a step along g, not along F⁻¹g. KL has the policy that collected the data first. Of k-of-n
+choices, F and KL are those of the first draw, so δ bounds less than all draws: rl/networks/subset.py.
 
 Shapes: T steps, N environments, B = T·N rows (fewer where steps never happened), P parameters of the policy.
 """
