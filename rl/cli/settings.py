@@ -31,6 +31,11 @@ def options_of(base: Any) -> type:
     return make_dataclass("Settings", named)
 
 
+def values_of(options: Any) -> dict[str, Any]:
+    """The value of each option, by its name with underscores."""
+    return {name: value for group in vars(options).values() for name, value in vars(group).items()}
+
+
 def config_of(config: type, options: Any) -> Any:
     """The Config that a person chose.
 
@@ -39,7 +44,7 @@ def config_of(config: type, options: Any) -> Any:
     Usage
         If a value is outside its range.
     """
-    given = {name: value for group in vars(options).values() for name, value in vars(group).items()}
+    given = values_of(options)
     try:
         return config(**{f.name: given[RENAMED.get(f.name, f.name)] for f in fields(config)})
     except ValueError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from tyro.conf import arg
 
@@ -13,7 +13,18 @@ from rl.cli import environments
 from rl.cli.dispatch import Command, Group, Member
 from rl.cli.usage import Usage
 from rl.cli.values import key_values
-from rl.training.recipes import Recipe, recipe_of
+from rl.training.recipes import Recipe, changed_settings, recipe_of
+
+STEPS = 1_000_000  # of a training, where nobody says otherwise
+
+
+@runtime_checkable
+class Preset(Protocol):
+    """A Config with settings of a publication."""
+
+    __name__: str
+
+    def deepunity(self, **settings: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -28,17 +39,39 @@ class Task:
     recipe_file: Annotated[
         Path | None, arg(metavar="FILE", help="the same, from a file that `deepnp tune` wrote", help_behavior_hint="")
     ] = None
+    preset: Annotated[
+        Literal["deepunity"] | None,
+        arg(
+            help="begin with settings of a publication (Table 3.1 of the thesis on DeepUnity)",
+            help_behavior_hint="(of PPO and SAC)",
+        ),
+    ] = None
     threads: Annotated[int | None, arg(metavar="INT", help="to compute with", help_behavior_hint="(default: all)")] = None
     quiet: Annotated[bool, arg(help="print errors only")] = False
 
-    def recipe_for(self, algorithm: Algorithm) -> Recipe | None:
-        """The recipe that is asked for, if one is."""
+    def recipe_for(self, algorithm: Algorithm, copies: int) -> Recipe | None:
+        """The recipe that is asked for, if one is; a preset as a recipe for so many copies of the environment."""
+        if self.preset is not None:
+            return self._preset_for(algorithm, copies)
         if not self.recipe and self.recipe_file is None:
             return None
         try:
             return recipe_of(algorithm.name, environments.find(self.env).rpartition(":")[2], self.recipe_file)
         except ValueError as error:
             raise Usage(str(error)) from error
+
+    def _preset_for(self, algorithm, copies):
+        if self.recipe or self.recipe_file is not None:
+            raise Usage("expected --preset or a recipe, given both")
+        config = algorithm.config
+        if not isinstance(config, Preset):
+            known = ", ".join(name for name, other in ALGORITHMS.items() if isinstance(other.config, Preset))
+            raise Usage(f"expected an algorithm with a preset {self.preset} ({known}), given {algorithm.name}")
+        try:
+            settings = changed_settings(config.deepunity(num_envs=copies))
+        except ValueError as error:
+            raise Usage(str(error).replace(f"{config.__name__}.num_envs", "--num-envs")) from error
+        return Recipe(algorithm.name, environments.find(self.env), STEPS, settings, source="Table 3.1 of the thesis on DeepUnity")
 
     def environment(self, recipe: Recipe | None) -> tuple[str, dict[str, Any]]:
         """The environment's id and its keyword arguments."""

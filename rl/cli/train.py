@@ -10,8 +10,8 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from rl.algorithms import Algorithm
 from rl.cli.seeds import Several, train_several
-from rl.cli.settings import config_of, options_of
-from rl.cli.task import Task, folder_name, group_of, set_threads
+from rl.cli.settings import config_of, options_of, values_of
+from rl.cli.task import STEPS, Task, folder_name, group_of, set_threads
 from rl.cli.terminal import say
 from rl.cli.training import Watching, learn
 from rl.cli.usage import Usage
@@ -35,7 +35,7 @@ With --help behind the algorithm, all options are listed, its settings among the
 class Options:
     """How long, and what is written."""
 
-    steps: Annotated[int, arg(help="environment steps in all")] = 1_000_000
+    steps: Annotated[int, arg(help="environment steps in all")] = STEPS
     seed: Annotated[int, arg(help="decides everything: weights, actions, batches, episodes")] = 0
     out: Annotated[
         Path | None,
@@ -73,10 +73,10 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
         watching: OmitArgPrefixes[Annotated[Watching, arg(name="evaluation")]] = unwatched,
         settings: OmitArgPrefixes[Annotated[form, arg(name="")]] = unchanged,  # type: ignore[valid-type]
     ) -> Any:
-        wanted = task.recipe_for(algorithm)
+        wanted = task.recipe_for(algorithm, values_of(settings)["num_envs"])
         if recipe is None and wanted is not None:
             if not task.quiet:
-                say(f"recipe ({wanted.source}): {wanted.result}")
+                say(": ".join(filter(None, [f"recipe ({wanted.source})", wanted.result])))
             return command_of(algorithm, wanted)
         options.check()
         watching.check(options.steps)

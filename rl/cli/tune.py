@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from rl.algorithms import Algorithm
-from rl.cli.settings import RENAMED, config_of, options_of
+from rl.cli.settings import RENAMED, config_of, options_of, values_of
 from rl.cli.task import Task, folder_name, group_of, set_threads
 from rl.cli.terminal import complain, say
 from rl.cli.usage import FAILED, STOPPED, Usage
@@ -64,7 +64,7 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
         search: OmitArgPrefixes[FlagCreatePairsOff[Annotated[Search, arg(name="search")]]] = usual,
         settings: OmitArgPrefixes[Annotated[form, arg(name="")]] = unchanged,  # type: ignore[valid-type]
     ) -> Any:
-        wanted = task.recipe_for(algorithm)
+        wanted = task.recipe_for(algorithm, values_of(settings)["num_envs"])
         if recipe is None and wanted is not None:
             return command_of(algorithm, wanted)
         config = config_of(algorithm.config, settings)
