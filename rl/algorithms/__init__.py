@@ -25,6 +25,14 @@ from rl.algorithms.policy_gradient.ppo import PPO, PPOConfig
 from rl.algorithms.policy_gradient.reinforce import REINFORCE, REINFORCEConfig
 from rl.algorithms.policy_gradient.trpo import TRPO, TRPOConfig
 from rl.algorithms.registry import Algorithm
+from rl.algorithms.tabular.double_q_learning import DoubleQLearning, DoubleQLearningConfig
+from rl.algorithms.tabular.dyna_q import DynaQ, DynaQConfig
+from rl.algorithms.tabular.monte_carlo import MonteCarlo, MonteCarloConfig
+from rl.algorithms.tabular.off_policy_monte_carlo import OffPolicyMonteCarlo, OffPolicyMonteCarloConfig
+from rl.algorithms.tabular.q_learning import QLearning, QLearningConfig
+from rl.algorithms.tabular.sarsa import SARSA, SARSAConfig
+from rl.algorithms.value_based.dqn import DQN, DQNConfig
+from rl.algorithms.value_based.q_ascent import QAscent, QAscentConfig
 from rl.experience.environments import EnvLike
 from rl.runs.record import CONFIG
 
@@ -42,10 +50,18 @@ _LIST = (
     Algorithm(SAC, "actor_critic", "Haarnoja et al. 2018b"),
     Algorithm(SACLite, "actor_critic", "Yu, Zhang & Xu 2022"),
     Algorithm(SACValue, "actor_critic", "Haarnoja et al. 2018a"),
+    Algorithm(DQN, "value_based", "Mnih et al. 2015"),
+    Algorithm(QAscent, "value_based", "the thesis on maximum entropy, ch. 1"),
     Algorithm(CEM, "black_box", "Szita & Lőrincz 2006"),
     Algorithm(CMAES, "black_box", "Hansen 2016"),
     Algorithm(RWR, "black_box", "Peters & Schaal 2007"),
     Algorithm(REPS, "black_box", "Peters, Mülling & Altün 2010"),
+    Algorithm(MonteCarlo, "tabular", "Sutton & Barto 2018"),
+    Algorithm(OffPolicyMonteCarlo, "tabular", "Sutton & Barto 2018"),
+    Algorithm(SARSA, "tabular", "Rummery & Niranjan 1994"),
+    Algorithm(QLearning, "tabular", "Watkins & Dayan 1992"),
+    Algorithm(DoubleQLearning, "tabular", "van Hasselt 2010"),
+    Algorithm(DynaQ, "tabular", "Sutton 1990"),
 )
 ALGORITHMS = {algorithm.name: algorithm for algorithm in _LIST}
 
@@ -56,11 +72,13 @@ __all__ = [
     "CMAES",
     "DDPG",
     "DPG",
+    "DQN",
     "PPO",
     "REINFORCE",
     "REPS",
     "RWR",
     "SAC",
+    "SARSA",
     "TD2",
     "TD3",
     "TRPO",
@@ -70,11 +88,24 @@ __all__ = [
     "CMAESConfig",
     "DDPGConfig",
     "DPGConfig",
+    "DQNConfig",
+    "DoubleQLearning",
+    "DoubleQLearningConfig",
+    "DynaQ",
+    "DynaQConfig",
+    "MonteCarlo",
+    "MonteCarloConfig",
+    "OffPolicyMonteCarlo",
+    "OffPolicyMonteCarloConfig",
     "OffPolicyPG",
     "OffPolicyPGConfig",
     "PPOConfig",
     "PreQN",
     "PreQNConfig",
+    "QAscent",
+    "QAscentConfig",
+    "QLearning",
+    "QLearningConfig",
     "REINFORCEConfig",
     "REPSConfig",
     "RWRConfig",
@@ -83,6 +114,7 @@ __all__ = [
     "SACLiteConfig",
     "SACValue",
     "SACValueConfig",
+    "SARSAConfig",
     "TD2Config",
     "TD3Config",
     "TRPOConfig",

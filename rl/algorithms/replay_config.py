@@ -44,6 +44,10 @@ class ReplayConfig:
         if self.batch_size > self.memory:
             raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
 
+    def share_at_random(self, steps: int, share: float) -> float:
+        """The share of actions that are random after so many steps: all while warming up, then `share`, ε."""
+        return 1.0 if steps < self.warmup else share
+
     @property
     def relabelled(self) -> int:
         """k of hindsight: 4 (Andrychowicz et al. 2017), and 1 where an episode has one goal to offer (Algorithm 18)."""

@@ -21,6 +21,7 @@ from rl.experience.hindsight import Hindsight
 from rl.experience.normalizers import Normalizer
 from rl.experience.replay import Batch, ReplayMemory
 from rl.experience.spaces import SpaceInfo
+from rl.experience.stretches import sequence_batch
 from rl.experience.trees import Observations
 from rl.guards import Guard
 from rl.interruption import SafePoint
@@ -37,6 +38,7 @@ class OffPolicy(Protocol):
     memory: ReplayMemory
     collector: Collector
     normalizer: Normalizer | None
+    recall: Any
     rngs: dict[str, np.random.Generator]
     steps: int
     iterations: int
@@ -88,11 +90,14 @@ def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> Step:
     collector, before = agent.collector, agent.collector.observations
     if agent.normalizer:
         agent.normalizer.update(trees.vector(before))
-    actions = explore(agent, 1.0 if agent.steps < agent.config.warmup else agent.now.random_share)
+    c = agent.now
+    actions = explore(agent, c.share_at_random(agent.steps, c.random_share))
     step = collector.step(agent.space.action.to_environment(actions), statistics)
     following = trees.each(np.copy, collector.observations) if step.final else collector.observations
     for n, observation in step.final.items():
         trees.write(following, slice(n, n + 1), observation)
+    if agent.recall is not None:
+        agent.recall.took(actions, step.ended if collector.same_step else ~step.valid)
     agent.memory.add(before, actions, step.rewards, following, step.terminated, step.truncated, step.valid)
     agent.steps += int(np.count_nonzero(step.valid))
     return step
@@ -102,9 +107,10 @@ def explore(agent: OffPolicy, random_share: float) -> np.ndarray:
     """Actions (N, …): the policy's while exploring, each copy's replaced by a random one with that probability."""
     rng, copies = agent.rngs["explore"], len(agent.collector.ended)
     mask = agent.space.observation.mask_of(agent.collector.observations)
+    remembered = None if agent.recall is None else agent.recall.read(agent.observe(agent.collector.observations))
     if random_share == 1:
         return agent.space.action.random(copies, rng, mask)
-    actions = agent.explore(agent.observe(agent.collector.observations), rng)
+    actions = agent.explore(remembered or agent.observe(agent.collector.observations), rng)
     return replace_by_random(actions, random_share, agent.space.action, rng, mask)
 
 
@@ -121,6 +127,9 @@ def draw_batch(agent: OffPolicy, progress: float) -> Batch:
     `progress` in [0, 1] of the training raises the importance exponent, where that is a plain number.
     """
     c, memory, rng = agent.config, agent.memory, agent.rngs["replay"]
+    if agent.recall is not None:
+        sequences = max(1, round(c.batch_size / c.recall_span))
+        return sequence_batch(memory, memory.draw(sequences, rng), c.recall_span, c.burn_in, c.gamma, agent.observe)
     if memory.priorities is None:
         rows, weights = memory.draw(c.batch_size, rng), None
     else:

@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode
 import rl
 from deepnp.storage import load_tensors, save_tensors
 from rl.experience.capture_values import pack, unpack
-from tests.rl.toys import Counter, Reach, Remembering, config_of, states, vectorize
+from tests.rl.toys import Counter, Reach, Remembering, config_of, states, suited, vectorize
 
 ALGORITHMS = list(rl.ALGORITHMS.values())
 WALKERS = "HalfCheetah-v5", "Hopper-v5", "BipedalWalker-v3"
@@ -24,7 +24,7 @@ CHOICES = "CartPole-v1", "Acrobot-v1", "FrozenLake-v1", "LunarLander-v3"
 SMALL = dict(num_envs=2, hidden=(8,), batch_size=8)
 ON_POLICY, OFF_POLICY = dict(steps=20, epochs=2), dict(warmup=10, memory=200, update_interval=4)
 STEPS, MIDDLE = 160, 75
-PAIRS = [(algorithm, "LunarLanderContinuous-v3") for algorithm in ALGORITHMS]
+PAIRS = [(algorithm, suited(algorithm, "LunarLanderContinuous-v3")) for algorithm in ALGORITHMS]
 PAIRS += [(rl.ALGORITHMS[name], env) for name in ("PPO", "SAC") for env in CONTINUOUS]
 PAIRS += [(rl.ALGORITHMS["PPO"], env) for env in CHOICES]
 
@@ -149,6 +149,7 @@ def test_two_calls_are_as_good_as_one(name):
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
 def test_copies_and_pickles(algorithm, env):
     """A copy has an environment of its own, in the same situation; a pickle has none, and is given one."""
+    env = suited(algorithm, env)
     whole = make(algorithm, env).learn(STEPS)
     half = make(algorithm, env).learn(STEPS, until_the_middle(algorithm))
     assert_same(copy.deepcopy(half).learn(STEPS), whole)

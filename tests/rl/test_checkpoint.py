@@ -9,7 +9,7 @@ import pytest
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from deepnp.storage import load_tensors, save_tensors
-from tests.rl.toys import Target, config_of, states, vectorize
+from tests.rl.toys import Target, config_of, states, suited, vectorize
 
 ALGORITHMS = list(rl.ALGORITHMS.values())
 
@@ -18,7 +18,7 @@ def agent_of(algorithm, env=None, **settings):
     on_policy = dict(steps=20, epochs=1, updates=4)
     small = on_policy if algorithm.takes.on_policy else dict(warmup=20, memory=200, priority_exponent=0.5)
     config = config_of(algorithm, **{"num_envs": 2, "hidden": (8,), "batch_size": 16, **small, **settings})
-    return algorithm.cls(env or vectorize(Target, 2), config)
+    return algorithm.cls(env or vectorize(suited(algorithm, Target), 2), config)
 
 
 @pytest.fixture(params=ALGORITHMS, ids=lambda a: a.name, scope="module")
@@ -121,7 +121,7 @@ def test_a_memory_with_heads_or_sizes_that_its_rows_do_not_have_is_refused(tmp_p
 
 
 def test_an_environment_s_situation_that_is_not_whole_is_refused(algorithm, tmp_path):
-    path, env = tmp_path / "agent.safetensors", "deepnp/Navigation-v0"
+    path, env = tmp_path / "agent.safetensors", suited(algorithm, "deepnp/Navigation-v0")
     agent_of(algorithm, env).learn(40).save(path)
     tensors, metadata = load_tensors(path)
     for name in [name for name in tensors if name.startswith(("env.", "collector."))]:
@@ -141,7 +141,7 @@ def test_resuming_equals_never_having_stopped(algorithm, tmp_path):
     settings = dict(normalize_observations=True, n_step=2, newest=2, update_interval=8, population=5, horizon=50)
     known = {f.name for f in fields(algorithm.config)}
     settings = {name: value for name, value in settings.items() if name in known}
-    for env in ("deepnp/Navigation-v0", "deepnp/Walker-v0"):
+    for env in (suited(algorithm, name) for name in ("deepnp/Navigation-v0", "deepnp/Walker-v0")):
         whole, half = agent_of(algorithm, env, **settings), agent_of(algorithm, env, **settings)
         whole.learn(1400)
         half.learn(1400, lambda agent, metrics: agent.steps < 800)

@@ -28,7 +28,8 @@ def observations(rng):
 @pytest.mark.parametrize("name", rl.ALGORITHMS)
 def test_there_and_back(name, observations, tmp_path):
     cls = rl.ALGORITHMS[name].cls
-    agent, other = agent_of(cls), agent_of(cls, seed=1)
+    action = BOUNDED if "Box" in cls.takes.actions else spaces.Discrete(3)
+    agent, other = agent_of(cls, action), agent_of(cls, action, seed=1)
     if agent.normalizer:
         agent.normalizer.update(observations * 3 + 5)
     export_torch(agent, tmp_path / "new" / "policy.safetensors")

@@ -14,6 +14,7 @@ from rl.losses.checks import check_arrays, check_gradient
 from rl.networks import critics
 from rl.state import state_of
 from tests.rl.references.worlds import World
+from tests.rl.toys import suited
 
 SMALL = dict(hidden=(6, 6), batch_size=8, memory=200, warmup=10, num_envs=2)
 OFF_POLICY = [name for name, algorithm in rl.ALGORITHMS.items() if not algorithm.takes.on_policy]
@@ -27,7 +28,9 @@ def learner(name, **settings):
         else {**SMALL, "update_interval": 1, "updates": 1}
     )
     known = algorithm.Config.__dataclass_fields__
-    return algorithm(World, algorithm.Config(**{k: v for k, v in {**base, **settings}.items() if k in known}), seed=1)
+    return algorithm(
+        suited(algorithm, World), algorithm.Config(**{k: v for k, v in {**base, **settings}.items() if k in known}), seed=1
+    )
 
 
 def vectors(agent):

@@ -10,7 +10,7 @@ import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from deepnp.storage import load_tensors
 from tests.rl.test_checkpoint import agent_of
-from tests.rl.toys import Target, states, vectorize
+from tests.rl.toys import Target, states, suited, vectorize
 
 NAVIGATION = "deepnp/Navigation-v0"
 
@@ -80,13 +80,14 @@ class TestOtherCopies:
     @pytest.mark.parametrize("copies", [1, 2, 5])
     @pytest.mark.parametrize("algorithm", rl.ALGORITHMS)
     def test_training_goes_on(self, path, algorithm, copies):
-        before = agent_of(rl.ALGORITHMS[algorithm], NAVIGATION).learn(300)
+        env = suited(rl.ALGORITHMS[algorithm], NAVIGATION)
+        before = agent_of(rl.ALGORITHMS[algorithm], env).learn(300)
         before.save(path)
         if copies == 2:
-            agent = rl.load(path, NAVIGATION, num_envs=copies)
+            agent = rl.load(path, env, num_envs=copies)
         else:
             with pytest.warns(UserWarning, match=f"the file holds 2 copies, and there are {copies}"):
-                agent = rl.load(path, NAVIGATION, num_envs=copies)
+                agent = rl.load(path, env, num_envs=copies)
         assert agent.env.num_envs == agent.config.num_envs == copies
         agent.learn(400)
         if not before.takes.on_policy:

@@ -211,6 +211,41 @@ class Allowed(gymnasium.Env):
         return ({"x": x, "action_mask": mask}, {}) if self.told == "observation" else (x, {"action_mask": mask})
 
 
+class Steered(gymnasium.ActionWrapper):
+    """A task for numbers, for those who choose: the first of two choices is −½ in every dimension, the second ½."""
+
+    def __init__(self, env: gymnasium.Env):
+        super().__init__(env)
+        self.action_space = spaces.Discrete(2)
+
+    def action(self, action):
+        box = self.env.action_space
+        return np.full(box.shape, action - 0.5, box.dtype)
+
+
+class Numbered(gymnasium.ObservationWrapper):
+    """A task for vectors, for those who keep a table: which eighth of [−1, 1] the first value lies in."""
+
+    def __init__(self, env: gymnasium.Env):
+        super().__init__(env)
+        self.observation_space = spaces.Discrete(8)
+
+    def observation(self, observation):
+        return int(np.clip((np.ravel(observation)[0] + 1) * 4, 0, 7))
+
+
+def suited(algorithm, env):
+    """The task, an id or a factory, as an algorithm can take it: `Steered` where it takes no numbers, `Numbered` for a table."""
+    if "Box" in algorithm.takes.actions:
+        return env
+
+    def made():
+        task = Steered(gymnasium.make(env) if isinstance(env, str) else env())
+        return Numbered(task) if algorithm.takes.tables else task
+
+    return made
+
+
 class Hybrid(gymnasium.Env):
     """One step an episode: a choice of one of two places, and a move. The reward is −(move − place)², −1 more for the wrong place.
 
