@@ -20,6 +20,7 @@ __all__ = [
     "Kernel",
     "array_module",
     "cuda_available",
+    "device_of",
     "exact_kernel",
     "get_num_threads",
     "kernel",
@@ -60,6 +61,11 @@ def to_device(x, device: str) -> np.ndarray:
     import cupy
 
     return cupy.asarray(x)
+
+
+def device_of(x) -> str:
+    """Where x lies: "cpu" or "cuda"."""
+    return "cpu" if isinstance(x, np.ndarray | np.generic) else "cuda"
 
 
 def cuda_available() -> bool:

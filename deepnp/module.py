@@ -37,7 +37,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -226,7 +226,7 @@ class Module(ABC):
         for p in self.parameters():
             p.grad.fill(0)
 
-    def to(self, target) -> "Module":
+    def to(self, target) -> Self:
         """Move to a device ("cpu", "cuda") or change the dtype (`numpy.float64`), in place; returns
         self.
 

@@ -127,6 +127,7 @@ class Agent(Predictor, ABC):
         self.steps, self.iterations = 0, 0
         self.total_steps = 0  # where the present, or the latest, `learn` goes to
         self._scheduled = scheduled(config)
+        self.device = getattr(config, "device", "cpu")  # of algorithms that can be on a GPU
         self.normalizer = normalizer_of(config, space.observations)  # images are left as they are
         self.rngs: dict[str, np.random.Generator] = {}
         self.env: VectorEnv | None = None

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from deepnp import NonFiniteError
+from deepnp.backend import cuda_available
 from deepnp.storage import TensorFile, chunks, save_tensors
 from rl.config import scheduled, settings_from_json, settings_to_json, whole_number
 from rl.experience.capture import obstacle_of
@@ -35,7 +36,7 @@ from rl.experience.replay import ReplayMemory
 from rl.experience.space_checks import check_space, largest_array
 from rl.experience.spaces import SpaceInfo
 from rl.names import refuse
-from rl.state import Part, join, part, restore
+from rl.state import Part, join, part, restore, state_on_cpu
 from rl.state import snapshot as snapshot_of
 
 FORMAT = "deepnp agent 3"
@@ -72,7 +73,7 @@ def snapshot(agent: Saved, state: Callable[[Part], dict] | None = None) -> tuple
 
     `state` gives the state of a part, if not its `state_dict`.
     """
-    state = state or (lambda thing: thing.state_dict())
+    state = state or state_on_cpu
     groups = {"agent": join({name: state(thing) for name, thing in agent.parts().items()})}
     if agent.normalizer:
         groups["normalizer"] = state(agent.normalizer)
@@ -101,7 +102,7 @@ def save(agent: Saved, path: str | os.PathLike, memory: bool = True) -> None:
     def in_place(thing: Part) -> dict:
         if isinstance(thing, ReplayMemory):
             return thing.pieces() if memory else {}
-        return thing.state_dict()
+        return state_on_cpu(thing)
 
     tensors, metadata = snapshot(agent, in_place)
     _check_finite(tensors)
@@ -229,7 +230,7 @@ def rebuild(
     `networks` are those of one's own that it was made with.
     """
     _check_networks(cls.__name__, metadata["networks"], networks or {})
-    config = settings_from_json(cls.Config, metadata["config"], settings)
+    config = settings_from_json(cls.Config, metadata["config"], _placed(metadata["config"], settings or {}))
     space = SpaceInfo.from_json(metadata["space"])
     check_space(space)
     if not networks:
@@ -254,6 +255,14 @@ def rebuild(
     for name, state in metadata["rngs"].items():
         agent.rngs[name].bit_generator.state = state
     return agent
+
+
+def _placed(content: Mapping[str, Any], settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings to be replaced; the device among them, where what was saved was on a GPU and here is none."""
+    if content.get("device") != "cuda" or "device" in settings or cuda_available():
+        return settings
+    warnings.warn('the agent was on a GPU, and here is none that CuPy can use: it goes on on the CPU, device="cpu"', stacklevel=5)
+    return {**settings, "device": "cpu"}
 
 
 def _restore(agent: Any, tensors: Mapping) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from deepnp.backend import to_device
+
 
 class Part(Protocol):
     """Something that training changes: a network, an optimizer, a memory, a counter."""
@@ -50,9 +52,14 @@ def part(state: dict, name: str) -> dict:
     return {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}
 
 
+def state_on_cpu(thing: Part) -> dict[str, np.ndarray]:
+    """The state of a part, as NumPy's arrays: those that are on a GPU are copied."""
+    return {name: to_device(array, "cpu") for name, array in thing.state_dict().items()}
+
+
 def snapshot(thing: Part) -> dict[str, np.ndarray]:
     """The state of a part as it is now: copies, which training leaves alone."""
-    return {name: np.array(array) for name, array in thing.state_dict().items()}
+    return {name: np.array(array) for name, array in state_on_cpu(thing).items()}
 
 
 def state_of(parts: dict[str, Part]) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from deepnp import NonFiniteError, ParameterVector
-from deepnp.backend import kernel_runs, summing_kernel
+from deepnp.backend import array_module, kernel_runs, summing_kernel
 
 
 def check_finite(what: str, value: float) -> None:
@@ -25,7 +25,7 @@ def check_gradient(what: str, vector: ParameterVector) -> None:
         return
     with np.errstate(all="ignore"):
         vector.check_finite(g, what)
-    raise NonFiniteError(f"the {what} overflows {g.dtype}: its largest value is {np.abs(g).max():.3g}")
+    raise NonFiniteError(f"the {what} overflows {g.dtype}: its largest value is {float(abs(g).max()):.3g}")
 
 
 @summing_kernel
@@ -39,11 +39,11 @@ def sum_of_squares(g) -> float:
 
 def _plain(g):
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.dot(g, g)
+        return g @ g
 
 
 def check_arrays(what: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Raise NonFiniteError, naming the first array that holds NaN or infinity."""
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not array_module(array).isfinite(array).all():
             raise NonFiniteError(f"{what}.{name} holds NaN or infinity")

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from deepnp.backend import array_module
 from deepnp.cases import Kinked, Uniform
 from deepnp.losses.checks import check_not_empty
 
@@ -44,8 +45,10 @@ def td_loss(
         raise ValueError(f"expected values, targets and weights (B,), given {values.shape}, {targets.shape}, {weights.shape}")
     check_not_empty(values)
     kind, errors = values.dtype.type, values - targets
-    held = errors if limit == math.inf else np.clip(errors, -kind(limit), kind(limit))
-    weighted = weights if asymmetry == 0.5 else weights * np.where(errors > 0, kind(2 * asymmetry), kind(2 - 2 * asymmetry))
+    held = errors if limit == math.inf else errors.clip(-kind(limit), kind(limit))
+    weighted = weights
+    if asymmetry != 0.5:
+        weighted = weights * array_module(errors).where(errors > 0, kind(2 * asymmetry), kind(2 - 2 * asymmetry))
     loss = (weighted * held * (2 * errors - held)).mean() if limit < math.inf else (weighted * errors * errors).mean()
     return float(loss), weighted * kind(2 / len(values)) * held, errors
 

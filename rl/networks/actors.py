@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import Module, Sequential, Tanh
+from deepnp.backend import array_module
 from deepnp.layers.containers import whole
 from rl.experience.spaces import SpaceInfo
-from rl.experience.trees import Observations, length
+from rl.experience.trees import Observations, length, vector
 from rl.networks import drawing, squashed
 from rl.networks.encoders import network
 
@@ -99,7 +100,7 @@ class SquashedGaussianPolicy(Module):
         if self.shared:
             y = self.body.forward(x)
         else:
-            y = np.concatenate([self.mean.forward(x), self.log_sigma.forward(x)], axis=1)
+            y = _beside(self.mean.forward(x), self.log_sigma.forward(x))
         drawn, self._cache = squashed.forward(*self._halves(y), noise)
         return drawn
 
@@ -109,7 +110,7 @@ class SquashedGaussianPolicy(Module):
             return drawing.backward(self._stack, dy, self.cache, params, inputs)
         dmean, dlog_sigma, _ = squashed.backward(dy, self.cache)
         if self.shared:
-            return self.body.backward(np.concatenate([dmean, dlog_sigma], axis=1), params, inputs)
+            return self.body.backward(_beside(dmean, dlog_sigma), params, inputs)
         dx, dx_sigma = self.mean.backward(dmean, params, inputs), self.log_sigma.backward(dlog_sigma, params, inputs)
         return dx + dx_sigma if inputs else None
 
@@ -120,19 +121,20 @@ class SquashedGaussianPolicy(Module):
         """
         if noise is None:
             mean = self.body.predict(x)[:, : self.actions] if self.shared else self.mean.predict(x)
-            return np.tanh(mean), None
+            return array_module(mean).tanh(mean), None
         stack = self._stack
         if drawing.runs(stack, x, noise):
             return drawing.forward(stack, x, noise)[0]
         if self.shared:
             y = self.body.predict(x)
         else:
-            y = np.concatenate([self.mean.predict(x), self.log_sigma.predict(x)], axis=1)
+            y = _beside(self.mean.predict(x), self.log_sigma.predict(x))
         return squashed.forward(*self._halves(y), noise)[0]
 
     def draw(self, x: Observations, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
         """Random actions (B, A) for x (B, …), and their log-probability (B,)."""
-        return self.predict(x, rng.standard_normal((length(x), self.actions), np.float32))
+        noise = rng.standard_normal((length(x), self.actions), np.float32)
+        return self.predict(x, array_module(vector(x)).asarray(noise))
 
     @property
     def _stack(self):
@@ -140,4 +142,9 @@ class SquashedGaussianPolicy(Module):
         return whole(self.body) if self.shared else None
 
     def _halves(self, y):
-        return np.ascontiguousarray(y[:, : self.actions]), np.ascontiguousarray(y[:, self.actions :])
+        contiguous = array_module(y).ascontiguousarray
+        return contiguous(y[:, : self.actions]), contiguous(y[:, self.actions :])
+
+
+def _beside(left, right):
+    return array_module(left).concatenate([left, right], axis=1)

@@ -19,9 +19,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepnp import NonFiniteError, SpectralNorm
+from deepnp.backend import device_of, to_device
 from deepnp.layers.batch_normalization import BatchNorm
 from deepnp.module import Module
 from deepnp.optim import SGD, Adam
+from rl.experience import trees
 from rl.experience.trees import Observations
 from rl.losses.checks import check_finite, check_gradient
 from rl.networks.chains import action_gradient, add_td_gradient, beside, smallest
@@ -72,6 +74,7 @@ class Values:
         self.networks, self.bounds, self._form = list(networks), bounds, (float(asymmetry), float(limit))
         self.optimizers = [OPTIMIZERS[optimizer](network.flat, lr) for network in networks]
         pairs = [target_of(network, targets) for network in networks]
+        self._device = device_of(self.networks[0].flat.data)
         self._updaters = [updater for _, updater in pairs]
         self.watched = False
         self.alignment: float | None = None
@@ -80,13 +83,13 @@ class Values:
     def target(self, *inputs: Observations) -> np.ndarray:
         """The smallest target value min_i V̄_i(x) of x = (observations,), or (observations, actions): (B,)."""
         values = smallest(self.targets, inputs)
-        return values if self.bounds is None else np.clip(values, *map(values.dtype.type, self.bounds))
+        return values if self.bounds is None else values.clip(*map(values.dtype.type, self.bounds))
 
     def fit(self, *inputs: Observations, targets: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
         """One step of each network on its TD loss, (1/B) Σ w (V_i(x) − y)² by default; inputs as in `target`.
 
         Returns the mean loss, and the networks' mean absolute error |V − y| of each row (B,), by
-        which rows may be chosen again.
+        which rows may be chosen again. Both are NumPy's, wherever the networks are.
 
         Raises
         ------
@@ -96,7 +99,7 @@ class Values:
 
         def step(network, optimizer):
             optimizer.vector.zero_grad()
-            loss, errors = add_td_gradient((network,), inputs, targets, weights, *self._form)
+            loss, errors = add_td_gradient((network,), inputs, y, w, *self._form)
             try:
                 check_finite("critic loss", loss)
                 check_gradient("critic's gradient", optimizer.vector)
@@ -105,20 +108,22 @@ class Values:
             optimizer.step()
             return loss, errors, None
 
+        inputs = tuple(trees.on(x, self._device) for x in inputs)
+        y, w = to_device(targets, self._device), to_device(weights, self._device)
         before = self._values(inputs) if self.watched else []
         pairs = zip(self.networks, self.optimizers, strict=True)
-        results = independently(*(lambda pair=pair: step(*pair) for pair in pairs), rows=len(targets))
+        results = independently(*(lambda pair=pair: step(*pair) for pair in pairs), rows=y)
         losses, errors, failures = zip(*results, strict=True)
         for failure in filter(None, failures):
             raise failure
         if before:
             moves = zip(self._values(inputs), before, strict=True)
             self.alignment = float(np.mean([cosine(new - old, targets - old) for new, old in moves]))
-        return sum(losses) / len(losses), sum(np.abs(e) for e in errors) / errors[0].dtype.type(len(errors))
+        return sum(losses) / len(losses), to_device(sum(map(abs, errors)) / errors[0].dtype.type(len(errors)), "cpu")
 
     def _values(self, inputs):
         x = beside(inputs)
-        return [network.predict(x)[:, 0].astype(np.float64) for network in self.networks]
+        return [to_device(network.predict(x)[:, 0], "cpu").astype(np.float64) for network in self.networks]
 
     def set_lr(self, lr: float) -> None:
         """Let the optimizers take this learning rate from now on."""

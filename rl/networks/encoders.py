@@ -19,6 +19,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from deepnp import Conv2d, Flatten, Linear, Module, ReLU, Sequential
+from deepnp.backend import array_module
 from deepnp.models import mlp
 from deepnp.parameters import Tangents
 from rl.experience.memory_limit import check_memory
@@ -118,7 +119,7 @@ class ImageEncoder(Module):
     def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         if params:
             for (_, image), start, stop in zip(self.children(), self.ends, self.ends[1:], strict=False):
-                image.backward(np.ascontiguousarray(dy[:, start:stop]), inputs=False)
+                image.backward(array_module(dy).ascontiguousarray(dy[:, start:stop]), inputs=False)
         return dy[:, : self.width] if inputs else None
 
     def predict(self, x: tuple) -> np.ndarray:
@@ -127,11 +128,12 @@ class ImageEncoder(Module):
     def _tangent(self, v: Tangents, vx) -> np.ndarray:
         """Images do not move: vx is that of the vector (B, O), or None."""
         parts = [image.tangent(v, None) for _, image in self.children()]
-        vector = np.zeros((len(parts[0]), self.width), parts[0].dtype) if vx is None else vx
-        return np.concatenate([vector, *parts], axis=1)
+        xp = array_module(parts[0])
+        vector = xp.zeros((len(parts[0]), self.width), parts[0].dtype) if vx is None else vx
+        return xp.concatenate([vector, *parts], axis=1)
 
     def _join(self, x, features):
-        return np.concatenate([x[0].astype(features[0].dtype), *features], axis=1)
+        return array_module(x[0]).concatenate([x[0].astype(features[0].dtype), *features], axis=1)
 
 
 def pixels(image: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deepnp import elementary
-from deepnp.backend import kernel_runs, ordered_kernel
+from deepnp.backend import array_module, kernel_runs, ordered_kernel
 from deepnp.cases import Uniform
 from deepnp.checks import check_floats, check_shape, check_tangent
 from deepnp.ops.activation import softplus
@@ -41,10 +41,10 @@ def forward(mean, log_sigma, noise) -> tuple[tuple[np.ndarray, np.ndarray], Cach
     _check(mean, log_sigma, noise)
     if mean.dtype == np.float32 and kernel_runs(mean, log_sigma, noise):
         return _forward_fast(mean, log_sigma, noise)
-    held = np.clip(log_sigma, LOG_SIGMA_MIN, LOG_SIGMA_MAX)
-    sigma = np.exp(held)
+    xp, held = array_module(mean), log_sigma.clip(LOG_SIGMA_MIN, LOG_SIGMA_MAX)
+    sigma = xp.exp(held)
     u = mean + sigma * noise
-    actions = np.tanh(u)
+    actions = xp.tanh(u)
     volume = 2 * (math.log(2) - u - softplus.forward(-2 * u)[0])
     log_prob = (-0.5 * noise * noise - held - 0.5 * math.log(2 * math.pi) - volume).sum(axis=-1)
     return (actions, log_prob), Cache(log_sigma, sigma, noise, actions)
@@ -60,7 +60,7 @@ def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     log_sigma, sigma, noise, actions = cache
     row = dlog_prob[:, None]
     du = dactions * (1 - actions * actions) + 2 * actions * row
-    dlog_sigma = np.where(free(log_sigma), du * sigma * noise - row, du.dtype.type(0))
+    dlog_sigma = array_module(du).where(free(log_sigma), du * sigma * noise - row, du.dtype.type(0))
     return du, dlog_sigma, du * sigma - noise * row
 
 

@@ -25,8 +25,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from deepnp import Module
+from deepnp.backend import array_module
 from rl.experience.spaces import SpaceInfo
-from rl.experience.trees import Observations, length, with_actions
+from rl.experience.trees import Observations, length, vector, with_actions
 from rl.networks import squashed
 from rl.networks.encoders import network
 from rl.networks.squashed import LOG_SIGMA_MAX, LOG_SIGMA_MIN
@@ -75,16 +76,16 @@ class VariationalPolicy(Module):
     def backward(self, dy: tuple, params: bool = True, inputs: bool = True) -> np.ndarray | None:
         """dy = (dactions (B, A), dbound (B,))."""
         (dactions, g), (prior, posterior, of_action) = dy, self.cache
-        row = g[:, None]
+        row, concatenate = g[:, None], array_module(g).concatenate
         log_sigma, sigma, error = posterior
-        dposterior = np.concatenate([-row * error / sigma, _freely(log_sigma, row * (1 - error * error))], axis=1)
+        dposterior = concatenate([-row * error / sigma, _freely(log_sigma, row * (1 - error * error))], axis=1)
         dread = self.posterior.backward(dposterior, params)
         own = dread.shape[1] - self.actions
         dmean, dlog_sigma, _ = squashed.backward((dactions + dread[:, own:], g), of_action)
-        dread_action = self.action.backward(np.concatenate([dmean, dlog_sigma], axis=1), params)
+        dread_action = self.action.backward(concatenate([dmean, dlog_sigma], axis=1), params)
         dz = row * error / sigma + dread_action[:, own:]
         log_sigma, sigma, noise = prior
-        dprior = np.concatenate([dz, _freely(log_sigma, dz * sigma * noise - row)], axis=1)
+        dprior = concatenate([dz, _freely(log_sigma, dz * sigma * noise - row)], axis=1)
         dx = self.prior.backward(dprior, params, inputs)
         return dx + dread[:, :own] + dread_action[:, :own] if inputs else None
 
@@ -95,21 +96,24 @@ class VariationalPolicy(Module):
         """
         if noise is None:
             z = self.prior.predict(x)[:, : self.latent]
-            return np.tanh(self.action.predict(with_actions(x, z))[:, : self.actions]), None
+            return array_module(z).tanh(self.action.predict(with_actions(x, z))[:, : self.actions]), None
         return self._drawn(x, noise, "predict")[0]
 
     def draw(self, x: Observations, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
         """Random actions (B, A) for x (B, …), and their bound (B,)."""
-        return self.predict(x, rng.standard_normal((length(x), self.noise_size), np.float32))
+        noise = rng.standard_normal((length(x), self.noise_size), np.float32)
+        return self.predict(x, array_module(vector(x)).asarray(noise))
 
     def _drawn(self, x, noise, method):
-        noise_z, noise_a = (np.ascontiguousarray(part) for part in np.split(noise, [self.latent], axis=1))
-        mean, log_sigma = _halves(getattr(self.prior, method)(x))
+        noise_z, noise_a = _parted(noise, self.latent)
+        mean, log_sigma = _parted(getattr(self.prior, method)(x), self.latent)
         held, sigma = _held(log_sigma)
         z = mean + sigma * noise_z
         log_prior = (-0.5 * noise_z * noise_z - held - HALF_LOG_2PI).sum(axis=1)
-        (actions, log_prob), of_action = squashed.forward(*_halves(getattr(self.action, method)(with_actions(x, z))), noise_a)
-        mean, log_sigma_q = _halves(getattr(self.posterior, method)(with_actions(x, actions)))
+        (actions, log_prob), of_action = squashed.forward(
+            *_parted(getattr(self.action, method)(with_actions(x, z)), self.actions), noise_a
+        )
+        mean, log_sigma_q = _parted(getattr(self.posterior, method)(with_actions(x, actions)), self.latent)
         held_q, sigma_q = _held(log_sigma_q)
         error = (z - mean) / sigma_q
         log_posterior = (-0.5 * error * error - held_q - HALF_LOG_2PI).sum(axis=1)
@@ -117,15 +121,17 @@ class VariationalPolicy(Module):
         return (actions, log_prob + log_prior - log_posterior), cache
 
 
-def _halves(y):
-    return tuple(map(np.ascontiguousarray, np.split(y, 2, axis=1)))
+def _parted(y, width):
+    """The first columns, and the others."""
+    contiguous = array_module(y).ascontiguousarray
+    return contiguous(y[:, :width]), contiguous(y[:, width:])
 
 
 def _held(log_sigma):
-    held = np.clip(log_sigma, LOG_SIGMA_MIN, LOG_SIGMA_MAX)
-    return held, np.exp(held)
+    held = log_sigma.clip(LOG_SIGMA_MIN, LOG_SIGMA_MAX)
+    return held, array_module(held).exp(held)
 
 
 def _freely(log_sigma, gradient):
     """The gradient of ln σ where it is not held."""
-    return np.where(squashed.free(log_sigma), gradient, gradient.dtype.type(0))
+    return array_module(gradient).where(squashed.free(log_sigma), gradient, gradient.dtype.type(0))

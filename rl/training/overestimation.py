@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from deepnp.backend import to_device
 from rl.agent import Agent
 from rl.config import whole_number
 from rl.experience.collector import Collector, EpisodeStatistics
@@ -94,8 +95,8 @@ def _returns(agent, collector):
 def _values(agent, observations):
     """Q₁ and min_i Q_i at the most probable actions: (B,) each. Nothing of the critics moves."""
     observations = agent.observe(observations)
-    x = beside((observations, agent.act(observations, None)))
-    values = [q.predict(x)[:, 0].astype(float) for q in agent.critics.networks]
+    x = beside((observations, to_device(agent.act(observations, None), agent.device)))
+    values = [to_device(q.predict(x)[:, 0], "cpu").astype(float) for q in agent.critics.networks]
     return values[0], np.minimum.reduce(values)
 
 

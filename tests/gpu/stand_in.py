@@ -19,10 +19,10 @@ def words(text: str) -> frozenset[str]:
 
 FUNCTIONS = words("""
     abs add arange array_equal ascontiguousarray asarray bincount broadcast_to clip concatenate copysign copyto cos empty
-    empty_like exp expm1 full isfinite log log1p matmul maximum may_share_memory minimum moveaxis ones ones_like sign sin sqrt stack
-    take take_along_axis tanh where zeros zeros_like
+    empty_like exp expm1 full full_like isfinite log log1p matmul maximum may_share_memory minimum moveaxis ones ones_like sign sin
+    sqrt stack take take_along_axis tanh where zeros zeros_like
 """)
-METHODS = words("all any argmax astype conj copy fill max mean min ravel reshape sum swapaxes transpose view")
+METHODS = words("all any argmax argmin astype clip conj copy fill max mean min ravel reshape sum swapaxes transpose view")
 ATTRIBUTES = words("T dtype flags imag itemsize nbytes ndim real shape size strides")
 BINARY = words("add sub mul truediv floordiv mod pow matmul and or xor lshift rshift")
 COMPARISONS = words("eq ne lt le gt ge")

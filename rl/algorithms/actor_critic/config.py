@@ -44,6 +44,7 @@ class OffPolicyConfig(ReplayConfig):
     targets: bool = setting(True, "target networks that follow; False: the networks are their own targets")
     asymmetry: float = setting(0.5, "weight of values that are too high against too low ones in the critics' loss, α", 0, 1)
     error_limit: float | None = setting(None, "TD error beyond which the critics' loss is linear (Huber), κ; None: never", 1e-9)
+    device: str = setting("cpu", "where the networks are; cuda: on a GPU, by CuPy", choices=("cpu", "cuda"))
 
     def __post_init__(self):
         super().__post_init__()
@@ -88,7 +89,7 @@ def make_critics(space: SpaceInfo, config: Any, count: int, rng: np.random.Gener
         made = own_critics(own, count, space.observation, space.actions, rng)
         check_apart({"policy": policy, **{f"critic {i}": critic for i, critic in enumerate(made, 1)}})
     return Critics(
-        made,
+        [critic.to(config.device) for critic in made],
         config.critic_rate,
         config.value_bounds,
         optimizer=config.critic_optimizer,

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepnp import Module
+from deepnp.backend import to_device
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent
@@ -96,7 +97,7 @@ class DDPG(Agent):
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=space.actions)
         self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng, own.get("policy"), c.actor_gain)
-        self.policy_optimizer = Adam(self.policy.flat, c.lr)
+        self.policy_optimizer = Adam(self.policy.to(c.device).flat, c.lr)
         self.target_policy, self.follow = target_of(self.policy, c.policy_follows)
         self.critics = make_critics(space, c, self.critic_count, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
@@ -110,7 +111,7 @@ class DDPG(Agent):
         return {**policies, "critics": self.critics, "memory": self.memory, "noise": self.noise}
 
     def act(self, observations, rng) -> np.ndarray:
-        actions = self.policy.predict(observations)
+        actions = to_device(self.policy.predict(observations), "cpu")
         return actions if rng is None else gaussian(actions, self.now.exploration, rng)
 
     def explore(self, observations, rng) -> np.ndarray:
@@ -118,7 +119,7 @@ class DDPG(Agent):
             return self.act(observations, rng)
         self.noise.sigma = self.now.exploration
         self.noise.reset(self.collector.ended)
-        return self.noise(self.policy.predict(observations), rng)
+        return self.noise(self.act(observations, None), rng)
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of the critic and of the policy; the targets move.

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from deepnp import Module
+from deepnp.backend import array_module, to_device
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent
@@ -68,6 +69,8 @@ class SACConfig(OffPolicyConfig):
         super().__post_init__()
         if self.clip_targets and self.soft_values:
             raise ValueError("expected clip_targets False: the soft values of SAC contain entropy, which no bound on rewards holds")
+        if self.actor == "flow" and self.device != "cpu":
+            raise ValueError(f'expected device "cpu" with actor "flow", whose couplings are on no GPU yet, given {self.device!r}')
 
 
 class SAC(Agent):
@@ -110,7 +113,7 @@ class SAC(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=2 * space.actions)
-        self.policy = ACTORS[c.actor](space, c, ACTIVATIONS[c.activation], rng, own.get("policy"))
+        self.policy = ACTORS[c.actor](space, c, ACTIVATIONS[c.activation], rng, own.get("policy")).to(c.device)
         self.critics = make_critics(space, c, 2 if c.twin else 1, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, critics=self.critics)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
@@ -126,7 +129,8 @@ class SAC(Agent):
         return {**policy, "critics": self.critics, "memory": self.memory}
 
     def act(self, observations, rng) -> np.ndarray:
-        return self.policy.predict(observations)[0] if rng is None else self.policy.draw(observations, rng)[0]
+        actions, _ = self.policy.predict(observations) if rng is None else self.policy.draw(observations, rng)
+        return to_device(actions, "cpu")
 
     explore = act
 
@@ -170,7 +174,7 @@ class SAC(Agent):
         """
         actions, log_prob = networks.policy.forward(s, noise)
         q, dactions = networks.critics.action_gradient(s, actions, dvalue=-1 / size)
-        dlog_prob = np.full(len(log_prob), self.temperature.alpha / size, log_prob.dtype)
+        dlog_prob = array_module(log_prob).full_like(log_prob, self.temperature.alpha / size)
         networks.policy.backward((dactions, dlog_prob), inputs=False)
         return q, log_prob
 

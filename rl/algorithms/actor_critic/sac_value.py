@@ -20,6 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from deepnp.backend import to_device
 from rl.algorithms.actor_critic.sac import SAC, SACConfig, means
 from rl.experience.replay import Batch
 from rl.names import explained_class
@@ -44,7 +45,7 @@ class SACValue(SAC):
     def build(self) -> None:
         super().build()
         c = self.now
-        body = critic_network(self.space, c, 0, self.rngs["weights"])
+        body = critic_network(self.space, c, 0, self.rngs["weights"]).to(c.device)
         self.value = Values([body], c.critic_rate, optimizer=c.critic_optimizer, targets=c.targets)
 
     def parts(self) -> dict[str, Part]:
@@ -56,7 +57,7 @@ class SACValue(SAC):
         self.value.set_lr(c.critic_rate)
         s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
         noise = self.rngs["noise"].standard_normal((len(batch.actions), self.policy.noise_size), np.float32)
-        y = batch.rewards + batch.discounts * self.value.target(s_next)
+        y = batch.rewards + batch.discounts * to_device(self.value.target(s_next), "cpu")
         critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
         q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
         value_loss, _ = self.value.fit(s, targets=q - alpha * log_prob, weights=batch.weights)

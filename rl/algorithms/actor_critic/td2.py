@@ -22,6 +22,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from deepnp.backend import array_module
 from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
 from rl.config import rate, setting
 from rl.experience.replay import Batch
@@ -76,12 +77,13 @@ class TD2(DDPG):
 
     def noisy_next_value(self, networks, s_next, noise) -> np.ndarray:
         """min_i Q̄_i(s′, ã′): (B,)."""
-        return networks.critics.target(s_next, np.clip(networks.target_policy.predict(s_next) + noise, -ONE, ONE))
+        return networks.critics.target(s_next, (networks.target_policy.predict(s_next) + noise).clip(-ONE, ONE))
 
 
 def noisy_value_gradient(networks, size: int, s, noise) -> np.ndarray:
     """For `Halves.step`: the gradient of −(1/size) Σ Q_1(s, ã). Returns Q_1 (B,)."""
     drawn = networks.policy.forward(s) + noise
-    q, dactions = networks.critics.action_gradient(s, np.clip(drawn, -ONE, ONE), dvalue=-1 / size, count=1)
-    networks.policy.backward(np.where(np.abs(drawn) <= 1, dactions, dactions.dtype.type(0)), inputs=False)
+    q, dactions = networks.critics.action_gradient(s, drawn.clip(-ONE, ONE), dvalue=-1 / size, count=1)
+    through = array_module(drawn).where(abs(drawn) <= 1, dactions, dactions.dtype.type(0))
+    networks.policy.backward(through, inputs=False)
     return q

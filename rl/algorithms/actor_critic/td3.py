@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deepnp import Module
+from deepnp.backend import to_device
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent
@@ -94,7 +95,7 @@ class TD3(Agent):
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=space.actions)
         self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng, own.get("policy"), c.actor_gain)
-        self.policy_optimizer = Adam(self.policy.flat, c.lr)
+        self.policy_optimizer = Adam(self.policy.to(c.device).flat, c.lr)
         self.target_policy, self.follow = target_of(self.policy, c.targets)
         self.critics = make_critics(space, c, 2, rng, self.policy, self.networks.get("critic"))
         self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
@@ -108,7 +109,7 @@ class TD3(Agent):
         return {**policies, "critics": self.critics, "memory": self.memory, "critic_updates": self.critic_updates}
 
     def act(self, observations, rng) -> np.ndarray:
-        actions = self.policy.predict(observations)
+        actions = to_device(self.policy.predict(observations), "cpu")
         return actions if rng is None else gaussian(actions, self.now.exploration, rng)
 
     explore = act
@@ -136,5 +137,5 @@ class TD3(Agent):
 
     def next_value(self, networks, s_next, noise) -> np.ndarray:
         """min_i Q̄_i(s′, ã′) of smoothed actions: (B,)."""
-        a_next = np.clip(networks.target_policy.predict(s_next) + noise, np.float32(-1), np.float32(1))
+        a_next = (networks.target_policy.predict(s_next) + noise).clip(np.float32(-1), np.float32(1))
         return networks.critics.target(s_next, a_next)

@@ -6,6 +6,7 @@ policy        the network; the most probable action, nothing is drawn
 action        clipped and stretched onto the space's bounds; or the largest logit of each branch
 """
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -33,13 +34,13 @@ AGREEMENT = 1e-4  # of actions in [−1, 1], between the graph and the agent
 
 
 def policy_of(agent: Agent) -> Module:
-    """The agent's policy network; TypeError where it has none."""
+    """The agent's policy network, or a copy on the CPU of one that is on a GPU; TypeError where it has none."""
     if not isinstance(agent, Agent):
         raise TypeError(f"expected an agent, given {agent!r:.80}")
     policy = agent.parts().get("policy")
     if not isinstance(policy, Module):
         raise TypeError(f"expected an agent with a policy network, given {type(agent).__name__} with {sorted(agent.parts())}")
-    return policy
+    return policy if agent.device == "cpu" else copy.deepcopy(policy).to("cpu")
 
 
 def graph_of(agent: Agent, translations: Translations | None = None) -> Graph:

@@ -56,16 +56,15 @@ def import_torch(agent: Agent, path: str | os.PathLike) -> None:
     FileNotFoundError
         If there is no such file.
     """
-    policy = policy_of(agent)
+    policy, own = policy_of(agent), agent.parts()
     tensors, _ = load_tensors(path)
     moments = _moments(agent, part(tensors, "normalizer"), path)
     weights = {name: x for name, x in tensors.items() if not name.startswith("normalizer.")}
     if stable_baselines.is_theirs(weights):
         weights = stable_baselines.converted(agent, policy, weights)
-    policy.load_state_dict(weights)
-    target = agent.parts().get("target_policy")
-    if isinstance(target, Module):
-        target.load_state_dict(weights)
+    for network in (own["policy"], own.get("target_policy")):
+        if isinstance(network, Module):
+            network.load_state_dict(weights)
     if agent.normalizer is not None:
         agent.normalizer.load_state_dict(moments)
 

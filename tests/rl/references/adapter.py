@@ -8,6 +8,7 @@ import numpy as np
 
 import rl
 from deepnp import Module, Parameter, ParameterVector
+from deepnp.backend import array_module, to_device
 from deepnp.optim import Adam
 from rl.experience.replay import Batch
 from rl.experience.rollout import Rollout
@@ -51,7 +52,8 @@ def learner(name: str, env, **settings):
         agent = algorithm(env, algorithm.Config(**settings), seed=3)
     rng = np.random.default_rng(4)
     for module in modules(agent):
-        module.flat.data[...] += 0.2 * rng.normal(size=len(module.flat))
+        theta = module.flat.data
+        theta += array_module(theta).asarray(0.2 * rng.normal(size=len(theta)))
     if hasattr(agent, "temperature"):
         temperature = agent.temperature
         temperature.log_alpha = Parameter(temperature.log_alpha.data.astype(np.float64))
@@ -77,12 +79,13 @@ def critics_of(agent) -> list:
 
 def parameters(module: Module) -> dict[str, np.ndarray]:
     """Copies, by PyTorch's names."""
-    return {name: np.array(p.data, np.float64) for name, p in module.named_parameters()}
+    return {name: np.array(to_device(p.data, "cpu"), np.float64) for name, p in module.named_parameters()}
 
 
 def running(module: Module) -> dict[str, np.ndarray]:
     """Copies of running means and variances."""
-    return {name: np.array(b.data, np.float64) for name, b in module.named_buffers() if b.data.dtype.kind == "f"}
+    buffers = {name: to_device(b.data, "cpu") for name, b in module.named_buffers()}
+    return {name: np.array(x, np.float64) for name, x in buffers.items() if x.dtype.kind == "f"}
 
 
 def reference(agent):
@@ -180,5 +183,5 @@ def compared(agent, ref) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     for name, (given, expected) in optimizers.items():
         for moment in given.state:
             named = getattr(expected, moment)
-            pairs[f"{moment} of {name}"] = split(given.state[moment], named), named
+            pairs[f"{moment} of {name}"] = split(to_device(given.state[moment], "cpu"), named), named
     return {f"{name}: {key}": (given[key], expected[key]) for name, (given, expected) in pairs.items() for key in expected}
