@@ -38,7 +38,7 @@ def critic_network(space: SpaceInfo, c: Any, actions: int, rng: np.random.Genera
     Parameters
     ----------
     space : SpaceInfo
-    c : OffPolicyConfig
+    c : CriticConfig
         With numbers in the place of schedules.
     actions : int
         Values that lie beside the observation: A, or 0 for V(s).

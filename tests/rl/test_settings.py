@@ -108,6 +108,11 @@ OWN: dict[str, dict[str, Felt]] = {
     "SAC": SOFT,
     "SACLite": SOFT,
     "SACValue": SOFT,
+    "QAscent": {
+        "ascent_steps": Felt(1, 5),
+        "ascent_rate": Felt(0.01, 0.5),
+        "exploration": Felt(0.0, 0.8, "spread of actions"),
+    },
 }
 MEMORY: dict[str, Felt] = {
     "memory": Felt("rnn", "lstm", "parameters", dict(memory_size=3)),
@@ -239,7 +244,8 @@ DPG: dict[str, Felt] = {name: POLICY_GRADIENT[name] for name in ("num_envs", "st
     "scale_rewards": Felt(False, True, "-critic_loss"),
 }
 ON_POLICY = {"DPG": DPG, "REINFORCE": REINFORCE, "A2C": A2C, "OffPolicyPG": OFF_POLICY_PG, "TRPO": TRPO, "PPO": PPO}
-TABLES = {name: SHARED | OWN[name] for name in OFF_POLICY} | {"PreQN": PREQN} | ON_POLICY
+QASCENT = {name: felt for name, felt in SHARED.items() if name != "actor_gain"} | OWN["QAscent"]
+TABLES = {name: SHARED | OWN[name] for name in OFF_POLICY} | {"QAscent": QASCENT} | {"PreQN": PREQN} | ON_POLICY
 ENTRIES = [(name, f) for name, table in TABLES.items() for f in table]
 REFUSED = {
     ("SAC", "clip_targets"): True,  # with soft values: see test_updates for SACLite

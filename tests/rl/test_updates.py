@@ -31,6 +31,8 @@ OFF_POLICY = {
     "TD3, every third": ("TD3", dict(smoothing=0.2, delay=3, critic_normalization="layer")),
     "TD3, its own target": ("TD3", dict(targets=False)),
     "TD3, targets clipped": ("TD3", dict(smoothing=0.3, **BOUNDED)),
+    "QAscent": ("QAscent", dict(ascent_rate=3.0)),
+    "QAscent, its own target": ("QAscent", dict(ascent_steps=3, targets=False, critic_normalization="l2")),
     "SAC": ("SAC", dict(initial_temperature=0.5)),
     "SAC, two networks": ("SAC", dict(shared=False, target_entropy=0.3)),
     "SAC, fixed temperature": ("SAC", dict(temperature=0.25)),

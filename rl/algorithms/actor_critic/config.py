@@ -1,4 +1,4 @@
-"""Settings of every off-policy actor-critic algorithm, and the critics that they ask for."""
+"""Settings of every algorithm that learns Q(s, a) from a replay memory, and the critics that they ask for."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ NORMALIZED = (*NORMALIZATIONS, "l2", "spectral")
 
 
 @dataclass(frozen=True)
-class OffPolicyConfig(ReplayConfig):
+class CriticConfig(ReplayConfig):
     """Each field: its default, its meaning with its symbol, its valid range."""
 
     tau: Rate = rate(0.005, "the networks' share in each move of their targets, τ", 0, 1)
@@ -39,7 +39,6 @@ class OffPolicyConfig(ReplayConfig):
     critic_blocks: tuple[int, ...] | None = setting(None, "inner width of each residual block of the critics; None: perceptrons")
     block_width: int = setting(1024, "outer width of all these blocks", 1, 8192)
     critic_gain: float = setting(1.0, "gain of the critics' last orthogonal weights", 1e-6, 100)
-    actor_gain: float = setting(0.01, "that of the policy's", 1e-6, 100)
     critic_optimizer: str = setting("adam", "what the critics descend with", choices=tuple(OPTIMIZERS))
     targets: bool = setting(True, "target networks that follow; False: the networks are their own targets")
     asymmetry: float = setting(0.5, "weight of values that are too high against too low ones in the critics' loss, α", 0, 1)
@@ -78,16 +77,26 @@ class OffPolicyConfig(ReplayConfig):
         return (-1 / (1 - self.gamma), 0.0) if self.clip_targets else None
 
 
-def make_critics(space: SpaceInfo, config: Any, count: int, rng: np.random.Generator, policy: Module, own: Any = None) -> Critics:
-    """The critics that the settings ask for, or those that `own` makes.
+@dataclass(frozen=True)
+class OffPolicyConfig(CriticConfig):
+    """The same for algorithms that have a policy network besides."""
 
-    `config` is an OffPolicyConfig with numbers in the place of schedules.
+    actor_gain: float = setting(0.01, "gain of the policy's last orthogonal weights", 1e-6, 100)
+
+
+def make_critics(
+    space: SpaceInfo, config: Any, count: int, rng: np.random.Generator, policy: Module | None, own: Any = None
+) -> Critics:
+    """The critics that the settings ask for, or those that `own` makes; they share nothing with the policy, if there is one.
+
+    `config` is a CriticConfig with numbers in the place of schedules.
     """
     if own is None:
         made = [critic_network(space, config, space.actions, rng) for _ in range(count)]
     else:
         made = own_critics(own, count, space.observation, space.actions, rng)
-        check_apart({"policy": policy, **{f"critic {i}": critic for i, critic in enumerate(made, 1)}})
+        policies = {} if policy is None else {"policy": policy}
+        check_apart(policies | {f"critic {i}": critic for i, critic in enumerate(made, 1)})
     return Critics(
         [critic.to(config.device) for critic in made],
         config.critic_rate,

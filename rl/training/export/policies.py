@@ -15,6 +15,7 @@ from deepnp.module import Module
 from rl.agent import Agent
 from rl.experience.sequences import State
 from rl.networks.actors import SquashedGaussianPolicy
+from rl.networks.ascent import AscentPolicy
 from rl.networks.encoders import ImageEncoder
 from rl.networks.gsde import StateDependentPolicy
 from rl.networks.heads import BetaHead
@@ -23,6 +24,7 @@ from rl.networks.memory import Remembering
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, HeadPolicy
 from rl.networks.shared import SharedPolicy
 from rl.training.export.actions import acted
+from rl.training.export.ascent import ascended
 from rl.training.export.graph import Graph, Translation, Translations, Value
 from rl.training.export.layers import LAYERS
 from rl.training.export.memory import remembered, states_like
@@ -132,6 +134,7 @@ POLICIES: dict[type, Translation] = {  # the most probable action, or the logits
     Unmasked: unmasked,
     SquashedGaussianPolicy: squashed_gaussian,
     SharedPolicy: shared_policy,
+    AscentPolicy: ascended,
     ImageEncoder: image_encoder,
 }
 

@@ -118,6 +118,8 @@ def reference(agent):
     fields |= {"limit": np.inf if c.error_limit is None else c.error_limit, "optimizer": c.critic_optimizer}
     settings = off_policy.Settings(**fields, normalization=c.critic_normalization, bounds=c.value_bounds)
     critics = [critic(agent.critics, i, settings) for i in range(len(agent.critics.networks))]
+    if name == "QAscent":
+        return off_policy.QAscent(settings, critics)
     if not name.startswith("SAC"):
         policy = parameters(agent.policy)
         target = policy if agent.target_policy is agent.policy else parameters(agent.target_policy)
@@ -138,7 +140,7 @@ def critic(values, i: int, settings: off_policy.Settings) -> off_policy.Critic:
 
 def update(agent, ref, data: off_policy.Data, normalized=lambda observations: observations) -> tuple[np.ndarray, np.ndarray]:
     """One off-policy update of both, with the same noise; the reference gets `normalized` observations. Both errors (B,)."""
-    noise = agent.rngs["noise"]
+    noise = agent.rngs.get("noise", Recorder(np.random.default_rng()))
     noise.drawn.clear()
     columns = data.observations, data.actions, data.rewards, data.next_observations, data.discounts, data.weights
     _, errors = agent.update(Batch(*columns, np.arange(len(data.rewards))))

@@ -1,4 +1,4 @@
-"""One update of DDPG, TD2, TD3, SAC, SACLite and the first SAC, from their papers' pseudocode.
+"""One update of DDPG, TD2, TD3, QAscent, SAC, SACLite and the first SAC, from their papers' pseudocode.
 
 DDPG       Lillicrap et al. 2016, Algorithm 1
 TD2        DDPG with the smaller of two target critics, and noise in both losses
@@ -16,7 +16,7 @@ from functools import reduce
 import numpy as np
 
 from tests.rl.references.distributions import squashed
-from tests.rl.references.networks import Adam, Plain, clip, follow, gradient, mlp, smaller
+from tests.rl.references.networks import STEP, Adam, Plain, clip, follow, gradient, mlp, smaller
 
 
 @dataclass
@@ -50,6 +50,8 @@ class Settings:
     limit: float = np.inf  # of errors
     optimizer: str = "adam"  # of the critics
     policy_noise: float = 0.0
+    ascent_steps: int = 20
+    ascent_rate: float = 0.1
 
 
 @dataclass
@@ -163,6 +165,31 @@ class DDPG(OffPolicy):
             return -self.critics[0].value(x).sum(axis=-1) / len(s)
 
         self.policy_adam.step(gradient(loss, self.policy))
+
+
+class QAscent(OffPolicy):
+    """One critic; the greedy action by gradient ascent. Its `policy` is the critic."""
+
+    def __init__(self, settings, critics):
+        self.settings, self.critics = settings, critics
+        self.policy, self.target_policy = (
+            {f"critic.{k}": p for k, p in net.items()} for net in (critics[0].network, critics[0].target)
+        )
+
+    def greedy(self, s) -> np.ndarray:
+        """a* of the target: (B, A), each component of the gradient by a complex step."""
+        c, a = self.settings, np.zeros((len(s), 2))
+        for _ in range(c.ascent_steps):
+            moved = a + 1j * STEP * np.eye(2)[:, None]  # (A, B, A)
+            x = np.concatenate([np.broadcast_to(s, (2, *s.shape)), moved], axis=-1)
+            a = np.clip(a + c.ascent_rate * self.critics[0].target_value(x).imag.T / STEP, -1, 1)
+        return a
+
+    def update(self, data: Data) -> np.ndarray:
+        s_next = data.next_observations
+        errors = self.fit_critics(data, data.rewards + data.discounts * self.smallest_target(s_next, self.greedy(s_next)))
+        self.move_targets()
+        return errors
 
 
 class TD2(DDPG):
