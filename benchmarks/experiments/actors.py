@@ -3,7 +3,11 @@
 The thesis on maximum entropy, §2.3, Table 2.2. Its claim: no class differs significantly from the others.
 """
 
+from typing import Any
+
+from benchmarks.experiments.drawing import COLOURS, line_of_curves, subplots
 from benchmarks.experiments.experiment import Experiment, Task, Variant
+from benchmarks.experiments.records import Table
 from benchmarks.experiments.watchers import Extremes
 from rl import SACLite
 
@@ -18,3 +22,14 @@ EXPERIMENT = Experiment(
     shared=dict(hidden=(128, 128), batch_size=128, memory=200_000),
     watch=(Extremes,),
 )
+
+
+def draw(rows: Table, curves: Table) -> Any:
+    """Curves of the return."""
+    figure, (axis,) = subplots(1, width=5.5)
+    (task,) = EXPERIMENT.tasks
+    for variant, colour in zip(EXPERIMENT.variants, COLOURS, strict=False):
+        line_of_curves(axis, curves.get((variant, task), {}), "score", variant, colour)
+    axis.set(title=f"SACLite, {task} (seeds)", ylabel="return of 5 episodes")
+    axis.legend(frameon=False)
+    return figure

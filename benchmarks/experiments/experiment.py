@@ -87,8 +87,8 @@ class Experiment:
         Each makes a Watcher for (agent, task).
     score : callable
         The score (E,) of episodes, see `returns`.
-    draw : callable, optional
-        Draws the figure of the finished rows and curves; returns the files.
+    after : callable, optional
+        Measures the trained agent last of all, and may change it: (agent, seed) -> points.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Experiment:
     shared: Mapping[str, Any] = field(default_factory=dict)
     watch: Sequence[Callable[[Agent, Task], Watcher]] = ()
     score: Callable[[Played, Task], np.ndarray] = returns
+    after: Callable[[Agent, int], Sequence[Point]] | None = None
 
     def keys(self, steps: int | None, seeds: Sequence[int] | None) -> list[Key]:
         """All trainings, seed after seed, so that an early end leaves whole seeds."""

@@ -4,9 +4,13 @@ The thesis on maximum entropy, §3.3, Figures 3.1 and 3.2: 1e5 steps, twelve see
 at n = 10, layer normalisation works to about 50, also with one critic and without target networks.
 """
 
+from typing import Any
+
 import numpy as np
 
+from benchmarks.experiments.drawing import COLOURS, line_of_seeds, subplots
 from benchmarks.experiments.experiment import Experiment, OneCritic, Played, Task, Variant
+from benchmarks.experiments.records import Table
 from benchmarks.experiments.watchers import Alignment, Dynamics, Extremes
 from rl import TD2
 
@@ -35,3 +39,19 @@ EXPERIMENT = Experiment(
     watch=(Alignment, Extremes, Dynamics),
     score=normalized,
 )
+
+
+def draw(rows: Table, curves: Table) -> Any:
+    """Return and overestimation against n."""
+    figure, axes = subplots(2)
+    for axis, name in zip(axes, ("score", "bias"), strict=True):
+        for variant, colour in zip(EXPERIMENT.variants, COLOURS, strict=False):
+            tasks = zip(DIMENSIONS, EXPERIMENT.tasks, strict=True)
+            values = {n: [measured[name] for measured in rows.get((variant, task), {}).values()] for n, task in tasks}
+            line_of_seeds(axis, values, variant, colour)
+        axis.set(xscale="log", xlabel="dimensions n")
+        axis.set_xticks(DIMENSIONS, list(map(str, DIMENSIONS)))
+    axes[0].set(ylabel="normalised return; 1 is the origin", yscale="symlog")
+    axes[1].set(ylabel="Q₁(s₀, π(s₀)) less the return", yscale="symlog")
+    axes[0].legend(frameon=False)
+    return figure

@@ -5,7 +5,9 @@ Achiam, Knight & Abbeel 2019, Figures 2 and 3. They print curves without numbers
 
 from typing import Any
 
+from benchmarks.experiments.drawing import COLOURS, line_of_curves, subplots
 from benchmarks.experiments.experiment import Experiment, Task, Variant
+from benchmarks.experiments.records import Table
 from benchmarks.experiments.watchers import Alignment, Extremes
 from rl import TD3, PreQN
 
@@ -24,3 +26,18 @@ EXPERIMENT = Experiment(
     shared=dict(hidden=(128, 128), batch_size=128, memory=300_000),
     watch=(Alignment, Extremes),
 )
+
+
+def draw(rows: Table, curves: Table) -> Any:
+    """Curves of the return, and below them of the alignment."""
+    figure, axes = subplots(len(EXPERIMENT.tasks), rows=2)
+    for i, task in enumerate(EXPERIMENT.tasks):
+        above, below = axes[i], axes[i + len(EXPERIMENT.tasks)]
+        for variant, colour in zip(EXPERIMENT.variants, COLOURS, strict=False):
+            seeds = curves.get((variant, task), {})
+            line_of_curves(above, seeds, "score", variant, colour)
+            line_of_curves(below, seeds, "alignment", variant, colour)
+        above.set(title=task, ylabel="return of 5 episodes" if i == 0 else "")
+        below.set(ylim=(-0.1, 1.05), ylabel="alignment cos(Q′ − Q, y − Q)" if i == 0 else "")
+    axes[0].legend(frameon=False, title="(seeds)")
+    return figure

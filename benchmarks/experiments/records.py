@@ -15,6 +15,7 @@ MEASURED = (
 )
 COLUMNS = (*Key._fields, *MEASURED)
 POINT_COLUMNS = (*Key._fields, *Point._fields)
+Table = Mapping[tuple[str, str], Mapping[int, Any]]  # (variant, task) -> seed -> what is known of that training
 
 
 class Records:
@@ -48,8 +49,8 @@ class Records:
         _append(self.rows_file, COLUMNS, [[*key, *figures]])
 
 
-def of_experiment(rows: Mapping[Key, Any], name: str, steps: int) -> dict[tuple[str, str], dict[int, Any]]:
-    """What belongs to one experiment at one number of steps: (variant, task) -> seed -> value."""
+def of_experiment(rows: Mapping[Key, Any], name: str, steps: int) -> Table:
+    """What belongs to one experiment at one number of steps."""
     table: dict[tuple[str, str], dict[int, Any]] = {}
     for key, value in rows.items():
         if (key.experiment, key.steps) == (name, steps):

@@ -28,9 +28,10 @@ def train(experiment: Experiment, key: Key) -> tuple[dict[str, float], Sequence[
             print(f"{key}: {error}", flush=True)
         scores = experiment.score(play(agent, task.env, EPISODES, env_settings=task.settings), task)
         probe = overestimation(agent, task.env, PROBES, env_settings=task.settings)
+        points = [point for watcher in watchers for point in watcher.points()]
+        points += experiment.after(agent, key.seed) if experiment.after else ()
     figures = {"reached": agent.steps, "score": scores.mean(), "spread": scores.std(), "worst": scores.min()}
     figures |= {name: probe[name].mean() for name in ("bias", "smallest_bias")}
     for watcher in watchers:
         figures |= watcher.columns()
-    seconds = time.perf_counter() - start
-    return {**figures, "seconds": seconds}, [point for watcher in watchers for point in watcher.points()]
+    return {**figures, "seconds": time.perf_counter() - start}, points
