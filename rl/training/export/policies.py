@@ -23,6 +23,7 @@ from rl.networks.masks import HELD, Unmasked, without_mask
 from rl.networks.memory import Remembering
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, HeadPolicy
 from rl.networks.shared import SharedPolicy
+from rl.networks.table import Table
 from rl.training.export.actions import acted
 from rl.training.export.ascent import ascended
 from rl.training.export.graph import Graph, Translation, Translations, Value
@@ -124,6 +125,14 @@ def shared_policy(graph: Graph, module: SharedPolicy, x: Any) -> Value:
     return graph.translate("policy", module.policy, (h, x[-1]) if module.masked else h)
 
 
+def table(graph: Graph, module: Table, x: Value) -> Value:
+    """The row of the state's number, as a product with zeros and a 1."""
+    number = graph.add("MatMul", x, graph.constant("weights", module.weights[:, None].astype(np.float32)))
+    values = module.values.data.astype(np.float32)
+    state = graph.add("Equal", number, graph.constant("states", np.arange(len(values), dtype=np.float32)))
+    return graph.add("MatMul", graph.add("Cast", state, to="float32"), graph.constant("values", values))
+
+
 POLICIES: dict[type, Translation] = {  # the most probable action, or the logits of all choices
     GaussianPolicy: lambda graph, module, x: graph.translate("mean", module.mean, x),
     ChoicePolicy: choice,
@@ -134,6 +143,7 @@ POLICIES: dict[type, Translation] = {  # the most probable action, or the logits
     Unmasked: unmasked,
     SquashedGaussianPolicy: squashed_gaussian,
     SharedPolicy: shared_policy,
+    Table: table,
     AscentPolicy: ascended,
     ImageEncoder: image_encoder,
 }
