@@ -3,6 +3,7 @@
 Shapes: N environments, S states, A actions, L steps of the longest episode under way.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -30,12 +31,14 @@ class Arrays:
 
     Parameters
     ----------
+    bounds : mapping, optional
+        The smallest and the largest value that an array may hold, by name: kernels use some as addresses.
     **arrays : array
         As they are at the start.
     """
 
-    def __init__(self, **arrays: np.ndarray):
-        self.arrays = arrays
+    def __init__(self, bounds: Mapping[str, tuple[float, float]] | None = None, **arrays: np.ndarray):
+        self.bounds, self.arrays = dict(bounds or {}), arrays
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.arrays[name]
@@ -51,14 +54,28 @@ class Arrays:
             check_shape(name, state[name], own.shape)
             if state[name].dtype.kind != own.dtype.kind:
                 raise ValueError(f"expected {name} as {own.dtype}, given {state[name].dtype}")
+            check_within(name, state[name], *self.bounds.get(name, (-np.inf, np.inf)))
         for name, own in self.arrays.items():
             own[...] = state[name]
 
 
-class Planned:
-    """The actions that were drawn for the next step already, of each environment; −1 where none was."""
+def check_within(name: str, array: np.ndarray, low: float, high: float) -> None:
+    """Raise ValueError, naming the array, if a value of it lies outside [low, high]."""
+    if array.size and not (low <= array.min() and array.max() <= high):
+        raise ValueError(f"expected {name} in [{low:g}, {high:g}], given {array.min()} … {array.max()}")
 
-    def __init__(self):
+
+class Planned:
+    """The actions that were drawn for the next step already, of each environment; −1 where none was.
+
+    Parameters
+    ----------
+    choices : int
+        A.
+    """
+
+    def __init__(self, choices: int):
+        self.choices = choices
         self.actions = np.zeros(0, np.int64)
 
     def begin(self, num_envs: int) -> None:
@@ -70,8 +87,9 @@ class Planned:
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         actions = np.asarray(state["actions"])
-        if actions.ndim != 1 or actions.dtype.kind != "i" or actions.min(initial=0) < -1:
-            raise ValueError(f"expected planned actions (N,) as integers >= -1, given {actions.dtype} {actions.shape}")
+        if actions.ndim != 1 or actions.dtype.kind != "i":
+            raise ValueError(f"expected planned actions (N,) as integers, given {actions.dtype} {actions.shape}")
+        check_within("planned actions", actions, -1, self.choices - 1)
         self.actions = actions.astype(np.int64)
 
 
@@ -86,9 +104,16 @@ class Trace(NamedTuple):
 
 
 class EpisodesUnderWay:
-    """A `Trace` that grows with its longest episode."""
+    """A `Trace` that grows with its longest episode.
 
-    def __init__(self):
+    Parameters
+    ----------
+    shape : (int, int)
+        S and A.
+    """
+
+    def __init__(self, shape: tuple[int, int]):
+        self.shape = shape
         self.begin(0)
 
     def begin(self, num_envs: int) -> None:
@@ -121,7 +146,8 @@ class EpisodesUnderWay:
         longest = state["states"].shape[1]
         for name in Trace._fields[:4]:
             check_shape(name, state[name], (len(lengths), longest))
-        if lengths.min(initial=0) < 0 or lengths.max(initial=0) > longest:
-            raise ValueError(f"expected lengths in [0, {longest}], given {lengths}")
+        check_within("lengths", lengths, 0, longest)
+        for name, count in zip(("states", "actions"), self.shape, strict=True):
+            check_within(name, state[name], 0, count - 1)
         kinds = np.int64, np.int64, np.float64, np.float64, np.int64
         self.trace = Trace(*(np.array(state[name], kind) for name, kind in zip(Trace._fields, kinds, strict=True)))

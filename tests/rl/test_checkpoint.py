@@ -70,7 +70,11 @@ def test_what_is_missing_is_named(saved, algorithm):
 def test_every_array_of_another_shape_is_refused_when_it_is_loaded(saved, algorithm):
     path, tensors, metadata = saved
     for name, array in tensors.items():
-        if not name.startswith(("agent.", "normalizer.")) or array.ndim == 0 or ".scaler.returns" in name or ".noise." in name:
+        if (
+            not name.startswith(("agent.", "normalizer."))
+            or array.ndim == 0
+            or any(part in name for part in (".scaler.returns", ".noise.", ".planned."))
+        ):
             continue
         for wrong in (array[:-1], np.concatenate([array, array[:1]]), array[None], array.reshape(-1)):
             if wrong.shape == array.shape:
@@ -96,6 +100,8 @@ def test_parameters_that_are_not_finite_are_refused(saved, algorithm, value):
 
 def test_widths_that_the_file_does_not_hold_are_refused_before_networks_are_made(saved, algorithm):
     path, tensors, metadata = saved
+    if algorithm.takes.tables:
+        pytest.skip("it has no network")
     save_tensors(path, tensors, {**metadata, "config": {**metadata["config"], "hidden": [30_000, 30_000]}})
     with pytest.raises(ValueError, match=r"expected hidden of networks with [\d,]+ numbers, given \(30000, 30000\)"):
         algorithm.cls.load(path)

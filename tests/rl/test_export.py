@@ -155,13 +155,12 @@ def test_several_parts_are_refused(tmp_path):
 @pytest.mark.parametrize("name", rl.ALGORITHMS)
 def test_every_algorithm(name, actions_of, tmp_path):
     cls = rl.ALGORITHMS[name].cls
-    check(
-        cls.of_spaces(
-            TREE if cls.takes.images else VECTOR, BOUNDED if "Box" in cls.takes.actions else spaces.Discrete(3), small(cls)
-        ),
-        actions_of,
-        tmp_path,
-    )
+    action = BOUNDED if "Box" in cls.takes.actions else spaces.Discrete(3)
+    if cls.takes.tables:
+        numbers = spaces.Tuple((spaces.Discrete(5, start=2), spaces.MultiDiscrete([2, 3])))
+        check(cls.of_spaces(numbers, action), actions_of, tmp_path)
+    else:
+        check(cls.of_spaces(TREE if cls.takes.images else VECTOR, action, small(cls)), actions_of, tmp_path)
 
 
 @WAYS

@@ -63,7 +63,8 @@ class DynaQ(Agent):
         self.policy, visits = steps.table_of(self.space, self.config)
         pairs = {"tried": np.zeros(visits.size, np.int64), "number": np.zeros(1, np.int64)}
         outcomes = {"rewards": np.zeros(visits.shape), "next_states": np.full(visits.shape, ENDED)}
-        self.model = Arrays(**pairs, **outcomes, count=visits)
+        bounds = {"tried": (0, visits.size - 1), "number": (0, visits.size), "next_states": (ENDED, len(visits) - 1)}
+        self.model = Arrays(bounds, **pairs, **outcomes, count=visits)
 
     def parts(self) -> dict[str, Part]:
         return {"policy": self.policy, "model": self.model}
@@ -85,7 +86,7 @@ def _learn(q, visits, tried, number, rewards, next_states, t, gamma, lr, decay) 
     for n in range(len(t.states)):
         if t.valid[n]:
             s, a = t.states[n], t.actions[n]
-            if visits[s, a] == 0:
+            if visits[s, a] == 0 and number[0] < len(tried):
                 tried[number[0]] = s * q.shape[1] + a
                 number[0] += 1
             rewards[s, a], next_states[s, a] = t.rewards[n], ENDED if t.terminated[n] else t.next_states[n]

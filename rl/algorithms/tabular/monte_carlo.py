@@ -59,7 +59,7 @@ class MonteCarlo(Agent):
     def build(self) -> None:
         self.rngs = spawn_rngs(self.seed, "actions", "environment")
         self.policy, visits = steps.table_of(self.space, self.config)
-        self.visits, self.episodes = Arrays(count=visits), EpisodesUnderWay()
+        self.visits, self.episodes = Arrays(count=visits), EpisodesUnderWay(self.policy.values.shape)
 
     def parts(self) -> dict[str, Part]:
         return {"policy": self.policy, "visits": self.visits, "episodes": self.episodes}

@@ -7,7 +7,7 @@
             G ← r + γ G
             C(s, a) ← C(s, a) + W
             Q(s, a) ← Q(s, a) + (W/C(s, a)) (G − Q(s, a))
-            leave this episode if a is not greedy in s                 the greedy policy would not have come from there
+            leave this episode if Q(s, a) < max Q(s, ·)                the greedy policy would not have come from there
             W ← W/b(a|s)
 
 It learns the greedy policy's values from episodes of one that explores. What it learns from is an episode's end, after
@@ -69,7 +69,7 @@ class OffPolicyMonteCarlo(Agent):
     def build(self) -> None:
         self.rngs = spawn_rngs(self.seed, "actions", "environment")
         self.policy, _ = steps.table_of(self.space, self.config)
-        self.weights, self.episodes = Arrays(sum=np.zeros(self.policy.values.shape)), EpisodesUnderWay()
+        self.weights, self.episodes = Arrays(sum=np.zeros(self.policy.values.shape)), EpisodesUnderWay(self.policy.values.shape)
         self.chances = np.zeros(0)  # of the actions that are being taken
 
     def parts(self) -> dict[str, Part]:
@@ -104,7 +104,7 @@ def _learn(q, weights, trace, t, gamma, lr) -> float:
             error = g - q[s, a]
             q[s, a] += w / weights[s, a] * error
             total += abs(error) / trace.lengths[n]
-            if a != steps.best_action(q, s):
+            if q[s, a] < q[s].max():
                 break
             w /= trace.chances[n, k]
         trace.lengths[n] = 0

@@ -54,7 +54,7 @@ class SARSA(Agent):
     def build(self) -> None:
         self.rngs = spawn_rngs(self.seed, "actions", "environment")
         self.policy, visits = steps.table_of(self.space, self.config)
-        self.visits, self.planned = Arrays(count=visits), Planned()
+        self.visits, self.planned = Arrays(count=visits), Planned(self.space.actions)
 
     def parts(self) -> dict[str, Part]:
         return {"policy": self.policy, "visits": self.visits, "planned": self.planned}

@@ -70,6 +70,7 @@ def _draw(q, states, numbers, epsilon, actions, chances):
                 best, equals = row[a], 1
             elif row[a] == best:
                 equals += 1
+        actions[n] = 0  # where no value is a number; learning from it says so
         if numbers[n, 0] < epsilon:
             actions[n] = min(int(count * numbers[n, 1]), count - 1)
         else:
@@ -79,7 +80,7 @@ def _draw(q, states, numbers, epsilon, actions, chances):
                     if left == 0:
                         actions[n] = a
                     left -= 1
-        chances[n] = epsilon / count + ((1 - epsilon) / equals if row[actions[n]] == best else 0.0)
+        chances[n] = epsilon / count + ((1 - epsilon) / equals if equals > 0 and row[actions[n]] == best else 0.0)
 
 
 @exact_kernel
