@@ -63,7 +63,7 @@ class Agent(Predictor, ABC):
         Environment steps and training iterations so far, over the agent's whole life.
     normalizer : Normalizer or None
         Frozen while predicting, saved with the agent.
-    recall : Recall or None
+    recall : Recall, ReplayRecall or None
         What its networks remember of the episodes under way, where they have memory.
     env : VectorEnv or None
     env_name : str or None

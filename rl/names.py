@@ -85,6 +85,10 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "net_arch": ("hidden",),
         "activation_fn": ("activation",),
         "log_std_init": ("initial_sigma",),
+        "recall": ("memory",),
+        "memory_size": ("recall_size",),
+        "memory_span": ("recall_span",),
+        "lstm_hidden_size": ("memory_size", "recall_size"),
         "use_sde": ("sde_interval",),
         "sde_sample_freq": ("sde_interval",),
     }

@@ -61,6 +61,8 @@ def overestimation(
         raise TypeError(f"expected an agent with critics, given {type(agent).__name__}")
     if getattr(agent, "scaler", None) is not None:
         raise ValueError(f"expected critics of the rewards themselves, given {type(agent).__name__} with scale_rewards=True")
+    if agent.recall is not None:
+        raise ValueError(f"expected an agent without recall, given recall={agent.config.recall!r}")
     if not is_made_here(env):
         raise TypeError(f"expected an environment's id or a factory, as copies begin alike, given {type(env).__name__}")
     episodes = whole_number("episodes", episodes, 1)

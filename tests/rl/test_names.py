@@ -63,8 +63,8 @@ def test_the_table_names_what_there_is():
     known = settings | {name for function in functions for name in inspect.signature(function).parameters}
     assert not {ours for answers in OURS.values() for ours in answers} - known
     assert not ELSEWHERE.keys() & settings
-    # Settings of TRPO, TD2 and PPO, and what other libraries call settings of other algorithms.
-    assert OURS.keys() & settings == {"policy_lr", "policy_noise", "target_kl"}
+    # Settings of TRPO, TD2 and PPO, and what other libraries call settings of other algorithms; memory by its two names.
+    assert OURS.keys() & settings == {"policy_lr", "policy_noise", "target_kl", "recall", "memory_size", "memory_span"}
 
 
 def test_an_algorithm_that_there_is_not_is_answered_with_those_that_there_are():

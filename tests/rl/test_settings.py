@@ -244,8 +244,14 @@ DPG: dict[str, Felt] = {name: POLICY_GRADIENT[name] for name in ("num_envs", "st
     "scale_rewards": Felt(False, True, "-critic_loss"),
 }
 ON_POLICY = {"DPG": DPG, "REINFORCE": REINFORCE, "A2C": A2C, "OffPolicyPG": OFF_POLICY_PG, "TRPO": TRPO, "PPO": PPO}
+RECALL: dict[str, Felt] = {
+    "recall": Felt("rnn", "lstm", "parameters", dict(recall_size=3)),
+    "recall_size": Felt(3, 4, "parameters", dict(recall="gru")),
+    "recall_span": Felt(2, 5, "", dict(recall="attention", recall_size=8)),
+    "burn_in": Felt(0, 2, "", dict(recall="gru", recall_size=3, recall_span=5)),
+}
 QASCENT = {name: felt for name, felt in SHARED.items() if name != "actor_gain"} | OWN["QAscent"]
-TABLES = {name: SHARED | OWN[name] for name in OFF_POLICY} | {"QAscent": QASCENT} | {"PreQN": PREQN} | ON_POLICY
+TABLES = {name: SHARED | RECALL | OWN[name] for name in OFF_POLICY} | {"QAscent": QASCENT} | {"PreQN": PREQN} | ON_POLICY
 ENTRIES = [(name, f) for name, table in TABLES.items() for f in table]
 REFUSED = {
     ("SAC", "clip_targets"): True,  # with soft values: see test_updates for SACLite

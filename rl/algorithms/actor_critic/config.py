@@ -11,12 +11,15 @@ from deepnp.models.mlp import ACTIVATIONS
 from rl.algorithms.replay_config import ReplayConfig
 from rl.config import rate, setting
 from rl.experience.spaces import SpaceInfo
-from rl.networks.critic_networks import GROUPS, NORMALIZATIONS, critic_network
+from rl.networks.critic_networks import GROUPS, NORMALIZATIONS
 from rl.networks.critics import OPTIMIZERS, Critics
+from rl.networks.memory import MEMORIES
 from rl.networks.own import check_apart, own_critics
+from rl.networks.recalling import RecallingActor, check_none_of_ones_own, critic_of
 from rl.schedules import Rate
 
 NORMALIZED = (*NORMALIZATIONS, "l2", "spectral")
+WITHOUT_RECALL = dict(n_step=1, priority_exponent=0.0, newest=0, hindsight=None, device="cpu")  # of single transitions; and of CuPy
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,31 @@ class OffPolicyConfig(CriticConfig):
     """The same for algorithms that have a policy network besides."""
 
     actor_gain: float = setting(0.01, "gain of the policy's last orthogonal weights", 1e-6, 100)
+    recall: str | None = setting(None, "what carries the past; None: nothing, each observation tells the state", choices=MEMORIES)
+    recall_size: int = setting(64, "values of what carries it, H", 1, 100_000)
+    recall_span: int = setting(32, "steps of a sequence that is learned from; with attention also the window, k", 1, 100_000)
+    burn_in: int = setting(0, "steps that are read before each sequence, without learning", 0, 100_000)
+
+    def __post_init__(self):
+        if isinstance(self.memory, str) and self.memory in MEMORIES:
+            given = f'given {self.memory!r}: that is {type(self).__name__}(recall="{self.memory}")'
+            raise ValueError(f"expected {type(self).__name__}.memory as the transitions that the replay memory holds, {given}")
+        super().__post_init__()
+        check_recall(self)
+
+
+def check_recall(c: OffPolicyConfig) -> None:
+    """Raise ValueError for settings that memory does not go with."""
+    if c.recall is None:
+        if c.burn_in:
+            raise ValueError(f"expected burn_in 0 without recall, given {c.burn_in}")
+        return
+    for name, value in WITHOUT_RECALL.items():
+        if getattr(c, name) != value:
+            raise ValueError(f"expected {name} {value!r} with recall={c.recall!r}, given {getattr(c, name)!r}")
+    if c.recall == "attention" and (c.recall_size % 8 or c.recall_span < 2):
+        given = f"{c.recall_size} and {c.recall_span}"
+        raise ValueError(f"expected recall_size as a multiple of 8 and recall_span of 2 or more for attention, given {given}")
 
 
 def make_critics(
@@ -92,8 +120,10 @@ def make_critics(
     `config` is a CriticConfig with numbers in the place of schedules.
     """
     if own is None:
-        made = [critic_network(space, config, space.actions, rng) for _ in range(count)]
+        made = [critic_of(space, config, space.actions, rng, policy) for _ in range(count)]
     else:
+        if isinstance(policy, RecallingActor):
+            check_none_of_ones_own("critic", own, config.recall)
         made = own_critics(own, count, space.observation, space.actions, rng)
         policies = {} if policy is None else {"policy": policy}
         check_apart(policies | {f"critic {i}": critic for i, critic in enumerate(made, 1)})

@@ -19,7 +19,6 @@ import numpy as np
 
 from deepnp import Module
 from deepnp.backend import to_device
-from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent
 from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics
@@ -30,10 +29,13 @@ from rl.experience.exploration import OrnsteinUhlenbeck, gaussian
 from rl.experience.replay import Batch
 from rl.loops import off_policy
 from rl.names import explained, explained_class
-from rl.networks.actors import deterministic_policy, value_gradient
+from rl.networks.actor_kinds import deterministic
+from rl.networks.actors import value_gradient
 from rl.networks.own import given_networks
-from rl.networks.parallel import Halves
+from rl.networks.recalling import actor_of
+from rl.networks.replay_recall import carried, recall_of
 from rl.networks.targets import target_of
+from rl.networks.undivided import passes_of
 from rl.schedules import Rate
 from rl.state import Part, spawn_rngs
 from rl.takes import Takes
@@ -96,11 +98,12 @@ class DDPG(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=space.actions)
-        self.policy = deterministic_policy(space, c.hidden, ACTIVATIONS[c.activation], rng, own.get("policy"), c.actor_gain)
+        self.policy = actor_of(deterministic, space, c, rng, own.get("policy"))
         self.policy_optimizer = Adam(self.policy.to(c.device).flat, c.lr)
         self.target_policy, self.follow = target_of(self.policy, c.policy_follows)
         self.critics = make_critics(space, c, self.critic_count, rng, self.policy, self.networks.get("critic"))
-        self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
+        self.recall = recall_of(c, self.policy)
+        self.halves = passes_of(c, self.policy, target_policy=self.target_policy, critics=self.critics)
         self.memory = make_memory(space, c)
         self.noise = OrnsteinUhlenbeck(c.exploration)
 
@@ -108,7 +111,7 @@ class DDPG(Agent):
         policies: dict[str, Part] = {"policy": self.policy, "policy_optimizer": self.policy_optimizer}
         if self.target_policy is not self.policy:
             policies["target_policy"] = self.target_policy
-        return {**policies, "critics": self.critics, "memory": self.memory, "noise": self.noise}
+        return {**policies, "critics": self.critics, "memory": self.memory, "noise": self.noise, **carried(self.recall)}
 
     def act(self, observations, rng) -> np.ndarray:
         actions = to_device(self.policy.predict(observations), "cpu")

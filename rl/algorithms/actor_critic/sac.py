@@ -22,7 +22,6 @@ import numpy as np
 
 from deepnp import Module
 from deepnp.backend import array_module, to_device
-from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent
 from rl.algorithms.actor_critic.config import OffPolicyConfig, make_critics
@@ -34,8 +33,10 @@ from rl.loops import off_policy
 from rl.names import explained, explained_class
 from rl.networks.actor_kinds import ACTORS
 from rl.networks.own import given_networks
-from rl.networks.parallel import Halves
+from rl.networks.recalling import actor_of
+from rl.networks.replay_recall import carried, recall_of
 from rl.networks.temperature import Temperature
+from rl.networks.undivided import passes_of
 from rl.schedules import Rate
 from rl.state import Part, spawn_rngs
 from rl.takes import Takes
@@ -113,9 +114,10 @@ class SAC(Agent):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         rng = self.rngs["weights"]
         own = given_networks(self.networks, space.observation, policy=2 * space.actions)
-        self.policy = ACTORS[c.actor](space, c, ACTIVATIONS[c.activation], rng, own.get("policy")).to(c.device)
+        self.policy = actor_of(ACTORS[c.actor], space, c, rng, own.get("policy")).to(c.device)
         self.critics = make_critics(space, c, 2 if c.twin else 1, rng, self.policy, self.networks.get("critic"))
-        self.halves = Halves(self.policy, critics=self.critics)
+        self.recall = recall_of(c, self.policy)
+        self.halves = passes_of(c, self.policy, critics=self.critics)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
         self.temperature = Temperature(c.temperature, c.initial_temperature, self.target_entropy(c), c.lr)
         self.memory = make_memory(space, c)
@@ -126,7 +128,7 @@ class SAC(Agent):
             "policy_optimizer": self.policy_optimizer,
             "temperature": self.temperature,
         }
-        return {**policy, "critics": self.critics, "memory": self.memory}
+        return {**policy, "critics": self.critics, "memory": self.memory, **carried(self.recall)}
 
     def act(self, observations, rng) -> np.ndarray:
         actions, _ = self.policy.predict(observations) if rng is None else self.policy.draw(observations, rng)

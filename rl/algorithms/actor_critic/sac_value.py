@@ -24,8 +24,8 @@ from deepnp.backend import to_device
 from rl.algorithms.actor_critic.sac import SAC, SACConfig, means
 from rl.experience.replay import Batch
 from rl.names import explained_class
-from rl.networks.critic_networks import critic_network
 from rl.networks.critics import Values
+from rl.networks.recalling import critic_of
 from rl.state import Part
 
 
@@ -45,7 +45,7 @@ class SACValue(SAC):
     def build(self) -> None:
         super().build()
         c = self.now
-        body = critic_network(self.space, c, 0, self.rngs["weights"]).to(c.device)
+        body = critic_of(self.space, c, 0, self.rngs["weights"], self.policy).to(c.device)
         self.value = Values([body], c.critic_rate, optimizer=c.critic_optimizer, targets=c.targets)
 
     def parts(self) -> dict[str, Part]:

@@ -22,6 +22,7 @@ from rl.networks.heads import BetaHead
 from rl.networks.masks import HELD, Unmasked, without_mask
 from rl.networks.memory import Remembering
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, HeadPolicy
+from rl.networks.recalling import RecallingActor
 from rl.networks.shared import SharedPolicy
 from rl.networks.table import Table
 from rl.training.export.actions import acted
@@ -37,12 +38,22 @@ AGREEMENT = 1e-4  # of actions in [−1, 1], between the graph and the agent
 
 
 def policy_of(agent: Agent) -> Module:
-    """The agent's policy network, or a copy on the CPU of one that is on a GPU; TypeError where it has none."""
+    """The agent's policy network, or a copy on the CPU of one that is on a GPU.
+
+    Raises
+    ------
+    TypeError
+        Where it has none.
+    ValueError
+        For an off-policy one with memory.
+    """
     if not isinstance(agent, Agent):
         raise TypeError(f"expected an agent, given {agent!r:.80}")
     policy = agent.parts().get("policy")
     if not isinstance(policy, Module):
         raise TypeError(f"expected an agent with a policy network, given {type(agent).__name__} with {sorted(agent.parts())}")
+    if isinstance(policy, RecallingActor):
+        raise ValueError(f"expected a policy without recall, given recall={agent.config.recall!r}: there is no export of it yet")
     return policy if agent.device == "cpu" else copy.deepcopy(policy).to("cpu")
 
 
