@@ -31,6 +31,7 @@ GAMES = {
     "Survivor-v0": ("planar.survivor:Survivor", 3000),
     "Navigation-v0": ("planar.navigation:Navigation", 1000),
     "Catch-v0": ("planar.catch:Catch", 15),
+    "DynaMaze-v0": ("planar.dyna_maze:DynaMaze", 2000),
     "CartPoleBalance-v0": ("planar.classic.cart_pole:CartPoleBalance", 500),
     "CartPoleSwingUp-v0": ("planar.classic.cart_pole:CartPoleSwingUp", 500),
     "MountainCar-v0": ("planar.classic.mountain_car:MountainCar", 500),

@@ -43,7 +43,7 @@ class Game(Core):
     def __init__(
         self,
         world,
-        observation_space: spaces.Box,
+        observation_space: spaces.Box | spaces.Discrete,
         action_space: spaces.Space,
         seconds: float,
         show_sensors: bool,
