@@ -89,6 +89,15 @@ OFF_POLICY: Mapping[str, Domain] = MappingProxyType(
     }
 )
 
+TABLE: Mapping[str, Domain] = MappingProxyType(
+    {
+        "gamma": Choice((0.9, 0.95, 0.98, 0.99, 0.995)),
+        "lr": Range(0.01, 1.0, log=True),
+        "exploration": Range(0.01, 0.5),
+        "planning": Choice((0, 5, 50)),
+    }
+)
+
 
 class Suggests(Protocol):
     """What a trial of Optuna's offers."""
@@ -112,7 +121,7 @@ def space_of(config: Any, takes: Takes, steps: int) -> dict[str, Domain]:
         Of a trial: what would leave too little of them to learn from is left out.
     """
     known = {f.name for f in fields(config)}
-    table = ON_POLICY if takes.on_policy else OFF_POLICY
+    table = TABLE if takes.tables else ON_POLICY if takes.on_policy else OFF_POLICY
     space = {name: domain for name, domain in table.items() if name in known}
     for name in LEAST.keys() & space.keys():
         values = space[name].values  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ from rl.training.recipes import config_of
 from rl.training.search import (
     OFF_POLICY,
     ON_POLICY,
+    TABLE,
     Choice,
     Range,
     completed,
@@ -54,8 +55,10 @@ def test_every_algorithm_has_a_space_of_settings_that_it_takes(algorithm):
 
 
 def test_no_row_of_the_tables_is_in_vain():
-    for table, on_policy in ((ON_POLICY, True), (OFF_POLICY, False)):
-        known = {f.name for a in rl.ALGORITHMS.values() if a.takes.on_policy == on_policy for f in fields(a.config)}
+    policies = (ON_POLICY, (True, False)), (OFF_POLICY, (False, False)), (TABLE, (False, True))
+    for table, kind in policies:
+        takes = [a for a in rl.ALGORITHMS.values() if (a.takes.on_policy, a.takes.tables) == kind]
+        known = {f.name for a in takes for f in fields(a.config)}
         assert table.keys() <= known
 
 
