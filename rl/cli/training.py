@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from tyro.conf import arg
 
 import rl
+from rl.algorithms.replay_config import ReplayConfig
 from rl.cli import environments
 from rl.cli.terminal import complain, say
 from rl.cli.usage import STOPPED, Usage
@@ -77,7 +78,7 @@ def learn(
     silent = quiet or begun >= steps  # then there is nothing to tell but that
     if not silent:
         say(f"training {agent.config.algorithm} in {env} to {steps:,} steps (Ctrl-C ends early, and cleanly)")
-    warmup = 0 if agent.takes.on_policy else agent.config.warmup
+    warmup = agent.config.warmup if isinstance(agent.config, ReplayConfig) else 0
     if begun < steps <= warmup:
         complain(f"warning: actions are random for the first {warmup:,} steps (--warmup): in {steps:,} nothing is learned")
     if not silent and _replays_large_errors_at_the_usual_rate(agent):
@@ -106,7 +107,7 @@ def _draw_curve(run: Run, title: str) -> None:
 
 def _replays_large_errors_at_the_usual_rate(agent):
     c = agent.config
-    return not agent.takes.on_policy and c.priority_exponent > 0 and c.lr == type(c).lr
+    return isinstance(c, ReplayConfig) and c.priority_exponent > 0 and c.lr == type(c).lr
 
 
 def _duration(seconds: float) -> str:
