@@ -7,8 +7,8 @@ to 256 with two hidden layers, and one to four hidden layers of width 64; tanh, 
     diagonal     mean_i K_ii                       how far a step on a row moves its own value
     row ratio    mean_i Σ_{j≠i} |K_ij|/((n − 1) K_ii)      how far it moves the others, in this unit (the paper prints 1/n)
 
-K_ij = ⟨∇Q(s_i, a_i), ∇Q(s_j, a_j)⟩ is exact (deepnp/tangents.py). The figure goes to docs/images/ntk.png; the numbers are printed,
-and then whether the paper's four findings hold on HalfCheetah with Glorot's weights:
+K_ij = ⟨∇Q(s_i, a_i), ∇Q(s_j, a_j)⟩ is exact (deepnp/tangents.py). The figure goes to docs/images/ntk.svg and ntk.png; numbers are
+printed, and then whether the paper's four findings hold on HalfCheetah with Glorot's weights:
 
     1. the diagonal grows with width and falls with depth          as a trend: the slope of the logarithms, for each activation
     2. the row ratio grows with depth                               in the same sense
@@ -27,12 +27,13 @@ from deepnp.models import mlp
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.tangents import pairs, tangent_kernel
 from rl.networks.initialization import glorot
+from rl.training.curves import save_figure
 
 TASKS = ("HalfCheetah-v5", "Walker2d-v5", "Ant-v5")
 SHAPES = {f"width {w}": (w, w) for w in (32, 64, 128, 256)} | {f"depth {d}": (64,) * d for d in (1, 2, 3, 4)}
 KINDS = ("tanh", "relu", "sine")
 INITIALISATIONS = ("glorot", "orthogonal")
-IMAGE = Path(__file__).resolve().parents[1] / "docs" / "images" / "ntk.png"
+IMAGE = Path(__file__).resolve().parents[1] / "docs" / "images" / "ntk"
 
 
 def data(task: str, rows: int, seed: int = 0) -> np.ndarray:
@@ -116,7 +117,7 @@ def draw(tables: dict[str, dict[tuple[str, str], np.ndarray]]) -> None:
                 axis.set_yscale("log")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=len(KINDS))
     figure.suptitle("Tangent kernel of critics with Glorot's initial weights")
-    figure.savefig(IMAGE, dpi=90)
+    save_figure(figure, IMAGE, ("svg", "png"))
 
 
 def main() -> None:

@@ -49,9 +49,9 @@ def finished(few_episodes):
 
 
 def learned(agent, watchers):
-    """The parameters after 1,000 steps that these watch."""
+    """The parameters after steps that these watch, in two goes, so that there is learning after a look at the memory."""
     with agent:
-        agent.learn(1000, watchers)
+        agent.learn(500, watchers).learn(700, watchers)
         return agent.policy.flat.data.copy()
 
 
@@ -116,6 +116,7 @@ def test_what_is_finished_is_not_run_again(monkeypatch, tmp_path, finished):
     driver.run([SMALL], records, None, [0])
     driver.run([SMALL], records, None, None)
     assert [(key.seed, key.variant) for key in run] == [(0, "first"), (0, "second"), (1, "first"), (1, "second")]
+    assert run == SMALL.keys(None, None)
     assert records.rows()[KEY] == pytest.approx(finished[0], rel=1e-5)
     assert records.curves()[KEY] == finished[1]
 
