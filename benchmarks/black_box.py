@@ -52,7 +52,7 @@ ON_POLICY = dict(num_envs=10, steps=500, hidden=(32,))
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {  # the algorithm, and its settings
     "REINFORCE": ("REINFORCE", dict(ON_POLICY, steps=50)),  # it takes one step of the policy for each rollout
     "TNPG": ("TRPO", dict(ON_POLICY, method="tnpg", max_kl=0.05)),
-    "RWR": ("RWR", ON_POLICY),
+    "RWR": ("RWR", dict(ON_POLICY, lr=3e-3)),
     "REPS": ("REPS", ON_POLICY),
     "TRPO": ("TRPO", dict(ON_POLICY, max_kl=0.05)),
     "CEM": ("CEM", dict(num_envs=5, population=20, extra_sigma=0.2, hidden=(32,))),
