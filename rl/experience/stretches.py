@@ -7,9 +7,9 @@ nothing is learned from them:
                               s   s′              s′ of a step is the step after it; beyond the last one, and where an
                                                   episode ended, the observation that was stored beside the step
 
-Before the first of these steps nothing is remembered. The states that the agent had there would be those of an older policy, and
-would have to be kept for every step and every network; burn-in makes both states alike (Kapturowski et al. 2019, who compare
-them). Where an episode begins with a step, the state is forgotten; so it is at the oldest step of a ring. A sequence
+Before the first of these steps nothing is remembered: after the burn-in the state is about what it was. R2D2 keeps the states of
+all steps instead, of every network, and found that with burn-in best (Kapturowski et al. 2019); here the memory takes what it
+takes without. Where an episode begins with a step, the state is forgotten; so it is at the oldest step of a ring. A sequence
 never crosses the place where the ring is written next: there it ends early.
 
 A step is read together with the action before it, zeros where an episode begins, as observations alone do not say what a

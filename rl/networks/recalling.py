@@ -3,8 +3,7 @@
     m_t, state_t = memory([o_t, a_{t−1}], state_{t−1})       of recurrent.py or attention.py
     π(m_t)        Q([m_t, a_t])        V(m_t)                 the networks that the settings ask for without memory
 
-Each network has a memory of its own: where actor and critics shared one, the errors of the critics would outweigh
-those of the policy (Ni et al. 2022).
+Each network has a memory of its own: one that actor and critics shared learned worse in the trials of Ni et al. 2022.
 
 The batch holds `Sequences` in the place of s and `Following` in the place of s′ (rl/experience/stretches.py). Who acts
 has one step in each environment, `Remembered`.

@@ -50,7 +50,7 @@ class StableBaselinesModel:
             return agent.predict(observation, deterministic, self._rng), state
         if state is None:
             rows = len(agent.space.observation.leaves[0].find(agent.batched(observation)[0]))
-            state = agent.initial_state(rows)
+            state = agent.recall.zeros(rows)
         return agent.predict(observation, deterministic, self._rng, state=state, episode_start=episode_start)
 
     def learn(self, total_timesteps: int, callback: CallbackLike = None, *, progress_bar: bool = False) -> Self:

@@ -36,11 +36,11 @@ def cue():
 
 
 def test_a_cue_is_recalled_with_memory_and_guessed_without():
-    settings = dict(num_envs=8, hidden=(16,), batch_size=128, warmup=200, update_interval=8, lr=1e-2, temperature=0.01)
+    settings = dict(num_envs=8, hidden=(16,), batch_size=64, warmup=200, update_interval=8, lr=1e-2, temperature=0.01, memory=3000)
     returns = {}
     for kind in ("gru", None):
-        config = SACConfig(**settings, recall=kind, recall_size=16, recall_span=8)
-        learner = SAC([cue] * 8, config, seed=0).learn(4000)
+        config = SACConfig(**settings, recall=kind, recall_size=8, recall_span=4)
+        learner = SAC([cue] * 8, config, seed=0).learn(3000)
         returns[kind] = evaluate(learner, [cue] * 40, 40).mean()
     assert returns["gru"] > 0.95
     assert returns[None] < 0.8
@@ -219,9 +219,10 @@ def test_what_memory_cannot_do_is_refused(tmp_path, rng):
             export(learner, tmp_path / name)
     with pytest.raises(ValueError, match="expected an agent without recall, given recall='gru'"):
         overestimation(learner, "Pendulum-v1", 2)
-    for own in (dict(policy=SAC("Pendulum-v1").policy.body), dict(critic=lambda _: SAC("Pendulum-v1").critics.networks[0])):
+    other = agent(None)
+    for own in (dict(policy=other.policy.body), dict(critic=lambda _: other.critics.networks[0])):
         with pytest.raises(ValueError, match="expected no networks of one's own beside recall='rnn', given"):
-            SAC("Pendulum-v1", SACConfig(recall="rnn"), **own)
+            SAC("Pendulum-v1", SACConfig(recall="rnn", hidden=(4,)), **own)
     with pytest.raises(ValueError, match="given none: this agent has memory, see initial_state"):
         learner.predict(rng.normal(size=(2, 3)).astype(np.float32))
     with pytest.raises(TypeError, match="recall is called memory here"):

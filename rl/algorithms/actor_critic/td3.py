@@ -109,7 +109,7 @@ class TD3(Agent):
         policies: dict[str, Part] = {"policy": self.policy, "policy_optimizer": self.policy_optimizer}
         if self.target_policy is not self.policy:
             policies["target_policy"] = self.target_policy
-        own = {"critics": self.critics, "memory": self.memory, "critic_updates": self.critic_updates}
+        own: dict[str, Part] = {"critics": self.critics, "memory": self.memory, "critic_updates": self.critic_updates}
         return {**policies, **own, **carried(self.recall)}
 
     def act(self, observations, rng) -> np.ndarray:
