@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from deepnp.backend import exact_kernel, kernels_enabled
-from jit import Kernel
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
 from rl.networks.table import Table
@@ -30,7 +29,7 @@ class Chooses(Protocol):
     def now(self) -> Any: ...
 
 
-def run(kernel: Kernel, *arguments: Any) -> Any:
+def run(kernel: Any, *arguments: Any) -> Any:
     """The kernel's result; of its function in plain Python, where kernels are off."""
     return kernel(*arguments) if kernels_enabled() else kernel.function(*arguments)
 
