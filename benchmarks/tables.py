@@ -46,7 +46,7 @@ def learner(name: str, env: Any, seed: int, **settings: Any) -> rl.Agent:
     return algorithm.cls(env, algorithm.config(**{"gamma": GAMMA, **settings}), seed=seed)
 
 
-def lake_value(name: str, seed: int, copies: int = 256, steps: int = LAKE_STEPS) -> float:
+def lake_value(name: str, seed: int, copies: int = 64, steps: int = LAKE_STEPS) -> float:
     """What the greedy policy is worth from the start of FrozenLake."""
     agent = learner(name, copies_of("FrozenLake-v1", copies), seed, **LAKE[name]).learn(steps)
     return expected_return(MDP.of("FrozenLake-v1", GAMMA), greedy(agent.policy.values.data))

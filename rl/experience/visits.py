@@ -108,11 +108,11 @@ class EpisodesUnderWay:
 
     Parameters
     ----------
-    shape : (int, int)
-        S and A.
+    shape : tuple of int
+        (S, A).
     """
 
-    def __init__(self, shape: tuple[int, int]):
+    def __init__(self, shape: tuple[int, ...]):
         self.shape = shape
         self.begin(0)
 

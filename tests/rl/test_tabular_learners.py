@@ -286,7 +286,7 @@ ENTRIES = [(name, f.name) for name, a in TABULAR.items() for f in fields(a.confi
 def test_every_setting_is_felt(name, field):
     found = []
     for value in FIELDS[field]:
-        config = TABULAR[name].config(**{"num_envs": 2, "exploration": 0.5, field: value})
+        config = TABULAR[name].config(**{"num_envs": 2, "exploration": 0.5, "lr": 0.5, field: value})
         agent = TABULAR[name].cls(copies(dense_world(), config.num_envs), config, seed=0)
         agent.learn(600)
         found.append(agent.policy.values.data.copy())
