@@ -57,7 +57,8 @@ class Game(Core):
         self.render_fps = 1 / seconds
         self.show_sensors = show_sensors
         self.world = world
-        self._observations = np.zeros((self.num_envs, *self.observation_space.shape), self.observation_space.dtype)
+        shape = (self.num_envs, *(self.observation_space.shape or ()))
+        self._observations = np.zeros(shape, self.observation_space.dtype)
         self._all = np.arange(self.num_envs)
 
     def reset(self, ids: np.ndarray, rngs: list[np.random.Generator]) -> None:
