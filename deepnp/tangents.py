@@ -57,8 +57,11 @@ class LinearRows(NamedTuple):
         """
         x, dz = self.x.astype(np.float64), self.dz.astype(np.float64)
         other_x, other_dz = (x, dz) if other is self else (other.x.astype(np.float64), other.dz.astype(np.float64))
-        products = side_by_side(lambda: dz @ other_dz.T, lambda: x @ other_x.T, worthwhile=len(x) >= ROWS)
-        return products[0] * (products[1] + (1 if self.bias else 0))
+        of_dz, of_x = side_by_side(lambda: dz @ other_dz.T, lambda: x @ other_x.T, worthwhile=len(x) >= ROWS)
+        if self.bias:
+            of_x += 1
+        of_x *= of_dz
+        return of_x
 
 
 class ScaleRows(NamedTuple):
@@ -127,7 +130,10 @@ def tangent_kernel(rows: list[LinearRows | ScaleRows], others: list[LinearRows |
     """What `pairs` gave for some rows, and for others of the same module (None: the same) -> K (B,
     B'), in float64.
     """
-    return sum(a.inner(b) for a, b in zip(rows, rows if others is None else others, strict=True))
+    first, *products = (a.inner(b) for a, b in zip(rows, rows if others is None else others, strict=True))
+    for product in products:
+        first += product
+    return first
 
 
 @singledispatch

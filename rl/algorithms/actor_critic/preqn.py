@@ -154,18 +154,19 @@ class PreQN(Agent):
         check_finite("critic loss", float(errors @ errors) / len(errors))
         rows = pairs(critic, np.ones_like(q)[:, None])
         solved = self.solve(tangent_kernel(rows), errors, weights, c)
-        start, alignment = critic.flat.data.copy(), 0.0
+        theta, alignment = critic.flat.data, 0.0
+        start = theta.copy()
         step = q.dtype.type(c.critic_step) * weighted_gradient(rows, solved.z.astype(q.dtype))
 
         def accepts(share: float) -> bool:
             nonlocal alignment
-            critic.flat.data[...] = start + share * step
+            theta[...] = start + share * step
             alignment = cosine(critic.predict(x)[:, 0].astype(np.float64) - q, errors)
             return alignment >= c.alignment
 
         share = backtracking(accepts, c.shrink, c.tries) if solved.reached >= c.alignment else None
         if share is None:
-            critic.flat.data[...] = start
+            theta[...] = start
         elif self.critics.watched:
             self.critics.alignment = alignment
         metrics = {"td_error": float(np.abs(errors).mean()), "accepted": float(share is not None), "reached": solved.reached}
