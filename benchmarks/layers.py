@@ -17,6 +17,7 @@ import numpy as np
 
 import deepnp
 from deepnp import losses, optim
+from deepnp.backend import to_device
 from deepnp.layers import activation
 from deepnp.layers.attention import MultiheadAttention
 from deepnp.layers.batch_normalization import BatchNorm1d, BatchNorm2d
@@ -37,10 +38,10 @@ class Row:
 
     Attributes
     ----------
-    ours : callable
-        Prepares, and returns what is timed.
+    ours : callable of a device, "cpu" by default
+        Prepares there, and returns what is timed.
     theirs : callable of torch, or None
-        The same in PyTorch.
+        The same in PyTorch, on torch's default device.
     target : float
         The largest ratio that would do.
     gemms : tuple of (count, m, k, n)
@@ -58,10 +59,10 @@ class Row:
 def layer(group: str, name: str, ours: Callable, theirs: Callable, shape=BATCH, **rest) -> Row:
     """Forward and backward of a module; `theirs(torch.nn)` is a function of x."""
 
-    def prepare():
-        rng, module = np.random.default_rng(0), ours()
-        x = rng.normal(size=shape).astype(np.float32)
-        dy = rng.normal(size=module.forward(x).shape).astype(np.float32)
+    def prepare(device="cpu"):
+        rng, module = np.random.default_rng(0), ours().to(device)
+        x = to_device(rng.normal(size=shape).astype(np.float32), device)
+        dy = to_device(rng.normal(size=module.forward(x).shape).astype(np.float32), device)
 
         def run():
             module.forward(x)
@@ -85,13 +86,13 @@ def layer(group: str, name: str, ours: Callable, theirs: Callable, shape=BATCH, 
 def loss(name: str, theirs: Callable, draw: Callable, label: str = "") -> Row:
     """Value and gradient of a loss; `draw(rng)` gives its differentiable arguments, and the target where it has one."""
 
-    def prepare():
-        outputs, target = draw(np.random.default_rng(0))
+    def prepare(device="cpu"):
+        outputs, target = ([to_device(x, device) for x in group] for group in draw(np.random.default_rng(0)))
         return partial(getattr(losses, name), *outputs, **dict(zip(["target"], target, strict=False)))
 
     def prepare_theirs(torch):
         outputs, others = draw(np.random.default_rng(0))
-        outputs, others = ([torch.from_numpy(x) for x in group] for group in (outputs, others))
+        outputs, others = ([torch.tensor(x) for x in group] for group in (outputs, others))
         function = theirs(torch.nn.functional)
 
         def run():
@@ -108,9 +109,9 @@ def loss(name: str, theirs: Callable, draw: Callable, label: str = "") -> Row:
 def optimizer(name: str, label: str = "", shape=BATCH, peer: bool = True, fused: bool = False, gemms=(), **settings) -> Row:
     """One step of an optimizer; PyTorch's is its default, or its one-pass form if `fused`."""
 
-    def prepare():
-        vector = ParameterVector({"weight": Parameter(np.ones(shape, np.float32))})
-        vector.grad[...] = np.random.default_rng(0).normal(size=len(vector))
+    def prepare(device="cpu"):
+        vector = ParameterVector({"weight": Parameter(np.ones(shape, np.float32))}, device=device)
+        vector.grad[...] = to_device(np.random.default_rng(0).normal(size=len(vector)), device)
         return getattr(optim, name)(vector, lr=1e-4, **settings).step
 
     def prepare_theirs(torch):

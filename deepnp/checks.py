@@ -4,7 +4,9 @@ They cost one comparison a call, and they stand before every compiled kernel, wh
 write beyond an array's end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+import numpy as np
 
 
 def check_upstream(dy, shape: tuple[int, ...]) -> None:
@@ -59,3 +61,21 @@ def check_floats(x, name: str = "input") -> None:
         raise TypeError(f"expected {name} to be an array, given {type(x).__name__}: numpy.asarray(…, numpy.float32)") from None
     if kind != "f":
         raise TypeError(f"expected {name} of floating-point numbers, given {x.dtype}: x.astype(numpy.float32)")
+
+
+def check_one_device(*values) -> None:
+    """Raise TypeError if some arrays among the values, or in tuples among them, are on the CPU and some on the GPU."""
+    places = {isinstance(x, np.ndarray) for x in _arrays(values)}
+    if len(places) > 1:
+        raise TypeError(
+            "expected all arrays on one device, given some on the CPU and some on the GPU: "
+            'net.to("cuda") moves a model, deepnp.backend.to_device(x, "cuda") an array'
+        )
+
+
+def _arrays(values) -> Iterator:
+    for x in values:
+        if isinstance(x, tuple):
+            yield from _arrays(x)
+        elif hasattr(x, "dtype") and getattr(x, "shape", None):
+            yield x

@@ -18,7 +18,7 @@ from functools import wraps
 import numpy as np
 
 from deepnp.backend import kernels_enabled
-from deepnp.checks import check_floats, check_upstream
+from deepnp.checks import check_floats, check_one_device, check_upstream
 
 SCALARS = {float, int, bool, type(None)}  # arguments that are no arrays
 SINGLE = (np.dtype(np.float32),)
@@ -72,7 +72,11 @@ def accelerated(
                 return result
         if first.dtype.kind != "f" and not integers:
             check_floats(first)
-        return plain(*arguments)
+        try:
+            return plain(*arguments)
+        except TypeError:
+            check_one_device(*arguments)  # CuPy's own words name a class of its own
+            raise
 
     return chosen
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from deepnp.checks import check_array
+from deepnp.checks import check_array, check_one_device
 
 
 def check_shapes(y, target, names: str = "y and target") -> None:
@@ -13,6 +13,7 @@ def check_shapes(y, target, names: str = "y and target") -> None:
     check_array(target, "target")
     if y.shape != target.shape:  # broadcasting (B,) against (B, 1) is the classic silent bug
         raise ValueError(f"expected {names} of one shape, given {y.shape} and {target.shape}")
+    check_one_device(y, target)
     check_not_empty(y)
 
 

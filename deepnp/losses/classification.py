@@ -12,10 +12,10 @@ import math
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, kernel, kernel_runs, summing_kernel
 from deepnp.cases import Booleans, Integers, Uniform
-from deepnp.checks import check_array
+from deepnp.checks import check_array, check_one_device
 from deepnp.losses.checks import check_labels, check_not_empty, check_range
 from deepnp.losses.masks import kept, spread
 
@@ -45,8 +45,11 @@ def cross_entropy(logits, target, weight=None, *, label_smoothing=0.0, ignore_in
         value, dlogits = cross_entropy(logits, target, weight, label_smoothing=label_smoothing)
         return value, spread(dlogits, mask)
     fast = logits.dtype == np.float32 and kernel_runs(logits)
-    if fast and target.dtype.kind != "f" and weight is None and label_smoothing == 0:
-        return _from_labels(logits, target)
+    if target.dtype.kind != "f" and weight is None and label_smoothing == 0:
+        if fast:
+            return _from_labels(logits, target)
+        if gpu.rows_run(logits):
+            return _from_labels_on_gpu(logits, target)
     xp, q = array_module(logits), distribution(logits, target, weight, label_smoothing)
     if fast:
         return _from_distribution(logits, q)
@@ -105,6 +108,7 @@ def check_targets(y, target, weight, label_smoothing) -> None:
     """Raise unless shapes and types fit; the values are looked at once the masked ones are gone."""
     check_not_empty(y)
     check_array(target, "target", "numpy.asarray(…, numpy.int64)")
+    check_one_device(y, target, weight)
     kind, shape = target.dtype.kind, target.shape
     if not ((kind in "iu" and shape == y.shape[:-1]) or (kind == "f" and shape == y.shape)):
         error = TypeError if kind not in "iuf" or shape == y.shape[:-1] else ValueError
@@ -182,6 +186,39 @@ def _distribution_kernel(z, q, dz):
             dz[i, j] = dz[i, j] * scale - q[i, j]
     return loss
 
+
+def _from_labels_on_gpu(logits, labels):
+    xp, rows = array_module(logits), labels.size
+    dlogits, losses = xp.empty_like(logits), xp.empty(rows, logits.dtype)
+    labels = xp.ascontiguousarray(labels.astype(np.int64, copy=False))
+    _labels_gpu(logits, labels, 1 / rows, dlogits, losses)
+    value = float(losses.sum(dtype=np.float64)) / rows
+    if math.isnan(value):
+        check_labels(
+            labels, logits.shape[-1]
+        )  # the kernel gives NaN for a label that names no class: one answer of the GPU, not two
+    return value, dlogits
+
+
+_labels_gpu = gpu.Rows(
+    "const T* z, const long long* labels, T share, T* dz, T* losses",
+    """
+    z += row * columns, dz += row * columns;
+    const long long label = labels[row];
+    if (label < 0 || label >= columns) {
+        if (threadIdx.x == 0) losses[row] = __int_as_float(0x7fffffff);  // NaN
+        return;
+    }
+    T largest = z[0], total = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) largest = larger(largest, z[j]);
+    largest = largest_in_row(largest);
+    for (int j = threadIdx.x; j < columns; j += THREADS) total += dz[j] = exp(z[j] - largest);
+    total = sum_over_row(total);
+    for (int j = threadIdx.x; j < columns; j += THREADS) dz[j] = dz[j] * (share / total) - (j == label ? share : T(0));
+    if (threadIdx.x == 0) losses[row] = log(total) - (z[label] - largest);
+    """,
+    "cross_entropy",
+)
 
 _SOFT = np.linspace(0, 1, 20).reshape(5, 4)
 _WEIGHT = np.array([0.5, 0.0, 2.0, 1.0])

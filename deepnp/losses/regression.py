@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, kernel_runs, summing_kernel
 from deepnp.cases import Booleans, Kinked, Uniform
 from deepnp.losses.checks import check_shapes, in_one_pass, shares
@@ -30,6 +31,9 @@ def mse(y, target, *, weight=None, mask=None) -> tuple[float, np.ndarray]:
     target = target.astype(y.dtype, copy=False)
     if weight is None and kernel_runs(y, target):
         return in_one_pass(_mse, y, target)
+    if weight is None and gpu.elementwise_runs(y, target):
+        terms, dy = _mse_gpu(y, target, 1 / y.size)
+        return float(terms.sum()), dy
     error, share = y - target, shares(y, weight)
     return float((share * error * error).sum()), 2 * share * error
 
@@ -126,6 +130,13 @@ def _huber(y, target, dy, delta):
         dy[i] = share * clipped
     return total
 
+
+_mse_gpu = gpu.Elementwise(
+    "T y, T target, T share",
+    "T term, T dy",
+    "const T error = y - target; term = share * error * error, dy = 2 * share * error",
+    "mse",
+)
 
 _QUARTERS = np.full((6, 4), 0.25)
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepnp.backend import array_module
-from deepnp.checks import check_tangent, check_upstream
+from deepnp.checks import check_one_device, check_tangent, check_upstream
 
 
 class Cache(NamedTuple):
@@ -24,6 +24,8 @@ class Cache(NamedTuple):
 
 def forward(x, weight, bias=None) -> tuple[np.ndarray, Cache]:
     """x (…, I), weight (O, I), bias (O,) or None, which is zero -> y (…, O)."""
+    if type(x) is not type(weight):
+        check_one_device(x, weight)
     y = x @ weight.T
     if bias is not None:
         y += bias

@@ -22,7 +22,7 @@ import numpy as np
 
 from deepnp.backend import array_module, kernel, kernel_runs
 from deepnp.blas import find_sgemm, sgemm
-from deepnp.checks import check_shape, check_upstream
+from deepnp.checks import check_one_device, check_shape, check_upstream
 from deepnp.ops import dense, linear
 from deepnp.ops.activation import relu, tanh
 
@@ -97,6 +97,8 @@ def forward(x, parameters, layout) -> tuple[np.ndarray, Cache]:
         raise ValueError(
             f"expected input of shape (…, {layout.widths[0]}) and {layout.size} parameters, given {x.shape} and {parameters.shape}"
         )
+    if type(x) is not type(parameters):
+        check_one_device(x, parameters)
     if kernels_run(layout, x, parameters):
         return _forward_fast(x, parameters, layout)
     caches, y = [], x

@@ -22,7 +22,6 @@ from functools import partial
 
 import numpy as np
 
-from deepnp import gpu
 from deepnp.backend import array_module, ordered_kernel
 from deepnp.optim.optimizer import Formula, Optimizer, check_amounts, check_shares
 from deepnp.parameters import ParameterVector
@@ -114,23 +113,6 @@ def _step(theta, g, m, v, alpha, b1, new1, b2, new2, root, eps, l2, decay):
         theta[i] -= alpha * mean / (root * np.sqrt(v[i]) + eps) + decay * theta[i]
 
 
-def _on_gpu(theta, g, m, v, alpha, b1, new1, b2, new2, root, eps, l2, decay):
-    _step_gpu(g, alpha, b1, new1, b2, new2, root, eps, l2, decay, theta, m, v)
-
-
-_step_gpu = gpu.Elementwise(
-    "T g, T alpha, T b1, T new1, T b2, T new2, T root, T eps, T l2, T decay",
-    "T theta, T m, T v",
-    """
-    T d = g + l2 * theta;
-    m = b1 * m + new1 * d;
-    v = b2 * v + new2 * d * d;
-    theta -= alpha * m / (root * sqrt(v) + eps) + decay * theta
-    """,
-    "adam",
-)
-
-
 def _fast_amsgrad(theta, *rest):
     _amsgrad(theta, *rest, theta.dtype.type(1))
 
@@ -147,5 +129,5 @@ def _amsgrad(theta, g, m, v, w, alpha, b1, new1, b2, new2, root, eps, l2, decay,
         theta[i] -= alpha * mean / (root * np.sqrt(w[i]) + eps) + decay * theta[i]
 
 
-ADAM = Formula(_plain, _step, _on_gpu)
+ADAM = Formula(_plain, _step)
 AMSGRAD = Formula(_plain_amsgrad, _fast_amsgrad)

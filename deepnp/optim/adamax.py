@@ -56,7 +56,7 @@ def _plain(theta, g, m, u, alpha, new1, b2, eps, l2, decay):
     xp = array_module(theta)
     g = g + l2 * theta
     m += new1 * (g - m)
-    xp.maximum(b2 * u, abs(g) + eps, out=u)
+    xp.maximum(b2 * u, xp.abs(g) + eps, out=u)
     theta -= alpha * m / u + decay * theta
 
 

@@ -5,7 +5,7 @@ At step t, with gradient g and decay λ on the weights (parameters of two axes o
     coupled      g ← g + λθ, and then the formula              L2 regularisation: momentum and scaling act on the decay too
     decoupled    θ ← θ − αλθ beside the formula's own step     Loshchilov & Hutter 2019: the decay is the same for every weight
 
-A formula is written twice: plainly, for reading and for CuPy, and as one pass of a Numba kernel. Adam's also as one for the GPU.
+A formula is written twice: plainly, for reading, and as one pass of a Numba kernel. For a GPU, CuPy fuses the plain form.
 """
 
 import math
@@ -24,9 +24,8 @@ from deepnp.parameters import ParameterVector, converted
 class Formula(NamedTuple):
     """One update, in place: functions of (θ, g, *state, *constants, l2, decay), with l2 = λ or decay = αλ, the other 0."""
 
-    plain: Callable
+    plain: Callable  # element-wise throughout, in NumPy's functions and operators: `gpu.fused` reads it
     kernel: Callable
-    fused: Callable | None = None  # for the GPU
 
     def __call__(self, vectors: Sequence, constants: tuple[float, ...]) -> None:
         first, constants = vectors[0], [float(c) for c in constants]  # NumPy's float64 would decide the plain form's precision
@@ -35,8 +34,8 @@ class Formula(NamedTuple):
                 raise ValueError(f"expected vectors of shape {first.shape}, as the parameters', given {x.shape}")
         if kernel_runs(*vectors):
             self.kernel(*vectors, *first.dtype.type(constants))
-        elif self.fused is not None and gpu.elementwise_runs(*vectors):
-            self.fused(*vectors, *constants)
+        elif gpu.elementwise_runs(*vectors):
+            gpu.fused(self.plain)(*vectors, *first.dtype.type(constants))  # CuPy adds two Python floats in half precision
         else:
             self.plain(*vectors, *constants)
 

@@ -1,5 +1,6 @@
 """Polyak averaging of a target network's parameters: θ̄ ← (1 − τ)θ̄ + τθ."""
 
+from deepnp import gpu
 from deepnp.backend import kernel_runs, ordered_kernel
 from deepnp.checks import check_array
 
@@ -15,8 +16,14 @@ def polyak(target, source, tau: float) -> None:
         raise ValueError(f"expected vectors of one shape, given {target.shape} and {source.shape}")
     if kernel_runs(target, source):
         _polyak(target, source, target.dtype.type(tau))
+    elif gpu.elementwise_runs(target, source):
+        gpu.fused(_plain)(target, source, target.dtype.type(tau))
     else:
-        target += float(tau) * (source - target)
+        _plain(target, source, float(tau))
+
+
+def _plain(target, source, tau):
+    target += tau * (source - target)
 
 
 @ordered_kernel

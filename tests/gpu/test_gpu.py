@@ -7,15 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import deepnp
-from deepnp import gpu, losses, metrics
+from deepnp import losses, metrics
 from deepnp.backend import cuda_available, to_device
 from deepnp.cases import differentiable, draw, tupled, upstream
 from deepnp.models import mlp
 from deepnp.ops import find
-from deepnp.ops.activation import relu, sigmoid, softmax, tanh
-from deepnp.ops.attention import scaled_dot_product
-from deepnp.ops.normalization import layer_norm
 from deepnp.optim import Adam, clip_grad_norm, clip_grad_value, decay_weights, l1, l2, polyak
 from deepnp.parameters import NonFiniteError, ParameterVector
 from deepnp.storage import load_tensors, save_tensors
@@ -75,55 +71,6 @@ def test_losses(loss, case, dtype, tolerance, rng, kernels):
     assert type(value_there) is float
     assert value_there == pytest.approx(value, rel=tolerance, abs=tolerance)
     assert_same(dy_there, dy, tolerance)
-
-
-@precisions
-@pytest.mark.parametrize("op", [softmax, layer_norm], ids=["softmax", "layer_norm"])
-@pytest.mark.parametrize("columns", [3, 31, 256, 257, 1000])
-def test_rows_shorter_and_longer_than_a_block_of_threads(op, columns, dtype, tolerance, rng, kernels):
-    x, dy = rng.normal(size=(2, 3, columns)).astype(dtype), rng.normal(size=(2, 3, columns)).astype(dtype)
-    rest = () if op is softmax else (rng.normal(size=columns).astype(dtype), rng.normal(size=columns).astype(dtype))
-    (y, cache), (y_there, cache_there) = op.forward(x, *rest), op.forward(*moved((x, *rest)))
-    assert_same(y_there, y, tolerance)
-    assert_same(op.backward(moved(dy), cache_there), op.backward(dy, cache), tolerance)
-
-
-@pytest.mark.parametrize("op", [tanh, relu, sigmoid, softmax], ids=["tanh", "relu", "sigmoid", "softmax"])
-def test_nothing_is_lost_at_the_ends_of_the_line(op, kernels):
-    x = np.array([[0.0, -1000, 1000, 1e-30, math.inf], [math.nan, 1, 2, 3, 4], [-math.inf, 1, 2, 3, 4]])
-    x = x[1:] if op is softmax else x  # ∞ − ∞
-    with np.errstate(invalid="ignore"):
-        y = op.forward(x)[0] if op is softmax else op.add_bias(x.copy(), np.zeros(5))
-        there = op.forward(moved(x))[0] if op is softmax else op.add_bias(moved(x), moved(np.zeros(5)))
-    np.testing.assert_allclose(to_device(there, "cpu"), y, rtol=1e-12, atol=1e-300)
-
-
-def test_fused_kernels_are_taken_and_can_be_turned_off(card, monkeypatch, rng):
-    if card == "stand-in":
-        pytest.skip("kernels in C need a GPU")
-    taken = []
-    for kind in (gpu.Elementwise, gpu.Rows):
-        run = kind.__call__
-        monkeypatch.setattr(kind, "__call__", lambda self, *a, run=run: (taken.append(self), run(self, *a))[1])
-    x, c = moved(rng.normal(size=(4, 5))), moved(rng.normal(size=5))
-    net = mlp([5, 5], rng=rng).to("cuda")
-    optimizer = Adam(net.flat)
-
-    def everything():
-        for op in (tanh, relu, sigmoid):
-            op.backward_bias(x, op.add_bias(x.copy(), c))
-        softmax.backward(x, softmax.forward(x)[1])
-        layer_norm.backward(x, layer_norm.forward(x, c, c)[1])
-        scaled_dot_product.backward(x, scaled_dot_product.forward(x, x, x)[1])
-        optimizer.step()
-
-    everything()
-    assert len(taken) == 3 * 2 + 2 + 2 + 2 + 1
-    taken.clear()
-    deepnp.use_kernels(False)
-    everything()
-    deepnp.use_kernels(True)
-    assert not taken
 
 
 @precisions

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, ordered_kernel
 from deepnp.cases import Kinked
 from deepnp.dispatch import SINGLE, accelerated
@@ -65,8 +65,20 @@ def _backward_fast(dy, cache):
     return elementwise(_backward, dy, cache.y, settings=(cache.scale, cache.scale * cache.alpha))
 
 
-forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
-backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.y.shape)
+def _forward_on_gpu(x, alpha, scale):
+    y = _forward_gpu(x, alpha, scale)
+    return y, Cache(y, alpha, scale)
+
+
+def _backward_on_gpu(dy, cache):
+    return _backward_gpu(dy, cache.y, cache.scale, cache.scale * cache.alpha)
+
+
+_forward_gpu = gpu.Elementwise("T x, T alpha, T scale", "T y", "y = scale * (x > 0 ? x : alpha * expm1(x))", "elu")
+_backward_gpu = gpu.Elementwise("T dy, T y, T scale, T depth", "T dx", "dx = dy * (y > 0 ? scale : y + depth)", "elu_backward")
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, y_shape=lambda cache: cache.y.shape)
 
 CASES = [
     dict(x=(5, 7)),

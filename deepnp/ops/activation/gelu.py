@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, ordered_kernel
 from deepnp.dispatch import SINGLE, accelerated
 from deepnp.erf import erf
@@ -66,7 +66,24 @@ def _backward_fast(dy, cache):
     return elementwise(_backward, dy, *cache)
 
 
-forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
-backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.x.shape)
+def _forward_on_gpu(x):
+    y, below = _forward_gpu(x)
+    return y, Cache(x, below)
+
+
+def _backward_on_gpu(dy, cache):
+    return _backward_gpu(dy, *cache)
+
+
+_forward_gpu = gpu.Elementwise("T x", "T y, T below", "below = T(0.5) * erfc(x * T(-0.7071067811865476)); y = x * below", "gelu")
+_backward_gpu = gpu.Elementwise(
+    "T dy, T x, T below",
+    "T dx",
+    f"dx = dy * (below + x * T({DENSITY_AT_0}) * exp(T(-0.5) * x * x))",
+    "gelu_backward",
+)
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, types=SINGLE, y_shape=lambda cache: cache.x.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, ordered_kernel
 from deepnp.dispatch import SINGLE, accelerated
 from deepnp.ops.activation import elementwise
-from deepnp.ops.activation.sigmoid import sigmoid
+from deepnp.ops.activation.sigmoid import STABLE, sigmoid
 
 ROOT = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
@@ -79,7 +79,30 @@ def _backward_fast(dy, cache):
     return elementwise(_backward, dy, *cache)
 
 
-forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
-backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.x.shape)
+def _forward_on_gpu(x):
+    y, s = _forward_gpu(x)
+    return y, Cache(x, s)
+
+
+def _backward_on_gpu(dy, cache):
+    return _backward_gpu(dy, *cache)
+
+
+_BOUNDED = f"const T v = x < {-BOUND} ? T({-BOUND}) : x > {BOUND} ? T({BOUND}) : x; "
+_forward_gpu = gpu.Elementwise(
+    "T x",
+    "T y, T s",
+    _BOUNDED + f"const T u = T({2 * ROOT}) * v * (1 + T({CUBIC}) * v * v); " + STABLE.format(u="u", y="s") + "; y = x * s",
+    "gelu_tanh",
+)
+_backward_gpu = gpu.Elementwise(
+    "T dy, T x, T s",
+    "T dx",
+    _BOUNDED + f"dx = dy * s * (1 + v * (1 - s) * T({2 * ROOT}) * (1 + T({3 * CUBIC}) * v * v))",
+    "gelu_tanh_backward",
+)
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, types=SINGLE, y_shape=lambda cache: cache.x.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, ordered_kernel
 from deepnp.cases import Kinked
 from deepnp.dispatch import accelerated
@@ -56,8 +57,19 @@ def _backward_fast(dy, cache):
     return elementwise(_backward, dy, cache.x, settings=(cache.slope,))
 
 
-forward = accelerated(forward, cpu=_forward_fast)
-backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.x.shape)
+def _forward_on_gpu(x, slope):
+    return _forward_gpu(x, slope), Cache(x, slope)
+
+
+def _backward_on_gpu(dy, cache):
+    return _backward_gpu(dy, *cache)
+
+
+_forward_gpu = gpu.Elementwise("T x, T slope", "T y", "y = x > 0 ? x : slope * x", "leaky_relu")
+_backward_gpu = gpu.Elementwise("T dy, T x, T slope", "T dx", "dx = x > 0 ? dy : slope * dy", "leaky_relu_backward")
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, y_shape=lambda cache: cache.x.shape)
 
 CASES = [
     dict(x=Kinked((5, 7), (0.0,))),

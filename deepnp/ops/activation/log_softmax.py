@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.checks import check_tangent
 from deepnp.dispatch import SINGLE, accelerated
@@ -83,7 +83,45 @@ def _backward_fast(dy, cache):
     return dx
 
 
-forward = accelerated(forward, cpu=_forward_fast, types=SINGLE, check=check_rows)
-backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.y.shape)
+def _forward_on_gpu(x):
+    y = array_module(x).empty_like(x)
+    _forward_gpu(x, y)
+    return y, Cache(y)
+
+
+def _backward_on_gpu(dy, cache):
+    dx = array_module(dy).empty_like(dy)
+    _backward_gpu(dy, cache.y, dx)
+    return dx
+
+
+_forward_gpu = gpu.Rows(
+    "const T* x, T* y",
+    """
+    x += row * columns, y += row * columns;
+    T largest = x[0], total = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) largest = larger(largest, x[j]);
+    largest = largest_in_row(largest);
+    for (int j = threadIdx.x; j < columns; j += THREADS) total += exp(x[j] - largest);
+    const T log_sum = log(sum_over_row(total));
+    for (int j = threadIdx.x; j < columns; j += THREADS) y[j] = (x[j] - largest) - log_sum;
+    """,
+    "log_softmax_forward",
+)
+
+_backward_gpu = gpu.Rows(
+    "const T* dy, const T* y, T* dx",
+    """
+    dy += row * columns, y += row * columns, dx += row * columns;
+    T total = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) total += dy[j];
+    total = sum_over_row(total);
+    for (int j = threadIdx.x; j < columns; j += THREADS) dx[j] = dy[j] - exp(y[j]) * total;
+    """,
+    "log_softmax_backward",
+)
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, types=SINGLE, check=check_rows)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, types=SINGLE, y_shape=lambda cache: cache.y.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(6,)), dict(x=(2, 3, 4)), dict(x=(3, 1)), dict(x=(0, 4))]

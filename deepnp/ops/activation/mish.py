@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, ordered_kernel
 from deepnp.dispatch import SINGLE, accelerated
 from deepnp.ops.activation import elementwise
-from deepnp.ops.activation.sigmoid import sigmoid
-from deepnp.ops.activation.softplus import softplus
+from deepnp.ops.activation.sigmoid import STABLE, sigmoid
+from deepnp.ops.activation.softplus import SOFTPLUS, softplus
 
 
 class Cache(NamedTuple):
@@ -72,7 +72,24 @@ def _backward_fast(dy, cache):
     return elementwise(_backward, dy, *cache)
 
 
-forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
-backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.x.shape)
+def _forward_on_gpu(x):
+    y, t = _forward_gpu(x)
+    return y, Cache(x, t)
+
+
+def _backward_on_gpu(dy, cache):
+    return _backward_gpu(dy, *cache)
+
+
+_forward_gpu = gpu.Elementwise("T x", "T y, T t", "t = tanh(" + SOFTPLUS.format(u="x") + "); y = x * t", "mish")
+_backward_gpu = gpu.Elementwise(
+    "T dy, T x, T t",
+    "T dx",
+    "T s; " + STABLE.format(u="x", y="s") + "; dx = dy * (t + x * (1 - t * t) * s)",
+    "mish_backward",
+)
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, types=SINGLE, y_shape=lambda cache: cache.x.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(1,)), dict(x=(2, 3, 4)), dict(x=(0, 4))]

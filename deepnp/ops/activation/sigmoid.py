@@ -106,10 +106,10 @@ def _add_bias_on_gpu(z, bias):
     return _add_bias_gpu(bias, z)
 
 
-_STABLE = "T e = exp(-fabs(v)); {y} = (v >= 0 ? T(1) : e) / (1 + e)"
-_sigmoid_gpu = gpu.Elementwise("T v", "T y", _STABLE.format(y="y"), "sigmoid")
+STABLE = "const T e = exp(-fabs({u})); {y} = ({u} >= 0 ? T(1) : e) / (1 + e)"  # in C: y = σ(u)
+_sigmoid_gpu = gpu.Elementwise("T x", "T y", STABLE.format(u="x", y="y"), "sigmoid")
 _backward_gpu = gpu.Elementwise("T dy, T y", "T dx", "dx = dy * y * (1 - y)", "sigmoid_backward")
-_add_bias_gpu = gpu.Elementwise("T bias", "T z", "T v = z + bias; " + _STABLE.format(y="z"), "sigmoid_add_bias")
+_add_bias_gpu = gpu.Elementwise("T bias", "T z", "const T u = z + bias; " + STABLE.format(u="u", y="z"), "sigmoid_add_bias")
 
 forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
 sigmoid = accelerated(sigmoid, gpu=_sigmoid_gpu)

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, ordered_kernel
 from deepnp.dispatch import SINGLE, accelerated
 from deepnp.ops.activation import elementwise
-from deepnp.ops.activation.sigmoid import sigmoid
+from deepnp.ops.activation.sigmoid import STABLE, sigmoid
 
 
 class Cache(NamedTuple):
@@ -69,7 +69,26 @@ def _backward_fast(dy, cache):
     return elementwise(_backward, dy, cache.x, settings=(cache.beta, cache.scale))
 
 
-forward = accelerated(forward, cpu=_forward_fast, types=SINGLE)
-backward = accelerated(backward, cpu=_backward_fast, types=SINGLE, y_shape=lambda cache: cache.x.shape)
+def _forward_on_gpu(x, beta, scale):
+    return _forward_gpu(x, beta, scale / beta), Cache(x, beta, scale)
+
+
+def _backward_on_gpu(dy, cache):
+    return _backward_gpu(dy, *cache)
+
+
+SOFTPLUS = "(({u} > 0 ? {u} : T(0)) + log1p(exp(-fabs({u}))))"  # in C, of u
+_forward_gpu = gpu.Elementwise(
+    "T x, T beta, T factor", "T y", "const T u = beta * x; y = factor * " + SOFTPLUS.format(u="u"), "softplus"
+)
+_backward_gpu = gpu.Elementwise(
+    "T dy, T x, T beta, T scale",
+    "T dx",
+    "const T u = beta * x; T s; " + STABLE.format(u="u", y="s") + "; dx = dy * (scale * s)",
+    "softplus_backward",
+)
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, types=SINGLE)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, types=SINGLE, y_shape=lambda cache: cache.x.shape)
 
 CASES = [dict(x=(5, 7)), dict(x=(4,), beta=2.0, scale=0.5), dict(x=(2, 3, 4), beta=0.5), dict(x=(0, 4))]

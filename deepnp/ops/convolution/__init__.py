@@ -6,14 +6,16 @@ Everything here takes one axis of positions (a sequence) or two (an image); the 
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, get_num_threads, summing_kernel
-from deepnp.checks import check_floats, check_shape
+from deepnp.checks import check_floats, check_one_device, check_shape
 from deepnp.dispatch import accelerated
 from deepnp.threads import side_by_side
 
@@ -144,6 +146,7 @@ def check_kernel(x, weight, bias, window: Window, groups: int, transposed: bool 
     inputs, outputs = (rows, columns) if transposed else (columns, rows)
     if x.shape[1] != inputs or weight.shape[2:] != window.kernel or rows % groups:
         raise ValueError(f"expected a weight for x {x.shape}, {window} and {groups} groups, given shape {weight.shape}")
+    check_one_device(x, weight)
     if bias is not None:
         check_shape("bias", bias, (outputs,))
 
@@ -276,5 +279,63 @@ def _scatter(x, patches, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw):
                         target[n] += source[n]
 
 
-gather = accelerated(gather, cpu=_gather_fast, check=_check_gather)
-scatter = accelerated(scatter, cpu=_scatter_fast, check=_check_scatter)
+def _gather_on_gpu(x, window: Window, out: Sizes):
+    patches = _empty_patches(x, window, out)
+    if patches.size:
+        _gather_gpu(patches, x, *on_gpu(x, out, window), cells=patches.size // math.prod(window.kernel))
+    return patches
+
+
+def _scatter_on_gpu(patches, window: Window, x):
+    if x.size:
+        _scatter_gpu(x, patches, *on_gpu(x, _positions(patches, window), window))
+    return x
+
+
+def on_gpu(x, out: Sizes, window: Window) -> tuple[np.int32, ...]:
+    """Samples and channels, height and width, and what `as_plane` tells: the numbers of PLANE."""
+    return tuple(map(np.int32, (*as_image(x).shape, *as_plane(out, window))))
+
+
+PLANE = "int samples, int channels, int height, int width, "
+PLANE += "int oh, int ow, int kh, int kw, int sh, int sw, int ph, int pw, int dh, int dw"
+
+_gather_gpu = gpu.Cells(
+    f"T* patches, const T* x, {PLANE}",
+    """
+    const int m = row % oh, b = row / oh % samples, c = row / oh / samples;  // a thread for each position: its whole window
+    x += (size_t(b) * channels + c) * height * width;
+    patches += size_t(c) * kh * kw * samples * oh * ow + (size_t(b) * oh + m) * ow + j;
+    for (int s = 0; s < kh; ++s) {
+        for (int t = 0; t < kw; ++t) {
+            const int h = m * sh + s * dh - ph, w = j * sw + t * dw - pw;
+            const bool inside = h >= 0 && h < height && w >= 0 && w < width;
+            *patches = inside ? x[size_t(h) * width + w] : T(0);
+            patches += size_t(samples) * oh * ow;
+        }
+    }
+    """,
+    "gather",
+)
+
+_scatter_gpu = gpu.Cells(
+    f"T* x, const T* patches, {PLANE}",
+    """
+    const int h = row % height, c = row / height % channels, b = row / height / channels;  // a thread for each cell of x
+    patches += size_t(c) * kh * kw * samples * oh * ow + size_t(b) * oh * ow;
+    T total = 0;
+    for (int s = 0; s < kh; ++s) {
+        for (int t = 0; t < kw; ++t) {
+            const int up = h + ph - s * dh, left = j + pw - t * dw, m = up / sh, n = left / sw;
+            const bool seen = up >= 0 && left >= 0 && m * sh == up && n * sw == left && m < oh && n < ow;
+            if (seen) total += patches[size_t(m) * ow + n];
+            patches += size_t(samples) * oh * ow;
+        }
+    }
+    x[cell] += total;
+    """,
+    "scatter",
+)
+
+gather = accelerated(gather, cpu=_gather_fast, gpu=_gather_on_gpu, check=_check_gather)
+scatter = accelerated(scatter, cpu=_scatter_fast, gpu=_scatter_on_gpu, check=_check_scatter)

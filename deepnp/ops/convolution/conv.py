@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module
 from deepnp.checks import check_tangent, check_upstream
 from deepnp.ops.convolution import Sizes, Window, across, blocks, check_kernel, gather, over_threads, scatter
@@ -126,6 +127,8 @@ def correlate_weight(x, dy, shape, window, groups) -> np.ndarray:
 
 def bias_gradient(dy) -> np.ndarray:
     """dβ: dy (B, O, *out) -> (O,)."""
+    if gpu.rows_run(dy):
+        return _sum_gpu(dy)[0]
     return dy.sum(axis=(0, *range(2, dy.ndim)))
 
 
@@ -138,6 +141,8 @@ def _sizes(weight, out):
     """Outputs O, taps of one output over all its channels, positions."""
     return weight.shape[0], math.prod(weight.shape[1:]), math.prod(out)
 
+
+_sum_gpu = gpu.Channels("const T* dy", "sums[0] += dy[cell];", "bias_gradient")
 
 CASES = [
     dict(x=(2, 3, 5, 6), weight=(4, 3, 3, 2), bias=(4,), window=Window((3, 2))),

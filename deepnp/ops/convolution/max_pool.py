@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.checks import check_tangent
 from deepnp.dispatch import accelerated
-from deepnp.ops.convolution import Sizes, Window, as_image, as_plane, check_image
+from deepnp.ops.convolution import PLANE, Sizes, Window, as_image, as_plane, check_image, on_gpu
 
 
 class Cache(NamedTuple):
@@ -142,8 +143,61 @@ def _backward(dy, winner, dx, wide, across, ph, pw):
                 image[(plane * height + h) * width + n] = wide[(h + ph) * across + pw + n]
 
 
-forward = accelerated(forward, cpu=_forward_fast, check=check_image)
-backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.shape)
+def _forward_on_gpu(x, window):
+    xp, out = array_module(x), window.out(x.shape[2:])
+    y, winner = xp.empty((*x.shape[:2], *out), x.dtype), xp.empty((*x.shape[:2], *out), np.int32)
+    _forward_gpu(y, winner, x, np.int32(_across(window, x.shape)), *on_gpu(x, out, window))
+    return y, Cache(winner, window, x.shape, y.shape)
+
+
+def _backward_on_gpu(dy, cache):
+    dx, window = array_module(dy).empty(cache.x_shape, dy.dtype), cache.window
+    _backward_gpu(dx, dy, cache.winner, np.int32(_across(window, cache.x_shape)), *on_gpu(dx, dy.shape[2:], window))
+    return dx
+
+
+_forward_gpu = gpu.Cells(
+    f"T* y, int* winner, const T* x, int across, {PLANE}",
+    """
+    const int m = row % oh;
+    x += row / oh * height * width;
+    T best = __int_as_float(0xff800000);  // −∞
+    int place = m * sh * across + j * sw;
+    bool found = false;
+    for (int s = 0; s < kh; ++s) {
+        for (int t = 0; t < kw; ++t) {
+            const int up = m * sh + s * dh, left = j * sw + t * dw, h = up - ph, w = left - pw;
+            if (h < 0 || h >= height || w < 0 || w >= width) continue;
+            const T value = x[size_t(h) * width + w];
+            if (!found || value > best || value != value) best = value, place = up * across + left;
+            found = true;
+        }
+    }
+    y[cell] = best, winner[cell] = place;
+    """,
+    "max_pool",
+)
+
+_backward_gpu = gpu.Cells(
+    f"T* dx, const T* dy, const int* winner, int across, {PLANE}",
+    """
+    const int h = row % height, place = (h + ph) * across + j + pw;  // a thread for each cell of x
+    dy += row / height * oh * ow, winner += row / height * oh * ow;
+    T total = 0;
+    for (int s = 0; s < kh; ++s) {
+        for (int t = 0; t < kw; ++t) {
+            const int up = h + ph - s * dh, left = j + pw - t * dw, m = up / sh, n = left / sw;
+            const bool seen = up >= 0 && left >= 0 && m * sh == up && n * sw == left && m < oh && n < ow;
+            if (seen && winner[m * ow + n] == place) total += dy[m * ow + n];
+        }
+    }
+    dx[cell] = total;
+    """,
+    "max_pool_backward",
+)
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, check=check_image)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, y_shape=lambda cache: cache.shape)
 
 CASES = [
     dict(x=(2, 3, 4, 6), window=Window((2, 2), stride=2)),

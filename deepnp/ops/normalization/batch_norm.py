@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.checks import check_tangent, check_upstream
 from deepnp.dispatch import accelerated
@@ -259,10 +260,82 @@ def _check_all(x, gamma, beta, mean, variance, eps):
     check_channels(x, gamma, beta, mean, variance)
 
 
-moments = accelerated(moments, cpu=_moments_fast, check=check_channels)
-forward = accelerated(forward, cpu=_forward_fast, check=_check)
-backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.x.shape)
-infer = accelerated(infer, cpu=_infer_fast, check=_check_all)
+def _moments_on_gpu(x):
+    if x.dtype != np.float32:
+        return None  # only float32's squares fit into sums in double precision, whatever they are
+    mean, variance = _mean_and_variance(x)
+    return mean, variance.astype(x.dtype)
+
+
+def _mean_and_variance(x):
+    share = x.shape[1] / x.size
+    mean = _sum_gpu(x, share=share)[0]
+    return mean, _squares_gpu(x, mean, share=share, dtype=np.float64)[0]
+
+
+def _forward_on_gpu(x, gamma, beta, eps):
+    if x.dtype != np.float32:
+        return None
+    mean, variance = _mean_and_variance(x)
+    variance, sigma = _sigma_gpu(variance, eps)
+    y = _scale_gpu(x, *(across(v, x) for v in (mean, sigma, gamma, beta)))
+    return y, Cache(x, mean, variance, sigma, gamma)
+
+
+def _infer_on_gpu(x, gamma, beta, mean, variance, eps):
+    return _infer_gpu(x, *(across(v, x) for v in (gamma, beta, mean, variance)), eps)
+
+
+def _backward_on_gpu(dy, cache):
+    x, mean, _, sigma, gamma, scale = cache
+    if scale is not None or x.dtype != np.float32:
+        return None
+    dgamma, dbeta = _parameters_gpu(dy, x, mean, sigma)
+    dx = _dx_gpu(dy, x, *(across(v, x) for v in (mean, sigma, gamma, dgamma, dbeta)), x.shape[1] / x.size)
+    return dx, dgamma, dbeta
+
+
+_NORMAL = "(({x} / 2 - {mean} / 2) / ({sigma} / 2))"  # in C: x̂; halves, because x − μ overflows for the largest x
+_OF_ELEMENT, _OF_CELL = (
+    _NORMAL.format(x="x", mean="mean", sigma="sigma"),
+    _NORMAL.format(x="x[cell]", mean="mean[c]", sigma="sigma[c]"),
+)
+_sum_gpu = gpu.Channels("const T* x", "sums[0] += x[cell];", "batch_norm_sum")
+_squares_gpu = gpu.Channels(
+    "const T* x, const T* mean", "const double d = double(x[cell]) - mean[c]; sums[0] += d * d;", "batch_norm_squares"
+)
+_sigma_gpu = gpu.Elementwise(
+    "float64 exact, float64 eps",
+    "float32 variance, float32 sigma",
+    "variance = exact, sigma = sqrt(exact + eps)",
+    "batch_norm_sigma",
+)
+_scale_gpu = gpu.Elementwise(
+    "T x, T mean, T sigma, T gamma, T beta", "T y", f"y = gamma * {_OF_ELEMENT} + beta", "batch_norm_scale"
+)
+_infer_gpu = gpu.Elementwise(
+    "T x, T gamma, T beta, T mean, T variance, T eps",
+    "T y",
+    "y = (x - mean) * (gamma / sqrt(variance + eps)) + beta",
+    "batch_norm_infer",
+)
+_parameters_gpu = gpu.Channels(
+    "const T* dy, const T* x, const T* mean, const T* sigma",
+    f"sums[0] += dy[cell] * {_OF_CELL}, sums[1] += dy[cell];",
+    "batch_norm_parameters",
+    count=2,
+)
+_dx_gpu = gpu.Elementwise(
+    "T dy, T x, T mean, T sigma, T gamma, T dgamma, T dbeta, T share",
+    "T dx",
+    f"dx = gamma / sigma * (dy - dbeta * share - {_OF_ELEMENT} * dgamma * share)",
+    "batch_norm_backward",
+)
+
+moments = accelerated(moments, cpu=_moments_fast, gpu=_moments_on_gpu, check=check_channels)
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, check=_check)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, y_shape=lambda cache: cache.x.shape)
+infer = accelerated(infer, cpu=_infer_fast, gpu=_infer_on_gpu, check=_check_all)
 
 CASES = [
     dict(x=(5, 3), gamma=(3,), beta=(3,)),

@@ -154,42 +154,54 @@ def _backward_on_gpu(dy, cache):
     x, mean, sigma, gamma, scale = cache
     if scale is not None:
         return None
-    dx, products = array_module(dy).empty_like(dy), array_module(dy).empty_like(dy)
-    _backward_gpu(dy, x, mean, sigma, gamma, dx, products)
-    rows = tuple(range(dy.ndim - 1))
-    return dx, products.sum(axis=rows), dy.sum(axis=rows)
+    dx = array_module(dy).empty_like(dy)
+    _backward_gpu(dy, x, mean, sigma, gamma, dx)
+    return dx, *_parameters_gpu(dy.reshape(-1, dy.shape[-1]), x, mean, sigma)
 
+
+_NORMAL = "(({x} / 2 - {mean} / 2) / ({sigma} / 2))"  # in C: x̂; halves, because x − μ overflows for the largest x
 
 _forward_gpu = gpu.Rows(
     "const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* sigma",
     """
     x += row * columns, y += row * columns;
-    T total = 0, squares = 0;
-    for (int j = threadIdx.x; j < columns; j += THREADS) total += x[j];
-    const T centre = sum_over_row(total) / columns;
-    for (int j = threadIdx.x; j < columns; j += THREADS) squares += (x[j] - centre) * (x[j] - centre);
-    const T root = sqrt(sum_over_row(squares) / columns + eps);
-    for (int j = threadIdx.x; j < columns; j += THREADS) y[j] = gamma[j] * ((x[j] - centre) / root) + beta[j];
-    if (threadIdx.x == 0) mean[row] = centre, sigma[row] = root;
+    T scale = 1, centre, root;
+    for (;;) {
+        T total = 0, squares = 0;
+        for (int j = threadIdx.x; j < columns; j += THREADS) total += x[j] * scale;
+        centre = sum_over_row(total) / columns;
+        for (int j = threadIdx.x; j < columns; j += THREADS) squares += (x[j] * scale - centre) * (x[j] * scale - centre);
+        root = sqrt(sum_over_row(squares) / columns + (scale < 1 ? larger(eps * scale * scale, SMALLEST) : eps));
+        if (scale < 1 || isfinite(root)) break;
+        scale = TINY;  // squares overflowed: once more, with smaller numbers
+    }
+    for (int j = threadIdx.x; j < columns; j += THREADS) y[j] = gamma[j] * ((x[j] * scale - centre) / root) + beta[j];
+    if (threadIdx.x == 0) mean[row] = centre / scale, sigma[row] = root / scale;
     """,
     "layer_norm_forward",
 )
 
 _backward_gpu = gpu.Rows(
-    "const T* dy, const T* x, const T* mean, const T* sigma, const T* gamma, T* dx, T* products",
+    "const T* dy, const T* x, const T* mean, const T* sigma, const T* gamma, T* dx",
     """
-    dy += row * columns, x += row * columns, dx += row * columns, products += row * columns;
+    dy += row * columns, x += row * columns, dx += row * columns;
     const T centre = mean[row], root = sigma[row];
     T first = 0, second = 0;
     for (int j = threadIdx.x; j < columns; j += THREADS) {
-        products[j] = dy[j] * ((x[j] - centre) / root);
-        first += gamma[j] * dy[j], second += gamma[j] * products[j];
+        first += gamma[j] * dy[j];
+        second += gamma[j] * dy[j] * NORMAL;
     }
     first = sum_over_row(first) / columns, second = sum_over_row(second) / columns;
-    for (int j = threadIdx.x; j < columns; j += THREADS)
-        dx[j] = (gamma[j] * dy[j] - first - (x[j] - centre) / root * second) / root;
-    """,
+    for (int j = threadIdx.x; j < columns; j += THREADS) dx[j] = (gamma[j] * dy[j] - first - NORMAL * second) / root;
+    """.replace("NORMAL", _NORMAL.format(x="x[j]", mean="centre", sigma="root")),
     "layer_norm_backward",
+)
+
+_parameters_gpu = gpu.Channels(
+    "const T* dy, const T* x, const T* mean, const T* sigma",
+    f"sums[0] += dy[cell] * {_NORMAL.format(x='x[cell]', mean='mean[b]', sigma='sigma[b]')}, sums[1] += dy[cell];",
+    "layer_norm_parameters",
+    count=2,
 )
 
 forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, check=_check)

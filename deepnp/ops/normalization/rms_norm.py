@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, summing_kernel
 from deepnp.checks import check_tangent
 from deepnp.dispatch import accelerated
@@ -107,8 +108,56 @@ def _backward_fast(dy, cache):
     return dx, dgamma
 
 
-forward = accelerated(forward, cpu=_forward_fast, check=_check)
-backward = accelerated(backward, cpu=_backward_fast, y_shape=lambda cache: cache.x.shape)
+def _forward_on_gpu(x, gamma, eps):
+    y, rho = array_module(x).empty_like(x), array_module(x).empty((*x.shape[:-1], 1), x.dtype)
+    _forward_gpu(x, gamma, eps, y, rho)
+    return y, Cache(x, rho, gamma)
+
+
+def _backward_on_gpu(dy, cache):
+    x, rho, gamma, scale = cache
+    if scale is not None:
+        return None
+    dx = array_module(dy).empty_like(dy)
+    _backward_gpu(dy, x, rho, gamma, dx)
+    return dx, _dgamma_gpu(dy.reshape(-1, dy.shape[-1]), x, rho)[0]
+
+
+_forward_gpu = gpu.Rows(
+    "const T* x, const T* gamma, T eps, T* y, T* rho",
+    """
+    x += row * columns, y += row * columns;
+    T scale = 1, root;
+    for (;;) {
+        T squares = 0;
+        for (int j = threadIdx.x; j < columns; j += THREADS) squares += (x[j] * scale) * (x[j] * scale);
+        root = sqrt(sum_over_row(squares) / columns + (scale < 1 ? larger(eps * scale * scale, SMALLEST) : eps));
+        if (scale < 1 || isfinite(root)) break;
+        scale = TINY;  // squares overflowed: once more, with smaller numbers
+    }
+    for (int j = threadIdx.x; j < columns; j += THREADS) y[j] = gamma[j] * (x[j] * scale / root);
+    if (threadIdx.x == 0) rho[row] = root / scale;
+    """,
+    "rms_norm_forward",
+)
+
+_backward_gpu = gpu.Rows(
+    "const T* dy, const T* x, const T* rho, const T* gamma, T* dx",
+    """
+    dy += row * columns, x += row * columns, dx += row * columns;
+    const T root = rho[row];
+    T mean = 0;
+    for (int j = threadIdx.x; j < columns; j += THREADS) mean += gamma[j] * dy[j] * (x[j] / root);
+    mean = sum_over_row(mean) / columns;
+    for (int j = threadIdx.x; j < columns; j += THREADS) dx[j] = (gamma[j] * dy[j] - x[j] / root * mean) / root;
+    """,
+    "rms_norm_backward",
+)
+
+_dgamma_gpu = gpu.Channels("const T* dy, const T* x, const T* rho", "sums[0] += dy[cell] * (x[cell] / rho[b]);", "rms_norm_dgamma")
+
+forward = accelerated(forward, cpu=_forward_fast, gpu=_forward_on_gpu, check=_check)
+backward = accelerated(backward, cpu=_backward_fast, gpu=_backward_on_gpu, y_shape=lambda cache: cache.x.shape)
 
 CASES = [
     dict(x=(5, 7), gamma=(7,)),

@@ -23,8 +23,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from deepnp import gpu
 from deepnp.backend import array_module, kernels_enabled
-from deepnp.checks import check_shape, check_upstream
+from deepnp.checks import check_one_device, check_shape, check_upstream
 from deepnp.dispatch import FLOATS
 
 
@@ -122,6 +123,7 @@ def check_inputs(gates: int, x, states, weight_ih, weight_hh, bias_ih, bias_hh, 
     """Raise ValueError unless x (T, B, I), states (B, H), weights, biases and lengths fit one another."""
     if x.ndim != 3 or states[0].ndim != 2:
         raise ValueError(f"expected x (T, B, I) and states (B, H), given {x.shape} and {states[0].shape}")
+    check_one_device(x, *states, weight_ih)
     hidden = states[0].shape[1]
     for state in states:
         check_shape("a state", state, (x.shape[1], hidden))
@@ -142,9 +144,11 @@ def check_upstreams(dy: tuple, cache, states: int) -> None:
         check_upstream(d, cache.hidden.shape[1:])
 
 
-def fastest(plain, kernel, *arrays, types=FLOATS) -> Callable:
-    """One step of the loop: `kernel` where it may run on arrays like these, whose rows steps take, else `plain`."""
+def fastest(plain, kernel, on_gpu, *arrays, types=FLOATS) -> Callable:
+    """One step of the loop: `kernel` or `on_gpu` where it may run on arrays like these, whose rows steps take, else `plain`."""
     dtype = arrays[0].dtype
+    if gpu.rows_run(*arrays):
+        return on_gpu
     fits = dtype in types and all(type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous for x in arrays)
     return kernel if fits and kernels_enabled() else plain
 

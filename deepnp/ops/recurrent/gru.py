@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, kernel, ordered_kernel
 from deepnp.dispatch import SINGLE
 from deepnp.ops import recurrent
@@ -62,7 +62,7 @@ def forward(
     hidden, begin = recurrent.room(h, len(x)), recurrent.begins(resets, live)
     read = recurrent.entering(hidden, begin)
     share = array_module(x).empty_like(hidden[1:])
-    step = recurrent.fastest(step_plain, _step, gates, hidden, bias_ih, bias_hh, types=SINGLE)
+    step = recurrent.fastest(step_plain, _step, _step_on_gpu, gates, hidden, bias_ih, bias_hh, types=SINGLE)
     for t in range(len(x)):
         recurrent.enter(t, begin, hidden, read)
         step(gates[t], read[t] @ weight_hh.T, bias_ih, bias_hh, live[t], read[t], hidden[t + 1], share[t])
@@ -96,7 +96,7 @@ def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     xp = array_module(gates)
     dy, dh = xp.ascontiguousarray(dy[0]), dy[1].copy()
     da, dm = xp.empty_like(gates), xp.empty_like(gates)
-    step = recurrent.fastest(step_backward_plain, _step_backward, dy, dh, gates, read, share)
+    step = recurrent.fastest(step_backward_plain, _step_backward, _step_backward_on_gpu, dy, dh, gates, read, share)
     for t in reversed(range(len(da))):
         step(dy[t], live[t], gates[t], read[t], share[t], dh, da[t], dm[t])
         dh += dm[t] @ cache.weight_hh
@@ -185,6 +185,52 @@ def _step_backward(dy, live, gates, h, share, dh, da, dm):
             a_r[j], a_u[j], a_n[j] = d_r, d_u, d_n
             m_r[j], m_u[j], m_n[j] = d_r, d_u, d_n * r[j]
             dh[b, j] = d * u[j]
+
+
+def _step_on_gpu(gates, m, bias_ih, bias_hh, live, h, new_h, share):
+    _step_gpu(h, gates, m.astype(gates.dtype, copy=False), bias_ih, bias_hh, live, new_h, share)
+
+
+def _step_backward_on_gpu(dy, live, gates, h, share, dh, da, dm):
+    _step_backward_gpu(dh, dy, live, gates, h, share, da, dm)
+
+
+_step_gpu = gpu.Cells(
+    "const T* h, T* gates, const T* m, const T* b, const T* s, const bool* live, T* new_h, T* share",
+    """
+    if (!live[row]) {
+        new_h[cell] = h[cell], share[cell] = 0;
+        return;
+    }
+    gates += 3 * row * columns + j, m += 3 * row * columns + j, b += j, s += j;
+    const int u_ = columns, n_ = 2 * columns;  // where their gates lie
+    const T r = gates[0] = sigmoid(gates[0] + b[0] + (m[0] + s[0]));
+    const T u = gates[u_] = sigmoid(gates[u_] + b[u_] + (m[u_] + s[u_]));
+    const T q = share[cell] = m[n_] + s[n_];
+    const T n = gates[n_] = tanh(gates[n_] + b[n_] + r * q);
+    new_h[cell] = (1 - u) * n + u * h[cell];
+    """,
+    "gru_step",
+)
+
+_step_backward_gpu = gpu.Cells(
+    "T* dh, const T* dy, const bool* live, const T* gates, const T* h, const T* share, T* da, T* dm",
+    """
+    gates += 3 * row * columns + j, da += 3 * row * columns + j, dm += 3 * row * columns + j;
+    const int u_ = columns, n_ = 2 * columns;
+    if (!live[row]) {
+        da[0] = da[u_] = da[n_] = dm[0] = dm[u_] = dm[n_] = 0;
+        return;
+    }
+    const T r = gates[0], u = gates[u_], n = gates[n_], d = dh[cell] + dy[cell];
+    const T d_n = d * (1 - u) * (1 - n * n);
+    da[0] = dm[0] = d_n * share[cell] * r * (1 - r);
+    da[u_] = dm[u_] = d * (h[cell] - n) * u * (1 - u);
+    da[n_] = d_n, dm[n_] = d_n * r;
+    dh[cell] = d * u;
+    """,
+    "gru_step_backward",
+)
 
 
 STATE = dict(h=(3, 5))

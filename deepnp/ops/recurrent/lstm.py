@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary
+from deepnp import elementary, gpu
 from deepnp.backend import array_module, kernel, ordered_kernel
 from deepnp.dispatch import SINGLE
 from deepnp.ops import recurrent
@@ -62,7 +62,7 @@ def forward(
     hidden, cell, begin = recurrent.room(h, len(x)), recurrent.room(c, len(x)), recurrent.begins(resets, live)
     read, read_cell = recurrent.entering(hidden, begin), recurrent.entering(cell, begin)
     squashed = array_module(x).empty_like(cell[1:])
-    step = recurrent.fastest(step_plain, _step, gates, hidden, cell, bias, types=SINGLE)
+    step = recurrent.fastest(step_plain, _step, _step_on_gpu, gates, hidden, cell, bias, types=SINGLE)
     for t in range(len(x)):
         recurrent.enter(t, begin, hidden, read)
         recurrent.enter(t, begin, cell, read_cell)
@@ -99,7 +99,7 @@ def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     xp = array_module(gates)
     dy, dh, dc = xp.ascontiguousarray(dy[0]), dy[1].copy(), dy[2].copy()
     dz = xp.empty_like(gates)
-    step = recurrent.fastest(step_backward_plain, _step_backward, dy, dh, dc, gates, cell, squashed)
+    step = recurrent.fastest(step_backward_plain, _step_backward, _step_backward_on_gpu, dy, dh, dc, gates, cell, squashed)
     for t in reversed(range(len(dz))):
         step(dy[t], live[t], gates[t], cell[t], squashed[t], dh, dc, dz[t])
         dh += dz[t] @ cache.weight_hh
@@ -186,6 +186,56 @@ def _step_backward(dy, live, gates, c, squashed, dh, dc, dz):
             d_g[j] = d_c * i[j] * (one - g[j] * g[j])
             d_o[j] = d_h * t * o[j] * (one - o[j])
             dh[b, j], dc[b, j] = zero, d_c * f[j]
+
+
+def _step_on_gpu(gates, m, bias, live, h, c, new_h, new_c, squashed):
+    _step_gpu(h, c, gates, m.astype(gates.dtype, copy=False), bias, live, new_h, new_c, squashed)
+
+
+def _step_backward_on_gpu(dy, live, gates, c, squashed, dh, dc, dz):
+    _step_backward_gpu(dh, dc, dy, live, gates, c, squashed, dz)
+
+
+_step_gpu = gpu.Cells(
+    "const T* h, const T* c, T* gates, const T* m, const T* bias, const bool* live, T* new_h, T* new_c, T* squashed",
+    """
+    if (!live[row]) {
+        new_h[cell] = h[cell], new_c[cell] = c[cell], squashed[cell] = 0;
+        return;
+    }
+    gates += 4 * row * columns + j, m += 4 * row * columns + j, bias += j;
+    const int f_ = columns, g_ = 2 * columns, o_ = 3 * columns;  // where their gates lie
+    const T i = gates[0] = sigmoid(gates[0] + m[0] + bias[0]);
+    const T f = gates[f_] = sigmoid(gates[f_] + m[f_] + bias[f_]);
+    const T g = gates[g_] = tanh(gates[g_] + m[g_] + bias[g_]);
+    const T o = gates[o_] = sigmoid(gates[o_] + m[o_] + bias[o_]);
+    new_c[cell] = f * c[cell] + i * g;
+    squashed[cell] = tanh(new_c[cell]);
+    new_h[cell] = o * squashed[cell];
+    """,
+    "lstm_step",
+)
+
+_step_backward_gpu = gpu.Cells(
+    "T* dh, T* dc, const T* dy, const bool* live, const T* gates, const T* c, const T* squashed, T* dz",
+    """
+    gates += 4 * row * columns + j, dz += 4 * row * columns + j;
+    const int f_ = columns, g_ = 2 * columns, o_ = 3 * columns;
+    if (!live[row]) {
+        dz[0] = dz[f_] = dz[g_] = dz[o_] = 0;
+        return;
+    }
+    const T i = gates[0], f = gates[f_], g = gates[g_], o = gates[o_], t = squashed[cell];
+    const T d_h = dh[cell] + dy[cell];
+    const T d_c = dc[cell] + d_h * o * (1 - t * t);
+    dz[0] = d_c * g * i * (1 - i);
+    dz[f_] = d_c * c[cell] * f * (1 - f);
+    dz[g_] = d_c * i * (1 - g * g);
+    dz[o_] = d_h * t * o * (1 - o);
+    dh[cell] = 0, dc[cell] = d_c * f;
+    """,
+    "lstm_step_backward",
+)
 
 
 STATE = dict(h=(3, 5), c=(3, 5))
