@@ -213,6 +213,14 @@ def test_help_on_any_terminal(monkeypatch, path, encoding):
     assert b"--resume RUN" in words or "games" not in path.read_text()
 
 
+def test_frozen_lake(tmp_path):
+    lines = output_of("tabular_frozen_lake", tmp_path, "--steps", 20_000).splitlines()
+    assert lines[0] == "value iteration: the greedy policy is worth 0.5420"
+    assert [line.partition(":")[0] for line in lines[1:3]] == ["QLearning", "SARSA"]
+    assert all(0 <= float(line.split()[-1]) <= 0.5421 for line in lines[1:3])
+    check_picture(tmp_path / "runs" / "tabular_frozen_lake" / "picture.png")
+
+
 def test_pictures_leave_matplotlib_alone():
     code = "import sys; import matplotlib as m; before = m.rcParams.copy(); from rl.training.curves import subplots; subplots(2)"
     code += "; assert dict.__eq__(m.rcParams, before); assert 'matplotlib.pyplot' not in sys.modules"
