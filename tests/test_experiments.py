@@ -9,10 +9,10 @@ import pytest
 from benchmarks.experiments import __main__ as driver
 from benchmarks.experiments import training
 from benchmarks.experiments.drawing import line_of_curves, subplots
-from benchmarks.experiments.entropy import policy_steps
+from benchmarks.experiments.entropy import BETAS, policy_steps
 from benchmarks.experiments.experiment import Experiment, Key, OneCritic, Point, Task, Variant
 from benchmarks.experiments.navigation import normalized
-from benchmarks.experiments.records import MEASURED, Records, of_experiment
+from benchmarks.experiments.records import MEASURED, Records, curve, of_experiment
 from benchmarks.experiments.tables import score_text, table
 from benchmarks.experiments.watchers import Alignment, Dynamics, Extremes
 from deepnp import NonFiniteError
@@ -90,9 +90,13 @@ def test_policy_steps_leave_the_critics_and_make_the_policy_certain():
     with SACLite(PLANE.env, SACLite.Config(**TINY, temperature=1e-7), 0, env_settings=PLANE.settings) as agent:
         agent.learn(320)
         before = [critic.flat.data.copy() for critic in agent.critics.networks]
+        policy = agent.policy.flat.data.copy()
         points = policy_steps(agent, 0)
-        assert [point.at for point in points] == list(range(21))
-        assert points[-1].value > points[0].value
+        np.testing.assert_array_equal(agent.policy.flat.data, policy)
+        for name in BETAS:
+            steps, values = curve(points, name)
+            assert steps.tolist() == list(range(21))
+            assert values[-1] > values[0]
         for critic, data in zip(agent.critics.networks, before, strict=True):
             np.testing.assert_array_equal(critic.flat.data, data)
 
@@ -135,7 +139,7 @@ def some_records(experiment, folder, seeds):
     """Records in which every training is finished with the same figures."""
     records = Records(folder)
     measured = dict.fromkeys(MEASURED, 0.5)
-    points = [Point(name, at, at / 9) for name in ("score", "alignment", "log_prob") for at in range(21)]
+    points = [Point(name, at, at / 9) for name in ("score", "alignment", *BETAS) for at in range(21)]
     for key in experiment.keys(None, seeds):
         records.add(key, {**measured, "score": 100.0 + key.seed}, points)
     return records

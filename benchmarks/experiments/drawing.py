@@ -12,7 +12,7 @@ from rl.training.curves import COLOURS, TEXT_SIZE, subplots
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "line_of_curves", "line_of_seeds", "subplots"]
+__all__ = ["COLOURS", "dimensions", "line_of_curves", "line_of_seeds", "subplots"]
 
 
 def line_of_seeds(axis: "Axes", values: Mapping[float, Sequence[float]], label: str, colour: str) -> None:
@@ -21,6 +21,13 @@ def line_of_seeds(axis: "Axes", values: Mapping[float, Sequence[float]], label: 
     axis.plot(list(known), [np.mean(seeds) for seeds in known.values()], color=colour, linewidth=2, label=label)
     for at, seeds in known.items():
         axis.plot([at] * len(seeds), seeds, ".", color=colour, alpha=0.6)
+
+
+def dimensions(axis: "Axes", numbers: Sequence[int]) -> None:
+    """A logarithmic scale below the picture that names these numbers, and no others."""
+    axis.set_xscale("log")
+    axis.set_xticks(numbers, [str(n) for n in numbers])
+    axis.minorticks_off()
 
 
 def line_of_curves(axis: "Axes", seeds: Mapping[int, Sequence[Point]], name: str, label: str, colour: str) -> None:

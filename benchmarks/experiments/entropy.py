@@ -5,11 +5,12 @@ average of ln π(a|s) for each of the A components of an action rises with the s
 of the DeepMind Control suite. Here A is the dimension of Navigation.
 """
 
+import copy
 from typing import Any
 
 import numpy as np
 
-from benchmarks.experiments.drawing import COLOURS, line_of_seeds, subplots
+from benchmarks.experiments.drawing import COLOURS, dimensions, line_of_seeds, subplots
 from benchmarks.experiments.experiment import Experiment, Point, Task, Variant
 from benchmarks.experiments.records import Table, curve
 from benchmarks.experiments.watchers import ROWS, Extremes
@@ -17,29 +18,34 @@ from rl import SACLite
 
 DIMENSIONS = 2, 5, 10, 20, 50
 STEPS = 20  # of the policy
+TUNED = "β tuned"
 SHOWN = 1, 5, 10, 20
+BETAS = {"with the tuned β": None, "with β = 1e-7": 1e-7}  # of these steps
 
 
 def policy_steps(agent: Any, seed: int) -> list[Point]:
-    """Steps of the policy of a SACLite agent alone, on one batch: ln π/A before the first, and after each."""
+    """Steps of the policy of a SACLite agent alone, on one batch: ln π/A before the first and after each, for each β."""
     rng = np.random.default_rng(seed)
     states = agent.observe(agent.memory.batch(agent.memory.draw(ROWS, rng), agent.config.gamma).observations)
     noise = rng.standard_normal((ROWS, agent.policy.noise_size), np.float32)
     points = []
-    for step in range(STEPS + 1):  # a step tells ln π from before it
-        _, log_prob = agent.halves.step(agent.policy_loss_gradient, agent.policy_optimizer, states, noise)
-        points.append(Point("log_prob", step, float(log_prob.mean()) / agent.space.actions))
+    for name, beta in BETAS.items():
+        one = copy.deepcopy(agent)
+        one.temperature.fixed = agent.temperature.alpha if beta is None else beta
+        for step in range(STEPS + 1):  # a step tells ln π from before it
+            _, log_prob = one.halves.step(one.policy_loss_gradient, one.policy_optimizer, states, noise)
+            points.append(Point(name, step, float(log_prob.mean()) / agent.space.actions))
     return points
 
 
 EXPERIMENT = Experiment(
     "entropy",
     "steps of the policy while the critics stand still",
-    {"β tuned": Variant(SACLite, {}), "β = 1e-7": Variant(SACLite, {"temperature": 1e-7})},
+    {TUNED: Variant(SACLite, {}), "β = 1e-7": Variant(SACLite, {"temperature": 1e-7})},
     {f"n = {n}": Task("deepnp/Navigation-v0", {"n": n}) for n in DIMENSIONS},
     steps=5_000,
     seeds=4,
-    shared=dict(hidden=(64, 64), batch_size=64, warmup=1_000, memory=10_000),
+    shared=dict(initial_temperature=0.1, hidden=(64, 64), batch_size=64, warmup=1_000, memory=10_000),
     watch=(Extremes,),
     after=policy_steps,
 )
@@ -47,15 +53,15 @@ EXPERIMENT = Experiment(
 
 def draw(rows: Table, curves: Table) -> Any:
     """The change of ln π/A against A, after 1 to 20 steps."""
-    figure, axes = subplots(len(EXPERIMENT.variants))
-    for axis, variant in zip(axes, EXPERIMENT.variants, strict=True):
+    figure, axes = subplots(len(BETAS))
+    for axis, name in zip(axes, BETAS, strict=True):
         for steps, colour in zip(SHOWN, COLOURS, strict=True):
             changes = {}
             for n, task in zip(DIMENSIONS, EXPERIMENT.tasks, strict=True):
-                lines = [curve(points, "log_prob")[1] for points in curves.get((variant, task), {}).values()]
+                lines = [curve(points, name)[1] for points in curves.get((TUNED, task), {}).values()]
                 changes[n] = [line[steps] - line[0] for line in lines]
             line_of_seeds(axis, changes, f"{steps} step{'s' * (steps > 1)}", colour)
-        axis.set(title=variant, xscale="log", xlabel="action dimensions A", ylabel="change of ln π(a|s)/A")
-        axis.set_xticks(DIMENSIONS, list(map(str, DIMENSIONS)))
+        dimensions(axis, DIMENSIONS)
+        axis.set(title=name, xlabel="action dimensions A", ylabel="change of ln π(a|s)/A")
         axis.legend(frameon=False)
     return figure

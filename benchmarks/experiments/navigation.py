@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.experiments.drawing import COLOURS, line_of_seeds, subplots
+from benchmarks.experiments.drawing import COLOURS, dimensions, line_of_seeds, subplots
 from benchmarks.experiments.experiment import Experiment, OneCritic, Played, Task, Variant
 from benchmarks.experiments.records import Table
 from benchmarks.experiments.watchers import Alignment, Dynamics, Extremes
@@ -49,8 +49,8 @@ def draw(rows: Table, curves: Table) -> Any:
             tasks = zip(DIMENSIONS, EXPERIMENT.tasks, strict=True)
             values = {n: [measured[name] for measured in rows.get((variant, task), {}).values()] for n, task in tasks}
             line_of_seeds(axis, values, variant, colour)
-        axis.set(xscale="log", xlabel="dimensions n")
-        axis.set_xticks(DIMENSIONS, list(map(str, DIMENSIONS)))
+        dimensions(axis, DIMENSIONS)
+        axis.set(xlabel="dimensions n")
     axes[0].set(ylabel="normalised return; 1 is the origin", yscale="symlog")
     axes[1].set(ylabel="Q₁(s₀, π(s₀)) less the return", yscale="symlog")
     axes[0].legend(frameon=False)
