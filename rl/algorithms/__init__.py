@@ -31,8 +31,13 @@ from rl.algorithms.tabular.monte_carlo import MonteCarlo, MonteCarloConfig
 from rl.algorithms.tabular.off_policy_monte_carlo import OffPolicyMonteCarlo, OffPolicyMonteCarloConfig
 from rl.algorithms.tabular.q_learning import QLearning, QLearningConfig
 from rl.algorithms.tabular.sarsa import SARSA, SARSAConfig
+from rl.algorithms.value_based.c51 import C51, C51Config
+from rl.algorithms.value_based.discrete_sac import DiscreteSAC, DiscreteSACConfig
 from rl.algorithms.value_based.dqn import DQN, DQNConfig
+from rl.algorithms.value_based.fqi import FQI, FQIConfig
+from rl.algorithms.value_based.naf import NAF, NAFConfig
 from rl.algorithms.value_based.q_ascent import QAscent, QAscentConfig
+from rl.algorithms.value_based.qr_dqn import QRDQN, QRDQNConfig
 from rl.experience.environments import EnvLike
 from rl.runs.record import CONFIG
 
@@ -50,7 +55,12 @@ _LIST = (
     Algorithm(SAC, "actor_critic", "Haarnoja et al. 2018b"),
     Algorithm(SACLite, "actor_critic", "Yu, Zhang & Xu 2022"),
     Algorithm(SACValue, "actor_critic", "Haarnoja et al. 2018a"),
+    Algorithm(FQI, "value_based", "Ernst, Geurts & Wehenkel 2005"),
     Algorithm(DQN, "value_based", "Mnih et al. 2015"),
+    Algorithm(C51, "value_based", "Bellemare, Dabney & Munos 2017"),
+    Algorithm(QRDQN, "value_based", "Dabney et al. 2018"),
+    Algorithm(DiscreteSAC, "value_based", "Christodoulou 2019"),
+    Algorithm(NAF, "value_based", "Gu et al. 2016"),
     Algorithm(QAscent, "value_based", "the thesis on maximum entropy, ch. 1"),
     Algorithm(CEM, "black_box", "Szita & Lőrincz 2006"),
     Algorithm(CMAES, "black_box", "Hansen 2016"),
@@ -68,12 +78,16 @@ ALGORITHMS = {algorithm.name: algorithm for algorithm in _LIST}
 __all__ = [
     "A2C",
     "ALGORITHMS",
+    "C51",
     "CEM",
     "CMAES",
     "DDPG",
     "DPG",
     "DQN",
+    "FQI",
+    "NAF",
     "PPO",
+    "QRDQN",
     "REINFORCE",
     "REPS",
     "RWR",
@@ -84,17 +98,22 @@ __all__ = [
     "TRPO",
     "A2CConfig",
     "Algorithm",
+    "C51Config",
     "CEMConfig",
     "CMAESConfig",
     "DDPGConfig",
     "DPGConfig",
     "DQNConfig",
+    "DiscreteSAC",
+    "DiscreteSACConfig",
     "DoubleQLearning",
     "DoubleQLearningConfig",
     "DynaQ",
     "DynaQConfig",
+    "FQIConfig",
     "MonteCarlo",
     "MonteCarloConfig",
+    "NAFConfig",
     "OffPolicyMonteCarlo",
     "OffPolicyMonteCarloConfig",
     "OffPolicyPG",
@@ -106,6 +125,7 @@ __all__ = [
     "QAscentConfig",
     "QLearning",
     "QLearningConfig",
+    "QRDQNConfig",
     "REINFORCEConfig",
     "REPSConfig",
     "RWRConfig",

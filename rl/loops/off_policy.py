@@ -65,8 +65,9 @@ def iterate(agent: OffPolicy, total_steps: int) -> dict[str, float]:
     agent.memory.prepare(agent.collector.env.num_envs)
     end = min(agent.steps + STEPS_PER_REPORT, total_steps)
     while agent.steps < end:
-        before = agent.steps
-        go_on = agent.callbacks.on_step(agent, gather(agent, statistics))
+        before, c = agent.steps, agent.now
+        share = c.share_at_random(before, c.random_share)
+        go_on = agent.callbacks.on_step(agent, gather(agent, statistics, share))
         for _ in range(updates_due(agent, before)):
             batch = draw_batch(agent, min(agent.steps / total_steps, 1.0))
             result = agent.guard.attempt(agent.update, batch)
@@ -85,13 +86,12 @@ def iterate(agent: OffPolicy, total_steps: int) -> dict[str, float]:
     return {"steps": agent.steps, **statistics.means(), **means, **agent.guard.report()}
 
 
-def gather(agent: OffPolicy, statistics: EpisodeStatistics) -> Step:
-    """One step of every environment, into the memory."""
+def gather(agent: OffPolicy, statistics: EpisodeStatistics, random_share: float) -> Step:
+    """One step of every environment, into the memory; `random_share` of the actions are random."""
     collector, before = agent.collector, agent.collector.observations
     if agent.normalizer:
         agent.normalizer.update(trees.vector(before))
-    c = agent.now
-    actions = explore(agent, c.share_at_random(agent.steps, c.random_share))
+    actions = explore(agent, random_share)
     step = collector.step(agent.space.action.to_environment(actions), statistics)
     following = trees.each(np.copy, collector.observations) if step.final else collector.observations
     for n, observation in step.final.items():

@@ -1,12 +1,14 @@
 """Networks of Q(s, ·): what each choice is worth, or numbers that say how its return is distributed.
 
-    plain       one network, observations -> (B, C·Z)
-    dueling     two heads on a common trunk, see dueling.py
+    outputs     y(s) (B, C·Z), choice after choice: Q itself, logits of a support, or quantiles
+    values      Q(s, ·) = mean(y) (B, C), −∞ for choices that are not allowed
+    plain       one network for y; dueling: two heads on a common trunk, see dueling.py
 
 Shapes: B rows, C choices, Z numbers of a choice.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,87 @@ from rl.networks.dueling import Dueling
 from rl.networks.encoders import network
 from rl.networks.masks import masked
 
+Mean = Callable[[np.ndarray], np.ndarray]  # y (B, C·Z) -> Q (B, C)
 
-def q_network(space: SpaceInfo, c: Any, numbers: int, rng: np.random.Generator) -> Module:
+
+class QNetwork(Module):
+    """Q(s, ·) of a network; where it predicts, it gives values, and where it learns, outputs.
+
+    Parameters
+    ----------
+    space : SpaceInfo
+        With Discrete actions.
+    body : Module
+        Observations (B, …) -> y (B, C·Z).
+    mean : callable, optional
+        What makes Q of y; None: y is Q.
+    """
+
+    def __init__(self, space: SpaceInfo, body: Module, mean: Mean | None = None):
+        self.action, self.masked = space.action, space.observation.mask is not None
+        self.body, self.mean = body, mean
+
+    def forward(self, x: Observations) -> np.ndarray:
+        """x (B, …) -> y (B, C·Z)."""
+        return self.body.forward(x)
+
+    def backward(self, dy: np.ndarray, params: bool = True, inputs: bool = True) -> Any:
+        return self.body.backward(dy, params, inputs)
+
+    def predict(self, x: Observations) -> np.ndarray:
+        """x (B, …) -> Q (B, C), −∞ for what is excluded; where all is excluded, nothing is."""
+        y = self.body.predict(x)
+        q = y if self.mean is None else self.mean(y)
+        return masked(self.action, q, x[-1]) if self.masked else q
+
+    def outputs(self, x: Observations) -> np.ndarray:
+        """y (B, C·Z), remembering nothing."""
+        return self.body.predict(x)
+
+    def _tangent(self, v, vx):
+        return self.body.tangent(v, vx)
+
+
+class SupportMean:
+    """Q = Σ_z z·softmax(logits)_z, of logits of a support of returns.
+
+    Parameters
+    ----------
+    support : array (Z,)
+        z.
+    """
+
+    def __init__(self, support: np.ndarray):
+        self.support = support
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        return probabilities(y, len(self.support)) @ self.support.astype(y.dtype)
+
+
+class QuantileMean:
+    """Q = the mean of the quantiles of a return.
+
+    Parameters
+    ----------
+    quantiles : int
+        Z.
+    """
+
+    def __init__(self, quantiles: int):
+        self.quantiles = quantiles
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        return y.reshape(len(y), -1, self.quantiles).mean(axis=2)
+
+
+def probabilities(y: np.ndarray, numbers: int) -> np.ndarray:
+    """softmax of the logits of each choice: y (B, C·Z) -> (B, C, Z)."""
+    logits = y.reshape(len(y), -1, numbers)
+    shares = np.exp(logits - logits.max(axis=2, keepdims=True))
+    return shares / shares.sum(axis=2, keepdims=True)
+
+
+def q_body(space: SpaceInfo, c: Any, numbers: int, rng: np.random.Generator) -> Module:
     """A network of C·`numbers` outputs.
 
     Parameters
@@ -41,12 +122,6 @@ def q_network(space: SpaceInfo, c: Any, numbers: int, rng: np.random.Generator) 
     below = network(space.observation, inner, features, activation, rng, output_gain=math.sqrt(2))
     heads = (mlp((features, width, n), activation, rng=rng) for n in (numbers, outputs))
     return Dueling(Sequential(below, activation()), *heads, space.actions)
-
-
-def allowed(space: SpaceInfo, values: np.ndarray, observations: Observations) -> np.ndarray:
-    """Values (B, C) of which those of excluded choices are −∞; where all are excluded, they are left as they are."""
-    mask = space.observation.mask_of(observations)
-    return values if mask is None else masked(space.action, values, mask)
 
 
 def drawn(values: np.ndarray, inverse_temperature: float, rng: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,7 @@ from tests.rl.toys import Target, config_of, states, suited, vectorize
 @pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
 class TestNothingSpoilt:
     def agent(self, algorithm):
-        small = dict(steps=20) if algorithm.takes.on_policy else dict(warmup=20, memory=400)
+        small = dict(steps=20) if algorithm.takes.on_policy else dict(warmup=20, memory=400, rounds=2, round_steps=20)
         return algorithm.cls(vectorize(suited(algorithm, Target), 2), config_of(algorithm, hidden=(8,), batch_size=16, **small))
 
     def test_a_loss_that_is_not_finite_leaves_the_parameters_alone(self, algorithm):
@@ -65,7 +65,7 @@ class TestNothingSpoilt:
 @pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
 class TestCopies:
     def agent(self, algorithm, env="deepnp/Navigation-v0"):
-        small = dict(steps=20, epochs=2) if algorithm.takes.on_policy else dict(warmup=20, memory=400, update_interval=4)
+        small = dict(steps=20, epochs=2) if algorithm.takes.on_policy else dict(warmup=20, memory=400, update_interval=4, rounds=2, round_steps=20)
         return algorithm.cls(suited(algorithm, env), config_of(algorithm, num_envs=2, hidden=(8,), batch_size=16, **small))
 
     def test_a_deep_copy_learns_what_the_original_learns(self, algorithm):

@@ -23,7 +23,8 @@ OFF_POLICY = dict(num_envs=2, hidden=(32, 32), batch_size=64, warmup=200, memory
 OWN = {
     "A2C": dict(num_envs=4, steps=4),  # it takes one step for each rollout
     "DPG": dict(steps=1, lr=rl.schedules.Linear(3e-3, 0.0), critic_lr=2e-2, exploration=0.3),
-    "DQN": dict(targets="polyak"),
+    **dict.fromkeys(("DQN", "C51", "QRDQN"), dict(targets="polyak")),
+    "FQI": dict(rounds=40, round_steps=60, lr=1e-2),
     **dict.fromkeys(
         ("MonteCarlo", "OffPolicyMonteCarlo", "SARSA", "QLearning", "DoubleQLearning", "DynaQ"), dict(lr=0.2, decay=0.0)
     ),
@@ -39,7 +40,7 @@ UNTIL_THE_LIMIT = {
     "TRPO": 4500,
     "RWR": 6000,
     "PPO": 6400,
-    "DQN": 4500,  # observation 0 leaves the last bias alone to learn
+    **dict.fromkeys(("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF"), 4500),  # observation 0 leaves the last bias alone to learn
     "SACValue": 4500,  # a value passes through two networks for each step
 }
 UNTIL_IT_IS_SOLVED = {"DPG": 8000}
@@ -107,8 +108,11 @@ def value_of_zero(agent) -> float:
     if hasattr(agent, "value") and agent.takes.on_policy:
         return agent.value.predict(agent.observe(zero))[0, 0]
     if hasattr(agent, "critics"):
-        return agent.critics.action_gradient(zero, zero)[0][0]
-    return agent.policy.values.data.max() if agent.takes.tables else agent.q(agent.policy, zero).max()
+        of_choices = "Box" not in agent.takes.actions
+        return agent.critics.smallest(zero).max() if of_choices else agent.critics.action_gradient(zero, zero)[0][0]
+    if agent.takes.bounded:
+        return agent.policy.value(zero)[0]
+    return agent.policy.values.data.max() if agent.takes.tables else agent.policy.predict(zero).max()
 
 
 @of_values

@@ -22,7 +22,7 @@ WALKERS = "HalfCheetah-v5", "Hopper-v5", "BipedalWalker-v3"
 CONTINUOUS = "Pendulum-v1", "MountainCarContinuous-v0", *WALKERS, Remembering
 CHOICES = "CartPole-v1", "Acrobot-v1", "FrozenLake-v1", "LunarLander-v3"
 SMALL = dict(num_envs=2, hidden=(8,), batch_size=8)
-ON_POLICY, OFF_POLICY = dict(steps=20, epochs=2), dict(warmup=10, memory=200, update_interval=4)
+ON_POLICY, OFF_POLICY = dict(steps=20, epochs=2), dict(warmup=10, memory=200, update_interval=4, rounds=2, round_steps=20)
 STEPS, MIDDLE = 160, 75
 PAIRS = [(algorithm, suited(algorithm, "LunarLanderContinuous-v3")) for algorithm in ALGORITHMS]
 PAIRS += [(rl.ALGORITHMS[name], env) for name in ("PPO", "SAC") for env in CONTINUOUS]

@@ -12,7 +12,7 @@ from deepnp.optim import Adam
 from rl import DQN, DQNConfig
 from rl.experience.spaces import SpaceInfo
 from rl.networks.dueling import Dueling
-from rl.networks.q_networks import drawn, q_network, soft_maximum
+from rl.networks.q_networks import drawn, q_body, soft_maximum
 from rl.networks.q_steps import choice_step
 from tests.rl.references.worlds import Choices
 from tests.rl.toys import Allowed, Target, vectorize
@@ -43,7 +43,7 @@ class TestDueling:
 
 class TestStep:
     def networks(self):
-        made = [q_network(VECTOR, DQNConfig(hidden=(8, 6)), 1, np.random.default_rng(0)) for _ in range(2)]
+        made = [q_body(VECTOR, DQNConfig(hidden=(8, 6)), 1, np.random.default_rng(0)) for _ in range(2)]
         return [(network, Adam(network.flat, 1e-2)) for network in made]
 
     @pytest.mark.parametrize("limit", [np.inf, 0.5])
@@ -131,7 +131,7 @@ class TestMasks:
     def test_the_target_s_maximum_leaves_it_out(self):
         agent = DQN(lambda: Allowed(spaces.Discrete(4)), DQNConfig(**SMALL))
         rows, mask = np.zeros((2, 1), np.float32), np.array([[1, 0, 0, 0], [0, 0, 0, 0]], bool)
-        q = agent.target_policy.predict((rows, mask))
+        q = agent.target_policy.outputs((rows, mask))
         np.testing.assert_array_equal(agent.next_value(agent.now, (rows, mask)), [q[0, 0], q[1].max()])
 
 

@@ -1,7 +1,9 @@
 """A step that is not finite is never taken: the training stops with its name, or leaves it out and counts it."""
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import deepnp
 import rl
@@ -17,7 +19,7 @@ from tests.rl.references.worlds import World
 from tests.rl.toys import suited
 
 SMALL = dict(hidden=(6, 6), batch_size=8, memory=200, warmup=10, num_envs=2)
-OFF_POLICY = [name for name, algorithm in rl.ALGORITHMS.items() if not algorithm.takes.on_policy]
+OFF_POLICY = [name for name, a in rl.ALGORITHMS.items() if not (a.takes.on_policy or a.takes.dataset)]
 
 
 def learner(name, **settings):
@@ -157,6 +159,56 @@ def test_the_error_names_the_last_good_checkpoint(tmp_path):
     (note,) = caught.value.__notes__
     assert note == f"the last good checkpoint is {tmp_path / 'run' / 'checkpoints' / 'last.safetensors'}, at step 0"
     assert rl.load(tmp_path / "run" / "checkpoints" / "last.safetensors").steps == 0
+
+
+class Breaking(gymnasium.Env):
+    """Returns NaN at its 47th step, as `what`, and never before."""
+
+    observation_space = spaces.Box(-1, 1, (2,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, what):
+        self.what, self.count = what, 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.count += 1
+        number = np.nan if self.count == 47 else 0.5
+        observation = np.full(2, number if self.what == "observation" else 0.5, np.float32)
+        return observation, number if self.what == "reward" else 0.5, False, self.count % 10 == 0, {}
+
+
+@pytest.mark.parametrize("name", ["SAC", "PPO"])
+@pytest.mark.parametrize("what", ["observation", "reward"])
+def test_what_was_learned_before_the_environment_broke_is_kept(name, what, tmp_path):
+    """The environment is at fault, the agent is good: it is saved as it is, and can go on."""
+    settings = dict(steps=16) if name == "PPO" else dict(warmup=8, batch_size=8, memory=100)
+    algorithm = getattr(rl, name)
+    agent = algorithm(Breaking(what), algorithm.Config(hidden=(4,), **settings))
+    with pytest.raises(NonFiniteError, match=f"at step 46: the environment returned {what} nan") as caught:
+        agent.learn(100, log=tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "last.safetensors"
+    assert caught.value.__notes__ == [f"the last good checkpoint is {last}, at step 46"]
+    with pytest.warns(UserWarning, match="Breaking begins new episodes"):
+        loaded = rl.load(last, Breaking(""))
+    assert loaded.steps == 46
+    np.testing.assert_array_equal(loaded.policy.flat.data, agent.policy.flat.data)
+    assert loaded.learn(60).steps == 60
+
+
+def test_a_broken_agent_is_not_saved_where_the_environment_breaks_too(tmp_path):
+    class Spoilt(rl.Callback):
+        def on_step(self, agent, step):
+            if agent.steps == 45:
+                agent.policy.flat.data[0] = np.nan
+
+    config = rl.SACConfig(hidden=(4,), warmup=100, batch_size=8, memory=100)  # actions are random: none is the policy's
+    with pytest.raises(NonFiniteError, match=r"policy.*holds NaN") as caught:
+        rl.SAC(Breaking("reward"), config).learn(100, Spoilt(), log=tmp_path / "run")
+    assert caught.value.__notes__[0].endswith("at step 0")
 
 
 class TestGradient:

@@ -32,7 +32,7 @@ from rl.experience.replay import Batch
 from rl.loops import off_policy
 from rl.names import explained, explained_class
 from rl.networks.own import given_networks
-from rl.networks.q_networks import allowed, drawn, q_network, soft_maximum
+from rl.networks.q_networks import Mean, QNetwork, drawn, q_body, soft_maximum
 from rl.networks.q_steps import choice_step
 from rl.networks.targets import target_of
 from rl.state import Part, spawn_rngs
@@ -65,8 +65,8 @@ class DQN(Agent):
 
     Attributes
     ----------
-    policy : Module
-        The network Q(s, ·); its largest value is the action.
+    policy : QNetwork
+        Q(s, ·); its largest value is the action.
 
     Examples
     --------
@@ -94,26 +94,27 @@ class DQN(Agent):
     def build(self) -> None:
         space, c = self.space, self.now
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "environment")
-        self.policy = self.make_network(c)
+        own = given_networks(self.networks, space.observation, policy=space.actions * self.numbers(c))
+        body = own.get("policy") or q_body(space, c, self.numbers(c), self.rngs["weights"])
+        self.policy = QNetwork(space, body, self.mean(c))
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
         self.target_policy, self.follow = target_of(self.policy, c.targets != "none")
         self.memory = make_memory(space, c)
 
-    def make_network(self, c: Any) -> Module:
-        """Q(s, ·)."""
-        own = given_networks(self.networks, self.space.observation, policy=self.space.actions)
-        return own.get("policy") or q_network(self.space, c, 1, self.rngs["weights"])
+    def numbers(self, c: Any) -> int:
+        """How many outputs each choice has."""
+        return 1
+
+    def mean(self, c: Any) -> Mean | None:
+        """What makes values of these; None where they are values."""
+        return None
 
     def parts(self) -> dict[str, Part]:
         target: dict[str, Part] = {} if self.target_policy is self.policy else {"target_policy": self.target_policy}
         return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, **target, "memory": self.memory}
 
-    def q(self, network: Any, observations) -> np.ndarray:
-        """What a network says of the choices that are allowed: Q (B, C), −∞ for the others."""
-        return allowed(self.space, network.predict(observations), observations)
-
     def act(self, observations, rng) -> np.ndarray:
-        q, inverse_temperature = self.q(self.policy, observations), self.now.boltzmann
+        q, inverse_temperature = self.policy.predict(observations), self.now.boltzmann
         return q.argmax(axis=1) if rng is None or inverse_temperature is None else drawn(q, inverse_temperature, rng)
 
     explore = act
@@ -127,21 +128,19 @@ class DQN(Agent):
         self.policy_optimizer.lr = c.lr
         y = batch.rewards + batch.discounts * self.next_value(c, s_next)
         limit = np.inf if c.error_limit is None else c.error_limit
-        loss, errors = choice_step(self.policy, self.policy_optimizer, s, batch.actions, y, batch.weights, limit)
+        loss, errors = choice_step(self.policy.body, self.policy_optimizer, s, batch.actions, y, batch.weights, limit)
         self.move_target(c)
         errors = np.abs(errors)
         return {"critic_loss": loss, "td_error": float(errors.mean()), "target": float(y.mean())}, errors
 
     def next_value(self, c: Any, s_next) -> np.ndarray:
         """What the next state is worth: (B,)."""
-        q = self.q(self.target_policy, s_next)
+        q = self.target_policy.predict(s_next)
         if c.soft_target:
             return soft_maximum(q, c.boltzmann)
-        return q[np.arange(len(q)), self.best(c, s_next, q)]
-
-    def best(self, c: Any, s_next, q: np.ndarray) -> np.ndarray:
-        """The next choices (B,): the best by the target's values q (B, C), or by the network's own."""
-        return (self.q(self.policy, s_next) if c.double else q).argmax(axis=1)
+        if c.double:
+            return q[np.arange(len(q)), self.policy.predict(s_next).argmax(axis=1)]
+        return q.max(axis=1)
 
     def move_target(self, c: Any) -> None:
         """After a gradient step: a periodic target is copied every C-th time, one that follows moves by the share τ."""
