@@ -19,7 +19,7 @@ from tests.rl.references.worlds import World
 from tests.rl.toys import suited
 
 SMALL = dict(hidden=(6, 6), batch_size=8, memory=200, warmup=10, num_envs=2)
-OFF_POLICY = [name for name, a in rl.ALGORITHMS.items() if not (a.takes.on_policy or a.takes.dataset)]
+OFF_POLICY = [name for name, a in rl.ALGORITHMS.items() if not (a.takes.on_policy or a.takes.dataset or a.takes.tables)]
 
 
 def learner(name, **settings):

@@ -21,7 +21,7 @@ from rl.networks.encoders import network
 from rl.networks.parallel import Halves
 from tests.rl.toys import Counter, Endless, Target, space, suited, vectorize
 
-ALGORITHMS = {name: a.cls for name, a in rl.ALGORITHMS.items() if not a.takes.on_policy}
+ALGORITHMS = {name: a.cls for name, a in rl.ALGORITHMS.items() if not (a.takes.on_policy or a.takes.tables)}
 SMALL = dict(hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3)
 
 
