@@ -4,7 +4,7 @@ import warnings
 from typing import Any, Protocol
 
 from deepnp import NonFiniteError
-from rl.experience.collector import Collector
+from rl.experience.collector import Collector, NonFiniteStep
 from rl.experience.replay import ReplayMemory
 from rl.losses.checks import check_arrays
 from rl.runs.callbacks import Callbacks
@@ -72,7 +72,9 @@ def iterate(agent: Learner) -> dict[str, Any]:
         return metrics
     except NonFiniteError as error:
         agent.forget_episodes()
-        raise NonFiniteError(f"at step {agent.steps}: {error}") from error
+        if isinstance(error, NonFiniteStep):
+            check_parts(agent)  # the environment is at fault, and not what it was given
+        raise type(error)(f"at step {agent.steps}: {error}") from error
     except BaseException:
         agent.forget_episodes()
         raise

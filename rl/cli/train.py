@@ -16,6 +16,7 @@ from rl.cli.terminal import say
 from rl.cli.training import Watching, learn
 from rl.cli.usage import Usage
 from rl.config import whole_number
+from rl.experience.replay import prepare_memories
 from rl.runs.record import Log
 from rl.runs.run import Run, new_folder
 from rl.runs.tensorboard import TensorBoard
@@ -96,6 +97,7 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
 
 
 def _run(agent, env, options, watching) -> Run:
+    prepare_memories(agent)  # before a folder is made: they may not fit
     log = {name: getattr(options, name) for name in ("checkpoint_seconds", "keep", "tensorboard")}
     record: dict[str, Any] = {} if watching.eval_every is None else {"evaluation": asdict(watching)}
     record |= {} if options.on_nonfinite == "stop" else {"on_nonfinite": options.on_nonfinite}

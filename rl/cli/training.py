@@ -88,6 +88,8 @@ def learn(
         finished = train(agent, run, steps, callback=callbacks, quiet=quiet, on_nonfinite=on_nonfinite)
     finally:
         run.close()
+    if begun >= steps and not quiet:
+        say(f"to go on: deepnp resume {run.folder} --steps {2 * begun}")
     if agent.steps > begun:
         _draw_curve(run, f"{agent.config.algorithm} in {env}")
     if not silent:

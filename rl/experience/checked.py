@@ -5,6 +5,7 @@ without one of its keys. Without a word here, one of these is an error deep in s
 and another trains on something else in silence.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,11 @@ class Checked(gymnasium.Wrapper):
 
     def __init__(self, env: gymnasium.Env):
         super().__init__(env)
+        for name in ("observation_space", "action_space"):
+            space = getattr(env, name, None)  # an AttributeError deep in a wrapper would not say whose it is
+            if not isinstance(space, spaces.Space):
+                raise self._wrong(f"an {name} that is a gymnasium.Space", space)
+        check_reset(env.unwrapped)
         self._space = env.observation_space  # looked up once: wrappers ask one another
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Any, dict]:
@@ -80,6 +86,19 @@ class Checked(gymnasium.Wrapper):
     def _wrong(self, expected, given):
         name = type(self.env.unwrapped).__name__
         return ValueError(f"expected of {name} {expected}, given {described(given)}")
+
+
+def check_reset(env: gymnasium.Env) -> None:
+    """Raise ValueError, with the signature, if `reset` does not take what Gymnasium's does."""
+    try:
+        signature = inspect.signature(env.reset)
+    except (TypeError, ValueError):  # of what is not Python's
+        return
+    try:
+        signature.bind(seed=None, options=None)
+    except TypeError:
+        name = type(env).__name__
+        raise ValueError(f"expected of {name} reset(self, *, seed=None, options=None), given reset{signature}") from None
 
 
 def is_number(value: Any) -> bool:

@@ -79,6 +79,10 @@ class StepListener(Protocol):
     def on_step(self, agent: Any, step: Step) -> bool: ...
 
 
+class NonFiniteStep(NonFiniteError):
+    """What an environment returned is not finite: the agent is as it was before that step, and good."""
+
+
 class Collector:
     """Steps an environment and remembers where it stands between calls.
 
@@ -216,12 +220,12 @@ def _one(final, n):
 
 def _check_action(action):
     if action.dtype.kind == "f":
-        _check(action, "the policy's action is {}")
+        _check(action, "the policy's action is {}", NonFiniteError)
 
 
-def _check(array: np.ndarray, message: str) -> None:
-    """Raise NonFiniteError if a value is NaN, infinite, or beyond float32."""
+def _check(array: np.ndarray, message: str, error: type[NonFiniteError] = NonFiniteStep) -> None:
+    """Raise the error if a value is NaN, infinite, or beyond float32."""
     within = np.isfinite(array) if array.dtype.itemsize <= 4 else np.abs(array) <= LARGEST
     if np.count_nonzero(within) < array.size:
         where = tuple(int(i) for i in np.argwhere(~within)[0])
-        raise NonFiniteError(message.format(f"{array[where]} at index {where}"))
+        raise error(message.format(f"{array[where]} at index {where}"))

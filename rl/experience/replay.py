@@ -11,7 +11,7 @@ Shapes: N copies, L slots each, B rows of a batch, O observation, A action dimen
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,7 +32,8 @@ class Batch:
     Attributes
     ----------
     observations, next_observations : (B, …)
-        As the environment gave them, not normalised.
+        As the environment gave them, not normalised. For networks with memory `Sequences` and
+        `Following` (sequences.py), as they see them.
     actions : array (B, A), (B,) or (B, K)
         In [−1, 1], or choices.
     rewards : array (B,)
@@ -47,10 +48,10 @@ class Batch:
         Where they lie in the memory.
     """
 
-    observations: Observations
+    observations: Any
     actions: np.ndarray
     rewards: np.ndarray
-    next_observations: Observations
+    next_observations: Any
     discounts: np.ndarray
     weights: np.ndarray
     rows: np.ndarray
@@ -315,3 +316,18 @@ class ReplayMemory:
 
 def _makes_way(frozen: FrozenMemory | None) -> bool:
     return frozen is not None and frozen.make_way()
+
+
+class Remembers(Protocol):
+    """What may have replay memories, for an environment: an `Agent`."""
+
+    env: Any
+
+    def parts(self) -> Mapping[str, Any]: ...
+
+
+def prepare_memories(agent: Remembers) -> None:
+    """Take the memory for all transitions; MemoryError, before anything is taken, where it is more than is free."""
+    for part in agent.parts().values():
+        if isinstance(part, ReplayMemory) and agent.env is not None:
+            part.prepare(agent.env.num_envs)

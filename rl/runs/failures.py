@@ -66,3 +66,18 @@ def check_there(folder: Path) -> None:
 def _same_kind(error: OSError, text: str) -> OSError:
     """An error of the same kind and number, with another message."""
     return OSError(error.errno, text) if error.errno else type(error)(text)
+
+
+def make_folder(folder: Path) -> None:
+    """The folder and those above it, where they are not there yet.
+
+    Raises
+    ------
+    FileExistsError
+        If one of them is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next((place for place in (folder, *folder.parents) if place.is_file()), folder)
+        raise FileExistsError(f"expected a folder for a run, given {folder}: {file} is a file") from error

@@ -26,9 +26,11 @@ from deepnp import NonFiniteError
 from deepnp.storage import load_metadata, save_json
 from rl.checkpoint import Saved, frozen
 from rl.config import whole_number
+from rl.experience.collector import NonFiniteStep
+from rl.experience.replay import prepare_memories
 from rl.runs.background import Background
 from rl.runs.callbacks import Callback
-from rl.runs.failures import WriteFailures, check_there
+from rl.runs.failures import WriteFailures, check_there, make_folder
 from rl.runs.interrupt import signals_deferred
 from rl.runs.lock import FolderLock
 from rl.runs.record import CONFIG, Log, log_of, read_config, record_of
@@ -107,6 +109,7 @@ class Run(Callback):
         on_write_error: str = "stop",
         options: Mapping[str, Any] | None = None,
     ):
+        prepare_memories(agent)  # before a folder is made: they may not fit
         log = Log(checkpoint_seconds, keep, tensorboard, on_write_error)
         self._record = record_of(agent, env, total_steps, log, options or {})
         self._open(folder, agent.steps, log)
@@ -179,7 +182,7 @@ class Run(Callback):
         self.folder = Path(folder)
         self.checkpoint = checkpoint_of(folder)
         self._board = TensorBoard(folder) if log.tensorboard else None
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self._lock = FolderLock(folder)
         self._record = {**self._record, "log": asdict(log)}
         self._every = np.inf if log.checkpoint_seconds is None else log.checkpoint_seconds
@@ -234,11 +237,12 @@ class Run(Callback):
         self._keep_best(agent, float(np.mean(result["return"])))
 
     def on_end(self, agent: Trained, error: BaseException | None) -> None:
-        if isinstance(error, NonFiniteError):
-            error.add_note(f"the last good checkpoint is {self.checkpoint}, at step {self._saved_steps}")
+        good = not isinstance(error, NonFiniteError) or isinstance(error, NonFiniteStep)
         try:
             with signals_deferred():
-                self._finish(agent, good=not isinstance(error, NonFiniteError))
+                self._finish(agent, good)
+            if isinstance(error, NonFiniteError):
+                error.add_note(f"the last good checkpoint is {self.checkpoint}, at step {self._saved_steps}")
             if isinstance(error, KeyboardInterrupt):
                 error.add_note(f"what was learned until step {agent.steps:,} is saved; to go on: deepnp resume {self.folder}")
         finally:
@@ -343,6 +347,7 @@ def run_at(log: str | os.PathLike | Run, agent: Trained, total_steps: int) -> Ru
         if meant:
             raise ValueError(f'expected log as "csv", "tensorboard", a path or a Run, given {log!r}: did you mean "{meant[0]}"?')
         return Run(log, agent, name, total_steps)
+    prepare_memories(agent)
     board = log == "tensorboard"
     if board:
         TensorBoard(".")  # before a folder is made: it may not be installed
@@ -358,7 +363,7 @@ def new_folder(base: str | os.PathLike) -> Path:
     """
     base, number = Path(base), 1
     folder = base
-    base.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(base.parent)
     while True:
         try:
             folder.mkdir()

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -53,22 +54,36 @@ def runs_of(path: str | os.PathLike) -> list[Path]:
 def groups_of(paths: Iterable[str | os.PathLike] | str | os.PathLike) -> list[Group]:
     """The runs of one or several folders, grouped by environment, algorithm and settings.
 
-    The length of a training, its seed and how it was evaluated make no difference.
+    The length of a training, its seed and how it was evaluated make no difference. A run whose
+    config.json is damaged is left out with a warning.
 
     Raises
     ------
     FileNotFoundError
         If a folder holds no run.
     ValueError
-        If a config.json is damaged.
+        If the config.json of every run is damaged.
     """
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     members: dict[str, list[Path]] = {}
+    damaged: list[ValueError] = []
     for folder in dict.fromkeys(run for path in paths for run in runs_of(path)):
-        members.setdefault(json.dumps(_identity(record_of(folder)), sort_keys=True), []).append(folder)
+        try:
+            members.setdefault(json.dumps(_identity(record_of(folder)), sort_keys=True), []).append(folder)
+        except ValueError as error:
+            damaged.append(error)
+    leave_out(damaged, bool(members))
     known = {key: json.loads(key) for key in members}
     labels = {key: _label(own, known.values(), members[key][0]) for key, own in known.items()}
     return [Group(labels[key], known[key]["env"], tuple(folders)) for key, folders in members.items()]
+
+
+def leave_out(errors: Sequence[Exception], others: bool) -> None:
+    """Warn of what cannot be read, where there is something else to show; raise the first error where there is not."""
+    if errors and not others:
+        raise errors[0]
+    for error in errors:
+        warnings.warn(f"left out: {error}", stacklevel=4)
 
 
 def record_of(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Shapes: R runs of a group, K points of its curve.
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from rl.runs.run import read_progress
 from rl.runs.table import KEY
 from rl.training.curves import COLOURS, TEXT_SIZE, TITLE_SIZE, save_figure, subplots
 from rl.training.evaluations import EVALUATIONS, read_evaluations
-from rl.training.groups import Group, groups_of
+from rl.training.groups import Group, groups_of, leave_out
 from rl.training.statistics import bootstrap_interval, iqm
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def plot_runs(
     """Draw several runs and seeds in one picture, with a panel for each environment.
 
     A line is the interquartile mean over the runs of a group, the band its 95 % bootstrap
-    interval. A group is drawn as far as all of its runs got.
+    interval. A group is drawn as far as all of its runs got. One that cannot be drawn, such as runs
+    that end before the others begin, is left out with a warning.
 
     Parameters
     ----------
@@ -62,17 +63,20 @@ def plot_runs(
     FileNotFoundError
         If a folder holds no run.
     ValueError
-        If a run has no such metric, or no row yet; or for another kind of file.
+        If no group can be drawn: no run has such a metric, or a row yet; or for another kind of file.
     """
     path, kinds = _file(picture)
     groups = groups_of(paths)
     if not groups:
         raise ValueError("expected at least one run's folder, given none")
-    panels = dict.fromkeys(group.env for group in groups)
+    errors: list[Exception] = []
+    panels = {env: _panel([g for g in groups if g.env == env], metric, errors) for env in dict.fromkeys(g.env for g in groups)}
+    panels = {env: panel for env, panel in panels.items() if panel.curves}
+    leave_out(errors, bool(panels))
     rows = -(-len(panels) // COLUMNS)
     figure, axes = subplots(-(-len(panels) // rows), width=4.8 if len(panels) > 1 else 7.0, height=3.6, rows=rows)
-    for axis, env in zip(axes, panels, strict=False):
-        _draw_panel(axis, [group for group in groups if group.env == env], metric)
+    for axis, (env, panel) in zip(axes, panels.items(), strict=False):
+        _draw_panel(axis, env, panel)
     for axis in axes[len(panels) :]:
         axis.remove()
     if title:
@@ -159,21 +163,39 @@ def _binned(steps, values, edges, middles) -> np.ndarray:
     return np.interp(middles, middles[full], sums[full] / counts[full])
 
 
-def _draw_panel(axis: "Axes", groups: Sequence[Group], metric: str | None) -> None:
+class Panel(NamedTuple):
+    """What one environment's panel shows."""
+
+    quantity: str
+    curves: list[tuple[str, np.ndarray, np.ndarray]]  # label, steps (K,), values (R, K)
+
+
+def _panel(groups: Sequence[Group], metric: str | None, errors: list[Exception]) -> Panel:
+    """The curves of the groups that can be drawn; what is wrong with the others is added to the errors."""
     evaluated = metric is None and all((folder / EVALUATIONS).is_file() for group in groups for folder in group.folders)
-    name = metric or "episode_return"
-    curves = [evaluations_of(g.folders) if evaluated else progress_of(g.folders, name) for g in groups]
-    unit, word = (1e6, "millions") if max(steps[-1] for steps, _ in curves) >= 1e6 else (1e3, "thousands")
-    for i, (group, (steps, values)) in enumerate(zip(groups, curves, strict=True)):
+    name, curves = metric or "episode_return", []
+    for group in groups:
+        try:
+            curve = evaluations_of(group.folders) if evaluated else progress_of(group.folders, name)
+        except (ValueError, FileNotFoundError) as error:
+            errors.append(error)
+        else:
+            curves.append((group.label, *curve))
+    return Panel("return of evaluations" if evaluated else name.replace("_", " ") + " while training", curves)
+
+
+def _draw_panel(axis: "Axes", env: str, panel: Panel) -> None:
+    quantity, curves = panel
+    unit, word = (1e6, "millions") if max(steps[-1] for _, steps, _ in curves) >= 1e6 else (1e3, "thousands")
+    for i, (label, steps, values) in enumerate(curves):
         colour, style = MANY[i % len(MANY)], STYLES[i // len(MANY) % len(STYLES)]
         (line,) = axis.plot(steps / unit, iqm(values, axis=0), style, color=colour, linewidth=2)
-        line.set_label(f"{group.label} ({len(values)} run{'s' if len(values) > 1 else ''})")
+        line.set_label(f"{label} ({len(values)} run{'s' if len(values) > 1 else ''})")
         line.set_marker("o" if len(steps) == 1 else "")
         if len(values) > 1:
             axis.fill_between(steps / unit, *bootstrap_interval(values), color=colour, alpha=0.2, linewidth=0)
-    axis.set_title(groups[0].env, fontsize=TITLE_SIZE)
-    shown = "return of evaluations" if evaluated else name.replace("_", " ") + " while training"
-    several = any(len(values) > 1 for _, values in curves)
+    axis.set_title(env, fontsize=TITLE_SIZE)
+    several = any(len(values) > 1 for _, _, values in curves)
     axis.set_xlabel(f"environment steps ({word})", fontsize=TEXT_SIZE)
-    axis.set_ylabel(shown + (": IQM, 95 % interval" if several else ""), fontsize=TEXT_SIZE)
-    axis.legend(frameon=False, fontsize=TEXT_SIZE if len(groups) < LEGEND_FROM else TEXT_SIZE - 3)
+    axis.set_ylabel(quantity + (": IQM, 95 % interval" if several else ""), fontsize=TEXT_SIZE)
+    axis.legend(frameon=False, fontsize=TEXT_SIZE if len(curves) < LEGEND_FROM else TEXT_SIZE - 3)

@@ -28,12 +28,14 @@ def results_table(paths: Iterable[str | os.PathLike] | str | os.PathLike) -> str
     paths : path, or several
         Folders of runs, or folders of such folders.
 
+    A run whose config.json is damaged is left out with a warning.
+
     Raises
     ------
     FileNotFoundError
         If a folder holds no run.
     ValueError
-        If a config.json is damaged.
+        If the config.json of every run is damaged.
     """
     rows = [_row(group) for group in sorted(groups_of(paths), key=lambda group: (group.env, group.label))]
     lines = [COLUMNS, ("---",) * len(COLUMNS), *rows]

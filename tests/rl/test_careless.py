@@ -2,13 +2,16 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
 
+import envs  # noqa: F401  (registers deepnp/…)
 import rl
+from rl.cli import main
 from rl.experience import memory_limit
 from rl.experience.environments import make_vector
 from rl.schedules import Rate
@@ -264,3 +267,55 @@ class TestSettings:
         rl.PPO("deepnp/Walker-v0", rl.PPOConfig(batch_size=32, **settings)).learn(16)
         with pytest.warns(UserWarning, match="33 and 32 rows"):
             rl.PPO("deepnp/Walker-v0", rl.PPOConfig(batch_size=33, **settings)).learn(16)
+
+
+class Shapeless(gymnasium.Env):
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+
+class Seedless(Odd):
+    def reset(self, options=None):
+        raise AssertionError
+
+
+class TestEnvironments:
+    """What an environment lacks is said before anything of it is used."""
+
+    @pytest.mark.parametrize("make", [ppo, sac])
+    def test_spaces(self, make):
+        with pytest.raises(ValueError, match=r"expected of Shapeless an observation_space that is a gymnasium.Space, given None"):
+            make(Shapeless)
+        with pytest.raises(ValueError, match=r"expected of Odd an observation_space that is a gymnasium.Space, given 3"):
+            make(Odd(space=3))
+
+    @pytest.mark.parametrize("make", [ppo, sac])
+    def test_reset(self, make):
+        given = r"expected of Seedless reset\(self, \*, seed=None, options=None\), given reset\(options=None\)"
+        with pytest.raises(ValueError, match=given):
+            make(Seedless())
+        with pytest.raises(ValueError, match=given):
+            make([Seedless, Seedless])
+
+
+class TestFolders:
+    """What cannot be trained leaves no folder."""
+
+    def test_a_memory_that_does_not_fit(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for log in ("csv", "mine"):
+            with pytest.raises(MemoryError, match="a replay memory of 1,000,000,000,000 needs"):
+                sac(Odd(), memory=10**12).learn(10, log=log)
+        assert main(["train", "sac", "Pendulum-v1", "--memory", "1e12", "--quiet"]) == 1
+        assert not list(tmp_path.iterdir())
+
+    def test_a_file_in_their_place(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        Path("file").touch()
+        for out in ("file", "file/run"):
+            with pytest.raises(FileExistsError, match=f"expected a folder for a run, given {out}: file is a file"):
+                ppo(Odd()).learn(8, log=out)
+            assert main(["train", "ppo", "Pendulum-v1", "--out", out, "--quiet"]) == 1
+            assert capsys.readouterr().err == f"error: expected a folder for a run, given {out}: file is a file\n"
+        Path("runs").touch()
+        assert main(["train", "ppo", "Pendulum-v1", "--quiet"]) == 1
+        assert "runs: runs is a file" in capsys.readouterr().err

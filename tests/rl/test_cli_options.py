@@ -22,7 +22,9 @@ from rl.cli.training import Watching
 from rl.cli.tune import Search
 from rl.cli.usage import Usage
 from rl.cli.values import REGISTRY, key_values, whole
+from rl.config import settings_to_json
 from rl.names import OURS
+from rl.runs.record import as_json, read_config
 from rl.schedules import Cosine, Linear
 
 FORMS = Task, Options, Several, Watching
@@ -303,3 +305,27 @@ def test_an_environment_with_settings_is_a_spec_of_its_own():
     spec = environments.spec_of("Pendulum-v1", {"g": 3.0})
     assert spec.kwargs["g"] == 3.0
     assert "g" not in gymnasium.spec("Pendulum-v1").kwargs
+
+
+def test_a_preset_gives_defaults_and_options_change_them(tmp_path, monkeypatch, capsys):
+    def recorded(words, folder):
+        assert main(f"train {words} --preset deepunity --out {folder}".split()) == 0
+        return read_config(folder)["config"]
+
+    monkeypatch.chdir(tmp_path)
+    given = rl.PPOConfig.deepunity(num_envs=512, lr=1e-3)
+    assert given.steps == 20
+    assert recorded("ppo CartPole-v1 --num-envs 512 --steps 512 --lr 1e-3", "ppo") == as_json(settings_to_json(given))
+    assert "recipe (Table 3.1 of the thesis on DeepUnity)\n" in capsys.readouterr().out
+    given = rl.SACLiteConfig.deepunity()
+    assert recorded("saclite Pendulum-v1 --steps 8 --quiet", "lite") == as_json(settings_to_json(given))
+    capsys.readouterr()
+    for words, message in {
+        "td3 Pendulum-v1": r"with a preset deepunity \(PPO, SAC, SACLite, SACValue\), given TD3",
+        "ppo CartPole-v1 --recipe": "--preset or a recipe, given both",
+        "ppo CartPole-v1 --num-envs 0": "--num-envs as an integer",
+    }.items():
+        assert main(["train", *words.split(), "--preset", "deepunity"]) == 2
+        assert re.match(f"error: .*{message}", capsys.readouterr().err)
+    assert main(["train", "ppo", "CartPole-v1", "--preset", "deepunit"]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lite", "ppo"]

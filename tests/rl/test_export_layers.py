@@ -29,8 +29,8 @@ from deepnp import (
     Identity,
     InstanceNorm1d,
     InstanceNorm2d,
-    L2Norm,
     Join,
+    L2Norm,
     LayerNorm,
     LeakyReLU,
     Linear,
@@ -188,7 +188,7 @@ def test_layers_without_a_translation_are_known():
 @pytest.mark.parametrize(
     ("shape", "module", "message"),
     [
-        (SEQUENCE, lambda: MultiheadAttention(12, 2), "given network, a MultiheadAttention: pass translations="),
+        (SEQUENCE, lambda: MultiheadAttention(12, 2), "given network, a MultiheadAttention: export_torch .*translations="),
         (ROWS, lambda: Sequential(Linear(8, 4), SpectralNorm(Linear(4, 4))), r"given network\.1, a SpectralNorm"),
         (IMAGE, lambda: Sequential(ConvTranspose2d(4, 4, 2)), r"given network\.0, a ConvTranspose2d"),
         (IMAGE, lambda: Conv2d(4, 4, 3, 1, 1, padding_mode="circular"), "given 'circular' in Conv2d"),

@@ -10,6 +10,7 @@ from PIL import Image
 from rl.runs.table import Table
 from rl.training import plots
 from rl.training.plots import evaluations_of, plot_runs, progress_of
+from rl.training.results import results_table
 from rl.training.statistics import bootstrap_interval, iqm
 
 
@@ -151,3 +152,37 @@ def test_pictures_of_another_kind_are_refused(tmp_path):
     files = plots.plot_runs(tmp_path / "version-1.5", [place])
     assert [file.name for file in files] == ["version-1.5.svg", "version-1.5.png"]
     assert [file.name for file in plots.plot_runs(tmp_path / "x.PNG", [place])] == ["x.PNG"]
+
+
+class TestWhatCannotBeShown:
+    """One run does not take the others with it."""
+
+    def test_a_damaged_record_is_left_out_and_named(self, tmp_path):
+        run(tmp_path / "good", progress={10: 1.0, 20: 2.0}, evaluations={10: [1.0]})
+        for name, text in (("cut", "{"), ("list", "[]"), ("bare", '{"seed": 1}')):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "config.json").write_text(text)
+        for show in (lambda: plot_runs(tmp_path / "curves.svg", tmp_path), lambda: results_table(tmp_path)):
+            with pytest.warns(UserWarning, match="^left out: ") as warned:
+                shown = show()
+            assert {name for name in ("cut", "list", "bare") for w in warned if f"{name}/config.json" in str(w.message)} == {
+                "cut",
+                "list",
+                "bare",
+            }
+            assert len(warned) == 3
+            assert shown
+        with pytest.raises(ValueError, match="is not whole"):
+            plot_runs(tmp_path / "curves.svg", tmp_path / "cut")
+
+    @pytest.mark.parametrize("lacking", ["other", "Task-v0"])
+    def test_a_group_that_cannot_be_drawn(self, tmp_path, monkeypatch, lacking):
+        """The others of its panel are drawn, and the other panels."""
+        run(tmp_path / "a", progress={10: 1.0, 20: 2.0})
+        run(tmp_path / "b", dict(lr=1), progress={}, env=lacking)
+        drawn = []
+        monkeypatch.setattr(plots, "_draw_panel", lambda axis, env, panel: drawn.append((env, [c[0] for c in panel.curves])))
+        with pytest.warns(UserWarning, match=r"^left out: expected a metric .* for .*b$"):
+            plot_runs(tmp_path / "curves.svg", tmp_path)
+        assert [env for env, _ in drawn] == ["Task-v0"]
+        assert len(drawn[0][1]) == 1

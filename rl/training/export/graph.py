@@ -109,7 +109,8 @@ class Graph:
         kind = type(module)
         if kind not in self.translations:
             path = f"{self.scope}.{name}".lstrip(".")
-            hint = f"pass translations={{{kind.__name__}: a function}}, see docs/export.md"
+            teach = f"translations={{{kind.__name__}: a function}} teaches one, see docs/export.md"
+            hint = f"export_torch (--to torch) writes an agent's weights; in Python, {teach}"
             raise ValueError(f"expected layers that have a translation, given {path}, a {kind.__name__}: {hint}")
         with self.within(name):
             return self.translations[kind](self, module, x)
