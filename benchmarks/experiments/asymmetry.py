@@ -37,6 +37,6 @@ def draw(rows: Table, curves: Table) -> Any:
     for (weight, variant), colour in zip(found.items(), COLOURS, strict=True):
         line_of_curves(right, curves.get((variant, task), {}), "score", f"α = {weight}", colour)
     right.set(ylabel="return of 5 episodes", title="while learning (seeds)")
-    for axis in (left, right):
-        axis.legend(frameon=False)
+    left.legend(frameon=False, loc="lower center")
+    right.legend(frameon=False)
     return figure
