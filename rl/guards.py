@@ -5,6 +5,7 @@ NonFiniteError instead. Here is what follows from that: the training stops, or t
 
 Only steps can be left out. An environment that returns NaN goes on computing with it, and a vector
 environment cannot begin one copy anew; a parameter that is NaN stays so. All these end a training.
+Where the environment is at fault, the agent is good, and a run saves it as it was before that step.
 """
 
 import warnings
