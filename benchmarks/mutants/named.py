@@ -6,6 +6,7 @@ PPO_PAGE, PPO_SETTINGS = "rl/algorithms/policy_gradient/ppo.py", "rl/algorithms/
 PPO_LOSS, SURROGATE = "rl/algorithms/policy_gradient/ppo_loss.py", "rl/losses/surrogate.py"
 SAC_PAGE, TD3_PAGE = "rl/algorithms/actor_critic/sac.py", "rl/algorithms/actor_critic/td3.py"
 DDPG_PAGE, VALUE_PAGE = "rl/algorithms/actor_critic/ddpg.py", "rl/algorithms/actor_critic/sac_value.py"
+STRETCHES = "rl/experience/stretches.py"
 OFF_POLICY_LOOP, CRITICS, CHAINS = "rl/loops/off_policy.py", "rl/networks/critics.py", "rl/networks/chains.py"
 
 NAMED = (
@@ -97,7 +98,7 @@ NAMED = (
     Named(
         "smoothed actions leave the range",
         TD3_PAGE,
-        "np.clip(networks.target_policy.predict(s_next) + noise, np.float32(-1), np.float32(1))",
+        "(networks.target_policy.predict(s_next) + noise).clip(np.float32(-1), np.float32(1))",
         "networks.target_policy.predict(s_next) + noise",
     ),
     Named(
@@ -121,8 +122,8 @@ NAMED = (
     ),
     Named("DDPG: the policy's target stays", DDPG_PAGE, "        self.follow(c.tau)", "        pass"),
     # Shared
-    Named("target: the larger of two critics", CHAINS, "np.minimum.reduce([network", "np.maximum.reduce([network"),
-    Named("the policy ascends the larger critic", CHAINS, "np.argmin(values, axis=0)", "np.argmax(values, axis=0)"),
+    Named("target: the larger of two critics", CHAINS, "(values[0]).minimum, values", "(values[0]).maximum, values"),
+    Named("the policy ascends the larger critic", CHAINS, ".argmin(axis=0)", ".argmax(axis=0)"),
     Named("the larger of two critics, in the kernel", CHAINS, "i == 0 or new[b] < values[b] or", "i == 0 or new[b] > values[b] or"),
     Named("the gradient of another row's action, in the kernel", CHAINS, "dactions[own[k]] = da[k]", "dactions[k] = da[k]"),
     Named("the critic's weights ignored, in the kernel", CHAINS, "weight * share * held", "share * held"),
@@ -135,9 +136,14 @@ NAMED = (
     Named(
         "the critic's weights ignored",
         "rl/losses/td.py",
-        "weights if asymmetry == 0.5",
-        "np.ones_like(weights) if asymmetry == 0.5",
+        "weighted = weights\n",
+        "weighted = weights * 0 + 1\n",
     ),
+    # memory of off-policy agents
+    Named("states go on into the next episode", STRETCHES, "(position <= 0) | _ended(memory, before)", "position <= 0"),
+    Named("burn-in not read", STRETCHES, "led=np.ones(", "led=np.zeros("),
+    Named("s′ read as what follows an end, too", STRETCHES, "valid[1:] & ~ended[:-1]", "valid[1:]"),
+    Named("dead steps begin no episode", OFF_POLICY_LOOP, "step.ended if collector.same_step else ~step.valid", "step.ended"),
     Named("final observation not stored", OFF_POLICY_LOOP, "trees.write(following, slice(n, n + 1), observation)", "pass"),
     Named("updates ignored", OFF_POLICY_LOOP, "due * c.updates if", "due if"),
     Named(

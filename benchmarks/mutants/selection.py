@@ -71,6 +71,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
+    "rl/networks/*recall*.py": ("tests/rl/test_recalling.py tests/rl/test_recall.py",),
+    "rl/networks/undivided.py": ("tests/rl/test_recalling*.py",),
     "rl/networks/own.py": ("tests/rl/test_own_networks.py",),
     "rl/networks/*": ("tests/rl/test_edges.py tests/rl/test_chains.py", UPDATES, "tests/rl/test_distributions.py", LEARNERS),
     "rl/experience/samples.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),

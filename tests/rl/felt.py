@@ -1,4 +1,4 @@
-"""What test_settings.py says of a field, and the fields that say how actions are drawn."""
+"""What test_settings.py says of a field, and the fields that say how actions are drawn, and what is remembered."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,4 +41,16 @@ ACTING: dict[str, Felt] = {
     "sigma_scale": Felt(1.0, 6.0, "", dict(sigma="network")),
     "sde_interval": Felt(1, 4),
     "choose": Felt(1, 2, env=Switches),
+}
+MEMORY: dict[str, Felt] = {
+    "memory": Felt("rnn", "lstm", "parameters", dict(memory_size=3)),
+    "memory_size": Felt(3, 4, "parameters", dict(memory="gru")),
+    "memory_span": Felt(2, 5, "", dict(memory="attention", memory_size=8)),
+    "burn_in": Felt(0, 2, "", dict(memory="gru", memory_size=3, memory_span=5)),
+}
+RECALL: dict[str, Felt] = {
+    "recall": Felt("rnn", "lstm", "parameters", dict(recall_size=3)),
+    "recall_size": Felt(3, 4, "parameters", dict(recall="gru")),
+    "recall_span": Felt(2, 5, "", dict(recall="attention", recall_size=8)),
+    "burn_in": Felt(0, 2, "", dict(recall="gru", recall_size=3, recall_span=5)),
 }
