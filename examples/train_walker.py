@@ -1,7 +1,7 @@
 """Teach a body to walk: PPO on deepnp/Walker-v0, from nothing.
 
     python examples/train_walker.py                     train for about ten minutes on two cores
-    python examples/train_walker.py --quick             a minute: its first steps
+    python examples/train_walker.py --quick             250,000 steps: its first ones
     python examples/train_walker.py --play runs/walker      film a trained one again
     python examples/train_walker.py --resume runs/walker    go on where a run was stopped
 
@@ -92,7 +92,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=positive, help="environment steps (default 2,000,000; 250,000 with --quick)")
     parser.add_argument("--seed", type=not_negative, default=0, help="of the agent and its world (default 0)")
     parser.add_argument("--num-envs", type=positive, default=64, help="walkers at once (default 64)")
-    parser.add_argument("--quick", action="store_true", help="about a minute")
+    parser.add_argument("--quick", action="store_true", help="an eighth of the steps")
     parser.add_argument("--play", type=Path, metavar="RUN", help="film the agent of a run's folder again")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run that was stopped")
     parser.add_argument("--out", type=Path, help="the run's folder (default runs/walker, runs/walker-2, …)")

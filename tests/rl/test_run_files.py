@@ -124,6 +124,8 @@ def test_a_longer_training_is_remembered(folder, capsys):
     agent, run = resume(folder)
     assert train(agent, run, 320, {})
     assert "nothing to train: 320 of 320 steps" in capsys.readouterr().out
+    assert train(agent, run, 10, {})
+    assert "nothing to train: 320 steps were taken already, more than 10\n" in capsys.readouterr().out
     assert train(agent, run, np.int64(384), {})
     run.close()
     _, run = resume(folder)
