@@ -11,6 +11,7 @@ import pytest
 
 import deepnp
 import rl
+from rl.algorithms.replay_config import ReplayConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(p for folder in (ROOT, ROOT / "docs", ROOT / "tests") for p in folder.glob("*.md"))
@@ -22,7 +23,11 @@ def row(algorithm) -> str:
     """The line of an algorithm in docs/algorithms.md."""
     takes = algorithm.takes
     actions = ", ".join(takes.actions) + (" with finite bounds" if takes.bounded else "")
-    observations = "choices alone" if takes.tables else "all" + ("" if takes.images else " but images") + (", and goals" if takes.goals else "")
+    observations = (
+        "choices alone"
+        if takes.tables
+        else "all" + ("" if takes.images else " but images") + (", and goals" if takes.goals else "")
+    )
     page = algorithm.cls.__module__.replace(".", "/") + ".py"
     policy = "on-policy" if takes.on_policy else "off-policy"
     cells = f"[`{algorithm.name}`](../{page})", algorithm.family, algorithm.paper, policy, actions, observations
@@ -59,7 +64,8 @@ def settings_of(algorithm) -> set[str]:
 
     What the algorithm's own section says of a setting counts.
     """
-    kind = "table" if algorithm.takes.tables else "on-policy" if algorithm.takes.on_policy else "off-policy"
+    replays = issubclass(algorithm.config, ReplayConfig)
+    kind = "table" if algorithm.takes.tables else "on-policy" if algorithm.takes.on_policy else "off-policy" if replays else None
     shared: dict[str, str] = {}
     own: dict[str, str] = {}
     for section in re.split(r"^## ", (ROOT / "docs" / "settings.md").read_text(), flags=re.M)[1:]:

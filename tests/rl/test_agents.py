@@ -65,7 +65,8 @@ class TestNothingSpoilt:
 @pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
 class TestCopies:
     def agent(self, algorithm, env="deepnp/Navigation-v0"):
-        small = dict(steps=20, epochs=2) if algorithm.takes.on_policy else dict(warmup=20, memory=400, update_interval=4, rounds=2, round_steps=20)
+        off_policy = dict(warmup=20, memory=400, update_interval=4, rounds=2, round_steps=20)
+        small = dict(steps=20, epochs=2) if algorithm.takes.on_policy else off_policy
         return algorithm.cls(suited(algorithm, env), config_of(algorithm, num_envs=2, hidden=(8,), batch_size=16, **small))
 
     def test_a_deep_copy_learns_what_the_original_learns(self, algorithm):

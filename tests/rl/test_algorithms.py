@@ -23,7 +23,7 @@ OFF_POLICY = dict(num_envs=2, hidden=(32, 32), batch_size=64, warmup=200, memory
 OWN = {
     "A2C": dict(num_envs=4, steps=4),  # it takes one step for each rollout
     "DPG": dict(steps=1, lr=rl.schedules.Linear(3e-3, 0.0), critic_lr=2e-2, exploration=0.3),
-    **dict.fromkeys(("DQN", "C51", "QRDQN"), dict(targets="polyak")),
+    **{name: dict(targets="polyak") for name in ("DQN", "C51", "QRDQN")},
     "FQI": dict(rounds=40, round_steps=60, lr=1e-2),
     **dict.fromkeys(
         ("MonteCarlo", "OffPolicyMonteCarlo", "SARSA", "QLearning", "DoubleQLearning", "DynaQ"), dict(lr=0.2, decay=0.0)

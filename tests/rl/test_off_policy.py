@@ -339,7 +339,7 @@ class TestBadInput:
     def test_unbounded_actions(self, algorithm):
         env = Target()
         env.action_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
-        with pytest.raises(ValueError, match="takes (bounded actions|actions in a Discrete space)"):
+        with pytest.raises(ValueError, match=r"takes (bounded actions|actions in a Discrete space)"):
             small(algorithm, env)
 
     def test_batch_larger_than_the_memory(self, algorithm):

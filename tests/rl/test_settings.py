@@ -13,8 +13,8 @@ import rl
 from rl import schedules
 from rl.algorithms.policy_gradient.config import OnPolicyConfig
 from rl.algorithms.replay_config import ReplayConfig
-from tests.rl import defaults
-from tests.rl.felt import ACTING, Felt
+from tests.rl import defaults, felt_values
+from tests.rl.felt import ACTING, MEMORY, RECALL, Felt
 from tests.rl.references.adapter import critics_of, modules
 from tests.rl.references.worlds import Choices, Goals, World, Worlds
 
@@ -23,6 +23,7 @@ ELSEWHERE = {"device"}  # tests/gpu/test_agents.py
 OFF_POLICY = ("DDPG", "TD2", "TD3", "SAC", "SACLite", "SACValue")
 STEPS = 60
 BASE = dict(hidden=(6, 6), batch_size=8, memory=200, warmup=10, lr=1e-2, tau=0.05, num_envs=2, update_interval=1, updates=1)
+BASE |= dict(rounds=2, round_steps=10)
 ON_POLICY_BASE = dict(hidden=(6, 6), batch_size=8, steps=10, epochs=2, lr=1e-2, num_envs=2, population=4)
 
 
@@ -113,12 +114,6 @@ OWN: dict[str, dict[str, Felt]] = {
         "ascent_rate": Felt(0.01, 0.5),
         "exploration": Felt(0.0, 0.8, "spread of actions"),
     },
-}
-MEMORY: dict[str, Felt] = {
-    "memory": Felt("rnn", "lstm", "parameters", dict(memory_size=3)),
-    "memory_size": Felt(3, 4, "parameters", dict(memory="gru")),
-    "memory_span": Felt(2, 5, "", dict(memory="attention", memory_size=8)),
-    "burn_in": Felt(0, 2, "", dict(memory="gru", memory_size=3, memory_span=5)),
 }
 PPO: dict[str, Felt] = {
     **MEMORY,
@@ -244,14 +239,10 @@ DPG: dict[str, Felt] = {name: POLICY_GRADIENT[name] for name in ("num_envs", "st
     "scale_rewards": Felt(False, True, "-critic_loss"),
 }
 ON_POLICY = {"DPG": DPG, "REINFORCE": REINFORCE, "A2C": A2C, "OffPolicyPG": OFF_POLICY_PG, "TRPO": TRPO, "PPO": PPO}
-RECALL: dict[str, Felt] = {
-    "recall": Felt("rnn", "lstm", "parameters", dict(recall_size=3)),
-    "recall_size": Felt(3, 4, "parameters", dict(recall="gru")),
-    "recall_span": Felt(2, 5, "", dict(recall="attention", recall_size=8)),
-    "burn_in": Felt(0, 2, "", dict(recall="gru", recall_size=3, recall_span=5)),
-}
 QASCENT = {name: felt for name, felt in SHARED.items() if name != "actor_gain"} | OWN["QAscent"]
 TABLES = {name: SHARED | RECALL | OWN[name] for name in OFF_POLICY} | {"QAscent": QASCENT} | {"PreQN": PREQN} | ON_POLICY
+TEMPERED = {name: SOFT[name] for name in ("temperature", "initial_temperature", "target_entropy")}
+TABLES |= felt_values.tables({name: felt for name, felt in SHARED.items() if name in REPLAY}, TEMPERED)
 ENTRIES = [(name, f) for name, table in TABLES.items() for f in table]
 REFUSED = {
     ("SAC", "clip_targets"): True,  # with soft values: see test_updates for SACLite
@@ -368,9 +359,10 @@ RATES = [(name, f.name) for name in TABLES for f in fields(getattr(rl, name).Con
 @pytest.mark.parametrize(("name", "field"), RATES)
 def test_every_rate_follows_a_schedule(name, field):
     """A schedule that stays is the number, but for what is annealed besides; one that moves is not."""
-    start, end, besides = SCHEDULES.get(field, (0.1, 0.01, {}))
+    start, end, besides = felt_values.SCHEDULES.get((name, field)) or SCHEDULES.get(field, (0.1, 0.01, {}))
     known = {f.name for f in fields(getattr(rl, name).Config)}
-    felt = Felt(None, None, "", {key: value for key, value in besides.items() if key in known})
+    env = next(iter(TABLES[name].values())).env
+    felt = Felt(None, None, "", {key: value for key, value in besides.items() if key in known}, env)
     plain, stays, moves, function = (
         train(name, felt, {field: value})[0]
         for value in (start, schedules.Constant(start), schedules.Linear(start, end), lambda p: start + (end - start) * p)

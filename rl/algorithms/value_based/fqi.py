@@ -21,7 +21,7 @@ import numpy as np
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.agent import Agent
-from rl.config import check_config, rate, setting
+from rl.config import check_config, setting
 from rl.experience.normalizers import NORMALIZERS
 from rl.experience.replay import Batch, ReplayMemory
 from rl.loops import fitted
@@ -30,7 +30,6 @@ from rl.networks.encoders import network
 from rl.networks.q_networks import QNetwork
 from rl.networks.q_steps import choice_step
 from rl.networks.targets import target_of
-from rl.schedules import Rate
 from rl.state import Part, spawn_rngs
 from rl.takes import Takes
 
@@ -48,7 +47,7 @@ class FQIConfig:
     memory: int = setting(50_000, "transitions that the data set holds, D", 1)
     rounds: int = setting(50, "regressions, K", 1, 100_000)
     round_steps: int = setting(500, "gradient steps of each, n", 1, 10_000_000)
-    lr: Rate = rate(1e-3, "Adam's learning rate, α", 0, 10)
+    lr: float = setting(1e-3, "Adam's learning rate, α", 0, 10)
     hidden: tuple[int, ...] = setting((128, 128), "widths of the network's hidden layers")
     activation: str = setting("relu", "between the layers", choices=tuple(ACTIVATIONS))
     error_limit: float | None = setting(None, "error beyond which the loss is linear (Huber), κ; None: never", 1e-9)
@@ -105,7 +104,6 @@ class FQI(Agent):
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of a regression; returns metrics, and |Q − y| of each row (B,)."""
         c, s, s_next = self.now, self.observe(batch.observations), self.observe(batch.next_observations)
-        self.policy_optimizer.lr = c.lr
         y = batch.rewards + batch.discounts * self.target_policy.predict(s_next).max(axis=1)
         limit = np.inf if c.error_limit is None else c.error_limit
         loss, errors = choice_step(self.policy.body, self.policy_optimizer, s, batch.actions, y, batch.weights, limit)
