@@ -89,21 +89,23 @@ class Elementwise:
         return self.compiled(*arguments)
 
 
-class _Raw:
-    """A `cupy.RawKernel` whose parameters are T, pointers to T or others, and integers."""
+class Raw:
+    """A `cupy.RawKernel` whose parameters are T, pointers to T or others, and integers; `functions` stand before it."""
 
-    def __init__(self, name: str, parameters: str, body: str):
-        self.name = f"deepnp_{name}"
-        self.source = f'{PRELUDE}extern "C" __global__ void {self.name}({parameters}) {{\n{body}}}\n'
+    def __init__(self, name: str, parameters: str, body: str, functions: str = "", threads: int = THREADS):
+        self.name, self.threads = f"deepnp_{name}", threads
+        head = f'extern "C" __global__ void __launch_bounds__(THREADS) {self.name}({parameters})'
+        self.source = f"#define THREADS {threads}\n{PRELUDE}{functions}{head} {{\n{body}}}\n"
 
     def launch(self, blocks: tuple[int, ...], first, *arguments) -> None:
         """Numbers are passed as T, which is the type of the first argument, an array; NumPy's integers as they are."""
         dtype, exact = first.dtype, (type(first), np.integer)
         numbers = (x if isinstance(x, exact) else dtype.type(x) for x in arguments)
-        _compile(self.source, self.name, "float" if dtype == np.float32 else "double")(blocks, (THREADS,), (first, *numbers))
+        compiled = _compile(self.source, self.name, "float" if dtype == np.float32 else "double")
+        compiled(blocks, (self.threads,), (first, *numbers))
 
 
-class Rows(_Raw):
+class Rows(Raw):
     """A `cupy.RawKernel` that takes a matrix row by row, a block of THREADS threads for each.
 
     Parameters
@@ -126,7 +128,7 @@ class Rows(_Raw):
         self.launch((matrix.size // columns,), matrix, *arguments, np.int32(columns))
 
 
-class Cells(_Raw):
+class Cells(Raw):
     """A `cupy.RawKernel` with a thread for each cell of a matrix.
 
     Parameters
@@ -135,6 +137,11 @@ class Cells(_Raw):
         As for `Rows`.
     body : str
         C statements of one thread, about the cell number `cell`, in row `row` and column `j`.
+
+    Attributes
+    ----------
+    function : str
+        The same in C, as a function `step` of the parameters and of columns, cell, row and j.
     """
 
     def __init__(self, parameters: str, body: str, name: str):
@@ -144,6 +151,7 @@ class Cells(_Raw):
     const size_t row = cell / columns;
     const int j = cell % columns;"""
         super().__init__(name, f"{parameters}, int columns, size_t cells", opening + body)
+        self.function = f"__device__ void step({parameters}, int columns, size_t cell, size_t row, int j) {{{body}}}\n"
 
     def __call__(self, matrix, *arguments, cells: int | None = None) -> None:
         """As for `Rows`; on the first `cells` of the matrix, or on all."""
@@ -170,7 +178,7 @@ class Channels:
         self.count = count
         parameters += ", double* partial, size_t samples, int channels, size_t places"
         source = CHANNELS.replace("COUNT", str(count)).replace("BODY", body)
-        self.kernels = {n: _Raw(f"{name}_{n}", parameters, source.replace("LANES", str(n))) for n in (1, 32)}
+        self.kernels = {n: Raw(f"{name}_{n}", parameters, source.replace("LANES", str(n))) for n in (1, 32)}
 
     def __call__(self, x, *arguments, share: float = 1.0, dtype=None):
         """The sums (count, C) times `share`, of x's dtype or another, of x (B, C, …), not empty, and what else the body reads."""
@@ -216,7 +224,7 @@ _TOTALS = Elementwise(
 def _compile(source: str, name: str, kind: str):
     import cupy
 
-    return cupy.RawKernel(f"#define THREADS {THREADS}\ntypedef {kind} T;\n{source}", name)
+    return cupy.RawKernel(f"typedef {kind} T;\n{source}", name)
 
 
 @cache

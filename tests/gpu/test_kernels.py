@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import deepnp
-from deepnp import gpu, layers, losses
+from deepnp import gpu, layers, losses, scan
 from deepnp.backend import to_device
-from deepnp.cases import draw, upstream
+from deepnp.cases import draw, tupled, upstream
 from deepnp.ops import find
 from deepnp.ops.activation import (
     elu,
@@ -119,19 +119,39 @@ def test_rows_shorter_and_longer_than_a_block_of_threads(op, columns, dtype, tol
     assert_same(op.backward(moved(dy), cache_there), op.backward(dy, cache), tolerance)
 
 
+def compare_recurrent(make, size, batch, dtype, tolerance, rng, **settings):
+    """Forward and backward over sequences of several lengths, on the CPU and on the GPU."""
+    here, there = (make(7, size, rng=np.random.default_rng(1), **settings).to(dtype) for _ in range(2))
+    there.to("cuda")
+    x, lengths = rng.normal(size=(6, batch, 7)).astype(dtype), rng.integers(1, 7, size=batch)
+    (y, state), (y_there, state_there) = here.forward_state(x, None, lengths), there.forward_state(moved(x), None, lengths)
+    assert_same((y_there, *tupled(state_there)), (y, *tupled(state)), tolerance)
+    dy, dstate = upstream(y, rng), upstream(state, rng)
+    found, expected = there.backward_state(*moved((dy, dstate))), here.backward_state(dy, dstate)
+    assert_same((found[0], *tupled(found[1])), (expected[0], *tupled(expected[1])), 10 * tolerance)
+    assert_same(tuple(p.grad for p in there.parameters()), tuple(p.grad for p in here.parameters()), 50 * tolerance)
+
+
 @precisions
 @pytest.mark.parametrize("make", [layers.LSTM, layers.GRU, layers.RNN])
-def test_states_of_more_cells_than_a_block_of_threads(make, dtype, tolerance, rng, kernels):
-    here, there = (make(7, 33, rng=np.random.default_rng(1)).to(dtype) for _ in range(2))
-    there.to("cuda")
-    x, lengths = rng.normal(size=(6, 17, 7)).astype(dtype), rng.integers(1, 7, size=17)
-    y, _ = here.forward_state(x, None, lengths)
-    y_there, _ = there.forward_state(moved(x), None, lengths)
-    assert_same(y_there, y, tolerance)
-    dy = upstream(y, rng)
-    dx, dx_there = here.backward_state(dy)[0], there.backward_state(moved(dy))[0]
-    assert_same(dx_there, dx, 10 * tolerance)
-    assert_same(tuple(p.grad for p in there.parameters()), tuple(p.grad for p in here.parameters()), 50 * tolerance)
+@pytest.mark.parametrize(("size", "batch"), [(33, 17), (300, 3), (520, 2)])
+def test_states_of_more_cells_than_a_block_of_threads(make, size, batch, dtype, tolerance, rng, kernels):
+    compare_recurrent(make, size, batch, dtype, tolerance, rng)
+
+
+@precisions
+@pytest.mark.parametrize("make", [layers.LSTM, layers.GRU])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_scan_and_its_steps_one_by_one(make, together, card, dtype, tolerance, rng, monkeypatch):
+    scans = []
+    run = scan.Scan.__call__
+    monkeypatch.setattr(scan.Scan, "__call__", lambda self, *a: (scans.append(self), run(self, *a))[1])
+    monkeypatch.setattr(scan, "TRAFFIC", scan.TRAFFIC if together else 0)
+    compare_recurrent(make, 40, 5, dtype, tolerance, rng)
+    assert len(scans) == (2 if together and card == "gpu" else 0)
+    scans.clear()
+    compare_recurrent(make, 40, 5, dtype, tolerance, rng, span=2)
+    assert len(scans) == (1 if together and card == "gpu" else 0)  # what truncates goes back step by step
 
 
 @precisions

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary, gpu
+from deepnp import elementary, gpu, scan
 from deepnp.backend import array_module, kernel, ordered_kernel
 from deepnp.dispatch import SINGLE
 from deepnp.ops import recurrent
@@ -63,7 +63,10 @@ def forward(
     read = recurrent.entering(hidden, begin)
     share = array_module(x).empty_like(hidden[1:])
     step = recurrent.fastest(step_plain, _step, _step_on_gpu, gates, hidden, bias_ih, bias_hh, types=SINGLE)
-    for t in range(len(x)):
+    together = step is _step_on_gpu and begin is None and scan.pays(weight_hh, hidden)
+    if together:
+        _forward_scan(len(x), hidden, scan.transposed(weight_hh), gates, bias_ih, bias_hh, live, share)
+    for t in range(0 if together else len(x)):
         recurrent.enter(t, begin, hidden, read)
         step(gates[t], read[t] @ weight_hh.T, bias_ih, bias_hh, live[t], read[t], hidden[t + 1], share[t])
     cache = Cache(x, hidden, weight_ih, weight_hh, read, live, span, begin, gates, share)
@@ -97,7 +100,11 @@ def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     dy, dh = xp.ascontiguousarray(dy[0]), dy[1].copy()
     da, dm = xp.empty_like(gates), xp.empty_like(gates)
     step = recurrent.fastest(step_backward_plain, _step_backward, _step_backward_on_gpu, dy, dh, gates, read, share)
-    for t in reversed(range(len(da))):
+    whole = cache.begin is None and cache.span is None
+    together = whole and step is _step_backward_on_gpu and scan.pays(cache.weight_hh, dh)
+    if together:
+        _backward_scan(len(da), dh, dm, cache.weight_hh, dy, live, gates, read, share, da)
+    for t in reversed(range(0 if together else len(da))):
         step(dy[t], live[t], gates[t], read[t], share[t], dh, da[t], dm[t])
         dh += dm[t] @ cache.weight_hh
         recurrent.cut(t, cache, dh)
@@ -232,6 +239,22 @@ _step_backward_gpu = gpu.Cells(
     "gru_step_backward",
 )
 
+
+_forward_scan = scan.Scan(
+    _step_gpu,
+    GATES,
+    "T* gates, const T* b, const T* s, const bool* live, T* share",
+    "hidden + at, gates + GATES * at, m, b, s, live + place, hidden + next, share + at",
+    scan.FORWARD,
+)
+
+_backward_scan = scan.Scan(
+    _step_backward_gpu,
+    GATES,
+    "const T* dy, const bool* live, const T* gates, const T* hidden, const T* share, T* da",
+    "dh + state, dy + at, live + place, gates + GATES * at, hidden + at, share + at, da + GATES * at, dm + GATES * at",
+    scan.BACKWARD,
+)
 
 STATE = dict(h=(3, 5))
 WEIGHTS = dict(weight_ih=(15, 4), weight_hh=(15, 5), bias_ih=(15,), bias_hh=(15,))

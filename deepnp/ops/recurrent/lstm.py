@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepnp import elementary, gpu
+from deepnp import elementary, gpu, scan
 from deepnp.backend import array_module, kernel, ordered_kernel
 from deepnp.dispatch import SINGLE
 from deepnp.ops import recurrent
@@ -63,7 +63,10 @@ def forward(
     read, read_cell = recurrent.entering(hidden, begin), recurrent.entering(cell, begin)
     squashed = array_module(x).empty_like(cell[1:])
     step = recurrent.fastest(step_plain, _step, _step_on_gpu, gates, hidden, cell, bias, types=SINGLE)
-    for t in range(len(x)):
+    together = step is _step_on_gpu and begin is None and scan.pays(weight_hh, hidden)
+    if together:
+        _forward_scan(len(x), hidden, scan.transposed(weight_hh), cell, gates, bias, live, squashed)
+    for t in range(0 if together else len(x)):
         recurrent.enter(t, begin, hidden, read)
         recurrent.enter(t, begin, cell, read_cell)
         before, after = (read[t], read_cell[t]), (hidden[t + 1], cell[t + 1])
@@ -100,7 +103,11 @@ def backward_time(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     dy, dh, dc = xp.ascontiguousarray(dy[0]), dy[1].copy(), dy[2].copy()
     dz = xp.empty_like(gates)
     step = recurrent.fastest(step_backward_plain, _step_backward, _step_backward_on_gpu, dy, dh, dc, gates, cell, squashed)
-    for t in reversed(range(len(dz))):
+    whole = cache.begin is None and cache.span is None
+    together = whole and step is _step_backward_on_gpu and scan.pays(cache.weight_hh, dh)
+    if together:
+        _backward_scan(len(dz), dh, dz, cache.weight_hh, dc, dy, live, gates, cell, squashed)
+    for t in reversed(range(0 if together else len(dz))):
         step(dy[t], live[t], gates[t], cell[t], squashed[t], dh, dc, dz[t])
         dh += dz[t] @ cache.weight_hh
         recurrent.cut(t, cache, dh, dc)
@@ -237,6 +244,22 @@ _step_backward_gpu = gpu.Cells(
     "lstm_step_backward",
 )
 
+
+_forward_scan = scan.Scan(
+    _step_gpu,
+    GATES,
+    "T* cells, T* gates, const T* bias, const bool* live, T* squashed",
+    "hidden + at, cells + at, gates + GATES * at, m, bias, live + place, hidden + next, cells + next, squashed + at",
+    scan.FORWARD,
+)
+
+_backward_scan = scan.Scan(
+    _step_backward_gpu,
+    GATES,
+    "T* dc, const T* dy, const bool* live, const T* gates, const T* cells, const T* squashed",
+    "dh + state, dc + state, dy + at, live + place, gates + GATES * at, cells + at, squashed + at, dm + GATES * at",
+    scan.BACKWARD,
+)
 
 STATE = dict(h=(3, 5), c=(3, 5))
 WEIGHTS = dict(weight_ih=(20, 4), weight_hh=(20, 5), bias_ih=(20,), bias_hh=(20,))
