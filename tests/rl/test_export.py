@@ -343,3 +343,12 @@ def test_layers_of_ones_own_have_to_be_translated(tmp_path):
         export_onnx(network, tmp_path / "a.onnx", x, {Tripled: lambda graph, module, x: graph.add("Mul", x, 2.0)})
     with pytest.raises(ValueError, match=r"expected an operation among .*, given 'Tripled'"):
         export_onnx(network, tmp_path / "a.onnx", x, {Tripled: lambda graph, module, x: graph.add("Tripled", x)})
+
+
+@WAYS
+@pytest.mark.parametrize("name", ["DQN", "C51", "QRDQN"])
+def test_values_of_choices(name, actions_of, tmp_path):
+    cls = getattr(rl, name)
+    masked = spaces.Dict(x=Box(-1, 1, (3,), np.float32), action_mask=spaces.MultiBinary(3))
+    for observation, settings in ((VECTOR, dict(dueling=True)), (masked, {}), (OBSERVATIONS["large image"], dict(dueling=True))):
+        check(cls.of_spaces(observation, spaces.Discrete(3, start=2), small(cls, **settings)), actions_of, tmp_path)

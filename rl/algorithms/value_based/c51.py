@@ -67,7 +67,7 @@ class C51(DQN):
         return c.atoms
 
     def mean(self, c: Any) -> Mean:
-        return SupportMean(np.linspace(c.lowest, c.highest, c.atoms, dtype=np.float32))
+        return SupportMean(np.linspace(c.lowest, c.highest, c.atoms))
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step; the target moves when it is due. Returns metrics, and the loss of each row (B,)."""

@@ -16,12 +16,15 @@ from rl.agent import Agent
 from rl.experience.sequences import State
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.ascent import AscentPolicy
+from rl.networks.dueling import Dueling
 from rl.networks.encoders import ImageEncoder
 from rl.networks.gsde import StateDependentPolicy
 from rl.networks.heads import BetaHead
 from rl.networks.masks import HELD, Unmasked, without_mask
 from rl.networks.memory import Remembering
+from rl.networks.naf import NAFNetwork
 from rl.networks.policies import ChoicePolicy, GaussianPolicy, HeadPolicy
+from rl.networks.q_networks import QNetwork
 from rl.networks.recalling import RecallingActor
 from rl.networks.shared import SharedPolicy
 from rl.networks.table import Table
@@ -31,8 +34,8 @@ from rl.training.export.graph import Graph, Translation, Translations, Value
 from rl.training.export.layers import LAYERS
 from rl.training.export.memory import remembered, states_like
 from rl.training.export.observations import ROWS, inputs_of, name_of, nested, observations_like, observed
+from rl.training.export.values import dueling, lowered, naf, q_network
 
-LOW = 1e38  # what a logit is lowered by where its choice is excluded
 OFF_AND_ON = ((0, "off"), (1, "on"))  # of each pair in a mask of switches
 AGREEMENT = 1e-4  # of actions in [−1, 1], between the graph and the agent
 
@@ -114,7 +117,7 @@ def choice(graph: Graph, module: ChoicePolicy, x: Any) -> Value:
     if module.action.kind == "MultiBinary":
         off, on = (graph.add("Gather", x[-1], graph.constant(n, np.arange(i, 2 * y.shape[1], 2)), axis=1) for i, n in OFF_AND_ON)
         return graph.add("Add", y, graph.add("Mul", graph.add("Sub", on, off), HELD))
-    return graph.add("Add", y, graph.add("Mul", graph.add("Sub", x[-1], 1.0), LOW))
+    return lowered(graph, y, x[-1])
 
 
 def headed(graph: Graph, module: HeadPolicy, x: Any) -> Value:
@@ -144,7 +147,10 @@ def table(graph: Graph, module: Table, x: Value) -> Value:
     return graph.add("MatMul", graph.add("Cast", state, to="float32"), graph.constant("values", values))
 
 
-POLICIES: dict[type, Translation] = {  # the most probable action, or the logits of all choices
+POLICIES: dict[type, Translation] = {  # the most probable action, or the logits or values of all choices
+    QNetwork: q_network,
+    Dueling: dueling,
+    NAFNetwork: naf,
     GaussianPolicy: lambda graph, module, x: graph.translate("mean", module.mean, x),
     ChoicePolicy: choice,
     HeadPolicy: headed,
