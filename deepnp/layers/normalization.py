@@ -183,6 +183,8 @@ class L2Norm(Module):
 
     def _run(self, x):
         check_floats(x)
+        if x.shape[-1:] != (self.features,):
+            raise ValueError(f"expected input of shape (…, {self.features}), given {x.shape}")
         gamma = array_module(x).full(self.features, 1 / math.sqrt(self.features), x.dtype)
         return rms_norm.forward(x, gamma, self.eps / self.features)
 

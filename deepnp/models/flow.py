@@ -68,6 +68,8 @@ class Coupling(Module):
         *,
         rng: np.random.Generator | None = None,
     ):
+        if size != int(size) or context != int(context):
+            raise ValueError(f"expected size and context as whole numbers, given {size} and {context}")
         self.size, self.context, self.limit = size, context, limit
         self.kept = np.array(sorted(set(kept)), np.int64)
         self.changed = np.setdiff1d(np.arange(size), self.kept)
@@ -142,7 +144,7 @@ class Coupling(Module):
             if context is not None:
                 raise ValueError("expected no context, given one")
             return x[:, self.kept]
-        given = None if context is None else context.shape
+        given = getattr(context, "shape", type(context).__name__)
         if given != (len(x), self.context):
             raise ValueError(f"expected a context ({len(x)}, {self.context}), given {given}")
         return array_module(x).concatenate([x[:, self.kept], context], axis=1)
@@ -187,8 +189,8 @@ class RealNVP(Module):
         *,
         rng: np.random.Generator | None = None,
     ):
-        if layers < 1 or size < 1:
-            raise ValueError(f"expected size >= 1 and layers >= 1, given {size} and {layers}")
+        if layers < 1 or size < 1 or layers != int(layers) or size != int(size):
+            raise ValueError(f"expected whole numbers size >= 1 and layers >= 1, given {size} and {layers}")
         rng = rng or np.random.default_rng()
         self.size, self.context = size, context
         for k in range(layers):

@@ -68,10 +68,13 @@ def test_nonsense_is_refused(rng):
     for size, kept, context in ((2, (0, 1), 1), (2, (), 0), (2, (5,), 0)):
         with pytest.raises(ValueError, match="values to change, values to read"):
             Coupling(size, kept, context, rng=rng)
-    with pytest.raises(ValueError, match="layers >= 1"):
-        RealNVP(2, layers=0)
+    with pytest.raises(ValueError, match="whole numbers, given 2"):
+        Coupling(2.5, (0,), rng=rng)
+    for size, layers in ((2, 0), (2, 1.5), (2.5, 1)):
+        with pytest.raises(ValueError, match="layers >= 1"):
+            RealNVP(size, layers=layers)
     net, x = RealNVP(2, 3, rng=rng), np.zeros((4, 2), np.float32)
-    for context in (None, np.zeros((4, 2), np.float32), np.zeros((3, 3), np.float32)):
+    for context in (None, [[1.0] * 3] * 4, np.zeros((4, 2), np.float32), np.zeros((3, 3), np.float32)):
         with pytest.raises(ValueError, match=r"expected a context \(4, 3\)"):
             net.forward(x, context)
     with pytest.raises(ValueError, match=r"expected x \(B, 2\)"):

@@ -8,7 +8,7 @@ import pytest
 from deepnp import Linear, Sequential
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.layers.batch_normalization import BatchNorm1d, BatchNorm2d, BatchRenorm1d
-from deepnp.layers.normalization import GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, RMSNorm
+from deepnp.layers.normalization import GroupNorm, InstanceNorm1d, InstanceNorm2d, L2Norm, LayerNorm, RMSNorm
 from deepnp.ops.normalization import batch_norm, batch_renorm
 
 F64 = np.float64
@@ -380,6 +380,9 @@ def zeros(*shape):
         (lambda: BatchNorm2d(3)(zeros(5, 3)), r"\(B, C, H, W\) with C = 3, given \(5, 3\)"),
         (lambda: BatchRenorm1d(3)(zeros(5, 4)), "with C = 3"),
         (lambda: BatchRenorm1d(3).predict(zeros(5, 4)), "with C = 3"),
+        (lambda: L2Norm(3)(zeros(5, 4)), r"shape \(…, 3\), given \(5, 4\)"),
+        (lambda: L2Norm(2.5), "features >= 1"),
+        (lambda: L2Norm(3, eps=0), "eps > 0"),
         (lambda: RMSNorm(3)(zeros(5, 4)), r"shape \(…, 3\), given \(5, 4\)"),
         (lambda: GroupNorm(2, 4)(zeros(5, 3)), r"\(B, C, …\) with C = 4, given \(5, 3\)"),
         (lambda: GroupNorm(4, 4)(zeros(5, 4)), r"at least 2 values in each of 4 groups, given input of shape \(5, 4\)"),
@@ -391,3 +394,13 @@ def zeros(*shape):
 def test_bad_input_is_refused_at_the_door(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_rows_of_length_one(rng):
+    x = rng.normal(size=(4, 3, 6))
+    y = L2Norm(6, eps=1e-12)(x)
+    np.testing.assert_allclose(y, x / np.linalg.norm(x, axis=-1, keepdims=True), rtol=1e-10)
+    np.testing.assert_array_equal(L2Norm(6)(np.zeros((2, 6))), 0)
+    layer = L2Norm(6)
+    layer(np.zeros((2, 6)))
+    np.testing.assert_allclose(layer.backward(np.ones((2, 6))), 1e3)  # 1/√ε, not ∞

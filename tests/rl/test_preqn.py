@@ -6,6 +6,7 @@ from gymnasium import spaces
 
 import deepnp
 import rl
+from deepnp import Linear, Sequential
 from deepnp.tangents import pairs, row_gradients, tangent_kernel, weighted_gradient
 from rl import schedules
 from rl.solvers.least_squares import cosine, truncated
@@ -140,3 +141,9 @@ def test_images_are_refused():
     images = spaces.Box(0, 255, (3, 16, 16), np.uint8)
     with pytest.raises(ValueError, match="PreQN takes vectors"):
         rl.PreQN.of_spaces(images, spaces.Box(-1, 1, (1,)))
+
+
+@pytest.mark.parametrize("layer", [deepnp.BatchNorm1d, deepnp.PReLU])
+def test_a_critic_of_unknown_layers_is_refused_at_once(layer):
+    with pytest.raises(TypeError, match="expected layers"):
+        rl.PreQN("Pendulum-v1", critic=lambda rng: Sequential(Linear(4, 8, rng=rng), layer(8), Linear(8, 1, rng=rng)))

@@ -119,6 +119,8 @@ class PreQN(Agent):
         else:
             (critic,) = own_critics(make, 1, space.observation, space.actions, rng)
             check_apart({"policy": self.policy, "critic": critic})
+            row = critic.forward(np.zeros((2, space.observations + space.actions), np.float32))
+            pairs(critic, row)  # refuses layers whose gradients it does not know, before any step is taken
         if c.initialization == "glorot":
             for body in [self.policy] * ("policy" not in own) + [critic] * (make is None):
                 glorot(body, rng)
