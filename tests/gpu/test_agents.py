@@ -3,6 +3,7 @@
 import copy
 import pickle
 import sys
+from dataclasses import fields
 
 import gymnasium
 import numpy as np
@@ -20,6 +21,7 @@ from tests.rl.references.worlds import World, Worlds
 from tests.rl.test_updates import OFF_POLICY, SMALL, assert_equal, batch
 
 NAMES = ["DDPG", "TD3", "TD2", "SAC", "SACLite", "SACValue"]
+EVERY = [name for name in rl.ALGORITHMS if "device" in {f.name for f in fields(getattr(rl, name).Config)}]
 LITTLE = dict(hidden=(8, 8), activation="tanh", batch_size=8, memory=100, warmup=20, update_interval=2)
 OTHERS = {
     "residual": ("TD3", dict(critic_blocks=(16, 8), block_width=8, critic_normalization="layer", critic_optimizer="sgd")),
@@ -111,7 +113,7 @@ def test_it_learns_as_on_the_cpu(name, env):
     np.testing.assert_allclose(there.predict(observation), here.predict(observation), atol=1e-3)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_what_it_gives_and_keeps_is_numpys(name):
     agent = trained(name)
     draws = {"rng": np.random.default_rng(0), "deterministic": False}
@@ -163,7 +165,7 @@ def test_a_file_of_the_gpu_goes_on_where_there_is_none(tmp_path, monkeypatch):
         rl.TD2.load(tmp_path / "agent.safetensors", device="cuda")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_without_a_gpu_it_says_so(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     algorithm = getattr(rl, name)
@@ -179,9 +181,11 @@ def test_others_have_no_such_setting(name):
         getattr(rl, name).Config(device="cuda")
 
 
-def test_a_flow_is_refused():
+def test_flows_and_memory_are_refused():
     with pytest.raises(ValueError, match='expected device "cpu" with actor "flow"'):
         rl.SACConfig(actor="flow", device="cuda")
+    with pytest.raises(ValueError, match="expected device 'cpu' with recall='lstm'"):
+        rl.TD3Config(recall="lstm", device="cuda")
 
 
 def test_networks_of_ones_own_are_moved():
