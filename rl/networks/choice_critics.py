@@ -63,7 +63,7 @@ class ChoiceCritics:
                 return math.nan, targets, error  # the other critic takes its step, whichever comes first
 
         pairs = zip(self.networks, self.optimizers, strict=True)
-        results = independently(*(lambda pair=pair: fit(*pair) for pair in pairs), rows=len(targets))
+        results = independently(*(lambda pair=pair: fit(*pair) for pair in pairs), rows=targets)
         losses, errors, failures = zip(*results, strict=True)
         for failure in filter(None, failures):
             raise failure

@@ -120,8 +120,8 @@ def q_body(space: SpaceInfo, c: Any, numbers: int, rng: np.random.Generator) -> 
         return network(space.observation, c.hidden, outputs, activation, rng)
     *inner, features, width = c.hidden
     below = network(space.observation, inner, features, activation, rng, output_gain=math.sqrt(2))
-    heads = (mlp((features, width, n), activation, rng=rng) for n in (numbers, outputs))
-    return Dueling(Sequential(below, activation()), *heads, space.actions)
+    value, advantage = (mlp((features, width, n), activation, rng=rng) for n in (numbers, outputs))
+    return Dueling(Sequential(below, activation()), value, advantage, space.actions)
 
 
 def drawn(values: np.ndarray, inverse_temperature: float, rng: np.random.Generator) -> np.ndarray:

@@ -2,9 +2,12 @@
 
 import copy
 from collections.abc import Callable
+from typing import TypeVar
 
 from deepnp import Module
 from deepnp.optim import polyak
+
+Network = TypeVar("Network", bound=Module)
 
 
 class TargetUpdater:
@@ -28,7 +31,7 @@ class TargetUpdater:
             polyak(slow, fast, tau)
 
 
-def target_of(network: Module, follows: bool = True) -> tuple[Module, Callable[[float], None]]:
+def target_of(network: Network, follows: bool = True) -> tuple[Network, Callable[[float], None]]:
     """A copy of a network, and what moves it; the network itself, and what does nothing, unless it `follows`."""
     if not follows:
         return network, lambda tau: None

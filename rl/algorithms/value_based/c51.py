@@ -66,8 +66,12 @@ class C51(DQN):
     def numbers(self, c: Any) -> int:
         return c.atoms
 
+    def support(self, c: Any) -> np.ndarray:
+        """z (Z,)."""
+        return np.linspace(c.lowest, c.highest, c.atoms)
+
     def mean(self, c: Any) -> Mean:
-        return SupportMean(np.linspace(c.lowest, c.highest, c.atoms))
+        return SupportMean(self.support(c))
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step; the target moves when it is due. Returns metrics, and the loss of each row (B,)."""
@@ -75,7 +79,8 @@ class C51(DQN):
         self.policy_optimizer.lr = c.lr
         p_next = probabilities(self.target_policy.outputs(s_next), c.atoms)
         best = (self.policy if c.double else self.target_policy).predict(s_next).argmax(axis=1)
-        m = project(p_next[np.arange(len(best)), best], batch.rewards, batch.discounts, self.policy.mean.support)
+        support = self.support(c)
+        m = project(p_next[np.arange(len(best)), best], batch.rewards, batch.discounts, support)
 
         def loss(y):
             value, dlogits, errors = categorical_loss(y.reshape(p_next.shape), batch.actions, m, batch.weights)
@@ -83,4 +88,4 @@ class C51(DQN):
 
         value, errors = step(self.policy, self.policy_optimizer, s, loss)
         self.move_target(c)
-        return {"critic_loss": value, "target": float((m @ self.policy.mean.support).mean())}, errors
+        return {"critic_loss": value, "target": float((m @ support).mean())}, errors

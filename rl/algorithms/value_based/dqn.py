@@ -74,7 +74,7 @@ class DQN(Agent):
     >>> agent.learn(50_000)
     """
 
-    Config = DQNConfig
+    Config: ClassVar[type] = DQNConfig
     takes = Takes(actions=("Discrete",), masks=True, goals=True, on_policy=False)
     iterate = off_policy.iterate
     own_networks = ("policy",)

@@ -22,8 +22,8 @@ def q_network(graph: Graph, module: QNetwork, x: Any) -> Value:
     q = graph.translate("body", module.body, x)
     if isinstance(module.mean, QuantileMean):
         choices = q.shape[1] // module.mean.quantiles
-        shares = np.kron(np.eye(choices), np.full((module.mean.quantiles, 1), 1 / module.mean.quantiles))
-        q = graph.add("MatMul", q, graph.constant("shares", shares.astype(np.float32)))
+        of_quantile = np.kron(np.eye(choices), np.full((module.mean.quantiles, 1), 1 / module.mean.quantiles))
+        q = graph.add("MatMul", q, graph.constant("shares", of_quantile.astype(np.float32)))
     elif isinstance(module.mean, SupportMean):
         support = module.mean.support.astype(np.float32)
         shares = graph.add("Softmax", graph.add("Reshape", q, shape=[-1, len(support)]), axis=1)
@@ -38,8 +38,8 @@ def dueling(graph: Graph, module: Dueling, x: Any) -> Value:
     v, a = graph.translate("value", module.value, h), graph.translate("advantage", module.advantage, h)
     numbers, choices = np.eye(v.shape[1]), module.choices
     each = graph.constant("each", np.tile(numbers, choices).astype(np.float32))
-    less_mean = np.kron(np.eye(choices) - 1 / choices, numbers).astype(np.float32)
-    return graph.add("Add", graph.add("MatMul", v, each), graph.add("MatMul", a, graph.constant("less_mean", less_mean)))
+    less_mean = graph.constant("less_mean", np.kron(np.eye(choices) - 1 / choices, numbers).astype(np.float32))
+    return graph.add("Add", graph.add("MatMul", v, each), graph.add("MatMul", a, less_mean))
 
 
 def naf(graph: Graph, module: NAFNetwork, x: Any) -> Value:
