@@ -53,6 +53,7 @@ def critic_network(space: SpaceInfo, c: Any, actions: int, rng: np.random.Genera
     between = None
     if c.critic_normalization in NORMALIZATIONS:
         between = partial(NORMALIZATIONS[c.critic_normalization], affine=c.critic_affine)
+    made: Module
     if c.critic_blocks:
         if space.observation.images:
             raise ValueError("expected vectors as observations, for critics of residual blocks, given images")

@@ -66,9 +66,9 @@ def layers_of(critic: Module) -> tuple[list[Linear], list[Activation]]:
         For other layers than linear ones with biases, and tanh, ReLU or sine between them.
     """
     layers = [layer for _, layer in critic.children()] if type(critic) is Sequential else [critic]
-    linear, between = layers[0::2], layers[1::2]
-    fit = len(linear) == len(between) + 1 > 1 and all(type(layer) is Linear and layer.bias is not None for layer in linear)
-    if not fit or not all(isinstance(layer, Activation) and layer.op in SLOPES for layer in between):
+    linear = [layer for layer in layers[0::2] if type(layer) is Linear and layer.bias is not None]
+    between = [layer for layer in layers[1::2] if isinstance(layer, Activation) and layer.op in SLOPES]
+    if len(linear) + len(between) < len(layers) or len(linear) != len(between) + 1 or not between:
         wanted = "linear layers with biases, and tanh, ReLU or sine between them"
         raise ValueError(f"expected a critic of {wanted}, to write its gradient ascent out, given {critic!r}")
     return linear, between
