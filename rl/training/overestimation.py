@@ -23,6 +23,7 @@ from rl.config import whole_number
 from rl.experience.collector import Collector, EpisodeStatistics
 from rl.experience.environments import EnvLike, is_made_here, make_vector, space_of
 from rl.networks.chains import beside
+from rl.networks.q_networks import QNetwork
 from rl.runs.callbacks import Callback
 from rl.runs.table import KEY, Table
 
@@ -37,7 +38,7 @@ def overestimation(
     Parameters
     ----------
     agent : Agent
-        With critics: an off-policy actor-critic.
+        With critics, an off-policy actor-critic; or with a network of Q(s, ·), as DQN.
     env : str, EnvSpec or a factory
         Made into one copy per episode.
     episodes, seed : int
@@ -57,7 +58,7 @@ def overestimation(
     ValueError
         If the environment's spaces are not the agent's, or its critics know rewards in another scale.
     """
-    if not hasattr(agent, "critics"):
+    if not (hasattr(agent, "critics") or isinstance(agent.parts().get("policy"), QNetwork)):
         raise TypeError(f"expected an agent with critics, given {type(agent).__name__}")
     if getattr(agent, "scaler", None) is not None:
         raise ValueError(f"expected critics of the rewards themselves, given {type(agent).__name__} with scale_rewards=True")
@@ -97,8 +98,13 @@ def _returns(agent, collector):
 def _values(agent, observations):
     """Q₁ and min_i Q_i at the most probable actions: (B,) each. Nothing of the critics moves."""
     observations = agent.observe(observations)
-    x = beside((observations, to_device(agent.act(observations, None), agent.device)))
-    values = [to_device(q.predict(x)[:, 0], "cpu").astype(float) for q in agent.critics.networks]
+    actions = agent.act(observations, None)
+    if agent.space.action.kind == "Box":
+        x = beside((observations, to_device(actions, agent.device)))
+        values = [to_device(q.predict(x)[:, 0], "cpu").astype(float) for q in agent.critics.networks]
+    else:
+        networks, rows = agent.critics.networks if hasattr(agent, "critics") else [agent.policy], np.arange(len(actions))
+        values = [q.predict(observations)[rows, actions].astype(float) for q in networks]
     return values[0], np.minimum.reduce(values)
 
 

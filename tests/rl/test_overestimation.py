@@ -6,7 +6,7 @@ import pytest
 import rl
 from rl.runs.table import Table
 from rl.training.overestimation import FILE, OverestimationProbe, overestimation
-from tests.rl.toys import Endless, vectorize
+from tests.rl.toys import Endless, suited, vectorize
 
 SMALL = dict(hidden=(8,), batch_size=16, warmup=50, memory=500, num_envs=2, gamma=0.8)
 
@@ -38,6 +38,23 @@ def test_of_an_episode_that_is_cut():
     result = overestimation(constant(agent(), 5.0, 5.0), lambda: Endless(4), episodes=1)
     np.testing.assert_allclose(result["return"], 5, rtol=1e-6)
     np.testing.assert_allclose(result["bias"], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["DQN", "DiscreteSAC"])
+def test_of_values_of_choices(name):
+    """The value of the best choice; of two critics, the first one's and the smaller one's."""
+    cls = rl.ALGORITHMS[name].cls
+    make = suited(cls, lambda: Endless(5, terminates=True))
+    learner = cls(vectorize(make, 2), cls.Config(**SMALL), seed=0)
+    networks = learner.critics.networks if name == "DiscreteSAC" else [learner.policy]
+    for network, (first, second) in zip(networks, ((7.0, 4.0), (6.0, 6.5)), strict=False):
+        network.flat.data[...] = 0
+        network.flat.data[-2:] = first, second
+    result, worth = overestimation(learner, make, episodes=2), (1 - 0.8**5) / 0.2
+    chosen = int(learner.predict(np.zeros(1, np.float32)))
+    np.testing.assert_allclose(result["bias"], (7.0, 4.0)[chosen] - worth, rtol=1e-6)
+    smallest = 7.0 if name == "DQN" else min((7.0, 4.0)[chosen], (6.0, 6.5)[chosen])
+    np.testing.assert_allclose(result["smallest_bias"], smallest - worth, rtol=1e-6)
 
 
 def test_all_episodes_begin_alike():
