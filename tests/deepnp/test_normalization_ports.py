@@ -1,9 +1,9 @@
-"""Normalisations: what users of PyTorch bring along, and rows of huge numbers."""
+"""Normalisations: what users of PyTorch bring along, rows of huge numbers, and rows of length 1."""
 
 import numpy as np
 import pytest
 
-from deepnp.layers import BatchNorm1d, LayerNorm, RMSNorm
+from deepnp.layers import BatchNorm1d, L2Norm, LayerNorm, RMSNorm
 from deepnp.ops.normalization import batch_norm, batch_renorm, group_norm, layer_norm, rms_norm
 
 F64 = np.float64
@@ -92,3 +92,13 @@ def test_each_vector_has_one_value_for_each_channel(op, count, settings):
     for i in range(count):
         with pytest.raises(ValueError, match=r"of shape \(4,\), given \(5,\)"):
             op.forward(np.ones((3, 4)), *vectors[:i], np.ones(5), *vectors[i + 1 :], *settings)
+
+
+def test_rows_of_length_one(rng):
+    x = rng.normal(size=(4, 3, 6))
+    y = L2Norm(6, eps=1e-12)(x)
+    np.testing.assert_allclose(y, x / np.linalg.norm(x, axis=-1, keepdims=True), rtol=1e-10)
+    np.testing.assert_array_equal(L2Norm(6)(np.zeros((2, 6))), 0)
+    layer = L2Norm(6)
+    layer(np.zeros((2, 6)))
+    np.testing.assert_allclose(layer.backward(np.ones((2, 6))), 1e3)  # 1/√ε, not ∞
