@@ -17,6 +17,7 @@ import deepnp
 from rl import ALGORITHMS, evaluate
 from rl.experience.environments import EnvLike
 from rl.experience.partition import Partitioned
+from rl.schedules import Linear
 
 ENV, EPISODES, BAR = "CartPole-v1", 20, 475.0
 
@@ -38,6 +39,8 @@ def partitioned() -> gymnasium.Env:
 
 SHORT = dict(num_envs=8, steps=128)  # rollouts: 1,024 steps of all copies
 
+FAR = dict(n_step=3, lr=Linear(1e-3, 0.0))  # values travel three steps in an update
+
 TASKS: dict[str, Task] = {
     "REINFORCE": Task(),
     "REINFORCE-mean": Task(settings=dict(baseline="mean"), algorithm="REINFORCE"),
@@ -54,10 +57,14 @@ TASKS: dict[str, Task] = {
     "TNPG": Task(settings=SHORT | dict(method="tnpg"), algorithm="TRPO"),
     "NPG": Task(settings=SHORT | dict(method="npg"), algorithm="TRPO"),
     "TRPO-dual": Task(settings=SHORT | dict(method="dual"), algorithm="TRPO"),
-    "DQN": Task(50_000),
-    "DQN-polyak": Task(50_000, dict(targets="polyak"), "DQN"),
-    "DQN-double": Task(50_000, dict(double=True), "DQN"),
-    "DQN-boltzmann": Task(50_000, dict(boltzmann=10.0, soft_target=True), "DQN"),
+    "FQI": Task(50_000),
+    "DQN": Task(50_000, FAR),
+    "DQN-polyak": Task(50_000, FAR | dict(targets="polyak", tau=0.002), "DQN"),
+    "DQN-double": Task(50_000, FAR | dict(double=True, target_interval=100), "DQN"),
+    "DQN-boltzmann": Task(50_000, FAR | dict(boltzmann=1.0, soft_target=True, random_share=0.0), "DQN"),
+    "C51": Task(50_000, FAR | dict(lowest=0.0)),
+    "QRDQN": Task(50_000, FAR),
+    "DiscreteSAC": Task(50_000, dict(hidden=(64, 64), warmup=1_000, lr=1e-3, batch_size=128, memory=50_000)),
     "RWR": Task(200_000, SHORT),
     "CEM": Task(200_000, dict(num_envs=8)),
     "CEM-linear": Task(settings=dict(num_envs=8, hidden=()), algorithm="CEM"),

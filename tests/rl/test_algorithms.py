@@ -14,20 +14,19 @@ import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from rl.config import WIDTHS
 from rl.takes import Takes
-from tests.rl.toys import Counter, Endless, Target, states, suited, vectorize
+from tests.rl.toys import Counter, Endless, Target, config_of, states, suited, vectorize
 
 ALGORITHMS = list(rl.ALGORITHMS.values())
 # What a page needs to learn something small, soon: by how it gathers its experience.
 ON_POLICY = dict(num_envs=16, steps=32, batch_size=128, epochs=4, hidden=(16,), lr=5e-3)
 OFF_POLICY = dict(num_envs=2, hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3)
+TABLES = "MonteCarlo", "OffPolicyMonteCarlo", "SARSA", "QLearning", "DoubleQLearning", "DynaQ"
 OWN = {
     "A2C": dict(num_envs=4, steps=4),  # it takes one step for each rollout
     "DPG": dict(steps=1, lr=rl.schedules.Linear(3e-3, 0.0), critic_lr=2e-2, exploration=0.3),
     **{name: dict(targets="polyak") for name in ("DQN", "C51", "QRDQN")},
     "FQI": dict(rounds=40, round_steps=60, lr=1e-2),
-    **dict.fromkeys(
-        ("MonteCarlo", "OffPolicyMonteCarlo", "SARSA", "QLearning", "DoubleQLearning", "DynaQ"), dict(lr=0.2, decay=0.0)
-    ),
+    **{name: dict(lr=0.2, decay=0.0) for name in TABLES},
     "CEM": dict(episodes=4, population=32, extra_generations=20),  # what one episode of the task pays depends on where it begins
     "CMAES": dict(episodes=4),
 }
@@ -183,7 +182,8 @@ def test_another_algorithm_s_config_and_file_are_refused(algorithm, tmp_path):
 
 def test_without_an_environment_it_predicts_and_says_what_it_lacks(algorithm):
     env = suited(algorithm, Target)()
-    agent = algorithm.cls.of_spaces(env.observation_space, env.action_space)
+    config = config_of(algorithm, rounds=1)
+    agent = algorithm.cls.of_spaces(env.observation_space, env.action_space, config)
     assert agent.predict(np.zeros(env.observation_space.shape)).shape == env.action_space.shape
     with pytest.raises(RuntimeError, match="call set_env"):
         agent.learn(10)

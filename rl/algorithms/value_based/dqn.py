@@ -47,7 +47,7 @@ class DQNConfig(ValueConfig):
     algorithm: ClassVar[str] = "DQN"
 
     soft_target: bool = setting(False, "the soft maximum of the next values, with the τ of boltzmann, in the place of the largest")
-    error_limit: float | None = setting(1.0, "TD error beyond which the loss is linear (Huber), κ; None: never", 1e-9)
+    error_limit: float = setting(1.0, "TD error beyond which the loss is linear (Huber), κ; large: the plain square", 1e-9)
 
     def __post_init__(self):
         super().__post_init__()
@@ -127,8 +127,7 @@ class DQN(Agent):
         c, s, s_next = self.now, self.observe(batch.observations), self.observe(batch.next_observations)
         self.policy_optimizer.lr = c.lr
         y = batch.rewards + batch.discounts * self.next_value(c, s_next)
-        limit = np.inf if c.error_limit is None else c.error_limit
-        loss, errors = choice_step(self.policy.body, self.policy_optimizer, s, batch.actions, y, batch.weights, limit)
+        loss, errors = choice_step(self.policy.body, self.policy_optimizer, s, batch.actions, y, batch.weights, c.error_limit)
         self.move_target(c)
         errors = np.abs(errors)
         return {"critic_loss": loss, "td_error": float(errors.mean()), "target": float(y.mean())}, errors

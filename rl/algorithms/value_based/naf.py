@@ -5,10 +5,11 @@
         a ← clip(μ(s) + noise, ±1), step, remember (s, a, r, s′)     N(0, σ²), or N(0, σ²(LLᵀ)⁻¹)
         for each minibatch
             y ← r + γ(1 − terminated) V̄(s′)
-            θ ← Adam descent on (Q(s, a) − y)²
+            θ ← Adam descent on (Q(s, a) − y)², linear where |Q(s, a) − y| > κ
             θ̄ ← (1 − τ)θ̄ + τθ
 
-One network has three heads: V, μ and L. Paper: Ornstein-Uhlenbeck noise, and batch normalisation.
+One network has three heads: V, μ and L. Paper: Ornstein-Uhlenbeck noise, batch normalisation, and the
+plain square. With it, the large errors of the first updates drive μ to the ends of tanh.
 
 Shapes: B rows, O observation, A action dimensions.
 """
@@ -49,7 +50,7 @@ class NAFConfig(ReplayConfig):
     lr: Rate = rate(1e-3, "Adam's learning rate, α", 0, 10)
     hidden: tuple[int, ...] = setting((200, 200), "widths of the network's hidden layers")
     activation: str = setting("relu", "between the layers", choices=tuple(ACTIVATIONS))
-    error_limit: float | None = setting(None, "TD error beyond which the loss is linear (Huber), κ; None: never", 1e-9)
+    error_limit: float = setting(1.0, "TD error beyond which the loss is linear (Huber), κ", 1e-9)
     noise: str = setting("gaussian", "kind of noise while exploring; shaped: by the inverse of LLᵀ", choices=("gaussian", "shaped"))
     exploration: Rate = rate(0.1, "σ of that noise; actions live in [−1, 1]", 0)
 
@@ -93,10 +94,9 @@ class NAF(Agent):
         c, s, s_next = self.now, self.observe(batch.observations), self.observe(batch.next_observations)
         self.policy_optimizer.lr = c.lr
         y = batch.rewards + batch.discounts * self.target_policy.value(s_next)
-        limit = np.inf if c.error_limit is None else c.error_limit
 
         def loss(q):
-            return td_loss(q, y, batch.weights, limit=limit)
+            return td_loss(q, y, batch.weights, limit=c.error_limit)
 
         value, errors = step(self.policy, self.policy_optimizer, (s, batch.actions), loss)
         self.follow(c.tau)

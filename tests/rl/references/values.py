@@ -52,11 +52,10 @@ class DQN(Learner):
             best = target.max(axis=1)
         y = data.rewards + data.discounts * best
         errors = np.abs(taken(self.y(self.network, data.observations), data.actions) - y)
-        limit = np.inf if c.error_limit is None else c.error_limit
 
         def loss(network):
             q = taken(self.y(network, data.observations), data.actions)
-            return (data.weights * asymmetric(q - y, 0.5, limit)).sum(axis=-1) / len(y)
+            return (data.weights * asymmetric(q - y, 0.5, c.error_limit)).sum(axis=-1) / len(y)
 
         self.step(loss)
         return errors
@@ -129,11 +128,10 @@ class NAF(Learner):
     def update(self, data: Data) -> np.ndarray:
         y = data.rewards + data.discounts * self.y(self.target, data.next_observations)[:, 0]
         errors = np.abs(self.q(self.network, data.observations, data.actions) - y)
-        limit = np.inf if self.c.error_limit is None else self.c.error_limit
 
         def loss(network):
             q = self.q(network, data.observations, data.actions)
-            return (data.weights * asymmetric(q - y, 0.5, limit)).sum(axis=-1) / len(y)
+            return (data.weights * asymmetric(q - y, 0.5, self.c.error_limit)).sum(axis=-1) / len(y)
 
         self.adam.step(gradient(loss, self.network))
         follow(self.target, self.network, self.c.tau)
