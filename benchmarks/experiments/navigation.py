@@ -51,7 +51,7 @@ def draw(rows: Table, curves: Table) -> Any:
             line_of_seeds(axis, values, variant, colour)
         dimensions(axis, DIMENSIONS)
         axis.set(xlabel="dimensions n")
-    axes[0].set(ylabel="normalised return; 1 is the origin", yscale="symlog")
+    axes[0].set(ylabel="normalised return; 1 is the origin", yscale="symlog", ylim=(-3000, 3))
     axes[1].set(ylabel="Q₁(s₀, π(s₀)) less the return", yscale="symlog")
-    axes[0].legend(frameon=False)
+    axes[1].legend(frameon=False, loc="lower right")
     return figure
