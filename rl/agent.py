@@ -156,6 +156,11 @@ class Agent(Predictor, ABC):
         Returns metrics.
         """
 
+    @property
+    def owes(self) -> bool:
+        """Whether there is something left to learn from the steps that were taken, without any more of them."""
+        return False
+
     def at(self, progress: float) -> Any:
         """The settings at `progress` in [0, 1] of the training: schedules as numbers."""
         return with_rates(self.config, rates_at(self.config, self._scheduled, progress)) if self._scheduled else self.config

@@ -19,6 +19,9 @@ class Learner(Protocol):
     collector: Collector | None
     callbacks: Callbacks
 
+    @property
+    def owes(self) -> bool: ...
+
     def parts(self) -> dict[str, Part]: ...
 
     def iterate(self, total_steps: int) -> dict[str, float]: ...
@@ -28,9 +31,14 @@ class Learner(Protocol):
     def forget_episodes(self) -> None: ...
 
 
+def is_done(agent: Learner, total_steps: int) -> bool:
+    """Whether all steps were taken, and everything was learned that they make due."""
+    return agent.steps >= total_steps and not agent.owes
+
+
 def is_over(agent: Learner, total_steps: int) -> bool:
-    """Whether all steps were taken before; a warning tells, as who counts them anew at each `learn` would wonder."""
-    if agent.steps < total_steps:
+    """Whether all was done before; a warning tells, as who counts steps anew at each `learn` would wonder."""
+    if not is_done(agent, total_steps):
         return False
     counted = "steps are counted over the agent's whole life"
     warnings.warn(
@@ -45,7 +53,7 @@ def learn(agent: Learner, callbacks: Callbacks) -> None:
     agent.callbacks = callbacks
     try:
         callbacks.on_start(agent)
-        while agent.steps < agent.total_steps and not callbacks.stopped:
+        while not is_done(agent, agent.total_steps) and not callbacks.stopped:
             if agent.collector is None:  # at first, and after a callback played in the very environment that we learn in
                 agent.begin_episodes()
             callbacks.on_update(agent, iterate(agent))

@@ -29,7 +29,7 @@ class EpisodeAware(Protocol):
 
 
 class Counter:
-    """A number that training counts up: a part of its own, so that it is saved."""
+    """A number that training counts: a part of its own, so that it is saved."""
 
     def __init__(self):
         self.count = 0

@@ -5,7 +5,8 @@ then `rounds` times
     what the targets are made from is frozen
     `round_steps` times: learn from a batch drawn from the data set
 
-`learn` to a larger number of steps adds to the data set, and goes through the rounds again.
+`learn` to a larger number of steps adds to the data set, and goes through the rounds again. Rounds
+that were interrupted go on with the next `learn`.
 """
 
 from typing import Any, Protocol
@@ -15,10 +16,13 @@ import numpy as np
 from rl.experience.collector import EpisodeStatistics
 from rl.experience.replay import Batch
 from rl.loops.off_policy import STEPS_PER_REPORT, OffPolicy, gather
+from rl.state import Counter
 
 
 class Fitted(OffPolicy, Protocol):
     """What an algorithm offers to this loop."""
+
+    rounds_left: Counter
 
     def freeze(self) -> None: ...
 
@@ -32,7 +36,9 @@ def iterate(agent: Any, total_steps: int) -> dict[str, float]:
     agent.memory.prepare(agent.collector.env.num_envs)
     end = min(agent.steps + STEPS_PER_REPORT, total_steps)
     while agent.steps < end:
-        go_on = agent.callbacks.on_step(agent, gather(agent, statistics, 1.0))
+        step = gather(agent, statistics, 1.0)
+        agent.rounds_left.count = agent.config.rounds if agent.steps >= total_steps else 0
+        go_on = agent.callbacks.on_step(agent, step)
         agent.safe_point.reached()
         if not go_on:
             break
@@ -42,14 +48,15 @@ def iterate(agent: Any, total_steps: int) -> dict[str, float]:
 
 
 def fit(agent: Fitted) -> dict[str, float]:
-    """All rounds over the data set; returns the means of the last one."""
+    """All rounds over the data set that are left; returns the means of the last one."""
     c, metrics = agent.config, []
-    for _ in range(c.rounds):
+    while agent.rounds_left.count:
         agent.freeze()
         metrics = []
         for _ in range(c.round_steps):
             result = agent.guard.attempt(agent.update, draw(agent))
             metrics += [] if result is None else [result[0]]
+        agent.rounds_left.count -= 1
         agent.safe_point.reached()
     return {name: float(np.mean([m[name] for m in metrics])) for name in (metrics[0] if metrics else ())}
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rl.agent import Agent
+from rl.learning import is_done
 from rl.runs.callbacks import Callback, CallbackLike, callbacks_of
 from rl.runs.interrupt import Interrupt
 from rl.runs.progress import SHOWN, ProgressBar
@@ -53,7 +54,7 @@ def train(
     bool
         Whether it was left to its end.
     """
-    if agent.steps >= total_steps:
+    if is_done(agent, total_steps):
         if not quiet:
             print(f"nothing to train: {agent.steps:,} {_taken(agent.steps, total_steps)}", flush=True)
         return True

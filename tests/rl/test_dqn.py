@@ -108,6 +108,14 @@ class TestTargets:
         agent.learn(130)
         assert copied == [i % 7 == 0 for i in range(1, 31)]
 
+    def test_a_copy_takes_the_statistics_of_a_network_of_one_s_own_with_it(self, rng):
+        width = DQN(Choices, DQNConfig(**SMALL)).space.observations
+        inner = deepnp.SpectralNorm(deepnp.Linear(16, 16, rng=rng), rng=rng)
+        network = deepnp.Sequential(deepnp.Linear(width, 16, rng=rng), inner, deepnp.ReLU(), deepnp.Linear(16, 3, rng=rng))
+        agent = DQN(Choices, DQNConfig(**SMALL, target_interval=7), policy=network).learn(107)
+        for own, target in zip(agent.policy.state_dict().values(), agent.target_policy.state_dict().values(), strict=True):
+            np.testing.assert_array_equal(own, target)
+
     def test_one_that_follows_and_none(self):
         agent = self.agent(targets="polyak", tau=0.5).learn(101)
         distance = np.abs(agent.policy.flat.data - agent.target_policy.flat.data).max()

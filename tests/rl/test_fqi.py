@@ -61,3 +61,38 @@ def test_it_learns_from_random_actions():
 def test_a_batch_beyond_the_data_set_is_refused():
     with pytest.raises(ValueError, match="batch_size <= memory, given 64 and 32"):
         FQIConfig(batch_size=64, memory=32)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_rounds_that_were_interrupted_are_made_up_for(saved, tmp_path):
+    """All steps were taken then, but not all was learned."""
+
+    def interrupted(agent):
+        freeze, frozen = agent.freeze, []
+
+        def freezing():
+            frozen.append(freeze())
+            if len(frozen) == 3:
+                raise KeyboardInterrupt
+
+        agent.freeze = freezing
+        with pytest.raises(KeyboardInterrupt):
+            agent.learn(100)
+        agent.freeze = freeze
+        return agent
+
+    whole = FQI(Choices, FQIConfig(**SMALL), seed=0).learn(100)
+    agent = interrupted(FQI(Choices, FQIConfig(**SMALL), seed=0))
+    assert (agent.steps, agent.policy_optimizer.t) == (100, 50)
+    if saved:
+        agent.save(tmp_path / "bare.safetensors", memory=False)
+        assert not FQI.load(tmp_path / "bare.safetensors").owes  # nothing to make up for it with
+        agent.save(tmp_path / "half.safetensors")
+        with pytest.warns(UserWarning, match="begins new episodes"):
+            agent = FQI.load(tmp_path / "half.safetensors", Choices)
+    agent.learn(100)
+    assert (agent.steps, agent.policy_optimizer.t) == (100, 100)
+    np.testing.assert_array_equal(agent.policy.flat.data, whole.policy.flat.data)
+    with pytest.warns(UserWarning, match="nothing to learn"):
+        agent.learn(100)
+    assert interrupted(FQI(Choices, FQIConfig(**SMALL), seed=0)).learn(150).policy_optimizer.t == 150

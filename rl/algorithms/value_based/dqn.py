@@ -146,4 +146,4 @@ class DQN(Agent):
         if c.targets == "polyak":
             self.follow(c.tau)
         elif self.policy_optimizer.t % c.target_interval == 0:
-            self.target_policy.flat.data[...] = self.policy.flat.data
+            self.target_policy.load_state_dict(self.policy.state_dict())

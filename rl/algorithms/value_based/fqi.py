@@ -30,7 +30,7 @@ from rl.networks.encoders import network
 from rl.networks.q_networks import QNetwork
 from rl.networks.q_steps import choice_step
 from rl.networks.targets import target_of
-from rl.state import Part, spawn_rngs
+from rl.state import Counter, Part, spawn_rngs
 from rl.takes import Takes
 
 
@@ -87,10 +87,16 @@ class FQI(Agent):
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
         self.target_policy, _ = target_of(self.policy)
         self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
+        self.rounds_left = Counter()
 
     def parts(self) -> dict[str, Part]:
         networks: dict[str, Part] = {"policy": self.policy, "target_policy": self.target_policy}
-        return {**networks, "policy_optimizer": self.policy_optimizer, "memory": self.memory}
+        return {**networks, "policy_optimizer": self.policy_optimizer, "memory": self.memory, "rounds_left": self.rounds_left}
+
+    @property
+    def owes(self) -> bool:
+        """Whether rounds over the present data set were interrupted."""
+        return self.rounds_left.count > 0 and len(self.memory) > 0  # a file may be without it
 
     def act(self, observations, rng) -> np.ndarray:
         return self.policy.predict(observations).argmax(axis=1)
