@@ -11,7 +11,9 @@ from deepnp import BatchNorm1d, Dropout, LayerNorm, Linear, Module, NonFiniteErr
 from tests.rl.references.worlds import Choices, World
 
 O, A = World().observation_space.shape[0], World().action_space.shape[0]  # noqa: E741
-OFF_POLICY = [name for name, a in rl.ALGORITHMS.items() if {"policy", "critic"} <= set(a.cls.own_networks) and not a.takes.on_policy]
+OFF_POLICY = [
+    name for name, a in rl.ALGORITHMS.items() if {"policy", "critic"} <= set(a.cls.own_networks) and not a.takes.on_policy
+]
 SMALL = dict(hidden=(8,), batch_size=8, memory=100, warmup=20)
 
 
