@@ -126,7 +126,8 @@ class EpisodesUnderWay:
         trace = self.trace
         if trace.lengths.max(initial=0) >= trace.states.shape[1]:
             more = ((0, 0), (0, max(trace.states.shape[1], 64)))
-            trace = self.trace = Trace(*(np.pad(rows, more) for rows in trace[:4]), trace.lengths)
+            states, actions, rewards, chances_so_far = (np.pad(rows, more) for rows in trace[:4])
+            trace = self.trace = Trace(states, actions, rewards, chances_so_far, trace.lengths)
         (n,) = np.nonzero(t.valid)
         at = n, trace.lengths[n]
         trace.states[at], trace.actions[at], trace.rewards[at], trace.chances[at] = (
