@@ -238,6 +238,7 @@ CASES = {
     cross_entropy_probabilities: [
         dict(p=Uniform((5, 4), 0.05, 0.95), target=Integers((5,), 4)),
         dict(p=Uniform((5, 4), 0.05, 0.95), target=_SOFT, eps=0.1),
+        dict(p=Uniform((5, 4), 0.05, 0.95), target=Integers((5,), 4), **_WEIGHTED),
         dict(p=Uniform((5, 4), 0.05, 0.95), target=np.array([0, 2, 3, 1, -1]), **_WEIGHTED, mask=np.arange(5) < 4),
     ],
 }

@@ -23,6 +23,7 @@ def gae(rewards, values, next_values, ended, gamma: float, lam: float, horizon: 
     """Generalised advantage estimation (Schulman et al. 2016), the sum cut at the episode's end.
 
         A_t = Σ_{l=0}^{h−1} (γλ)^l δ_{t+l}        = δ_t + γλ A_{t+1} for an unlimited horizon
+        δ_t = r_t + γ V(s_{t+1}) − V(s_t)
 
     λ = 0 is the one-step TD error, λ = 1 the Monte Carlo advantage.
 

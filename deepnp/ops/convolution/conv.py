@@ -148,6 +148,7 @@ CASES = [
     dict(x=(2, 3, 5, 6), weight=(4, 3, 3, 2), bias=(4,), window=Window((3, 2))),
     dict(x=(2, 4, 7, 6), weight=(6, 2, 3, 2), bias=(6,), window=Window((3, 2), (2, 3), (2, 1), (1, 2)), groups=2),
     dict(x=(2, 3, 4, 4), weight=(6, 1, 3, 3), bias=None, window=Window((3, 3), padding=1), groups=3),
+    dict(x=(2, 3, 4, 5), weight=(3, 1, 2, 2), bias=(3,), window=Window((2, 2)), groups=3),
     dict(x=(3, 2, 9), weight=(3, 2, 4), bias=(3,), window=Window((4,), stride=2, padding=3, dilation=2)),
     dict(x=(1, 1, 1, 1), weight=(2, 1, 3, 3), bias=(2,), window=Window((3, 3), stride=3, padding=4)),
     dict(x=(2, 3, 4, 3), weight=(2, 3, 1, 1), bias=(2,), window=Window((1, 1))),
