@@ -23,7 +23,13 @@ HOUSE = set(ALLOWED)
 # The floors of rl, from the lowest: a file imports from its own floor and from those below.
 GROUND = {"rl.config", "rl.guards", "rl.interruption", "rl.names", "rl.schedules", "rl.state"}
 FLOORS = [GROUND, {"rl.losses"}, {"rl.experience"}, {"rl.networks", "rl.solvers", "rl.takes"}]
-FLOORS += [{"rl.loops", "rl.prediction", "rl.exercises"}, {"rl.checkpoint"}, {"rl.runs"}, {"rl.agent", "rl.learning"}, {"rl.algorithms"}]
+FLOORS += [
+    {"rl.loops", "rl.prediction", "rl.exercises"},
+    {"rl.checkpoint"},
+    {"rl.runs"},
+    {"rl.agent", "rl.learning"},
+    {"rl.algorithms"},
+]
 FLOORS += [{"rl.training"}, {"rl.cluster"}, {"rl.cli"}, {"rl"}]
 
 
