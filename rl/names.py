@@ -71,8 +71,15 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "policy_noise": ("smoothing",),
         "target_noise_clip": ("smoothing_clip",),
         "noise_clip": ("smoothing_clip",),
-        "alpha": ("temperature",),
+        "alpha": ("temperature", "lr"),
         "autotune": ("temperature",),
+        "epsilon": ("random_share", "exploration"),
+        "exploration_final_eps": ("random_share",),
+        "end_e": ("random_share",),
+        "exploration_fraction": ("random_steps",),
+        "target_update_interval": ("target_interval",),
+        "target_network_frequency": ("target_interval",),
+        "planning_steps": ("planning",),
         "use_rms_prop": ("optimizer",),
         "rms_prop_eps": ("optimizer_eps",),
         "target_kl": ("max_kl",),
@@ -106,7 +113,7 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(  # what another of our function
 )
 NOTHING: Mapping[str, str] = MappingProxyType(  # what has no counterpart, and why
     {
-        "device": "agents compute on the CPU; deepnp.set_num_threads chooses the threads",
+        "device": "this algorithm computes on the CPU; deepnp.set_num_threads chooses the threads",
         "reset_num_timesteps": "steps are counted over the agent's whole life",
         "use_sde": "state-dependent exploration is a setting of the on-policy algorithms",
         "sde_sample_freq": "state-dependent exploration is a setting of the on-policy algorithms",

@@ -42,11 +42,12 @@ def environments(
 
 def algorithms() -> None:
     """List algorithms: what they take, how they learn, and where they come from."""
-    rows = [("algorithm", "actions", "learns", "goals", "images", "paper")]
+    rows = [("algorithm", "family", "actions", "learns", "goals", "images", "paper")]
     for name, algorithm in ALGORITHMS.items():
         takes = algorithm.takes
         learns, answers = "on-policy" if takes.on_policy else "off-policy", {True: "yes", False: "no"}
-        rows.append((name, ", ".join(takes.actions), learns, answers[takes.goals], answers[takes.images], algorithm.paper))
+        actions, goals, images = ", ".join(takes.actions), answers[takes.goals], answers[takes.images]
+        rows.append((name, algorithm.family, actions, learns, goals, images, algorithm.paper))
     say(columns(rows))
 
 
@@ -78,9 +79,15 @@ def describe(space: gymnasium.Space) -> str:
 
 
 def learners(space: SpaceInfo) -> str:
-    """The algorithms that can learn in a space: "all", or their names."""
-    able = [name for name, algorithm in ALGORITHMS.items() if _takes(algorithm, space)]
-    return "all" if len(able) == len(ALGORITHMS) else ", ".join(able) or "none"
+    """The algorithms that can learn in a space: a family's name stands for all of it."""
+    families: dict[str, list[str]] = {}
+    for name, algorithm in ALGORITHMS.items():
+        families.setdefault(algorithm.family, []).append(name)
+    words: list[str] = []
+    for family, names in families.items():
+        able = [name for name in names if _takes(ALGORITHMS[name], space)]
+        words += [family] if able == names else able
+    return ", ".join(words) or "none"
 
 
 def _takes(algorithm, space) -> bool:

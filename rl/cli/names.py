@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(  # what is an option, or no opti
         "num_threads": "--threads",
         "verbose": "nothing, or --quiet",
         "progress_bar": "nothing, or --quiet",
-        "device": "nothing: agents compute on the CPU, and --threads says with how many threads",
+        "device": "nothing: this computes on the CPU, and --threads says with how many threads",
     }
 )
 OTHERS = "help", "tyro_print_completion", "tyro_write_completion"  # what every command has

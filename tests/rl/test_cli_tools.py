@@ -47,8 +47,8 @@ def test_version(capsys):
 def test_algorithms_lists_all(capsys):
     assert deepnp("algorithms") == 0
     header, *rows = told(capsys).splitlines()
-    assert header.split() == ["algorithm", "actions", "learns", "goals", "images", "paper"]
+    assert header.split() == ["algorithm", "family", "actions", "learns", "goals", "images", "paper"]
     assert [row.split()[0] for row in rows] == list(rl.ALGORITHMS)
     ppo, sac = (next(row.split() for row in rows if row.startswith(f"{name} ")) for name in ("PPO", "SAC"))
     assert ppo[-7:-3] == ["on-policy", "no", "yes", "Schulman"]
-    assert sac[1:5] == ["Box", "off-policy", "yes", "yes"]
+    assert sac[1:6] == ["actor_critic", "Box", "off-policy", "yes", "yes"]

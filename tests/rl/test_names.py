@@ -20,7 +20,12 @@ CALLS = {
     "total_timesteps is called total_steps here": lambda agent: agent.learn(total_timesteps=100),
     "verbose is called progress here; progress_bar is": lambda agent: agent.learn(10, verbose=1, progress_bar=True),
     "learn(): there is no foo; there are total_steps, callback": lambda agent: agent.learn(10, foo=1),
-    "there is no device: agents compute on the CPU": lambda _: rl.PPO(World, device="cuda"),
+    "there is no device: this algorithm computes on the CPU": lambda _: rl.PPO(World, device="cuda"),
+    "exploration_final_eps is called random_share here": lambda _: rl.DQNConfig(exploration_final_eps=0.1),
+    "exploration_fraction is called random_steps here": lambda _: rl.DQNConfig(exploration_fraction=0.1),
+    "target_update_interval is called target_interval here": lambda _: rl.DQNConfig(target_update_interval=10),
+    "alpha is called lr here; epsilon is called exploration here": lambda _: rl.QLearningConfig(alpha=0.1, epsilon=0.1),
+    "planning_steps is called planning here": lambda _: rl.DynaQConfig(planning_steps=5),
     "n_eval_episodes is called episodes here": lambda agent: rl.evaluate(agent, World, n_eval_episodes=3),
     "epochz; did you mean epochs?": lambda agent: replace(agent.config, epochz=2),
     'leave "MlpPolicy" out': lambda _: rl.PPO("MlpPolicy", World),
@@ -63,8 +68,8 @@ def test_the_table_names_what_there_is():
     known = settings | {name for function in functions for name in inspect.signature(function).parameters}
     assert not {ours for answers in OURS.values() for ours in answers} - known
     assert not ELSEWHERE.keys() & settings
-    # Settings of TRPO, TD2 and PPO, and what other libraries call settings of other algorithms; memory by its two names.
-    assert OURS.keys() & settings == {"policy_lr", "policy_noise", "target_kl", "recall", "memory_size", "memory_span"}
+    # Settings of TRPO, TD2, REPS and PPO, and what other libraries call settings of other algorithms; memory by its two names.
+    assert OURS.keys() & settings == {"policy_lr", "policy_noise", "target_kl", "epsilon", "recall", "memory_size", "memory_span"}
 
 
 def test_an_algorithm_that_there_is_not_is_answered_with_those_that_there_are():
