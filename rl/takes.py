@@ -67,8 +67,8 @@ class Takes:
         if space.observation.images and not self.images:
             raise ValueError(f"{name} takes vectors as observations, given images of {space.observation.images[0].shape}")
         if self.tables and any(leaf.kind != "choices" for leaf in space.observation.leaves):
-            kinds = sorted({leaf.kind for leaf in space.observation.leaves})
-            raise ValueError(f"{name} takes observations that are choices (Discrete, MultiDiscrete, or several), given {kinds}")
+            given = "numbers (a Box or a MultiBinary)"  # images and masks are refused above
+            raise ValueError(f"{name} takes observations that are choices (Discrete, MultiDiscrete, or several), given {given}")
 
     def describe_actions(self) -> str:
         """In words."""

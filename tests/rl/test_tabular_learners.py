@@ -306,7 +306,7 @@ def test_schedules_are_followed(name):
 @pytest.mark.parametrize(
     ("observation", "action", "message"),
     [
-        (spaces.Box(-1, 1, (2,)), spaces.Discrete(2), r"takes observations that are choices .* given \['vector'\]"),
+        (spaces.Box(-1, 1, (2,)), spaces.Discrete(2), r"takes observations that are choices .* given numbers \(a Box"),
         (spaces.Dict(a=spaces.Discrete(2), b=spaces.MultiBinary(2)), spaces.Discrete(2), "takes observations that are choices"),
         (spaces.Box(0, 255, (12, 12, 3), np.uint8), spaces.Discrete(2), "images"),
         (spaces.Discrete(4), spaces.Box(-1, 1, (1,)), "takes actions in a Discrete space, given Box"),
