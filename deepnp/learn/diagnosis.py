@@ -131,13 +131,17 @@ def _counted(text: str, extra: float) -> str:
 
 
 def _only_somewhere(given: np.ndarray, expected: np.ndarray, trial: Trial) -> str:
-    """Wrong only on one side of zero of an argument of the same shape."""
+    """Wrong only on one side of zero of an argument of the same shape, or only where one of the two is zero."""
     wrong = np.abs(given - expected) > FITS * np.abs(expected).max()
     for name, x in _shaped(trial):
         if x.shape == wrong.shape and x.dtype.kind in "fb" and wrong.any() and not wrong.all():
             for side, text in ((x > 0, "> 0"), (x < 0, "< 0")):
                 if not (wrong & ~side).any() and 2 * (wrong & side).sum() > side.sum():
                     return f"it is wrong only where {name} {text}"
+    if wrong.any() and not expected[wrong].any():
+        return f"it is right but for {int(wrong.sum())} places, where it should be zero"
+    if wrong.any() and not given[wrong].any():
+        return f"it is right but for {int(wrong.sum())} places, where it should not be zero"
     return ""
 
 

@@ -90,6 +90,21 @@ def test_what_is_wrong_on_one_side_only_is_said():
     assert "it is wrong only where x < 0" in message
 
 
+def test_a_zero_too_many_or_too_few_is_said():
+    def with_places(change):
+        def backward(dy, cache):
+            dx = dy * (np.abs(cache.y) < 1)
+            return change(dx)
+
+        return examine(KNOWN["activation.hard_tanh"], backward).wrong["dx"]
+
+    def unclipped(log_prob, old_log_prob, advantages, clip):
+        return -np.exp(log_prob - old_log_prob) * advantages / len(advantages)
+
+    assert "where it should be zero" in examine(KNOWN["rl.clipped_surrogate"], unclipped).wrong["dlog_prob"]
+    assert "places, where it should not be zero" in with_places(lambda dx: dx * (np.arange(dx.size) > 3).reshape(dx.shape))
+
+
 def central_differences(forward, cache, dy, step):
     """The derivative of an element-wise function, by differences that the reader wrote."""
     return dy * (forward(cache.x + step) - forward(cache.x - step)) / (2 * step)
