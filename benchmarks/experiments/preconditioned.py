@@ -29,10 +29,11 @@ EXPERIMENT = Experiment(
 
 
 def draw(rows: Table, curves: Table) -> Any:
-    """Curves of the return, and below them of the alignment."""
-    figure, axes = subplots(len(EXPERIMENT.tasks), rows=2)
-    for i, task in enumerate(EXPERIMENT.tasks):
-        above, below = axes[i], axes[i + len(EXPERIMENT.tasks)]
+    """Curves of the return of the tasks that have one, and below them of the alignment."""
+    tasks = [task for task in EXPERIMENT.tasks if any((variant, task) in rows for variant in EXPERIMENT.variants)]
+    figure, axes = subplots(len(tasks), rows=2)
+    for i, task in enumerate(tasks):
+        above, below = axes[i], axes[i + len(tasks)]
         for variant, colour in zip(EXPERIMENT.variants, COLOURS, strict=False):
             seeds = curves.get((variant, task), {})
             line_of_curves(above, seeds, "score", variant, colour)
