@@ -201,7 +201,7 @@ def shown_by_tensorboard(folder: Path) -> dict[str, np.ndarray]:
             shown = {name: [row for row in rows if row[0] < event.step] for name, rows in shown.items()}
         for value in event.summary.value:
             shown.setdefault(value.tag, []).append((event.step, value.simple_value))
-    return {name: np.array(rows) for name, rows in shown.items()}
+    return {name: np.reshape(rows, (-1, 2)) for name, rows in shown.items()}
 
 
 def kill(name: str, kills: int, seed: int) -> None:

@@ -36,7 +36,7 @@ def project(probabilities: np.ndarray, rewards: np.ndarray, discounts: np.ndarra
     (rows, atoms), low, high = probabilities.shape, support[0], support[-1]
     landed = np.clip(rewards[:, None] + discounts[:, None] * support, low, high)
     places = (landed - low) / ((high - low) / (atoms - 1))  # (B, Z), in [0, Z − 1]
-    below = np.minimum(places.astype(np.int64), atoms - 2)
+    below = np.minimum(np.nan_to_num(places).astype(np.int64), atoms - 2)  # NaN has no cell, and stays in the share above
     above_share, cells = places - below, below + atoms * np.arange(rows)[:, None]
     total = np.bincount(cells.ravel(), (probabilities * (1 - above_share)).ravel(), rows * atoms)
     total += np.bincount(cells.ravel() + 1, (probabilities * above_share).ravel(), rows * atoms)

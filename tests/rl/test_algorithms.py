@@ -43,7 +43,7 @@ UNTIL_THE_LIMIT = {
     "SACValue": 4500,  # a value passes through two networks for each step
 }
 UNTIL_IT_IS_SOLVED = {"DPG": 8000}
-UNTIL_THE_END = {"DPG": 2000, "A2C": 4000}
+UNTIL_THE_END = {"DPG": 2000, "A2C": 4000, "C51": 1600}
 
 
 @pytest.fixture(params=ALGORITHMS, ids=lambda a: a.name)
@@ -141,7 +141,7 @@ def test_same_seed_same_bits_whatever_the_threads(algorithm):
     try:
         for threads, seed in ((2, 0), (1, 0), (2, 1)):
             deepnp.set_num_threads(threads)
-            agent = small(algorithm, "Pendulum-v1", seed, warmup=100, update_interval=4, num_envs=2)
+            agent = small(algorithm, "Pendulum-v1", seed, warmup=100, update_interval=4, num_envs=2, batch_size=64)
             results.append(states(agent.learn(500)))
     finally:
         deepnp.set_num_threads(before)
@@ -154,9 +154,8 @@ def test_same_seed_same_bits_whatever_the_threads(algorithm):
 def test_ten_steps_are_remembered_as_they_were(algorithm):
     """A counter from 0 to 3: what an algorithm learns from is the trace by hand, ends and all."""
     seen = []
-    agent = small(
-        algorithm, lambda: Counter(3), num_envs=1, steps=10, warmup=10**6, normalize_observations=False, scale_rewards=False
-    )
+    few = dict(num_envs=1, steps=10, batch_size=10, warmup=10**6)
+    agent = small(algorithm, lambda: Counter(3), **few, normalize_observations=False, scale_rewards=False)
     if algorithm.takes.on_policy:
         update = agent.update
         agent.update = lambda rollout, progress: seen.append(rollout) or update(rollout, progress)

@@ -40,7 +40,7 @@ def told(make, steps, mode=SAME, copies=2, **settings):
     agent.memory.add = write_down
     agent.begin_episodes()
     for _ in range(-(-steps // copies)):
-        gather(agent, EpisodeStatistics())
+        gather(agent, EpisodeStatistics(), agent.now.random_share)
     return agent, lists
 
 

@@ -59,8 +59,8 @@ def test_a_recipe_is_found_by_its_names():
     assert native.config == recipe_of("SAC", "HalfCheetah-v5").config
     with pytest.raises(ValueError, match=r"that has a recipe \(.*SAC HalfCheetah-v5.*\), given SAC Nowhere-v0"):
         recipe_of("sac", "Nowhere-v0")
-    with pytest.raises(ValueError, match=r"one of the algorithms \[.*'DDPG'.*given 'sarsa'"):
-        recipe_of("sarsa", "HalfCheetah-v5")
+    with pytest.raises(ValueError, match=r"one of the algorithms \[.*'DDPG'.*given 'muzero'"):
+        recipe_of("muzero", "HalfCheetah-v5")
 
 
 def test_written_recipes_are_read_again(tmp_path):
@@ -90,7 +90,7 @@ def test_written_recipes_are_read_again(tmp_path):
         ('env = "A-v0"\nSAC = 3', r"expected \[SAC\] as a table of steps"),
         ('env = "A-v0"\n[SAC]\nsteps = 1\nstep = 2', r"expected \[SAC\] as a table of steps"),
         ('env = "A-v0"\n[SAC]\nsteps = nan', "steps as an integer >= 1, given nan"),
-        ('env = "A-v0"\n[SARSA]\nsteps = 1', "one of the algorithms"),
+        ('env = "A-v0"\n[MUZERO]\nsteps = 1', "one of the algorithms"),
         ('env = "A-v0"\n[SAC]\nsteps = 1\nsettings = 3', "settings as a table, given 3"),
         ('env = "A-v0"\n[SAC]\nsteps = 1\nsettings = {learning_rate = 1}', "settings of SACConfig, given learning_rate"),
         ('env = "A-v0"\n[SAC]\nsteps = 1\nsettings = {lr = -1}', "SACConfig.lr as a number"),

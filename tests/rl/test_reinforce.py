@@ -55,7 +55,9 @@ class TestClock:
     @pytest.mark.parametrize("steps", [1, 2, 5])
     def test_an_agent_s_clock_counts_the_episodes_as_they_are(self, steps):
         """Episodes of three steps, read in pieces of any length."""
-        agent = REINFORCE(vectorize(lambda: Counter(3), 1), REINFORCEConfig(steps=steps, num_envs=1, hidden=(4,), batch_size=2))
+        agent = REINFORCE(
+            vectorize(lambda: Counter(3), 1), REINFORCEConfig(steps=steps, num_envs=1, hidden=(4,), batch_size=min(2, steps))
+        )
         seen, read = [], agent.clock.read
         agent.clock.read = lambda *arguments: seen.append(read(*arguments)) or seen[-1]
         agent.learn(20)

@@ -100,7 +100,7 @@ def test_a_folder_of_another_training_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        (dict(algorithm="sarsa"), ValueError, "one of the algorithms"),
+        (dict(algorithm="muzero"), ValueError, "one of the algorithms"),
         (dict(config=SACConfig()), TypeError, "expected a PPOConfig, given SACConfig"),
         (dict(config=PPOConfig(lr=lambda progress: 1e-3)), ValueError, "it was the function"),
         (dict(env="Nowhere-v0"), ValueError, "unknown environment"),
