@@ -1,0 +1,151 @@
+"""The whole site: pages from sources and guides, then HTML from pages."""
+
+import shutil
+from pathlib import Path
+
+from mkdocs.commands.build import build as build_html
+from mkdocs.config.defaults import MkDocsConfig
+
+import deepnp
+from deepnp.backend import kernels_enabled
+from deepnp.ops import find
+from docs.site import algorithms, operations, reference
+from docs.site.links import ROOT, Links, shown, slug
+
+HERE = Path(__file__).parent
+GUIDES = "docs"
+_REPLACED = {"docs/algorithms.md": "algorithms/index.md", "docs/README.md": "guides/index.md"}
+
+
+def build(out: Path) -> Path:
+    """Make the site.
+
+    Parameters
+    ----------
+    out : Path
+        A folder for the pages (`out/pages`) and for the site (`out/html`); both are made anew.
+
+    Returns
+    -------
+    Path
+        The folder of the site: `index.html` in it is the beginning.
+    """
+    pages, html = out / "pages", out / "html"
+    shutil.rmtree(pages, ignore_errors=True)
+    for page, text in everything().items():
+        target = pages / page
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(text, Path):
+            shutil.copyfile(text, target)
+        else:
+            target.write_text(text)
+    build_html(configuration(pages, html))
+    return html
+
+
+def everything() -> dict[str, str | Path]:
+    """Every page by its place, and every file that is copied."""
+    with_kernels = kernels_enabled()
+    deepnp.use_kernels(False)  # the plain forms are what the pages show
+    try:
+        return _everything()
+    finally:
+        deepnp.use_kernels(with_kernels)
+
+
+def _everything() -> dict[str, str | Path]:
+    found = find()
+    guides = {f"{GUIDES}/{p.name}": f"guides/{p.name}" for p in sorted((ROOT / GUIDES).glob("*.md"))} | _REPLACED
+    own = {operations.file_of(name): operations.page_of(name) for name in found}
+    own |= {algorithms.file_of(name): algorithms.page_of(name) for name in algorithms.rl.ALGORITHMS}
+    links = Links(guides | own | {"README.md": "index.md"}, algorithms.anchors())
+    pages: dict[str, str | Path] = {"index.md": (HERE / "home.md").read_text(), "style.css": HERE / "style.css"}
+    sources = Links({**links.pages, **{file: f"source/{file}.md" for file in own}}, links.anchors)
+    pages |= operations.pages(found, sources)
+    pages |= algorithms.pages(links)
+    pages |= reference.pages()
+    for file, page in guides.items():
+        if file != algorithms.GUIDE:
+            pages[page] = links.rewritten((ROOT / file).read_text(), file, page)
+    links.shown |= set(own)
+    return pages | _sources(links)
+
+
+def _sources(links: Links) -> dict[str, str | Path]:
+    """Pages that show files, until no page leads to a file that has none; and pictures."""
+    pages: dict[str, str | Path] = {}
+    while missing := sorted(links.shown - pages.keys()):
+        for file in missing:
+            picture = Path(file).suffix in (".png", ".gif", ".svg")
+            pages[file] = ROOT / file if picture else shown(file, links)
+    return {(f"files/{file}" if isinstance(text, Path) else f"source/{file}.md"): text for file, text in pages.items()}
+
+
+def configuration(pages: Path, html: Path) -> MkDocsConfig:
+    """What MkDocs is told: no font, script or picture comes from another place."""
+    config = MkDocsConfig()
+    config.load_dict(
+        dict(
+            site_name="The book of derivatives",
+            docs_dir=str(pages),
+            site_dir=str(html),
+            use_directory_urls=True,
+            theme={
+                "name": "material",
+                "font": False,
+                "features": ["navigation.indexes", "navigation.top", "navigation.footer", "search.suggest", "content.code.copy"],
+                "palette": [
+                    {
+                        "media": "(prefers-color-scheme: light)",
+                        "scheme": "default",
+                        "primary": "indigo",
+                        "toggle": {"icon": "material/weather-night", "name": "Dark"},
+                    },
+                    {
+                        "media": "(prefers-color-scheme: dark)",
+                        "scheme": "slate",
+                        "primary": "indigo",
+                        "toggle": {"icon": "material/weather-sunny", "name": "Light"},
+                    },
+                ],
+            },
+            extra_css=["style.css"],
+            extra={"generator": False},
+            nav=navigation(),
+            plugins=["search", {"mkdocstrings": {"handlers": {"python": {"paths": [str(ROOT)], "options": reference.OPTIONS}}}}],
+            markdown_extensions=[
+                "attr_list",
+                "md_in_html",
+                "tables",
+                "pymdownx.highlight",
+                "pymdownx.superfences",
+                {"toc": {"slugify": slug, "permalink": False}},
+            ],
+            validation={"nav": {"omitted_files": "ignore"}, "links": {"anchors": "warn", "absolute_links": "warn"}},
+            strict=True,
+        )
+    )
+    errors, warnings = config.validate()
+    if errors or warnings:
+        raise ValueError(f"MkDocs refuses its configuration: {errors} {warnings}")
+    config.plugins.on_startup(command="build", dirty=False)
+    return config
+
+
+def navigation() -> list:
+    """The menu."""
+    found = find()
+    sections = operations.reading_order((ROOT / "docs" / "derivations.md").read_text())
+    book = [
+        {title: [operations.page_of(name) for name, _ in entries if name in found]}
+        for title, entries in sections
+        if any(name in found for name, _ in entries)
+    ]
+    guides = [f"guides/{p.name}" for p in sorted((ROOT / GUIDES).glob("*.md")) if f"{GUIDES}/{p.name}" not in _REPLACED]
+    return [
+        "index.md",
+        {"Operations": ["guides/derivations.md", *book]},
+        {"Algorithms": ["algorithms/index.md", *map(algorithms.page_of, algorithms.rl.ALGORITHMS)]},
+        {"Guides": ["guides/index.md", *(page for page in guides if page != "guides/derivations.md")]},
+        {"Reference": reference.navigation()},
+    ]
