@@ -1,0 +1,184 @@
+"""The site: every part of the library has its page, and the pages work in a browser."""
+
+import functools
+import html.parser
+import http.server
+import shutil
+import threading
+
+import pytest
+
+import deepnp
+import rl
+from deepnp.ops import find
+from docs.site import algorithms, links, operations, reference
+from docs.site.links import ROOT
+
+
+def test_every_operation_stands_in_the_reading_order():
+    order = operations.reading_order((ROOT / "docs" / "derivations.md").read_text())
+    assert {name for _, entries in order for name, _ in entries} == set(find())
+
+
+def test_every_algorithm_has_its_half_page():
+    assert set(algorithms.split((ROOT / algorithms.GUIDE).read_text())[1]) == set(rl.ALGORITHMS)
+
+
+@pytest.mark.parametrize("package", [deepnp.layers, deepnp.losses, deepnp.optim], ids=lambda p: p.__name__)
+def test_every_layer_loss_and_optimizer_is_in_the_reference(package):
+    listed = reference.pages()
+    homes = {getattr(package, name).__module__ for name in package.__all__ if hasattr(getattr(package, name), "__module__")}
+    assert not [home for home in homes if home.startswith(package.__name__) and reference.page_of(home) not in listed]
+
+
+def test_every_erratum_of_an_operation_is_printed():
+    printed = (ROOT / "docs" / "errata.md").read_text()
+    assert set(operations.ERRATA) <= set(find())
+    assert all(f"`{test}`" in printed for tests in operations.ERRATA.values() for test in tests)
+
+
+def test_links_of_a_guide_lead_to_pages():
+    pages = {"docs/a.md": "guides/a.md", "deepnp/ops/linear.py": "operations/linear.md"}
+    known = links.Links(pages, {"docs/algorithms.md#sac": "algorithms/sac.md"})
+    text = "[a](a.md#b) [l](../deepnp/ops/linear.py) [s](algorithms.md#sac) [f](../rl/agent.py) [w](https://example.org)"
+    expected = (
+        "[a](a.md#b) [l](../operations/linear.md) [s](../algorithms/sac.md) [f](../source/rl/agent.py.md) [w](https://example.org)"
+    )
+    assert known.rewritten(text, "docs/b.md", "guides/b.md") == expected
+    assert known.shown == {"rl/agent.py"}
+
+
+def test_a_part_of_a_guide_that_became_a_page_leads_back_to_the_rest():
+    known = links.Links({"docs/algorithms.md": "algorithms/index.md"}, {"docs/algorithms.md#sac": "algorithms/sac.md"})
+    rewritten = known.rewritten("[t](#tables) [s](#sac)", "docs/algorithms.md", "algorithms/td3.md")
+    assert rewritten == "[t](index.md#tables) [s](sac.md)"
+
+
+def test_what_follows_the_half_pages_stays_with_the_table():
+    table, halves = algorithms.split((ROOT / algorithms.GUIDE).read_text())
+    assert "# Tables on FrozenLake" in table
+    assert not [name for name, half in halves.items() if "\n# " in half]
+
+
+def test_code_is_not_rewritten():
+    text = "```python\nx[0](a.md)\n```"
+    assert links.Links({}, {}).rewritten(text, "docs/b.md", "guides/b.md") == text
+
+
+class LinksOf(html.parser.HTMLParser):
+    """The files that a page leads to or shows, those of other servers left out."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        links = [value.partition("#")[0].partition("?")[0] for name, value in attrs if name in ("href", "src") and value]
+        self.found += [link for link in links if link and ":" not in link]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("material", reason='the site needs pip install -e ".[docs]"')
+    pytest.importorskip("mkdocstrings", reason='the site needs pip install -e ".[docs]"')
+    from docs.site.book import build
+
+    return build(tmp_path_factory.mktemp("book"))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason='the browser tests need pip install -e ".[docs]"')
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with playwright.sync_playwright() as running:
+        try:
+            browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no browser: {error}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(chromium, site):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Opens a page; afterwards, no page has said anything on the console or asked another server."""
+    contexts, complaints = [], []
+
+    def opened(path, width=1280, scheme="light"):
+        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda r: complaints.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None)
+        page.goto(address + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+PLACES = ["", "guides/derivations/", "operations/normalization/layer_norm/", "operations/recurrent/lstm/", "algorithms/sac/"]
+PLACES += [
+    "algorithms/",
+    "guides/results/",
+    "guides/environments/",
+    "reference/deepnp.layers.attention/",
+    "reference/deepnp.gradcheck/",
+]
+
+
+def test_every_page_is_made_and_every_link_leads_somewhere(site):
+    pages = sorted(site.rglob("*.html"))
+    made = {str(p.parent.relative_to(site)) for p in pages}
+    assert {operations.page_of(name).removesuffix(".md") for name in find()} <= made
+    assert {algorithms.page_of(name).removesuffix(".md") for name in rl.ALGORITHMS} <= made
+    lost = []
+    for page in pages:
+        if page.name == "404.html":
+            continue
+        found = LinksOf(page.read_text()).found
+        lost += [(str(page.relative_to(site)), link) for link in found if not (page.parent / link).exists()]
+    assert not lost
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_phone_needs_no_scrolling_to_the_side(visit, place):
+    page = visit(place, width=390)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_mathematics_is_typeset(visit):
+    page = visit("operations/normalization/layer_norm/")
+    assert page.locator("math").count() > 15
+    index, letter = page.locator("msub mi").nth(1).bounding_box(), page.locator("math mi").first.bounding_box()
+    assert index["height"] < letter["height"]  # the browser knows MathML
+
+
+def test_search_finds_layer_norm(visit):
+    page = visit("")
+    page.locator("input.md-search__input").click()
+    page.keyboard.type("layer norm")
+    page.locator("a.md-search-result__link[href*='normalization/layer_norm']").first.wait_for(timeout=20_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_reader_s_scheme_is_followed(visit, scheme):
+    page = visit("operations/linear/", scheme=scheme)
+    assert page.locator("body").get_attribute("data-md-color-scheme") == {"light": "default", "dark": "slate"}[scheme]
