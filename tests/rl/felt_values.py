@@ -45,6 +45,10 @@ def tables(replay: Mapping[str, Felt], soft: Mapping[str, Felt]) -> dict[str, di
     data |= {name: replay[name] for name in ("normalize_observations", "normalizer", "observation_clip")}
     shared = of_choices({**replay, **Q})
     own_soft = {**NETWORK, **limit, **rate, **soft, "critic_lr": Felt(1e-4, 1e-2, "moved", dict(lr=1e-4))}
+    still = {  # its μ saturates within a few steps of 1e-2
+        "random_share": Felt(0.0, 0.9, "spread of actions", dict(warmup=8, exploration=0.0, lr=1e-4)),
+        "priority_offset": Felt(0.01, 10.0, "weight", dict(priority_exponent=0.8, lr=1e-4)),
+    }
     noise = {"noise": Felt("gaussian", "shaped"), "exploration": Felt(0.0, 0.8, "spread of actions")}
     return {
         "DQN": shared | of_choices({**limit, "soft_target": Felt(False, True, "", dict(boltzmann=1.0))}),
@@ -53,7 +57,7 @@ def tables(replay: Mapping[str, Felt], soft: Mapping[str, Felt]) -> dict[str, di
         "QRDQN": shared | of_choices({"quantiles": Felt(2, 5, "parameters"), "quantile_limit": Felt(0.01, 1.0)}),
         "FQI": of_choices({**data, **NETWORK, **limit, "rounds": Felt(1, 3, "updates"), "round_steps": Felt(5, 10, "updates")}),
         "DiscreteSAC": of_choices({**replay, **own_soft, "random_share": Felt(0.0, 0.9, "", dict(warmup=8))}),
-        "NAF": {**replay, **NETWORK, **limit, **rate, **noise},
+        "NAF": {**replay, **NETWORK, **limit, **rate, **noise, **still},
     }
 
 

@@ -360,9 +360,8 @@ def test_a_training_that_is_all_warmup_is_told(here, capsys):
 def test_replay_by_priority_gets_a_hint(here, capsys):
     tiny = "train sac Pendulum-v1 --steps 16 --warmup 8 --batch-size 4 --hidden 4 --memory 100"
     words = "hint: replay by priority makes larger steps; a quarter of the learning rate suits it: --lr 7.5e-05"
-    for i, (options, hinted) in enumerate(
-        (("", False), ("--priority-exponent 0.6 --lr 1e-4", False), ("--priority-exponent 0.6", True))
-    ):
+    cases = ("", False), ("--priority-exponent 0.6 --lr 1e-4", False), ("--priority-exponent 0.6", True)
+    for i, (options, hinted) in enumerate(cases):
         assert deepnp(f"{tiny} {options} --out hinted{i}") == 0
         assert (words in capsys.readouterr().err) == hinted
 
