@@ -52,9 +52,8 @@ def _block(lines: list[str]) -> str:
 
 def _table(lines: list[str]) -> str:
     rows = "\n".join(_row(line) for line in lines)
-    return (
-        f'<div class="derivation" tabindex="0" role="group" aria-label="derivation"><table role="presentation">{rows}</table></div>'
-    )
+    table = f'<table class="plain" role="presentation">{rows}</table>'
+    return f'<div class="derivation" tabindex="0" role="group" aria-label="derivation">{table}</div>'
 
 
 def _row(line: str) -> str:

@@ -128,9 +128,7 @@ def _ties(forward: ast.FunctionDef, backward: ast.FunctionDef, text: str) -> str
         lines = "<br>".join(f"<code>{escape(_first_line(s, text))}</code>" for s in reading if not isinstance(s, ast.If))
         rows.append(f"<tr><td><code>{escape(ast.unparse(value))}</code></td><td><code>{argument}</code></td><td>{lines}</td></tr>")
     head = "<tr><th>backward returns</th><th>the gradient of</th><th>which these lines of forward read</th></tr>"
-    return _scrolling(
-        f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>", "gradients and the lines they belong to"
-    )
+    return _scrolling(f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody>", "gradients and the lines they belong to")
 
 
 def _first_line(statement: ast.stmt, text: str) -> str:
@@ -138,7 +136,7 @@ def _first_line(statement: ast.stmt, text: str) -> str:
 
 
 def _scrolling(table: str, label: str) -> str:
-    return f'<div class="scrolls" tabindex="0" role="group" aria-label="{label}">{table}</div>\n'
+    return f'<div class="scrolls" tabindex="0" role="group" aria-label="{label}"><table class="plain">{table}</table></div>\n'
 
 
 def _worked(worked: Worked) -> str:
@@ -154,8 +152,8 @@ def _worked(worked: Worked) -> str:
     )
     head = "<tr><th>argument</th><th>value</th><th>gradient by backward</th><th>central difference</th><th>relative error</th></tr>"
     upper = "<tr><td></td><th>result</th><td></td><th>upstream gradient</th></tr>"
-    first = f"<table><thead>{upper}</thead><tbody>{results}</tbody></table>"
-    second = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    first = f"<thead>{upper}</thead><tbody>{results}</tbody>"
+    second = f"<thead>{head}</thead><tbody>{rows}</tbody>"
     return f"""## A worked example
 
 Random numbers of two digits, computed when this page was built. The central difference moves one number at a time by 10⁻⁵, up and
@@ -196,7 +194,7 @@ def _what_if(checked: WhatIf) -> str:
 Each row changes one expression of the plain backward pass, and runs the gradient check on all cases of the file. Unchanged, the
 largest error is {largest:.0e}; the check's limit is {TOLERANCE:.0e}. {_verdict(checked)}
 
-{_scrolling(f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>", "changes of the backward pass and their errors")}"""
+{_scrolling(f"<thead>{head}</thead><tbody>{rows}</tbody>", "changes of the backward pass and their errors")}"""
 
 
 def _verdict(checked: WhatIf) -> str:

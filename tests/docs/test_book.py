@@ -182,3 +182,12 @@ def test_search_finds_layer_norm(visit):
 def test_the_reader_s_scheme_is_followed(visit, scheme):
     page = visit("operations/linear/", scheme=scheme)
     assert page.locator("body").get_attribute("data-md-color-scheme") == {"light": "default", "dark": "slate"}[scheme]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", ["", "operations/normalization/layer_norm/", "algorithms/sac/"])
+def test_axe_finds_no_fault(visit, place, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='axe needs pip install -e ".[docs]"')
+    results = axe.Axe().run(visit(place, scheme=scheme), options={"runOnly": ["wcag2a", "wcag2aa"]})
+    faults = {v["id"]: [node["html"][:150] for node in v["nodes"]][:3] for v in results.response["violations"]}
+    assert not faults
