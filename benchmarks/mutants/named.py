@@ -130,8 +130,8 @@ NAMED = (
     Named(
         "the second critic not trained",
         CRITICS,
-        "zip(self.networks, self.optimizers, strict=True)",
-        "zip(self.networks[:1], self.optimizers[:1], strict=True)",
+        "zip(networks, optimizers, strict=True)",
+        "zip(networks[:1], optimizers[:1], strict=True)",
     ),
     Named(
         "the critic's weights ignored",

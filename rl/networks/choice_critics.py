@@ -11,7 +11,7 @@ import numpy as np
 from deepnp import Module, NonFiniteError
 from deepnp.optim import Adam
 from rl.experience.trees import Observations
-from rl.networks.parallel import independently
+from rl.networks.critics import fit_each
 from rl.networks.q_steps import choice_step
 from rl.networks.targets import target_of
 from rl.state import restore, state_of
@@ -62,11 +62,7 @@ class ChoiceCritics:
             except NonFiniteError as error:
                 return math.nan, targets, error  # the other critic takes its step, whichever comes first
 
-        pairs = zip(self.networks, self.optimizers, strict=True)
-        results = independently(*(lambda pair=pair: fit(*pair) for pair in pairs), rows=targets)
-        losses, errors, failures = zip(*results, strict=True)
-        for failure in filter(None, failures):
-            raise failure
+        losses, errors = fit_each(fit, self.networks, self.optimizers, targets)
         return sum(losses) / len(losses), sum(np.abs(e) for e in errors) / targets.dtype.type(len(errors))
 
     def set_lr(self, lr: float) -> None:

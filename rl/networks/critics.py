@@ -14,7 +14,7 @@ Shapes: B rows, O observation, A action dimensions.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from deepnp import NonFiniteError, SpectralNorm
 from deepnp.backend import device_of, to_device
 from deepnp.layers.batch_normalization import BatchNorm
 from deepnp.module import Module
-from deepnp.optim import SGD, Adam
+from deepnp.optim import SGD, Adam, Optimizer
 from rl.experience import trees
 from rl.experience.trees import Observations
 from rl.losses.checks import check_finite, check_gradient
@@ -33,6 +33,19 @@ from rl.solvers.least_squares import cosine
 from rl.state import restore, state_of
 
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
+
+
+def fit_each(step: Callable, networks: Sequence[Module], optimizers: Sequence[Optimizer], rows: np.ndarray) -> tuple[tuple, tuple]:
+    """Losses and errors of step(network, optimizer) for every network, side by side.
+
+    A step returns its loss, its errors, and a NonFiniteError or None; the first of these is raised when all have stepped.
+    """
+    pairs = zip(networks, optimizers, strict=True)
+    results = independently(*(lambda pair=pair: step(*pair) for pair in pairs), rows=rows)
+    losses, errors, failures = zip(*results, strict=True)
+    for failure in filter(None, failures):
+        raise failure
+    return losses, errors
 
 
 class Values:
@@ -111,11 +124,7 @@ class Values:
         inputs = tuple(trees.on(x, self._device) for x in inputs)
         y, w = to_device(targets, self._device), to_device(weights, self._device)
         before = self._values(inputs) if self.watched else []
-        pairs = zip(self.networks, self.optimizers, strict=True)
-        results = independently(*(lambda pair=pair: step(*pair) for pair in pairs), rows=y)
-        losses, errors, failures = zip(*results, strict=True)
-        for failure in filter(None, failures):
-            raise failure
+        losses, errors = fit_each(step, self.networks, self.optimizers, y)
         if before:
             moves = zip(self._values(inputs), before, strict=True)
             self.alignment = float(np.mean([cosine(new - old, targets - old) for new, old in moves]))

@@ -18,7 +18,7 @@ from rl.training.adapter import StableBaselinesModel
 from rl.training.export import export
 from rl.training.playing import Player
 from rl.training.video import film
-from tests.rl.toys import Allowed, Remembering, states
+from tests.rl.toys import Allowed, Remembering, Seen, states
 
 SMALL = dict(num_envs=2, steps=24, hidden=(8,), memory_size=8, memory_span=8, batch_size=16, epochs=2)
 
@@ -131,22 +131,6 @@ def test_evaluation_and_films_remember(memory):
     np.testing.assert_array_equal(returns, one_by_one)
     env = gymnasium.make("CartPole-v1", render_mode="rgb_array")
     assert film(learner, env, 1, 0.2, 50)
-
-
-class Seen(gymnasium.Env):
-    """A picture and a number to see, numbers to do."""
-
-    observation_space = spaces.Dict({"picture": spaces.Box(0, 255, (1, 8, 8), np.uint8), "number": spaces.Box(-1, 1, (2,))})
-    action_space = spaces.Box(-1, 1, (1,))
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.left = 7
-        return self.observation_space.sample(), {}
-
-    def step(self, action):
-        self.left -= 1
-        return self.observation_space.sample(), float(action[0]), False, self.left == 0, {}
 
 
 def test_pictures_and_dicts_are_encoded_before_the_memory(memory):

@@ -1,9 +1,7 @@
 """Off-policy agents with memory: they learn what no single observation tells, carry their state, save it, and refuse the rest."""
 
-import gymnasium
 import numpy as np
 import pytest
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 import deepnp
@@ -16,7 +14,7 @@ from rl.training.export import export
 from rl.training.overestimation import overestimation
 from rl.training.playing import Player
 from tests.rl.references.worlds import Worlds
-from tests.rl.toys import Remembering, states
+from tests.rl.toys import Remembering, Seen, states
 
 SMALL = dict(hidden=(8,), recall_size=8, recall_span=6, batch_size=24, warmup=20, memory=200, num_envs=2)
 ALGORITHMS = (rl.DDPG, rl.TD2, rl.TD3, rl.SAC, rl.SACLite, rl.SACValue)
@@ -141,22 +139,6 @@ def test_normalised_observations_are_what_memories_read():
     learner.learn(84)
     seen = raw[0].observations.rows(raw[0].observations.observations)[:, :3]
     assert abs(seen.mean()) < 1 < 4 < learner.memory.observations[rows].mean()
-
-
-class Seen(gymnasium.Env):
-    """A picture and a number to see, numbers to do."""
-
-    observation_space = spaces.Dict({"picture": spaces.Box(0, 255, (1, 8, 8), np.uint8), "number": spaces.Box(-1, 1, (2,))})
-    action_space = spaces.Box(-1, 1, (1,))
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.left = 7
-        return self.observation_space.sample(), {}
-
-    def step(self, action):
-        self.left -= 1
-        return self.observation_space.sample(), float(action[0]), False, self.left == 0, {}
 
 
 def test_pictures_and_dicts_are_encoded_before_the_memory(recall):

@@ -292,3 +292,19 @@ class Marked(gymnasium.Env):
         if action.sum() != 2:
             raise ValueError(f"expected two of five, given {action}")
         return self.marks.copy(), float(self.marks @ action) / 2, True, False, {}
+
+
+class Seen(gymnasium.Env):
+    """A picture and a number to see, numbers to do."""
+
+    observation_space = spaces.Dict({"picture": spaces.Box(0, 255, (1, 8, 8), np.uint8), "number": spaces.Box(-1, 1, (2,))})
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = 7
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.left -= 1
+        return self.observation_space.sample(), float(action[0]), False, self.left == 0, {}
