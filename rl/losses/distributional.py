@@ -6,6 +6,7 @@ C choices, Z atoms or quantiles of a choice, M of a target.
 
 import numpy as np
 
+from deepnp.backend import kernel_runs, summing_kernel
 from deepnp.cases import Integers, Kinked, Uniform
 from deepnp.checks import check_shape
 from deepnp.losses.checks import check_not_empty
@@ -128,14 +129,44 @@ def quantile_loss(
     check_not_empty(quantiles)
     rows, kind = np.arange(len(quantiles)), quantiles.dtype.type
     taken = quantiles[rows, choices]  # (B, Z)
-    levels = (np.arange(taken.shape[1]) + 0.5) / taken.shape[1]
-    u = targets[:, None] - taken[:, :, None]  # (B, Z, M)
-    held = np.clip(u, -kind(limit), kind(limit))
-    share = np.abs(levels[:, None] - (u < 0)).astype(quantiles.dtype) / kind(limit * targets.shape[1])
-    losses = (share * held * (u - held / 2)).sum(axis=(1, 2))
+    levels = ((np.arange(taken.shape[1]) + 0.5) / taken.shape[1]).astype(taken.dtype)
+    losses, dtaken = (_fast if kernel_runs(taken, targets) else _plain)(taken, targets, levels, kind(limit))
     dquantiles = np.zeros_like(quantiles)
-    dquantiles[rows, choices] = -(share * held).sum(axis=2) * (weights / kind(len(rows)))[:, None]
+    dquantiles[rows, choices] = dtaken * (weights / kind(len(rows)))[:, None]
     return float((weights * losses).mean()), dquantiles, taken.mean(axis=1) - targets.mean(axis=1)
+
+
+def _plain(taken, targets, levels, limit):
+    """θ(a) (B, Z), y (B, M), τ (Z,) and κ -> the loss of each row (B,), and its gradient (B, Z)."""
+    u = targets[:, None] - taken[:, :, None]  # (B, Z, M)
+    held = np.clip(u, -limit, limit)
+    share = np.abs(levels[:, None] - (u < 0).astype(taken.dtype)) / (limit * taken.dtype.type(targets.shape[1]))
+    return (share * held * (u - held / 2)).sum(axis=(1, 2)), -(share * held).sum(axis=2)
+
+
+def _fast(taken, targets, levels, limit):
+    losses, dtaken = np.empty_like(taken[:, 0]), np.empty_like(taken)
+    _quantile_loss(taken, targets, levels, 1 - levels, limit, losses, dtaken)
+    divisor = limit * taken.dtype.type(targets.shape[1])
+    return losses / divisor, dtaken / divisor
+
+
+@summing_kernel
+def _quantile_loss(taken, targets, above, below, limit, losses, dtaken):
+    """Sums over all pairs, without κM; `above` and `below` are the shares of u ≥ 0 and of u < 0."""
+    half, zero = losses.dtype.type(0.5), losses.dtype.type(0)
+    for b in range(len(taken)):
+        losses[b] = zero
+        for i in range(taken.shape[1]):
+            loss, slope = zero, zero
+            for y in targets[b]:
+                u = y - taken[b, i]
+                held = u if u != u else min(max(u, -limit), limit)  # a NaN stays
+                pulled = (below[i] if u < zero else above[i]) * held
+                slope -= pulled
+                loss += pulled * (u - half * held)
+            losses[b] += loss
+            dtaken[b, i] = slope
 
 
 CASES = {

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import deepnp
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from rl import QRDQN, QRDQNConfig
 from rl.losses.distributional import quantile_loss
@@ -10,7 +11,7 @@ from rl.networks.q_networks import QuantileMean
 from tests.rl.toys import Endless, suited, vectorize
 
 
-def test_the_loss_by_its_loop(rng):
+def test_the_loss_by_its_loop(rng, kernels):
     theta, a = rng.normal(size=(4, 2, 3)), rng.integers(2, size=4)
     y, w, limit = rng.normal(size=(4, 5)), rng.uniform(size=4), 0.7
     expected = np.zeros(4)
@@ -24,6 +25,20 @@ def test_the_loss_by_its_loop(rng):
     assert value == pytest.approx(np.mean(w * expected), rel=1e-12)
     np.testing.assert_allclose(errors, theta[np.arange(4), a].mean(axis=1) - y.mean(axis=1), rtol=1e-12)
     assert relative_error(dtheta, numerical_gradient(lambda v: quantile_loss(v, a, y, w, limit)[0], theta)) < TOLERANCE
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-6), (np.float64, 1e-12)])
+@pytest.mark.parametrize("odd", [0.0, np.nan, np.inf, -np.inf])
+def test_the_kernel_agrees_with_the_plain_form(dtype, tolerance, odd, rng):
+    theta, y = (3 * rng.normal(size=(9, 2, 37))).astype(dtype), (3 * rng.normal(size=(9, 53))).astype(dtype)
+    theta[0, 0, 0], y[3, 7] = odd, odd
+    arguments = theta, rng.integers(2, size=9), y, rng.uniform(size=9).astype(dtype), 0.7
+    fast = quantile_loss(*arguments)
+    deepnp.use_kernels(False)
+    plain = quantile_loss(*arguments)
+    deepnp.use_kernels(True)
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
 def test_descent_finds_the_quantiles(rng):
