@@ -9,7 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 import deepnp
 from deepnp.backend import kernels_enabled
 from deepnp.ops import find
-from docs.site import algorithms, operations, reference
+from docs.site import algorithms, losses, operations, reference
 from docs.site.links import ROOT, Links, shown, slug
 
 HERE = Path(__file__).parent
@@ -62,6 +62,7 @@ def _everything() -> dict[str, str | Path]:
     pages: dict[str, str | Path] = {"index.md": (HERE / "home.md").read_text(), "style.css": HERE / "style.css"}
     sources = Links({**links.pages, **{file: f"source/{file}.md" for file in own}}, links.anchors)
     pages |= operations.pages(found, sources)
+    pages |= losses.pages(links)
     pages |= algorithms.pages(links)
     pages |= reference.pages()
     for file, page in guides.items():
@@ -145,6 +146,7 @@ def navigation() -> list:
     return [
         "index.md",
         {"Operations": ["guides/derivations.md", *book]},
+        {"Losses": ["losses/index.md", *map(losses.page_of, losses.find())]},
         {"Algorithms": ["algorithms/index.md", *map(algorithms.page_of, algorithms.rl.ALGORITHMS)]},
         {"Guides": ["guides/index.md", *(page for page in guides if page != "guides/derivations.md")]},
         {"Reference": reference.navigation()},

@@ -84,8 +84,12 @@ def reads_as_formula(segment: str) -> bool:
 
 
 def prose(text: str) -> str:
-    """A sentence, with its indices and exponents typeset word by word."""
-    return " ".join(_prose_word(word) for word in text.split(" "))
+    """A sentence: its code as code, its indices and exponents typeset word by word."""
+    parts = re.split(r"(`[^`]+`)", text)
+    return "".join(
+        f"<code>{escape(part.strip('`'))}</code>" if i % 2 else " ".join(_prose_word(word) for word in part.split(" "))
+        for i, part in enumerate(parts)
+    )
 
 
 def _prose_word(word: str) -> str:

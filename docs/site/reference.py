@@ -6,6 +6,7 @@ import deepnp.layers
 import deepnp.losses
 import deepnp.models
 import deepnp.optim
+import rl.losses
 
 OPTIONS = {
     "docstring_style": "numpy",
@@ -18,10 +19,15 @@ OPTIONS = {
     "show_if_no_docstring": False,
     "show_category_heading": False,
 }
-GROUPS = {"layers": deepnp.layers, "losses": deepnp.losses, "optimizers": deepnp.optim, "models": deepnp.models}
+GROUPS = {
+    "layers": deepnp.layers,
+    "losses": deepnp.losses,
+    "losses of RL": rl.losses,
+    "optimizers": deepnp.optim,
+    "models": deepnp.models,
+}
 SINGLE = ("deepnp.gradcheck", "deepnp.cases", "deepnp.parameters", "deepnp.module", "deepnp.threads", "deepnp.storage",
-          "deepnp.initializers", "rl.agent", "rl.losses.returns", "rl.losses.surrogate", "rl.losses.td", "rl.losses.soft",
-          "rl.losses.distributional", "rl.networks.squashed", "rl.networks.distributions")  # fmt: skip
+          "deepnp.initializers", "rl.agent", "rl.networks.squashed", "rl.networks.distributions")  # fmt: skip
 
 
 def modules(group: str) -> list[str]:
@@ -48,5 +54,5 @@ def title(module: str) -> str:
 
 def navigation() -> list:
     """The reference's part of the menu."""
-    groups: list = [{name.capitalize(): [page_of(module) for module in modules(name)]} for name in GROUPS]
+    groups: list = [{name[0].upper() + name[1:]: [page_of(module) for module in modules(name)]} for name in GROUPS]
     return [*groups, {"More": [page_of(module) for module in SINGLE]}]

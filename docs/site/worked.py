@@ -1,13 +1,14 @@
 """Worked examples: small numbers through forward and backward, beside the central difference."""
 
 from dataclasses import dataclass
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from deepnp.cases import differentiable, dot, draw, is_shape, tupled, upstream
+from deepnp.cases import Kinked, Uniform, differentiable, dot, draw, is_shape, tupled, upstream
 from deepnp.gradcheck import numerical_gradient, relative_error
 from deepnp.ops.convolution import Window
+from docs.site.subjects import Subject, names_of_gradients
 from docs.site.what_if import filled
 
 SEED = 3
@@ -41,6 +42,28 @@ SMALL: dict[str, dict] = {
     "activation.prelu": dict(x=(6,), weight=(1,)),
     "activation.softmax": dict(x=(2, 3)),
     "activation.log_softmax": dict(x=(2, 3)),
+    "bce_with_logits": dict(logits=(2, 2), target=np.array([[0.0, 1.0], [0.25, 1.0]])),
+    "bce": dict(p=Uniform((2, 2), 0.05, 0.95), target=np.array([[0.0, 1.0], [0.25, 1.0]])),
+    "hinge": dict(y=(2, 2), target=np.array([[1.0, -1.0], [-1.0, 1.0]])),
+    "hinge_embedding": dict(y=Uniform((2, 2), 0.0, 2.0), target=np.array([[1.0, -1.0], [-1.0, 1.0]])),
+    "cross_entropy": dict(logits=(2, 3), target=np.array([2, 0])),
+    "cross_entropy_probabilities": dict(p=Uniform((2, 3), 0.05, 0.95), target=np.array([2, 0])),
+    "kl_divergence": dict(log_q=Uniform((2, 3), -3.0, -0.1), target=np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])),
+    "gaussian_nll": dict(mean=(4,), variance=Uniform((4,), 0.3, 2.0), target=(4,)),
+    "mse": dict(y=(2, 2), target=(2, 2)),
+    "rmse": dict(y=(2, 2), target=(2, 2)),
+    "l1": dict(y=(2, 2), target=np.full((2, 2), 0.25)),
+    "huber": dict(y=(2, 2), target=np.full((2, 2), 0.25)),
+    "cosine": dict(a=(2, 3), b=(2, 3)),
+    "clipped_surrogate": dict(
+        log_prob=Uniform((4,), -0.5, 0.5), old_log_prob=np.zeros(4), advantages=np.array([1.0, -1.0, 0.5, 2.0])
+    ),
+    "td_loss": dict(values=(4,), targets=(4,), weights=Uniform((4,), 0.1, 1.0)),
+    "choice_loss": dict(values=(2, 3), choices=np.array([2, 0]), targets=np.zeros(2), weights=np.array([1.0, 0.5])),
+    "categorical_loss": dict(
+        logits=(2, 2, 3), choices=np.array([1, 0]), targets=np.array([[0.1, 0.6, 0.3], [0.0, 0.5, 0.5]]), weights=np.ones(2)
+    ),
+    "soft_policy_loss": dict(logits=(2, 3), values=(2, 3)),
 }
 
 
@@ -60,49 +83,62 @@ class Argument:
 
 @dataclass(frozen=True)
 class Worked:
-    """A worked example of one operation."""
+    """A worked example of one operation or loss."""
 
     settings: dict  # what is not differentiated
     y: tuple[np.ndarray, ...]
     dy: tuple[np.ndarray, ...]
     arguments: list[Argument]
-    kept: int  # numbers that the cache holds and the arguments do not
 
 
-def small_case(name: str, op: ModuleType) -> dict:
+def small_case(name: str, subject: Subject) -> dict:
     """A case of few numbers: SMALL's; six numbers for an activation of single numbers; or else the smallest of four or more."""
+    first = subject.cases[0]
     if name in SMALL:
-        return {**{key: value for key, value in op.CASES[0].items() if not is_shape(value)}, **SMALL[name]}
-    if name.startswith("activation.") and set(op.CASES[0]) == {"x"}:
+        return {**{key: value for key, value in first.items() if not _is_drawn(value)}, **SMALL[name]}
+    if name.startswith("activation.") and set(first) == {"x"}:
         return dict(x=(6,))
-    return min((case for case in op.CASES if filled(case) and _numbers(case) >= 4), key=_numbers)
+    return min((case for case in subject.cases if filled(case) and _numbers(case) >= 4), key=_numbers)
+
+
+def _is_drawn(value) -> bool:
+    return is_shape(value) or isinstance(value, Uniform | Kinked)
 
 
 def _numbers(case: dict) -> int:
     return sum(int(np.prod(getattr(case[name], "shape", case[name]))) for name in differentiable(case))
 
 
-def work(name: str, op: ModuleType) -> Worked:
+def work(name: str, subject: Subject) -> Worked:
     """Draw a small case, rounded to two digits, and run it."""
-    case, rng = small_case(name, op), np.random.default_rng(SEED)
+    case, rng = small_case(name, subject), np.random.default_rng(SEED)
     given = {key: _rounded(value, key in differentiable(case)) for key, value in draw(case, rng).items()}
-    y, cache = op.forward(**given)
-    dy = upstream(y, rng)
-    dy = tuple(part.round(2) for part in dy) if isinstance(dy, tuple) else dy.round(2)
-    gradients = tupled(op.backward(dy, cache))
+    y = subject.value(**given)
+    dy: Any = np.ones(())
+    if subject.sliced is None:
+        drawn = upstream(y, rng)
+        dy = tuple(part.round(2) for part in drawn) if isinstance(drawn, tuple) else drawn.round(2)
+    names = names_of_gradients(subject, case, given)
+    gradients = subject.gradients(subject.compiled(subject.functions), dy, given)
     arguments = []
-    for key, gradient in zip(differentiable(case), gradients, strict=True):
+    for key, gradient in zip(names, gradients, strict=True):
 
         def projected(x, key=key):
-            return dot(dy, op.forward(**{**given, key: x})[0])
+            return dot(dy, subject.value(**{**given, key: x}))
 
         arguments.append(Argument(key, given[key], gradient, numerical_gradient(projected, given[key])))
-    settings = {key: value for key, value in given.items() if key not in differentiable(case)}
-    return Worked(settings, tupled(y), tupled(dy), arguments, _kept(cache, [a.value for a in arguments]))
+    settings = {key: value for key, value in given.items() if key not in names}
+    return Worked(settings, tupled(y), tupled(dy), arguments)
 
 
 def _rounded(value, drawn: bool):
     return value.round(2) if drawn else value
+
+
+def kept(subject: Subject, name: str) -> int:
+    """Numbers that the cache of the worked example holds and the arguments do not."""
+    given = draw(small_case(name, subject), np.random.default_rng(SEED))
+    return _kept(subject.module.forward(**given)[1], [part for part in given.values() if isinstance(part, np.ndarray)])
 
 
 def _kept(cache, arguments: list[np.ndarray]) -> int:

@@ -11,7 +11,7 @@ import pytest
 import deepnp
 import rl
 from deepnp.ops import find
-from docs.site import algorithms, links, operations, reference
+from docs.site import algorithms, links, losses, operations, reference
 from docs.site.links import ROOT
 
 
@@ -29,6 +29,11 @@ def test_every_layer_loss_and_optimizer_is_in_the_reference(package):
     listed = reference.pages()
     homes = {getattr(package, name).__module__ for name in package.__all__ if hasattr(getattr(package, name), "__module__")}
     assert not [home for home in homes if home.startswith(package.__name__) and reference.page_of(home) not in listed]
+
+
+def test_every_loss_with_a_gradient_has_its_page():
+    public = {name for name in deepnp.losses.__all__ if name != "CASES"}
+    assert public <= set(losses.find())
 
 
 def test_every_erratum_of_an_operation_is_printed():
@@ -149,6 +154,7 @@ def test_every_page_is_made_and_every_link_leads_somewhere(site):
     made = {str(p.parent.relative_to(site)) for p in pages}
     assert {operations.page_of(name).removesuffix(".md") for name in find()} <= made
     assert {algorithms.page_of(name).removesuffix(".md") for name in rl.ALGORITHMS} <= made
+    assert {losses.page_of(name).removesuffix(".md") for name in losses.find()} <= made
     lost = []
     for page in pages:
         if page.name == "404.html":

@@ -1,0 +1,126 @@
+"""The page of one loss, from its function: deepnp's and those of reinforcement learning."""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable
+
+from deepnp.cases import losses as with_cases
+from docs.site import derivations, parts
+from docs.site.links import Links, relative
+from docs.site.subjects import Subject, of_loss
+from docs.site.what_if import what_if
+from docs.site.worked import work
+
+PACKAGES = ("deepnp.losses", "rl.losses")
+_SECTION = re.compile(r"\n *\n(Parameters|Returns|Raises|Examples|[^\n]*->)[^\n]*\n", re.M)
+
+
+def find() -> dict[str, tuple[Callable, list[dict]]]:
+    """Every loss with CASES, by its name: the function and its cases."""
+    found = with_cases(*PACKAGES)
+    return {name.rpartition(".")[2]: entry for name, entry in found.items()}
+
+
+def page_of(name: str) -> str:
+    """The page of a loss."""
+    return f"losses/{name}.md"
+
+
+def file_of(loss: Callable) -> str:
+    """The file of a loss, from the repository's root."""
+    return loss.__module__.replace(".", "/") + ".py"
+
+
+def pages(links: Links) -> dict[str, str]:
+    """All pages of losses, and their index."""
+    found = find()
+    made = {page_of(name): _page(name, loss, cases, links) for name, (loss, cases) in found.items()}
+    return {"losses/index.md": _index(found), **made}
+
+
+def _index(found: dict[str, tuple[Callable, list[dict]]]) -> str:
+    groups = []
+    for package, title in zip(PACKAGES, ("Losses of predictions", "Losses of reinforcement learning"), strict=True):
+        rows = [
+            f"- [`{name}`]({name}.md): {_title(loss)}." for name, (loss, _) in found.items() if loss.__module__.startswith(package)
+        ]
+        groups.append(f"## {title}\n\n" + "\n".join(rows) + "\n")
+    return """# Losses
+
+A loss returns its value and its gradient in one pass. The mean over the batch is taken here and nowhere else: layers sum.
+
+""" + "\n".join(groups)
+
+
+def _title(loss: Callable) -> str:
+    return derivations.split(inspect.getdoc(loss) or "").title
+
+
+def _page(name: str, loss: Callable, cases: list[dict], links: Links) -> str:
+    subject, here = of_loss(loss, cases), page_of(name)
+    doc = derivations.split(inspect.getdoc(loss) or "")
+    file = derivations.split(inspect.getdoc(subject.module) or "")
+    module = loss.__module__
+    reference = f"{relative(f'reference/{module}.md', here)}#{module}.{name}"
+    sections = [
+        f"---\ntitle: {name}\nhide: [toc]\n---\n",
+        f"# {doc.title}\n",
+        f"`{module}.{name}`. [Arguments and errors]({reference}).\n",
+        f"Shapes: {doc.letters or file.letters}.\n" if doc.letters or file.letters else "",
+        f"## Derivation\n\n{derivations.html(mathematics(doc.body))}\n" if mathematics(doc.body) else "",
+        f"## What holds for all losses of the file\n\n{derivations.html(file.body)}\n" if file.body else "",
+        f"## The code\n\n{_said(links.page_of(file_of(loss)), here)}\n\n```python\n{code(subject)}\n```\n",
+        parts.worked_example(work(name, subject), is_loss=True),
+        parts.what_if_section(what_if(subject)),
+        _sources((inspect.getdoc(loss) or "") + (inspect.getdoc(subject.module) or "")),
+        f"\n## Check it\n\n```bash\npython -m deepnp.gradcheck losses.{name}\n```\n" if module.startswith("deepnp") else "",
+    ]
+    return "\n".join(section for section in sections if section)
+
+
+def mathematics(body: str) -> str:
+    """A docstring's body up to its arguments, which the reference has."""
+    return _SECTION.split(f"\n\n{body}\n")[0].strip("\n")
+
+
+def _said(source: str, here: str) -> str:
+    return (
+        f"The plain form, from [the file]({relative(source, here)}), without its docstring and without the choice of fast forms."
+        " Value and gradient share what both need."
+    )
+
+
+def code(subject: Subject) -> str:
+    """The loss and the helpers of its file that it calls, without docstrings and without the lines that choose fast forms."""
+    lines = subject.text.splitlines()
+    original = {node.name: node for node in ast.parse(subject.text).body if isinstance(node, ast.FunctionDef)}
+    return "\n\n\n".join("\n".join(_kept(function, original[name], lines)) for name, function in subject.functions.items())
+
+
+def _kept(function: ast.FunctionDef, original: ast.FunctionDef, lines: list[str]) -> list[str]:
+    """The lines of a function whose statements are still there."""
+    shown = set(range(original.lineno, original.body[0].lineno))
+    _add(function.body, shown)
+    if ast.get_docstring(original):
+        first = original.body[0]
+        shown -= set(range(first.lineno, (first.end_lineno or 0) + 1))
+    return [lines[n - 1] for n in sorted(shown)]
+
+
+def _add(body: list[ast.stmt], shown: set[int]) -> None:
+    for statement in body:
+        last = statement.end_lineno or statement.lineno
+        if isinstance(statement, ast.If):
+            shown |= set(range(statement.lineno, statement.body[0].lineno))
+            _add(statement.body, shown)
+            if statement.orelse:
+                shown.add(statement.orelse[0].lineno - 1)
+                _add(statement.orelse, shown)
+        else:
+            shown |= set(range(statement.lineno, last + 1))
+
+
+def _sources(text: str) -> str:
+    found = parts.papers(text)
+    return "## Papers\n\n" + "\n".join(found) + "\n" if found else ""
