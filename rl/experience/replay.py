@@ -193,6 +193,10 @@ class ReplayMemory:
         copies = np.searchsorted(ends, numbers, side="right")
         return copies * self.slots + numbers - (ends - self.sizes)[copies]  # a ring that is not full starts at slot 0
 
+    def filled(self) -> np.ndarray:
+        """The rows that hold a transition, copy after copy: (len(self),)."""
+        return np.concatenate([np.zeros(0, np.int64), *(n * self.slots + np.arange(size) for n, size in enumerate(self.sizes))])
+
     def newest(self, count: int) -> np.ndarray:
         """The rows of the last `count` steps of every copy, as far as there are any: (up to N·count,)."""
         ages = np.arange(1, count + 1)

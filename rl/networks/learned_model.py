@@ -1,0 +1,104 @@
+"""A model of the dynamics as an agent keeps it: the ensemble, its optimizer, and when it was last fitted.
+
+Shapes: B rows, O observation, A action dimensions.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from deepnp.models.mlp import ACTIVATIONS
+from deepnp.optim import Adam
+from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.spaces import SpaceInfo
+from rl.networks.dynamics import Dynamics
+from rl.networks.dynamics_fit import Schedule, fit, transitions_of
+from rl.state import Counter, restore, state_of
+
+NEVER = 0  # at which step a model was fitted that was not
+
+
+class LearnedModel:
+    """A part of an agent: a `Dynamics` that is fitted again and again to what a replay memory holds.
+
+    Parameters
+    ----------
+    space : SpaceInfo
+        With vectors as observations, and a Box of bounded actions or a Discrete.
+    hidden : sequence of int
+    activation : str
+        One of `deepnp.models.mlp.ACTIVATIONS`.
+    members, elites : int
+        Networks of the ensemble, and how many of them count.
+    gaussian : bool
+        Whether they predict a variance.
+    lr : float
+        Adam's.
+    plan : Schedule
+        How each fit goes.
+    ends : bool
+        Whether steps may terminate; False: what is imagined never ends.
+    rng : numpy.random.Generator
+        Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        space: SpaceInfo,
+        hidden: Sequence[int],
+        activation: str,
+        members: int,
+        elites: int,
+        gaussian: bool,
+        lr: float,
+        plan: Schedule,
+        ends: bool,
+        rng: np.random.Generator,
+    ):
+        made = space.observations, space.action, members, hidden, ACTIVATIONS[activation], gaussian, rng
+        self.network = Dynamics(*made, elites=elites)
+        self.optimizer, self.plan, self.ends = Adam(self.network.flat, lr), plan, ends
+        self.fitted = Counter()
+
+    def is_due(self, steps: int, interval: int) -> bool:
+        """Whether it was never fitted, or `interval` environment steps ago."""
+        return self.fitted.count == NEVER or steps - self.fitted.count >= interval
+
+    def fit(self, memory: ReplayMemory, steps: int, rng: np.random.Generator) -> dict[str, float]:
+        """Fit it to all that the memory holds after so many steps; returns metrics, see `dynamics_fit.fit`."""
+        metrics = fit(self.network, self.optimizer, transitions_of(memory), self.plan, rng)
+        self.fitted.count = steps
+        return metrics
+
+    def step(
+        self, observations: np.ndarray, actions: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One imagined step of each row, by an elite drawn for it; see `Dynamics.step`."""
+        members = self.network.elites[rng.integers(len(self.network.elites), size=len(observations))]
+        return self._ending(*self.network.step(observations, actions, members, rng))
+
+    def mean_step(self, observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One imagined step of each row: the mean of what the elites expect, and the end that most of them expect."""
+        rows = len(observations)
+        steps = [self.network.step(observations, actions, np.full(rows, e), None) for e in self.network.elites]
+        following, rewards, ended = (np.mean(parts, axis=0, dtype=np.float32) for parts in zip(*steps, strict=True))
+        return self._ending(following, rewards, ended > 0.5)
+
+    def imagined(self, batch: Batch, gamma: float, rng: np.random.Generator) -> Batch:
+        """The same observations and actions, with the outcomes that the model draws; weights are ones."""
+        following, rewards, ended = self.step(batch.observations, batch.actions, rng)
+        discounts = np.where(ended, np.float32(0), np.float32(gamma))
+        weights = np.ones(len(rewards), np.float32)
+        return Batch(batch.observations, batch.actions, rewards, following, discounts, weights, batch.rows)
+
+    def _ending(self, following, rewards, ended):
+        return following, rewards, ended if self.ends else np.zeros_like(ended)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return state_of(self._parts())
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        restore(self._parts(), state)
+
+    def _parts(self):
+        return {"network": self.network, "optimizer": self.optimizer, "fitted": self.fitted}

@@ -1,0 +1,90 @@
+"""A learned model as a vector environment: what the collector, and whoever trains in it, sees."""
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import rl
+from rl.experience.collector import Collector, EpisodeStatistics
+from rl.experience.learned import LearnedVector
+from rl.experience.spaces import SpaceInfo
+from rl.networks.dynamics_fit import Schedule, Transitions, fit
+from rl.networks.learned_model import LearnedModel
+from tests.rl.toys import space
+
+SPACE = space(1, 1)
+
+
+class Counting:
+    """s′ = s + 1, reward a, terminated at 5."""
+
+    def step(self, observations, actions, rng):
+        following = observations + 1
+        return following, actions[:, 0], following[:, 0] >= 5
+
+
+def made(length=3, copies=2, starts=None, model=None):
+    starts = starts or (lambda count: np.zeros((count, 1), "f"))
+    return LearnedVector(model or Counting(), SPACE, starts, length, copies, np.random.default_rng(0))
+
+
+def test_the_collector_steps_it():
+    env, statistics = made(), EpisodeStatistics()
+    collector = Collector(env, SPACE.observation, np.float32, seed=0)
+    steps = [collector.step(np.full((2, 1), 0.5, "f"), statistics) for _ in range(4)]
+    assert [step.truncated.all() for step in steps] == [False, False, True, False]
+    assert not any(step.terminated.any() for step in steps)
+    assert {n: final[0, 0] for n, final in steps[2].final.items()} == {0: 3, 1: 3}
+    assert (statistics.returns, statistics.lengths) == ([1.5, 1.5], [3, 3])
+    np.testing.assert_array_equal(collector.observations, [[1], [1]])
+
+
+def test_where_the_model_ends_an_episode_it_is_terminated_not_truncated():
+    env = made(length=5)
+    env.reset()
+    *_, terminated, truncated, infos = [env.step(np.zeros((2, 1), "f")) for _ in range(5)][-1]
+    assert terminated.all()
+    assert not truncated.any()
+    np.testing.assert_array_equal(infos["final_obs"], [[5], [5]])
+
+
+def test_copies_begin_where_starts_says_and_end_apart():
+    draws = iter([[[0.0], [3.0]], [[-1.0]]])
+    env = made(length=9, starts=lambda count: np.array(next(draws)))
+    env.reset()
+    env.step(np.zeros((2, 1), "f"))
+    observations, *_, infos = env.step(np.zeros((2, 1), "f"))
+    np.testing.assert_array_equal(observations, [[2], [-1]])
+    np.testing.assert_array_equal(infos["_final_obs"], [False, True])
+
+
+def test_observations_are_copies():
+    env = made()
+    first, _ = env.reset()
+    second, *_ = env.step(np.zeros((2, 1), "f"))
+    first[...], second[...] = 7, 7
+    assert env.observations.max() == 1
+
+
+def test_impossible_lengths_are_refused():
+    with pytest.raises(ValueError, match="expected episodes of one step or more in one copy or more, given 0 and 2"):
+        made(length=0)
+
+
+def test_an_agent_learns_in_a_model_what_holds_in_the_world(rng):
+    """The reward is −(2a − s)², and an episode has one step: the agent sees the model alone."""
+    s, a = rng.uniform(-1, 1, (2, 2000, 1)).astype("f")
+    model = LearnedModel(SPACE, (32, 32), "silu", 2, 2, False, 3e-3, Schedule(64, 20, 0.1, 5), False, rng)
+    data = Transitions(s, a, -np.square(2 * a - s)[:, 0], s, np.zeros(len(s), bool))
+    fit(model.network, model.optimizer, data, model.plan, rng)
+    imagined = LearnedVector(model, SPACE, lambda count: rng.uniform(-1, 1, (count, 1)), 1, 8, rng)
+    config = rl.DDPGConfig(hidden=(32, 32), warmup=200, batch_size=64, lr=3e-3, update_interval=4, memory=5000)
+    agent = rl.DDPG(imagined, config, seed=0).learn(2400)
+    where = np.linspace(-0.9, 0.9, 7, dtype="f")[:, None]
+    np.testing.assert_allclose(agent.predict(where), where / 2, atol=0.1)
+
+
+def test_choices_are_choices():
+    info = SpaceInfo.of(spaces.Box(-1, 1, (3,)), spaces.Discrete(4, start=2))
+    env = LearnedVector(Counting(), info, lambda count: np.zeros((count, 3)), 2, 2, np.random.default_rng(0))
+    assert env.single_action_space == spaces.Discrete(4)
