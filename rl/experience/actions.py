@@ -224,6 +224,28 @@ class ActionLayout:
         rows = np.array(rows, self.dtype) if self.low is None else self._stretch(rows)
         return rows.reshape(len(actions), *self.shape)
 
+    def from_environment(self, actions: np.ndarray) -> np.ndarray:
+        """What the agent keeps of actions (N, …) that the environment took: `to_environment` the other way.
+
+        Numbers beyond a Box's bounds are clipped. Raises ValueError for another shape or type, and for
+        actions of several parts.
+        """
+        shape, dtype = self.stored
+        if self.parts or self.choose is not None:
+            raise ValueError(f"expected actions in one space, given {self.kind}")
+        whole = actions.dtype.kind in ("iub" if self.kind != "Box" else "fiu")
+        if actions.ndim == 0 or actions.shape[1:] != self.shape or not whole:
+            inner = "".join(f", {n}" for n in self.shape)
+            raise ValueError(f"expected actions of shape (N{inner}) for {self.kind}, given {actions.shape} and {actions.dtype}")
+        rows = actions.reshape(len(actions), *shape)
+        if self.kind != "Box":
+            return (rows.astype(np.int64) - np.array(self.start).reshape(shape)).astype(dtype)
+        if self.low is None:
+            return rows.astype(dtype)
+        _, _, start, half = (bound.astype(np.float64) for bound in self.bounds)
+        centred = (rows.astype(np.float64) - start) / np.where(half == 0, 1, half)
+        return (centred - 1 if self.bounds[2] is self.bounds[0] else centred).clip(-1, 1).astype(dtype)
+
     def _stretch(self, actions):
         low, high, start, half = self.bounds
         one = self._one

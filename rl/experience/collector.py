@@ -18,7 +18,8 @@ from rl.experience.environments import same_step
 from rl.experience.masks import check_some_allowed
 from rl.experience.single import OneCopy
 from rl.experience.spaces import LARGEST, ObservationLayout
-from rl.experience.trees import Observations, parts
+from rl.experience.trees import Observations, parts, write
+from rl.experience.trees import each as each_part
 
 
 @dataclass
@@ -189,6 +190,14 @@ class Collector:
         new = {name: np.array(state[name], array.dtype) for name, array in own.items()}
         self.ended, self.returns, self.lengths = (new.pop(name) for name in ("ended", "returns", "lengths"))
         self.observations = tuple(new.values()) if isinstance(empty, tuple) else new["observations0"]
+
+
+def following_of(collector: Collector, step: Step) -> Observations:
+    """s′ of every copy after a step: an episode's last observation where a reset replaced it."""
+    following = each_part(np.copy, collector.observations) if step.final else collector.observations
+    for n, observation in step.final.items():
+        write(following, slice(n, n + 1), observation)
+    return following
 
 
 Info = tuple[str, np.ndarray, np.ndarray]

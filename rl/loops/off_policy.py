@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rl.experience import trees
-from rl.experience.collector import Collector, EpisodeStatistics, Step, StepListener
+from rl.experience.collector import Collector, EpisodeStatistics, Step, StepListener, following_of
 from rl.experience.exploration import replace_by_random
 from rl.experience.hindsight import Hindsight
 from rl.experience.normalizers import Normalizer
@@ -93,9 +93,7 @@ def gather(agent: OffPolicy, statistics: EpisodeStatistics, random_share: float)
         agent.normalizer.update(trees.vector(before))
     actions = explore(agent, random_share)
     step = collector.step(agent.space.action.to_environment(actions), statistics)
-    following = trees.each(np.copy, collector.observations) if step.final else collector.observations
-    for n, observation in step.final.items():
-        trees.write(following, slice(n, n + 1), observation)
+    following = following_of(collector, step)
     if agent.recall is not None:
         agent.recall.took(actions, step.ended if collector.same_step else ~step.valid)
     agent.memory.add(before, actions, step.rewards, following, step.terminated, step.truncated, step.valid)

@@ -1,0 +1,110 @@
+"""Gathering data sets: the steps of random actions, of an agent, or of a whole training.
+
+    random            collect("random", env, steps)
+    medium, expert    collect(agent, env, steps), with an agent of a third of what it comes to, or of all of it
+    medium-replay     DataSet.of_memory(agent.memory): what such an agent has seen until then
+    medium-expert     joined([medium, expert])
+
+The names are those of D4RL (Fu et al. 2020).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rl.agent import Agent
+from rl.config import whole_number
+from rl.experience.collector import Collector, EpisodeStatistics, following_of
+from rl.experience.datasets import DataSet, check_storable
+from rl.experience.environments import EnvLike, is_made_here, make_vector, name_of, space_of
+from rl.experience.replay import ReplayMemory
+from rl.names import explained
+
+RANDOM = "random"
+
+
+@explained
+def collect(
+    agent: Agent | str,
+    env: EnvLike,
+    steps: int,
+    seed: int = 0,
+    *,
+    num_envs: int = 1,
+    deterministic: bool = False,
+    env_settings: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> DataSet:
+    """The steps of an agent, or of random actions.
+
+    Parameters
+    ----------
+    agent : Agent or "random"
+        Nothing of it changes. One whose networks have memory is refused.
+    env
+        As `Agent` takes it.
+    steps, seed : int
+    num_envs : int
+        Copies of an id's environment. Each one's steps follow those of the one before; its last episode
+        is cut.
+    deterministic : bool
+        The most probable actions instead of draws.
+    env_settings : mapping, optional
+        Keyword arguments of an id's environment.
+    about : mapping, optional
+        What the data set is to say of itself, besides who acted.
+
+    Returns
+    -------
+    DataSet
+        Of `steps` rows.
+
+    Raises
+    ------
+    ValueError
+        For an environment with other spaces than the agent's, or such as no data set holds.
+    """
+    if not (isinstance(agent, Agent) or agent == RANDOM):
+        raise TypeError(f'expected an agent or "random", and then its environment, given {agent!r:.60}')
+    if isinstance(agent, Agent) and agent.recall is not None:
+        raise ValueError(f"expected an agent whose networks have no memory, given {type(agent).__name__} with memory")
+    steps, seed = whole_number("steps", steps, 1), whole_number("seed", seed, 0)
+    vector = make_vector(env, min(whole_number("num_envs", num_envs, 1), steps), env_settings)
+    try:
+        space = space_of(vector)
+        check_storable(space)
+        if isinstance(agent, Agent):
+            agent.space.check(space)
+            agent.forget_episodes()  # the environment may be its own
+        memory = _gathered(None if agent == RANDOM else agent, vector, space, steps, seed, deterministic)
+        own = {"agent": RANDOM, "seed": seed}
+        if isinstance(agent, Agent):
+            own |= {"agent": agent.config.algorithm, "agent_steps": agent.steps, "deterministic": deterministic}
+        return DataSet.of_memory(memory, name_of(vector), {**own, **(about or {})})
+    finally:
+        if is_made_here(env):
+            vector.close()
+
+
+def _gathered(agent, vector, space, steps, seed, deterministic):
+    rng, copies = np.random.default_rng(seed), vector.num_envs
+    memory = ReplayMemory(steps + copies, space, space.vector_dtype(True))
+    memory.prepare(copies)
+    collector, statistics = Collector(vector, space.observation, memory.dtype, seed), EpisodeStatistics()
+    left = steps
+    while left:
+        before = collector.observations
+        if agent is None:
+            actions = space.action.random(copies, rng, space.observation.mask_of(before))
+            taken = space.action.to_environment(actions)
+        else:
+            actions = agent.act(agent.observe(before), None if deterministic else rng)
+            taken = agent.space.action.to_environment(actions)  # the agent's own layout says how numbers are squashed
+        step = collector.step(taken, statistics)
+        valid = step.valid & (np.cumsum(step.valid) <= left)
+        kept = space.action.from_environment(np.asarray(taken))
+        following = following_of(collector, step)
+        memory.add(before, kept, step.rewards, following, step.terminated, step.truncated, valid)
+        left -= int(valid.sum())
+    return memory
