@@ -8,6 +8,7 @@ from typing import Any
 from deepnp.storage import load_metadata
 from rl.agent import Agent
 from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
+from rl.algorithms.actor_critic.on_policy_sac import OnPolicySAC, OnPolicySACConfig
 from rl.algorithms.actor_critic.preqn import PreQN, PreQNConfig
 from rl.algorithms.actor_critic.sac import SAC, SACConfig
 from rl.algorithms.actor_critic.sac_lite import SACLite, SACLiteConfig
@@ -55,6 +56,7 @@ _LIST = (
     Algorithm(SAC, "actor_critic", "Haarnoja et al. 2018b"),
     Algorithm(SACLite, "actor_critic", "Yu, Zhang & Xu 2022"),
     Algorithm(SACValue, "actor_critic", "Haarnoja et al. 2018a"),
+    Algorithm(OnPolicySAC, "actor_critic", "the notes"),
     Algorithm(FQI, "value_based", "Ernst, Geurts & Wehenkel 2005"),
     Algorithm(DQN, "value_based", "Mnih et al. 2015"),
     Algorithm(C51, "value_based", "Bellemare, Dabney & Munos 2017"),
@@ -118,6 +120,8 @@ __all__ = [
     "OffPolicyMonteCarloConfig",
     "OffPolicyPG",
     "OffPolicyPGConfig",
+    "OnPolicySAC",
+    "OnPolicySACConfig",
     "PPOConfig",
     "PreQN",
     "PreQNConfig",

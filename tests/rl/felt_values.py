@@ -38,6 +38,23 @@ Q: dict[str, Felt] = NETWORK | {
 }
 
 
+ON_POLICY_SAC: dict[str, Felt] = NETWORK | {
+    "num_envs": Felt(1, 3, "-iterations of the environment"),
+    "steps": Felt(5, 20, "-updates"),
+    "epochs": Felt(1, 3, "policy steps"),
+    "gamma": Felt(0.1, 0.99),
+    "lr": Felt(1e-4, 1e-2, "moved of the policy"),
+    "critic_lr": Felt(1e-4, 1e-2, "moved of the value"),
+    "temperature": Felt(0.001, 2.0, "entropy", dict(epochs=20)),
+    "initial_temperature": Felt(0.1, 1.0, "alpha"),
+    "target_entropy": Felt(-20.0, 20.0, "alpha"),
+    "normalize_observations": Felt(False, True),
+    "normalizer": Felt("standard", "min-max"),
+    "observation_clip": Felt(0.5, 10.0),
+    "scale_rewards": Felt(False, True, "-critic_loss"),
+}
+
+
 def tables(replay: Mapping[str, Felt], soft: Mapping[str, Felt]) -> dict[str, dict[str, Felt]]:
     """By algorithm; `replay` holds the entries of `ReplayConfig`, `soft` those of a temperature."""
     limit, rate = {"error_limit": Felt(0.01, 1.0)}, {"tau": Felt(0.01, 0.5)}

@@ -24,6 +24,7 @@ TABLES = "MonteCarlo", "OffPolicyMonteCarlo", "SARSA", "QLearning", "DoubleQLear
 OWN = {
     "A2C": dict(num_envs=4, steps=4),  # it takes one step for each rollout
     "DPG": dict(steps=1, lr=rl.schedules.Linear(3e-3, 0.0), critic_lr=2e-2, exploration=0.3),
+    "OnPolicySAC": dict(steps=2, lr=1e-2),  # all rows at once
     **{name: dict(targets="polyak") for name in ("DQN", "C51", "QRDQN")},
     "FQI": dict(rounds=40, round_steps=60, lr=1e-2),
     **{name: dict(lr=0.2, decay=0.0) for name in TABLES},
@@ -42,7 +43,7 @@ UNTIL_THE_LIMIT = {
     **dict.fromkeys(("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF"), 4500),  # observation 0 leaves the last bias alone to learn
     "SACValue": 4500,  # a value passes through two networks for each step
 }
-UNTIL_IT_IS_SOLVED = {"DPG": 8000}
+UNTIL_IT_IS_SOLVED = {"DPG": 8000, "OnPolicySAC": 3000}
 UNTIL_THE_END = {"DPG": 2000, "A2C": 4000, "C51": 1600}
 
 

@@ -239,6 +239,7 @@ DPG: dict[str, Felt] = {name: POLICY_GRADIENT[name] for name in ("num_envs", "st
     "scale_rewards": Felt(False, True, "-critic_loss"),
 }
 ON_POLICY = {"DPG": DPG, "REINFORCE": REINFORCE, "A2C": A2C, "OffPolicyPG": OFF_POLICY_PG, "TRPO": TRPO, "PPO": PPO}
+ON_POLICY |= {"OnPolicySAC": felt_values.ON_POLICY_SAC}
 QASCENT = {name: felt for name, felt in SHARED.items() if name != "actor_gain"} | OWN["QAscent"]
 TABLES = {name: SHARED | RECALL | OWN[name] for name in OFF_POLICY} | {"QAscent": QASCENT} | {"PreQN": PREQN} | ON_POLICY
 TEMPERED = {name: SOFT[name] for name in ("temperature", "initial_temperature", "target_entropy")}

@@ -227,6 +227,20 @@ def test_dpg_update_equals_the_reference(rng, settings):
         assert_equal(agent, reference)
 
 
+@pytest.mark.parametrize("settings", [dict(initial_temperature=0.5, target_entropy=0.3), dict(temperature=0.25, epochs=1)], ids=str)
+def test_on_policy_sac_update_equals_the_reference(rng, settings):
+    c = dict(lr=1e-2, hidden=(8, 6), gamma=0.8, epochs=3)
+    agent = adapter.learner("OnPolicySAC", Worlds(4), **{**c, **settings})
+    reference = adapter.reference(agent)
+    for _ in range(10):
+        data, noise = trajectories(rng, choices=False), agent.rngs["noise"]
+        noise.drawn.clear()
+        data.actions = np.tanh(data.actions)
+        agent.update(adapter.rollout_of(data), 0.5)
+        reference.update_from(data, 0.8, noise.drawn)
+        assert_equal(agent, reference)
+
+
 class TestReferences:
     """The references' own tools."""
 

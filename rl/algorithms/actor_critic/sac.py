@@ -15,7 +15,7 @@ Shapes: B rows, O observation, A action dimensions.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -91,7 +91,7 @@ class SAC(Agent):
     >>> agent.learn(20_000)
     """
 
-    Config = SACConfig
+    Config: ClassVar[type] = SACConfig
     takes = Takes(bounded=True, goals=True, on_policy=False)
     iterate = off_policy.iterate
     own_networks = ("policy", "critic")
@@ -149,17 +149,22 @@ class SAC(Agent):
         return c
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
-        """One gradient step of everything: Algorithm 13, lines 19–38.
+        """One gradient step of everything, after which the targets move: Algorithm 13, lines 19–38.
 
         Returns metrics, and |Q − y| of each row (B,).
         """
-        c, shape = self.set_rates(), (len(batch.actions), self.policy.noise_size)
-        s, s_next = self.observe(batch.observations), self.observe(batch.next_observations)
+        c, s, s_next = self.set_rates(), self.observe(batch.observations), self.observe(batch.next_observations)
+        results = self.step(replace(batch, observations=s, next_observations=s_next))
+        self.critics.follow(c.tau)
+        return results
+
+    def step(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
+        """One gradient step of critics, policy and temperature, on observations as the networks read them; see `update`."""
+        s, s_next, shape = batch.observations, batch.next_observations, (len(batch.actions), self.policy.noise_size)
         alpha = self.temperature.alpha
         noise_next, noise = (self.rngs["noise"].standard_normal(shape, np.float32) for _ in range(2))
         y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next, noise_next)
         critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
-        self.critics.follow(c.tau)
         q, log_prob = self.halves.step(self.policy_loss_gradient, self.policy_optimizer, s, noise)
         self.temperature.step(log_prob)
         return {"critic_loss": critic_loss, "td_error": float(errors.mean()), **means(q, log_prob, alpha)}, errors

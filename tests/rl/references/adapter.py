@@ -13,7 +13,7 @@ from deepnp.optim import Adam
 from rl.experience.replay import Batch
 from rl.experience.rollout import Rollout
 from rl.networks import encoders
-from tests.rl.references import dpg, off_policy, policy_gradient, ppo, trpo
+from tests.rl.references import dpg, off_policy, on_policy_sac, policy_gradient, ppo, trpo
 from tests.rl.references.networks import split
 
 
@@ -113,21 +113,31 @@ def reference(agent):
         fields |= {"horizon": c.gae_horizon, "mirror": reflection, "discrete": agent.space.action.kind == "Discrete"}
         return ppo.PPO(ppo.Settings(**fields), parameters(agent.policy), {} if c.shared else parameters(agent.value))
     fields = {field: getattr(c, field) for field in off_policy.Settings.__dataclass_fields__ if hasattr(c, field)}
-    if name.startswith("SAC"):
+    if hasattr(agent, "temperature"):
         fields["target_entropy"] = -2.0 if c.target_entropy is None else c.target_entropy
+    if name == "OnPolicySAC":
+        settings = off_policy.Settings(**fields)
+        return on_policy_sac.OnPolicySAC(*soft(agent, settings))
     fields |= {"limit": np.inf if c.error_limit is None else c.error_limit, "optimizer": c.critic_optimizer}
     settings = off_policy.Settings(**fields, normalization=c.critic_normalization, bounds=c.value_bounds)
+    if hasattr(agent, "temperature"):
+        if name == "SACValue":
+            return off_policy.SACValue(
+                *soft(agent, settings), critic(agent.value, 0, replace(settings, asymmetry=0.5, limit=np.inf))
+            )
+        return getattr(off_policy, name)(*soft(agent, settings))
     critics = [critic(agent.critics, i, settings) for i in range(len(agent.critics.networks))]
     if name == "QAscent":
         return off_policy.QAscent(settings, critics)
-    if not name.startswith("SAC"):
-        policy = parameters(agent.policy)
-        target = policy if agent.target_policy is agent.policy else parameters(agent.target_policy)
-        return getattr(off_policy, name)(settings, policy, target, critics)
-    arguments = settings, parameters(agent.policy), critics, np.array(agent.temperature.log_alpha.data, np.float64)
-    if name == "SACValue":
-        return off_policy.SACValue(*arguments, critic(agent.value, 0, replace(settings, asymmetry=0.5, limit=np.inf)))
-    return getattr(off_policy, name)(*arguments)
+    policy = parameters(agent.policy)
+    target = policy if agent.target_policy is agent.policy else parameters(agent.target_policy)
+    return getattr(off_policy, name)(settings, policy, target, critics)
+
+
+def soft(agent, settings: off_policy.Settings) -> tuple:
+    """What every reference of SAC is made from: settings, policy, critics and ln α."""
+    critics = [critic(agent.critics, i, settings) for i in range(len(agent.critics.networks))]
+    return settings, parameters(agent.policy), critics, np.array(agent.temperature.log_alpha.data, np.float64)
 
 
 def critic(values, i: int, settings: off_policy.Settings) -> off_policy.Critic:

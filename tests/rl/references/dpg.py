@@ -51,8 +51,7 @@ class DPG:
         c, (steps, copies) = self.settings, data.rewards.shape
         ended, rows = data.terminated | data.truncated | ~data.valid, []
         for t, n in np.ndindex(steps, copies):
-            last = data.last[n] if t + 1 == steps else data.observations[t + 1, n]
-            following = data.final.get((t, n), last)
+            following = data.following(t, n)
             a_next = self.act(following[None])[0]
             if c.next_action == "taken":
                 known = t + 1 < steps and not ended[t, n]

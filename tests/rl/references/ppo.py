@@ -26,6 +26,11 @@ class Trajectories:
     last: np.ndarray  # (N, O)
     final: dict = field(default_factory=dict)
 
+    def following(self, t: int, n: int) -> np.ndarray:
+        """What was seen after a step, in its episode: (O,)."""
+        after = self.last[n] if t + 1 == len(self.rewards) else self.observations[t + 1, n]
+        return self.final.get((t, n), after)
+
 
 @dataclass
 class Settings:
