@@ -14,6 +14,7 @@ from docs.site.links import ROOT, Links, shown, slug
 
 HERE = Path(__file__).parent
 GUIDES = "docs"
+ASSETS = ("style.css", "ties.js", "iframe-worker.js")
 _REPLACED = {"docs/algorithms.md": "algorithms/index.md", "docs/README.md": "guides/index.md"}
 
 
@@ -59,7 +60,7 @@ def _everything() -> dict[str, str | Path]:
     own = {operations.file_of(name): operations.page_of(name) for name in found}
     own |= {algorithms.file_of(name): algorithms.page_of(name) for name in algorithms.rl.ALGORITHMS}
     links = Links(guides | own | {"README.md": "index.md"}, algorithms.anchors())
-    pages: dict[str, str | Path] = {"index.md": (HERE / "home.md").read_text(), "style.css": HERE / "style.css"}
+    pages: dict[str, str | Path] = {"index.md": (HERE / "home.md").read_text(), **{name: HERE / name for name in ASSETS}}
     sources = Links({**links.pages, **{file: f"source/{file}.md" for file in own}}, links.anchors)
     pages |= operations.pages(found, sources)
     pages |= losses.pages(links)
@@ -83,14 +84,13 @@ def _sources(links: Links) -> dict[str, str | Path]:
 
 
 def configuration(pages: Path, html: Path) -> MkDocsConfig:
-    """What MkDocs is told: no font, script or picture comes from another place."""
+    """What MkDocs is told: no font, script or picture comes from another place, and pages open from files."""
     config = MkDocsConfig()
     config.load_dict(
         dict(
             site_name="The book of derivatives",
             docs_dir=str(pages),
             site_dir=str(html),
-            use_directory_urls=True,
             theme={
                 "name": "material",
                 "font": False,
@@ -111,9 +111,14 @@ def configuration(pages: Path, html: Path) -> MkDocsConfig:
                 ],
             },
             extra_css=["style.css"],
-            extra={"generator": False},
+            extra_javascript=["ties.js"],
+            extra={"generator": False, "polyfills": ["iframe-worker.js"]},
             nav=navigation(),
-            plugins=["search", {"mkdocstrings": {"handlers": {"python": {"paths": [str(ROOT)], "options": reference.OPTIONS}}}}],
+            plugins=[
+                "search",
+                "offline",
+                {"mkdocstrings": {"handlers": {"python": reference.HANDLER}}},
+            ],
             markdown_extensions=[
                 "attr_list",
                 "md_in_html",

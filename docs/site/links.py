@@ -60,8 +60,6 @@ class Links:
         if f"{target}#{anchor}" in self.anchors:
             return f"{opening}{relative(self.anchors[f'{target}#{anchor}'], page)}{closing}"
         found = relative(self.page_of(target), page)
-        if opening.startswith("src"):  # HTML is not rewritten by MkDocs: the page lies one folder deeper than its file
-            found = found if Path(page).stem in ("index", "README") else f"../{found}"
         return f"{opening}{found}{'#' + anchor if anchor else ''}{closing}"
 
 

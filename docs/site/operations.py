@@ -3,11 +3,10 @@
 import ast
 import inspect
 import re
-from html import escape
 from pathlib import Path
 from types import ModuleType
 
-from docs.site import derivations, parts, pictures
+from docs.site import derivations, parts, pictures, ties
 from docs.site.links import ROOT, Links, relative
 from docs.site.subjects import Subject, of_operation
 from docs.site.what_if import what_if
@@ -83,55 +82,11 @@ def _way(neighbours: tuple[str | None, str | None], here: str) -> str:
 
 def _code(subject: Subject, source: str) -> str:
     """The plain forward and backward, side by side, with the helpers of this file that backward calls."""
-    text = subject.text
-    functions = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
-    forward = ast.get_source_segment(text, functions["forward"])
-    names = [name for name in subject.functions if name != "forward"]
-    backward = "\n\n\n".join(ast.get_source_segment(text, functions[name]) or "" for name in names)
     return f"""## Forward and backward
 
-The plain forms, as they stand in [the file]({source}). Fast kernels below them compute the same.
+The plain forms, as they stand in [the file]({source}). Fast kernels below them compute the same. {ties.explanation(subject)}
 
-<div class="pair" markdown>
-<div markdown>
-
-```python title="forward"
-{forward}
-```
-
-</div>
-<div markdown>
-
-```python title="backward"
-{backward}
-```
-
-</div>
-</div>
-
-{_ties(functions["forward"], functions["backward"], text)}"""
-
-
-def _ties(forward: ast.FunctionDef, backward: ast.FunctionDef, text: str) -> str:
-    """Which lines of forward each gradient differentiates: those that read the argument."""
-    returned = [node.value for node in ast.walk(backward) if isinstance(node, ast.Return) and node.value]
-    arguments = [a.arg for a in forward.args.args]
-    if len(returned) != 1:
-        return ""
-    values = returned[0].elts if isinstance(returned[0], ast.Tuple) else [returned[0]]
-    if any(isinstance(value, ast.Starred) for value in values) or len(values) > len(arguments):
-        return ""
-    rows = []
-    for argument, value in zip(arguments, values):
-        reading = [s for s in forward.body if any(isinstance(n, ast.Name) and n.id == argument for n in ast.walk(s))]
-        lines = "<br>".join(f"<code>{escape(_first_line(s, text))}</code>" for s in reading if not isinstance(s, ast.If))
-        rows.append([parts.code(ast.unparse(value)), parts.code(argument), lines])
-    head = ["backward returns", "the gradient of", "which these lines of forward read"]
-    return parts.table(head, rows, "gradients and the lines they belong to")
-
-
-def _first_line(statement: ast.stmt, text: str) -> str:
-    return (ast.get_source_segment(text, statement) or "").splitlines()[0]
+{ties.side_by_side(subject)}"""
 
 
 def _cost(subject: Subject, worked: Worked, cached: int) -> str:

@@ -7,6 +7,7 @@ import deepnp.losses
 import deepnp.models
 import deepnp.optim
 import rl.losses
+from docs.site.links import ROOT
 
 OPTIONS = {
     "docstring_style": "numpy",
@@ -19,6 +20,7 @@ OPTIONS = {
     "show_if_no_docstring": False,
     "show_category_heading": False,
 }
+HANDLER = {"paths": [str(ROOT)], "options": OPTIONS}
 GROUPS = {
     "layers": deepnp.layers,
     "losses": deepnp.losses,

@@ -106,7 +106,7 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def address(chromium, site):
+def server(site):
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
@@ -119,18 +119,19 @@ def address(chromium, site):
 
 
 @pytest.fixture
-def visit(chromium, address):
-    """Opens a page; afterwards, no page has said anything on the console or asked another server."""
+def visit(chromium, site):
+    """Opens a page from its file; afterwards, no page has said anything on the console or asked for what is not the site's."""
     contexts, complaints = [], []
 
-    def opened(path, width=1280, scheme="light"):
+    def opened(path, width=1280, scheme="light", address=None):
+        address = address or f"{site.as_uri()}/"
         context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda r: complaints.append(r.url) if not r.url.startswith((address, "data:", "blob:")) else None)
-        page.goto(address + path)
+        page.goto(f"{address}{path}.html")
         return page
 
     yield opened
@@ -139,19 +140,14 @@ def visit(chromium, address):
     assert not complaints
 
 
-PLACES = ["", "guides/derivations/", "operations/normalization/layer_norm/", "operations/recurrent/lstm/", "algorithms/sac/"]
-PLACES += [
-    "algorithms/",
-    "guides/results/",
-    "guides/environments/",
-    "reference/deepnp.layers.attention/",
-    "reference/deepnp.gradcheck/",
-]
+PLACES = ["index", "guides/derivations", "operations/normalization/layer_norm", "operations/recurrent/lstm", "algorithms/sac"]
+PLACES += ["algorithms/index", "guides/results", "guides/environments", "losses/quantile_loss"]
+PLACES += ["reference/deepnp.layers.attention", "reference/deepnp.gradcheck"]
 
 
 def test_every_page_is_made_and_every_link_leads_somewhere(site):
     pages = sorted(site.rglob("*.html"))
-    made = {str(p.parent.relative_to(site)) for p in pages}
+    made = {str(p.relative_to(site).with_suffix("")) for p in pages}
     assert {operations.page_of(name).removesuffix(".md") for name in find()} <= made
     assert {algorithms.page_of(name).removesuffix(".md") for name in rl.ALGORITHMS} <= made
     assert {losses.page_of(name).removesuffix(".md") for name in losses.find()} <= made
@@ -171,29 +167,61 @@ def test_a_phone_needs_no_scrolling_to_the_side(visit, place):
 
 
 def test_mathematics_is_typeset(visit):
-    page = visit("operations/normalization/layer_norm/")
+    page = visit("operations/normalization/layer_norm")
     assert page.locator("math").count() > 15
     index, letter = page.locator("msub mi").nth(1).bounding_box(), page.locator("math mi").first.bounding_box()
     assert index["height"] < letter["height"]  # the browser knows MathML
 
 
-def test_search_finds_layer_norm(visit):
-    page = visit("")
+@pytest.mark.parametrize("served", [False, True], ids=["file", "server"])
+def test_search_finds_layer_norm(visit, server, served):
+    page = visit("index", address=server) if served else visit("index")
     page.locator("input.md-search__input").click()
     page.keyboard.type("layer norm")
     page.locator("a.md-search-result__link[href*='normalization/layer_norm']").first.wait_for(timeout=20_000)
 
 
+def test_a_line_of_backward_lights_up_with_those_of_forward(visit):
+    page = visit("operations/linear")
+    lit = page.locator(".pair .tied")
+    assert lit.count() == 0
+    page.locator(".pair [data-ties]").first.hover()
+    texts = lit.all_inner_texts()
+    assert any("y = x @ weight.T" in text for text in texts)
+    assert any("dweight" in text for text in texts)
+    page.mouse.move(0, 0)
+    assert lit.count() == 0
+
+
+def test_a_line_of_forward_lights_up_with_those_of_backward(visit):
+    page = visit("operations/linear")
+    page.locator(".pair .line", has_text="y = x @ weight.T").hover()
+    assert any("dy @ cache.weight" in text for text in page.locator(".pair .tied").all_inner_texts())
+
+
+def test_a_number_before_a_line_is_reached_by_keyboard(visit):
+    page = visit("operations/linear")
+    page.locator(".pair button").last.focus()
+    number = page.locator("a:focus")
+    for _ in range(3):
+        if not number.count():
+            page.keyboard.press("Tab")
+    assert number.get_attribute("aria-label") == "differentiates line 5 of forward"
+    assert page.locator(".pair .tied").count() >= 2
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#forward-5")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_reader_s_scheme_is_followed(visit, scheme):
-    page = visit("operations/linear/", scheme=scheme)
+    page = visit("operations/linear", scheme=scheme)
     assert page.locator("body").get_attribute("data-md-color-scheme") == {"light": "default", "dark": "slate"}[scheme]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("place", ["", "operations/normalization/layer_norm/", "algorithms/sac/"])
+@pytest.mark.parametrize("place", ["index", "operations/normalization/layer_norm", "losses/cross_entropy", "algorithms/sac"])
 def test_axe_finds_no_fault(visit, place, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='axe needs pip install -e ".[docs]"')
-    results = axe.Axe().run(visit(place, scheme=scheme), options={"runOnly": ["wcag2a", "wcag2aa"]})
+    results = axe.Axe().run(visit(place, scheme=scheme), options={"runOnly": ["wcag2a", "wcag2aa"], "preload": False})
     faults = {v["id"]: [node["html"][:150] for node in v["nodes"]][:3] for v in results.response["violations"]}
     assert not faults
