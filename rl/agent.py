@@ -161,6 +161,11 @@ class Agent(Predictor, ABC):
         """Whether there is something left to learn from the steps that were taken, without any more of them."""
         return False
 
+    @property
+    def offline(self) -> bool:
+        """Whether its next steps are updates on a data set, and the environment waits."""
+        return False
+
     def at(self, progress: float) -> Any:
         """The settings at `progress` in [0, 1] of the training: schedules as numbers."""
         return with_rates(self.config, rates_at(self.config, self._scheduled, progress)) if self._scheduled else self.config
@@ -260,7 +265,7 @@ class Agent(Predictor, ABC):
         """
         total_steps, self.guard = whole_number("total_steps", total_steps, 1), Guard(on_nonfinite)
         callbacks = callbacks_of(callback)
-        if self.env is None:
+        if self.env is None and not self.offline:
             raise RuntimeError("this agent has no environment: call set_env(env) before learn")
         if learning.is_over(self, total_steps):
             return self

@@ -22,6 +22,9 @@ class Learner(Protocol):
     @property
     def owes(self) -> bool: ...
 
+    @property
+    def offline(self) -> bool: ...
+
     def parts(self) -> dict[str, Part]: ...
 
     def iterate(self, total_steps: int) -> dict[str, float]: ...
@@ -54,7 +57,7 @@ def learn(agent: Learner, callbacks: Callbacks) -> None:
     try:
         callbacks.on_start(agent)
         while not is_done(agent, agent.total_steps) and not callbacks.stopped:
-            if agent.collector is None:  # at first, and after a callback played in the very environment that we learn in
+            if agent.collector is None and not agent.offline:  # at first, and after a callback played in our environment
                 agent.begin_episodes()
             callbacks.on_update(agent, iterate(agent))
     except BaseException as caught:

@@ -19,6 +19,12 @@ from rl.algorithms.black_box.cem import CEM, CEMConfig
 from rl.algorithms.black_box.cma_es import CMAES, CMAESConfig
 from rl.algorithms.black_box.reps import REPS, REPSConfig
 from rl.algorithms.black_box.rwr import RWR, RWRConfig
+from rl.algorithms.offline.awac import AWAC, AWACConfig
+from rl.algorithms.offline.awr import AWR, AWRConfig
+from rl.algorithms.offline.bc import BC, BCConfig
+from rl.algorithms.offline.cql import CQL, CQLConfig
+from rl.algorithms.offline.iql import IQL, IQLConfig
+from rl.algorithms.offline.td3_bc import TD3BC, TD3BCConfig
 from rl.algorithms.policy_gradient.a2c import A2C, A2CConfig
 from rl.algorithms.policy_gradient.dpg import DPG, DPGConfig
 from rl.algorithms.policy_gradient.importance import OffPolicyPG, OffPolicyPGConfig
@@ -64,6 +70,12 @@ _LIST = (
     Algorithm(DiscreteSAC, "value_based", "Christodoulou 2019"),
     Algorithm(NAF, "value_based", "Gu et al. 2016"),
     Algorithm(QAscent, "value_based", "the thesis on maximum entropy, ch. 1"),
+    Algorithm(BC, "offline", "Pomerleau 1989"),
+    Algorithm(TD3BC, "offline", "Fujimoto & Gu 2021"),
+    Algorithm(AWR, "offline", "Peng et al. 2019"),
+    Algorithm(AWAC, "offline", "Nair et al. 2020"),
+    Algorithm(IQL, "offline", "Kostrikov, Nair & Levine 2021"),
+    Algorithm(CQL, "offline", "Kumar et al. 2020"),
     Algorithm(CEM, "black_box", "Szita & Lőrincz 2006"),
     Algorithm(CMAES, "black_box", "Hansen 2016"),
     Algorithm(RWR, "black_box", "Peters & Schaal 2007"),
@@ -80,13 +92,18 @@ ALGORITHMS = {algorithm.name: algorithm for algorithm in _LIST}
 __all__ = [
     "A2C",
     "ALGORITHMS",
+    "AWAC",
+    "AWR",
+    "BC",
     "C51",
     "CEM",
     "CMAES",
+    "CQL",
     "DDPG",
     "DPG",
     "DQN",
     "FQI",
+    "IQL",
     "NAF",
     "PPO",
     "QRDQN",
@@ -97,12 +114,17 @@ __all__ = [
     "SARSA",
     "TD2",
     "TD3",
+    "TD3BC",
     "TRPO",
     "A2CConfig",
+    "AWACConfig",
+    "AWRConfig",
     "Algorithm",
+    "BCConfig",
     "C51Config",
     "CEMConfig",
     "CMAESConfig",
+    "CQLConfig",
     "DDPGConfig",
     "DPGConfig",
     "DQNConfig",
@@ -113,6 +135,7 @@ __all__ = [
     "DynaQ",
     "DynaQConfig",
     "FQIConfig",
+    "IQLConfig",
     "MonteCarlo",
     "MonteCarloConfig",
     "NAFConfig",
@@ -140,6 +163,7 @@ __all__ = [
     "SACValueConfig",
     "SARSAConfig",
     "TD2Config",
+    "TD3BCConfig",
     "TD3Config",
     "TRPOConfig",
     "load",

@@ -26,6 +26,7 @@ TOP = Group(
         "train": _member("train", "TRAIN", "train an agent, or one for each of several seeds"),
         "resume": _member("resume", "resume", "go on with a run that was stopped"),
         "eval": _member("evaluate", "evaluate", "returns of a run's agent in new episodes"),
+        "collect": _member("collect", "collect", "gather a data set, to learn from without an environment"),
         "play": _member("play", "play", "show a run's agent in a window, or film it"),
         "plot": _member("plot", "plot", "learning curves of runs"),
         "results": _member("plot", "results", "a table of runs: returns over seeds, minutes, commands"),

@@ -9,6 +9,8 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from rl.algorithms import Algorithm
+from rl.algorithms.offline.from_data import FromData
+from rl.cli.collect import DATA, data_for
 from rl.cli.seeds import Several, train_several
 from rl.cli.settings import config_of, options_of, values_of
 from rl.cli.task import STEPS, Task, folder_name, group_of, set_threads
@@ -28,6 +30,7 @@ ABOUT = """Train an agent, deepnp train ALGORITHM ENVIRONMENT [options]:
   deepnp train sac HalfCheetah-v5 --recipe
   deepnp train ppo deepnp/Navigation-v0 --env-settings n=10 --num-envs 64
   deepnp train td3 my_module:MyEnv-v0
+  deepnp train iql Pendulum-v1 --data data/random-Pendulum-v1.safetensors
 
 With --help behind the algorithm, all options are listed, its settings among them."""
 
@@ -42,6 +45,7 @@ class Options:
         Path | None,
         arg(metavar="FOLDER", help="the run's", help_behavior_hint="(default: runs/ALGORITHM-ENVIRONMENT, …-2, …)"),
     ] = None
+    data: Annotated[str | None, arg(metavar="FILE", help=DATA, help_behavior_hint="")] = None
     keep: Annotated[int, arg(help="checkpoints to keep besides the last, the one before and the best")] = 0
     checkpoint_seconds: Annotated[float, arg(help="time between checkpoints; the end of a training is always one")] = 60.0
     tensorboard: Annotated[bool, arg(help="write TensorBoard's events, too; its viewer is another package")] = False
@@ -84,11 +88,14 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
         config = config_of(algorithm.config, settings)
         env, env_settings = task.environment(recipe)
         set_threads(task.threads)
+        data = data_for(algorithm, options.data)
         if several.seeds:
             several.check(asdict(options), asdict(watching))
             folder = _folder(options, algorithm.name, env)
             return train_several(algorithm, env, env_settings, config, options.steps, folder, several, watching, task.quiet)
         with algorithm.cls(env, config, options.seed, env_settings=env_settings) as agent:
+            if data is not None and isinstance(agent, FromData):
+                agent.learn_from(data)
             run = _run(agent, env, options, watching)
             return learn(agent, run, env, env_settings, options.steps, watching, task.quiet, options.on_nonfinite)
 

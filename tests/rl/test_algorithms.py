@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
+from rl.algorithms.offline.from_data import FromData
 from rl.config import WIDTHS
 from rl.takes import Takes
 from tests.rl.toys import Counter, Endless, Target, config_of, states, suited, vectorize
@@ -21,6 +22,7 @@ ALGORITHMS = list(rl.ALGORITHMS.values())
 ON_POLICY = dict(num_envs=16, steps=32, batch_size=128, epochs=4, hidden=(16,), lr=5e-3)
 OFF_POLICY = dict(num_envs=2, hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3)
 TABLES = "MonteCarlo", "OffPolicyMonteCarlo", "SARSA", "QLearning", "DoubleQLearning", "DynaQ"
+MODEL = dict(members=2, elites=2, model_hidden=(16,), model_lr=1e-2, model_batch_size=64, model_interval=200)
 OWN = {
     "A2C": dict(num_envs=4, steps=4),  # it takes one step for each rollout
     "DPG": dict(steps=1, lr=rl.schedules.Linear(3e-3, 0.0), critic_lr=2e-2, exploration=0.3),
@@ -30,6 +32,12 @@ OWN = {
     **{name: dict(lr=0.2, decay=0.0) for name in TABLES},
     "CEM": dict(episodes=4, population=32, extra_generations=20),  # what one episode of the task pays depends on where it begins
     "CMAES": dict(episodes=4),
+    "AWR": dict(beta=0.2, normalize_observations=False),
+    **{name: dict(beta=0.05, normalize_observations=False) for name in ("AWAC", "IQL")},
+    "CQL": dict(conservatism=0.1, draws=4, normalize_observations=False),
+    **{name: MODEL for name in ("MVE", "Dyna", "MBA")},
+    "MBPO": MODEL | dict(batch_size=8, imagined_batch=56, updates=1, rollouts=200),
+    "PETS": MODEL | dict(horizon=2, candidates=30, plan_elites=5, rounds=3, particles=2),
 }
 # Steps until a value that learns from values is where it goes to; a few algorithms need more than the others.
 UNTIL_THE_LIMIT = {
@@ -40,7 +48,8 @@ UNTIL_THE_LIMIT = {
     "TRPO": 4500,
     "RWR": 6000,
     "PPO": 6400,
-    **dict.fromkeys(("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF"), 4500),  # observation 0 leaves the last bias alone to learn
+    **dict.fromkeys(("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF", "MBA"), 4500),  # observation 0 leaves the last bias alone to learn
+    **dict.fromkeys(("AWR", "IQL"), 4500),
     "SACValue": 4500,  # a value passes through two networks for each step
 }
 UNTIL_IT_IS_SOLVED = {"DPG": 8000, "OnPolicySAC": 3000}
@@ -58,13 +67,20 @@ of_transitions = pytest.mark.parametrize(
 )
 
 
-def small(algorithm, make, seed=0, mode=AutoresetMode.SAME_STEP, **settings):
+def small(algorithm, make, seed=0, mode=AutoresetMode.SAME_STEP, given=True, **settings):
     settings = {**(ON_POLICY if algorithm.takes.on_policy else OFF_POLICY), **OWN.get(algorithm.name, {}), **settings}
     known = {f.name for f in fields(algorithm.config)}
     settings = {name: value for name, value in settings.items() if name in known}
     make = suited(algorithm, make)
     env = make if isinstance(make, str) else vectorize(make, settings["num_envs"], mode)
-    return algorithm.cls(env, algorithm.config(**settings), seed=seed)
+    agent = algorithm.cls(env, algorithm.config(**settings), seed=seed)
+    return agent.learn_from(data_of(algorithm, make)) if given and isinstance(agent, FromData) else agent
+
+
+def data_of(algorithm, make):
+    """Random actions; for who imitates, the best of them."""
+    data = rl.collect("random", make, 2000)
+    return data.take(data.rewards >= np.quantile(data.rewards, 0.9)) if algorithm.name == "BC" else data
 
 
 class TestForm:
@@ -107,6 +123,8 @@ def value_of_zero(agent) -> float:
     zero = np.zeros((1, 1), np.float32)
     if hasattr(agent, "value") and agent.takes.on_policy:
         return agent.value.predict(agent.observe(zero))[0, 0]
+    if isinstance(agent, rl.AWR):
+        return agent.value.target(zero)[0]
     if hasattr(agent, "critics"):
         of_choices = "Box" not in agent.takes.actions
         return agent.critics.smallest(zero).max() if of_choices else agent.critics.action_gradient(zero, zero)[0][0]
@@ -156,7 +174,7 @@ def test_ten_steps_are_remembered_as_they_were(algorithm):
     """A counter from 0 to 3: what an algorithm learns from is the trace by hand, ends and all."""
     seen = []
     few = dict(num_envs=1, steps=10, batch_size=10, warmup=10**6)
-    agent = small(algorithm, lambda: Counter(3), **few, normalize_observations=False, scale_rewards=False)
+    agent = small(algorithm, lambda: Counter(3), given=False, **few, normalize_observations=False, scale_rewards=False)
     if algorithm.takes.on_policy:
         update = agent.update
         agent.update = lambda rollout, progress: seen.append(rollout) or update(rollout, progress)
@@ -182,7 +200,7 @@ def test_another_algorithm_s_config_and_file_are_refused(algorithm, tmp_path):
 
 def test_without_an_environment_it_predicts_and_says_what_it_lacks(algorithm):
     env = suited(algorithm, Target)()
-    config = config_of(algorithm, rounds=1)
+    config = config_of(algorithm, rounds=1, hidden=(16,))
     agent = algorithm.cls.of_spaces(env.observation_space, env.action_space, config)
     assert agent.predict(np.zeros(env.observation_space.shape)).shape == env.action_space.shape
     with pytest.raises(RuntimeError, match="call set_env"):
