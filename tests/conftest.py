@@ -1,6 +1,7 @@
 """Everything that looks wrong is an error: warnings (see pyproject.toml) and floating-point mishaps."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -28,6 +29,20 @@ def kernels(request):
     deepnp.use_kernels(request.param)
     yield request.param
     deepnp.use_kernels(True)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser without a window; the test is skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason='the browser tests need pip install -e ".[docs]"')
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with playwright.sync_playwright() as running:
+        try:
+            browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no browser: {error}")
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

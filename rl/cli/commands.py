@@ -29,6 +29,7 @@ TOP = Group(
         "collect": _member("collect", "collect", "gather a data set, to learn from without an environment"),
         "play": _member("play", "play", "show a run's agent in a window, or film it"),
         "plot": _member("plot", "plot", "learning curves of runs"),
+        "explore": _member("explore", "explore", "a page about a run: curves, what they mean, settings"),
         "results": _member("plot", "results", "a table of runs: returns over seeds, minutes, commands"),
         "compare": _member("plot", "compare", "how two runs differ, and which is better"),
         "export": _member("export", "export", "a run's policy for other programs"),

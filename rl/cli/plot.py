@@ -31,7 +31,7 @@ def plot(
     Environments get a panel each. Runs that were not evaluated are drawn by their returns while
     exploring.
     """
-    _check_some(runs)
+    check_some(runs)
     say(f"drawn: {', '.join(map(str, plot_runs(out, runs, metric, title)))}")
 
 
@@ -41,14 +41,15 @@ def results(runs: Annotated[Positional[tuple[Path, ...]], RUNS]) -> None:
     A line is an algorithm with its settings in an environment. Its return is the interquartile mean
     over seeds of the last evaluations' mean returns, with its 95 % interval.
     """
-    _check_some(runs)
+    check_some(runs)
     table = results_table(runs)
     say(table.rstrip("\n"))
     if NOT_EVALUATED in table:
         complain("hint: `deepnp train … --eval-every STEPS` evaluates")
 
 
-def _check_some(runs: tuple[Path, ...]) -> None:
+def check_some(runs: tuple[Path, ...]) -> None:
+    """Raise Usage where no run is named."""
     if not runs:
         raise Usage("expected the folders of one or more runs, given none")
 

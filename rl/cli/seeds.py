@@ -16,7 +16,7 @@ from rl.training.processes import run_jobs
 from rl.training.seeds import train_seeds
 
 # Options of a training that stands alone.
-SINGLE = "seed", "data", "keep", "checkpoint_seconds", "tensorboard", "on_nonfinite", "stop_return", "patience"
+SINGLE = "seed", "data", "keep", "checkpoint_seconds", "tensorboard", "on_nonfinite", "stop_return", "patience", "insides_every"
 
 
 @dataclass(frozen=True)

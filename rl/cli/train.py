@@ -106,7 +106,7 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
 def _run(agent, env, options, watching) -> Run:
     prepare_memories(agent)  # before a folder is made: they may not fit
     log = {name: getattr(options, name) for name in ("checkpoint_seconds", "keep", "tensorboard")}
-    record: dict[str, Any] = {} if watching.eval_every is None else {"evaluation": asdict(watching)}
+    record: dict[str, Any] = {} if watching == Watching() else {"evaluation": asdict(watching)}
     record |= {} if options.on_nonfinite == "stop" else {"on_nonfinite": options.on_nonfinite}
     return Run(_folder(options, agent.config.algorithm, env), agent, env, options.steps, **log, options=record)
 

@@ -18,12 +18,14 @@ from rl.runs.run import Run, read_progress
 from rl.runs.stopping import StopOnNoProgress, StopOnReturn
 from rl.training.curves import plot_run
 from rl.training.evaluations import Evaluations
+from rl.training.explorer import explore_at_end
+from rl.training.insides import Insides
 from rl.training.train import train
 
 
 @dataclass(frozen=True)
 class Watching:
-    """Evaluations while training, and what they may end."""
+    """Evaluations while training, what they may end, and what is recorded besides."""
 
     eval_every: Annotated[
         int | None, arg(metavar="INT", help="steps between evaluations", help_behavior_hint="(default: no evaluations)")
@@ -35,6 +37,9 @@ class Watching:
     patience: Annotated[
         int | None, arg(metavar="INT", help="end after so many evaluations without a better one", help_behavior_hint="")
     ] = None
+    insides_every: Annotated[
+        int | None, arg(metavar="INT", help="iterations between records of gradient norms and activations", help_behavior_hint="")
+    ] = None
 
     def check(self, steps: int) -> None:
         """Raise Usage for options that would do nothing in a training of so many steps."""
@@ -45,16 +50,18 @@ class Watching:
         try:
             whole_number("--eval-episodes", self.eval_episodes, 1)
             whole_number("--patience", 1 if self.patience is None else self.patience, 1)
+            whole_number("--insides-every", 1 if self.insides_every is None else self.insides_every, 1)
             StopOnReturn(0.0 if self.stop_return is None else self.stop_return)
         except ValueError as error:
             raise Usage(str(error)) from error
 
     def callbacks(self, run: Run, env: str, env_settings: Mapping[str, Any]) -> list[Callback]:
         """What does it."""
+        found: list[Callback] = [] if self.insides_every is None else [Insides(self.insides_every, run.folder)]
         if self.eval_every is None:
-            return []
+            return found
         spec = environments.spec_of(env, env_settings)
-        found: list[Callback] = [Evaluations(run.folder, spec, self.eval_every, self.eval_episodes)]
+        found.append(Evaluations(run.folder, spec, self.eval_every, self.eval_episodes))
         if self.stop_return is not None:
             found.append(StopOnReturn(self.stop_return))
         if self.patience is not None:
@@ -88,6 +95,8 @@ def learn(
         finished = train(agent, run, steps, callback=callbacks, quiet=quiet, on_nonfinite=on_nonfinite)
     finally:
         run.close()
+        if agent.steps > begun:
+            explore_at_end(run.folder)
     if begun >= steps and not quiet:
         say(f"to go on: deepnp resume {run.folder} --steps {2 * begun}")
     if agent.steps > begun:

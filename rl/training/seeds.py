@@ -23,6 +23,7 @@ from rl.experience.environments import spec_of
 from rl.runs.record import CONFIG, read_config
 from rl.runs.run import Run
 from rl.training.evaluations import Evaluations, read_evaluations
+from rl.training.explorer import explore_at_end
 from rl.training.processes import Job, Runner, failures, last_line, run_jobs, shares
 from rl.training.recipes import algorithm_named
 from rl.training.resume import resume
@@ -179,7 +180,9 @@ def train_seed(job: dict[str, Any]) -> bool:
         evaluation = {"eval_every": job["every"], "eval_episodes": job["episodes"]}  # as the command line's `resume` reads it
         run = Run(folder, agent, job.get("name", spec.id), steps, options={"evaluation": evaluation})
     with agent:
-        return train(agent, run, steps, callback=Evaluations(folder, spec, job["every"], job["episodes"]))
+        finished = train(agent, run, steps, callback=Evaluations(folder, spec, job["every"], job["episodes"]))
+    explore_at_end(folder)
+    return finished
 
 
 def portable(env: str | EnvSpec, settings: Mapping[str, Any] | None = None) -> str:

@@ -3,7 +3,6 @@
 import functools
 import html.parser
 import http.server
-import shutil
 import threading
 
 import pytest
@@ -90,19 +89,6 @@ def site(tmp_path_factory):
     from docs.site.book import build
 
     return build(tmp_path_factory.mktemp("book"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason='the browser tests need pip install -e ".[docs]"')
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with playwright.sync_playwright() as running:
-        try:
-            browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no browser: {error}")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
