@@ -9,7 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 import deepnp
 from deepnp.backend import kernels_enabled
 from deepnp.ops import find
-from docs.site import algorithms, losses, operations, reference
+from docs.site import algorithms, losses, operations, optimizers, reference
 from docs.site.links import ROOT, Links, shown, slug
 
 HERE = Path(__file__).parent
@@ -64,6 +64,7 @@ def _everything() -> dict[str, str | Path]:
     sources = Links({**links.pages, **{file: f"source/{file}.md" for file in own}}, links.anchors)
     pages |= operations.pages(found, sources)
     pages |= losses.pages(links)
+    pages |= optimizers.pages(links)
     pages |= algorithms.pages(links)
     pages |= reference.pages()
     for file, page in guides.items():
@@ -152,6 +153,7 @@ def navigation() -> list:
         "index.md",
         {"Operations": ["guides/derivations.md", *book]},
         {"Losses": ["losses/index.md", *map(losses.page_of, losses.find())]},
+        {"Optimizers": ["optimizers/index.md", *map(optimizers.page_of, optimizers.MODULES)]},
         {"Algorithms": ["algorithms/index.md", *map(algorithms.page_of, algorithms.rl.ALGORITHMS)]},
         {"Guides": ["guides/index.md", *(page for page in guides if page != "guides/derivations.md")]},
         {"Reference": reference.navigation()},

@@ -11,6 +11,7 @@ from html import escape
 from docs.site.formulas import FUNCTIONS, Unreadable, mathml
 
 _LABEL = re.compile(r"(Forward|Backward|Tangent|Inference|Correction|Iteration|Stable form)\b:?( {2,}|$)")
+_SECTION = re.compile(r"\n *\n(Parameters|Returns|Raises|Examples|[^\n]*->)[^\n]*\n", re.M)
 _RELATION = re.compile(r"[=←≈≤≥∈<>]")
 _WORD = re.compile(r"(?<![\w{_^])[A-Za-z]{3,}(?![\w_^(])")
 _IN_FORMULAS = FUNCTIONS | {
@@ -33,6 +34,11 @@ def split(docstring: str) -> Docstring:
     first, _, body = docstring.strip("\n").partition("\n")
     title, *letters = re.split(r" {3,}", first.strip())
     return Docstring(title.rstrip("."), "; ".join(letters), body.strip("\n"))
+
+
+def mathematics(body: str) -> str:
+    """A docstring's body up to its arguments, which the reference has."""
+    return _SECTION.split(f"\n\n{body}\n")[0].strip("\n")
 
 
 def html(body: str) -> str:

@@ -19,7 +19,7 @@ FUNCTIONS = frozenset({
     "erf", "clip", "softmax", "sign", "diag", "det", "log1p", "expm1", "KL",
 })  # fmt: skip
 SHORT_WORDS = frozenset({"at", "by", "if", "in", "is", "of", "on", "or", "so", "to", "as", "be", "no", "an", "it"})
-SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿᵀᵖ⁽⁾", "0123456789+−nTp()"))
+SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿᵀᵖᵗᵏ⁽⁾", "0123456789+−nTptk()"))
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₜₖᵢⱼₙ", "0123456789+−tkijn"))
 FENCES = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌊": "⌋", "⌈": "⌉"}
 OPERATORS = set("+−-·/=≈≤≥<>≠←→∈⊙×±…,;:~∝∘*÷!⊗") | {"."}
@@ -32,7 +32,7 @@ _TOKEN = re.compile(
       | (?P<large>[ΣΠ∫])
       | (?P<word>(?:[A-Za-z]\u0302?\u0304?\u0303?\u0307?)+)
       | (?P<letter>[Α-Ωα-ω∂∇∞ℓ½¼½ℝ][\u0302\u0304\u0303\u0307]?)
-      | (?P<raised>[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿᵀᵖ⁽⁾]+)
+      | (?P<raised>[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿᵀᵖᵗᵏ⁽⁾]+)
       | (?P<lowered>[₀₁₂₃₄₅₆₇₈₉₊₋ₜₖᵢⱼₙ]+)
       | (?P<prime>[′″]+)
       | (?P<sign>.)""",

@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import re
 from collections.abc import Callable
 
 from deepnp.cases import losses as with_cases
@@ -13,7 +12,6 @@ from docs.site.what_if import what_if
 from docs.site.worked import work
 
 PACKAGES = ("deepnp.losses", "rl.losses")
-_SECTION = re.compile(r"\n *\n(Parameters|Returns|Raises|Examples|[^\n]*->)[^\n]*\n", re.M)
 
 
 def find() -> dict[str, tuple[Callable, list[dict]]]:
@@ -61,14 +59,14 @@ def _page(name: str, loss: Callable, cases: list[dict], links: Links) -> str:
     subject, here = of_loss(loss, cases), page_of(name)
     doc = derivations.split(inspect.getdoc(loss) or "")
     file = derivations.split(inspect.getdoc(subject.module) or "")
-    module = loss.__module__
+    module, body = loss.__module__, derivations.mathematics(doc.body)
     reference = f"{relative(f'reference/{module}.md', here)}#{module}.{name}"
     sections = [
         f"---\ntitle: {name}\nhide: [toc]\n---\n",
         f"# {doc.title}\n",
         f"`{module}.{name}`. [Arguments and errors]({reference}).\n",
         f"Shapes: {doc.letters or file.letters}.\n" if doc.letters or file.letters else "",
-        f"## Derivation\n\n{derivations.html(mathematics(doc.body))}\n" if mathematics(doc.body) else "",
+        f"## Derivation\n\n{derivations.html(body)}\n" if body else "",
         f"## What holds for all losses of the file\n\n{derivations.html(file.body)}\n" if file.body else "",
         f"## The code\n\n{_said(links.page_of(file_of(loss)), here)}\n\n```python\n{code(subject)}\n```\n",
         parts.worked_example(work(name, subject), is_loss=True),
@@ -77,11 +75,6 @@ def _page(name: str, loss: Callable, cases: list[dict], links: Links) -> str:
         f"\n## Check it\n\n```bash\npython -m deepnp.gradcheck losses.{name}\n```\n" if module.startswith("deepnp") else "",
     ]
     return "\n".join(section for section in sections if section)
-
-
-def mathematics(body: str) -> str:
-    """A docstring's body up to its arguments, which the reference has."""
-    return _SECTION.split(f"\n\n{body}\n")[0].strip("\n")
 
 
 def _said(source: str, here: str) -> str:

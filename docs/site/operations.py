@@ -60,7 +60,7 @@ def page(name: str, op: ModuleType, said: str, neighbours: tuple[str | None, str
         f"Shapes: {doc.letters}.\n" if doc.letters else "",
         _way(neighbours, here),
         f"## Derivation\n\n{derivations.html(doc.body)}\n",
-        pictures.figure(name, op),
+        _picture(name, op),
         _code(subject, source),
         parts.worked_example(worked, is_loss=False),
         parts.what_if_section(what_if(subject)),
@@ -69,6 +69,14 @@ def page(name: str, op: ModuleType, said: str, neighbours: tuple[str | None, str
         f"\n## Check it\n\n```bash\npython -m deepnp.gradcheck {name.rpartition('.')[2]}\n```\n",
     ]
     return "\n".join(section for section in sections if section)
+
+
+def _picture(name: str, op: ModuleType) -> str:
+    """The picture that helps with an operation; nothing where none does."""
+    group, _, kind = name.rpartition(".")
+    if group == "activation" and set(op.CASES[0]) == {"x"} and kind not in ("softmax", "log_softmax", "glu"):
+        return pictures.activation(name, op)
+    return ""
 
 
 def _way(neighbours: tuple[str | None, str | None], here: str) -> str:
