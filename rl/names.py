@@ -97,6 +97,10 @@ OURS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "memory_span": ("recall_span",),
         "lstm_hidden_size": ("memory_size", "recall_size"),
         "use_sde": ("sde_interval",),
+        "n_atoms": ("atoms",),
+        "v_min": ("lowest",),
+        "v_max": ("highest",),
+        "n_quantiles": ("quantiles",),
         "sde_sample_freq": ("sde_interval",),
     }
 )

@@ -8,7 +8,7 @@ itself.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union
@@ -53,11 +53,14 @@ class Group:
     members : mapping of str to Member
     noun : str
         What a member is called in a message.
+    variants : mapping of str to str
+        Names, without hyphens, of what a member does when it is asked to -> the words that ask it.
     """
 
     about: str
     members: Mapping[str, Member]
     noun: str = "a command"
+    variants: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, word: str) -> str | None:
         """The member that a word names, whatever its case, hyphens and underscores."""
@@ -99,7 +102,9 @@ def _choose(group, arguments, prog):
     name = group.find(arguments[place])
     if name is None:
         names = list(group.members)
-        raise Usage(f"expected {group.noun}: {', '.join(names)}; given {arguments[place]!r}{did_you_mean(arguments[place], names)}")
+        variant = group.variants.get(plain(arguments[place]))
+        hint = did_you_mean(arguments[place], names) if variant is None else f" (that is `{prog} {variant}`)"
+        raise Usage(f"expected {group.noun}: {', '.join(names)}; given {arguments[place]!r}{hint}")
     return dispatch(group.members[name].load(), arguments[:place] + arguments[place + 1 :], f"{prog} {name}")
 
 

@@ -1,8 +1,9 @@
 """What `train` and `tune` share: an algorithm, an environment, and settings to begin with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from tyro.conf import arg
@@ -27,6 +28,21 @@ class Preset(Protocol):
     def deepunity(self, **settings: Any) -> Any: ...
 
 
+PRESETS = ", ".join(name for name, algorithm in ALGORITHMS.items() if isinstance(algorithm.config, Preset))
+VARIANTS: Mapping[str, str] = MappingProxyType(  # names of algorithms that are a setting here
+    {
+        "doubledqn": "dqn --double",
+        "ddqn": "dqn --double",
+        "duelingdqn": "dqn --dueling",
+        "npg": "trpo --method npg",
+        "tnpg": "trpo --method tnpg",
+        "recurrentppo": "ppo --memory lstm",
+        "maskableppo": "ppo",
+        "her": "sac --hindsight future",
+    }
+)
+
+
 @dataclass(frozen=True)
 class Task:
     """What is learned."""
@@ -43,7 +59,7 @@ class Task:
         Literal["deepunity"] | None,
         arg(
             help="begin with settings of a publication (Table 3.1 of the thesis on DeepUnity)",
-            help_behavior_hint="(of PPO and SAC)",
+            help_behavior_hint=f"(of {PRESETS})",
         ),
     ] = None
     threads: Annotated[int | None, arg(metavar="INT", help="to compute with", help_behavior_hint="(default: all)")] = None
@@ -65,8 +81,7 @@ class Task:
             raise Usage("expected --preset or a recipe, given both")
         config = algorithm.config
         if not isinstance(config, Preset):
-            known = ", ".join(name for name, other in ALGORITHMS.items() if isinstance(other.config, Preset))
-            raise Usage(f"expected an algorithm with a preset {self.preset} ({known}), given {algorithm.name}")
+            raise Usage(f"expected an algorithm with a preset {self.preset} ({PRESETS}), given {algorithm.name}")
         try:
             settings = changed_settings(config.deepunity(num_envs=copies))
         except ValueError as error:
@@ -97,7 +112,7 @@ def folder_name(algorithm: str, env: str) -> str:
 def group_of(about: str, command_of: Callable[[Algorithm], Command]) -> Group:
     """A group with a command for each algorithm."""
     members = {name.lower(): _member(algorithm, command_of) for name, algorithm in ALGORITHMS.items()}
-    return Group(about, members, "an algorithm")
+    return Group(about, members, "an algorithm", VARIANTS)
 
 
 def _member(algorithm, command_of) -> Member:

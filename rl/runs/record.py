@@ -141,7 +141,14 @@ def environment_of(folder: str | os.PathLike) -> tuple[str, dict[str, Any]]:
 
 def command_text(words: Sequence[str]) -> str:
     """A recorded command as a person types it, without the folders that its program lay in; "–" where none was recorded."""
-    return shlex.join([Path(words[0]).name, *words[1:]]) if words else "–"
+    return shlex.join([*_program(Path(words[0])), *words[1:]]) if words else "–"
+
+
+def _program(path: Path) -> tuple[str, ...]:
+    """What is typed to start it: its name, `deepnp` for our command line, `python -m package` for a package."""
+    if path.name != "__main__.py":
+        return (path.name,)
+    return ("deepnp",) if path.parts[-3:-1] == ("rl", "cli") else ("python", "-m", path.parent.name)
 
 
 def env_settings_of(agent: Recorded) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rl.cli.dispatch import Group, dispatch
 from rl.cli.names import COMMANDS, check_options
 from rl.cli.seeds import Several
 from rl.cli.settings import RENAMED, config_of, options_of
-from rl.cli.task import Task
+from rl.cli.task import VARIANTS, Task
 from rl.cli.terminal import complain
 from rl.cli.train import Options, command_of
 from rl.cli.training import Watching
@@ -141,6 +141,8 @@ def test_options_that_make_no_sense(capsys, monkeypatch, tmp_path, options, mess
         ("train ppo CartPole-v1 --stop-return x", 2, "error: expected --stop-return as a number, given 'x' (see "),
         ("train ppo CartPole-v1 --decision-period 2", 2, "expected --env-settings decision_period=…, given --decision-period"),
         ("train td3 CartPole-v1 --recipe", 2, "error: expected a task that has a recipe (PPO CartPole-v1), given TD3 CartPole-v1"),
+        ("train double-dqn CartPole-v1", 2, "given 'double-dqn' (that is `deepnp train dqn --double`)"),
+        ("train c51 CartPole-v1 --v-min 0", 2, "error: expected --lowest, given --v-min"),
         ("train sca Pendulum-v1", 2, "error: expected an algorithm: .*; given 'sca' (did you mean sac?)"),
         ("train Pendulum-v1", 2, "given 'Pendulum-v1'"),
         ("train --lr 3 Pendulum-v1", 2, "given '--lr'"),
@@ -321,7 +323,7 @@ def test_a_preset_gives_defaults_and_options_change_them(tmp_path, monkeypatch, 
     assert recorded("saclite Pendulum-v1 --steps 8 --quiet", "lite") == as_json(settings_to_json(given))
     capsys.readouterr()
     for words, message in {
-        "td3 Pendulum-v1": r"with a preset deepunity \(PPO, SAC, SACLite, SACValue\), given TD3",
+        "td3 Pendulum-v1": r"with a preset deepunity \(PPO, SAC, SACLite, SACValue.*\), given TD3",
         "ppo CartPole-v1 --recipe": "--preset or a recipe, given both",
         "ppo CartPole-v1 --num-envs 0": "--num-envs as an integer",
     }.items():
@@ -329,3 +331,9 @@ def test_a_preset_gives_defaults_and_options_change_them(tmp_path, monkeypatch, 
         assert re.match(f"error: .*{message}", capsys.readouterr().err)
     assert main(["train", "ppo", "CartPole-v1", "--preset", "deepunit"]) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lite", "ppo"]
+
+
+@pytest.mark.parametrize("words", VARIANTS.values())
+def test_variants_are_commands(words):
+    name, *options = words.split()
+    check_options(options, names.options_of(command_of(rl.ALGORITHMS[name.upper()])), "deepnp")

@@ -10,7 +10,7 @@ import pytest
 
 import envs  # noqa: F401  (registers deepnp/…)
 from rl import PPO, PPOConfig
-from rl.runs.record import Log, as_json, environment_of, log_of, read_config
+from rl.runs.record import Log, as_json, command_text, environment_of, log_of, read_config
 from rl.runs.run import Run
 from rl.training.resume import load_agent, resume
 from rl.training.train import train
@@ -35,6 +35,20 @@ def test_everything_to_repeat_a_run_is_there(tmp_path):
     assert record["hardware"]["processor"]
     assert isinstance(record["command"], list)
     assert record["date"].startswith("20")
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (["/venv/bin/deepnp", "train", "a b"], "deepnp train 'a b'"),
+        (["/src/rl/cli/__main__.py", "train"], "deepnp train"),
+        (["/src/own/__main__.py"], "python -m own"),
+        (["examples/walker.py", "--n", "5"], "walker.py --n 5"),
+        ([], "–"),
+    ],
+)
+def test_a_command_as_a_person_types_it(command, text):
+    assert command_text(command) == text
 
 
 def test_a_run_goes_on_from_its_folder_alone(tmp_path):
