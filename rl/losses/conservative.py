@@ -60,7 +60,7 @@ def conservative_loss(
     if form == "mean":
         high, ddrawn = drawn.mean(axis=1), np.full_like(drawn, share / kind(count))
     else:
-        z = drawn - log_p
+        z = drawn - log_p.astype(drawn.dtype, copy=False)
         log_weights = log_softmax.forward(z)[0]
         high = z[:, 0] - log_weights[:, 0] - kind(np.log(count))  # ln Σ e^z = z_k − ln softmax(z)_k, whichever k
         ddrawn = share * np.exp(log_weights)
