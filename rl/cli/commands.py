@@ -36,6 +36,7 @@ TOP = Group(
         "tune": _member("tune", "TUNE", "search for settings"),
         "gradcheck": _member("tools", "GRADCHECK", "compare every derivative with finite differences"),
         "bench": _member("tools", "BENCH", "measure speed and learning, where the source is"),
+        "book": _member("tools", "BOOK", "make the book of derivatives, a web site, where the source is"),
         "envs": _member("listings", "environments", "list environments, and who can learn in them"),
         "algorithms": _member("listings", "algorithms", "list algorithms, and what they take"),
     },

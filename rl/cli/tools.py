@@ -1,4 +1,4 @@
-"""`deepnp gradcheck` and `deepnp bench`: what reads its arguments itself."""
+"""`deepnp gradcheck`, `deepnp bench` and `deepnp book`: what reads its arguments itself."""
 
 import ast
 import os
@@ -14,7 +14,8 @@ from rl.cli.dispatch import Raw
 from rl.cli.terminal import columns, say
 from rl.cli.usage import Usage, did_you_mean
 
-BENCHMARKS = Path(rl.__file__).resolve().parents[1] / "benchmarks"
+ROOT = Path(rl.__file__).resolve().parents[1]
+BENCHMARKS, SITE = ROOT / "benchmarks", ROOT / "docs" / "site"
 WIDEST_TITLE = 60
 
 
@@ -36,9 +37,24 @@ def bench(arguments: list[str], folder: Path = BENCHMARKS) -> int | None:
     name, *others = arguments
     if name not in files:
         raise Usage(f"expected a benchmark: {', '.join(files)}; given {name!r}{did_you_mean(name, files)}")
-    paths = [str(folder.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return _run(folder.parent, f"{folder.name}.{name}", others)
+
+
+def book(arguments: list[str], folder: Path = SITE) -> int:
+    """Make the web site of a clone, with the site's own arguments; returns its exit code."""
+    root = folder.parents[1]
+    if not (root / "setup.cfg").is_file() or not (folder / "__main__.py").is_file():
+        raise FileNotFoundError(
+            f"expected the site's source in {folder}: it comes with the source, git clone, and not with the package"
+        )
+    return _run(root, f"{folder.parent.name}.{folder.name}", arguments)
+
+
+def _run(root: Path, module: str, arguments: list[str]) -> int:
+    """Run a module of a clone in a process of its own."""
+    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.run([sys.executable, "-m", f"{folder.name}.{name}", *others], env=environment, check=False).returncode
+    return subprocess.run([sys.executable, "-m", module, *arguments], env=environment, check=False).returncode
 
 
 def _is_a_benchmark(path: Path) -> bool:
@@ -52,4 +68,4 @@ def _title(path: Path) -> str:
     return textwrap.shorten(line.partition("   ")[0], WIDEST_TITLE, placeholder=" …")
 
 
-GRADCHECK, BENCH = Raw(_gradcheck), Raw(bench)
+GRADCHECK, BENCH, BOOK = Raw(_gradcheck), Raw(bench), Raw(book)

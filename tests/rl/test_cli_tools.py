@@ -1,4 +1,4 @@
-"""The commands of `deepnp` that ask for no run: gradcheck, bench, algorithms, --version."""
+"""The commands of `deepnp` that ask for no run: gradcheck, bench, book, algorithms, --version."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 import rl
 from deepnp import __version__ as version
-from rl.cli.tools import bench
+from rl.cli.tools import bench, book
 from tests.rl.test_cli import deepnp, refused, told
 
 
@@ -37,6 +37,21 @@ def test_bench_of_this_clone(capsys):
     assert deepnp("bench") == 0
     assert re.search(r"^offpolicy +How fast are SAC", told(capsys), re.MULTILINE)
     assert "(did you mean layers?)" in refused(capsys, "bench layer", 2)
+
+
+def test_book_runs_the_site_of_a_clone(tmp_path):
+    folder = tmp_path / "papers" / "pages"
+    folder.mkdir(parents=True)
+    (folder / "__main__.py").write_text("import sys; raise SystemExit(len(sys.argv))")
+    with pytest.raises(FileNotFoundError, match="comes with the source"):
+        book([], folder)
+    (tmp_path / "setup.cfg").touch()  # a clone
+    assert book(["--out", "there"], folder) == 3
+
+
+def test_book_of_this_clone_has_help(capfd):
+    assert deepnp("book --help") == 0
+    assert "--open" in capfd.readouterr().out
 
 
 def test_version(capsys):
