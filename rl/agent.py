@@ -166,6 +166,11 @@ class Agent(Predictor, ABC):
         """Whether its next steps are updates on a data set, and the environment waits."""
         return False
 
+    @property
+    def untouched(self) -> bool:
+        """Whether no step was taken in an environment yet."""
+        return self.steps == 0
+
     def at(self, progress: float) -> Any:
         """The settings at `progress` in [0, 1] of the training: schedules as numbers."""
         return with_rates(self.config, rates_at(self.config, self._scheduled, progress)) if self._scheduled else self.config

@@ -296,7 +296,7 @@ def restore_environment(agent: Any, name: str | None, tensors: Tensors) -> None:
         agent.close()
         raise ValueError(f'expected environment "{name}", {given}')
     why = _go_on(agent, part(tensors, "env"), part(tensors, "collector"))
-    if why and agent.steps and not agent.offline:
+    if why and not agent.untouched:
         warnings.warn(f"{agent.env_name} begins new episodes, so results will not be the same to the bit: {why}", stacklevel=5)
 
 

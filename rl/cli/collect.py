@@ -8,7 +8,7 @@ from tyro.conf import FlagCreatePairsOff, arg
 from rl.algorithms import ALGORITHMS, Algorithm
 from rl.algorithms.offline.from_data import FromData
 from rl.cli import environments
-from rl.cli.saved import CHECKPOINT, agent_of
+from rl.cli.saved import CHECKPOINT, agent_of, environment_for
 from rl.cli.task import folder_name
 from rl.cli.terminal import complain, say
 from rl.cli.usage import Usage
@@ -59,6 +59,8 @@ def collect(
     if run is None and (replay or checkpoint != "last"):
         raise Usage("expected --run with --replay and --checkpoint: a run's agent, or its memory")
     name, settings = environments.find(env), key_values(env_settings)
+    if run is not None:
+        environment_for(run, None)  # whose error lists the runs that there are
     actor = RANDOM if run is None else f"{run.name}-replay" if replay else run.name
     path = out or FOLDER / f"{folder_name(actor, name)}.safetensors"
     if path.exists():

@@ -24,8 +24,8 @@ class TestNothingSpoilt:
         if not algorithm.takes.value or algorithm.takes.tables:
             pytest.skip("it has no value")
         agent = self.agent(algorithm).learn(200)
-        networks = [("critics", q) for q in agent.critics.networks] if hasattr(agent, "critics") else []
-        networks += [(name, getattr(agent, name)) for name in ("value", "policy") if hasattr(agent, name)]
+        groups = [(name, getattr(agent, name)) for name in ("critics", "value", "policy") if hasattr(agent, name)]
+        networks = [(name, network) for name, group in groups for network in getattr(group, "networks", [group])]
         networks[0][1].flat.data[3] = np.nan
         before = {name: np.array(a) for name, a in states(agent).items() if not name.startswith(("memory", "scaler"))}
         with (

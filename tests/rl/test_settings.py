@@ -13,7 +13,7 @@ import rl
 from rl import schedules
 from rl.algorithms.policy_gradient.config import OnPolicyConfig
 from rl.algorithms.replay_config import ReplayConfig
-from tests.rl import defaults, felt_values
+from tests.rl import defaults, felt_offline, felt_values
 from tests.rl.felt import ACTING, MEMORY, RECALL, Felt
 from tests.rl.references.adapter import critics_of, modules
 from tests.rl.references.worlds import Choices, Goals, World, Worlds
@@ -244,6 +244,7 @@ QASCENT = {name: felt for name, felt in SHARED.items() if name != "actor_gain"} 
 TABLES = {name: SHARED | RECALL | OWN[name] for name in OFF_POLICY} | {"QAscent": QASCENT} | {"PreQN": PREQN} | ON_POLICY
 TEMPERED = {name: SOFT[name] for name in ("temperature", "initial_temperature", "target_entropy")}
 TABLES |= felt_values.tables({name: felt for name, felt in SHARED.items() if name in REPLAY}, TEMPERED)
+TABLES |= felt_offline.tables({name: felt for name, felt in SHARED.items() if name in REPLAY}, TEMPERED)
 ENTRIES = [(name, f) for name, table in TABLES.items() for f in table]
 REFUSED = {
     ("SAC", "clip_targets"): True,  # with soft values: see test_updates for SACLite
@@ -264,6 +265,8 @@ def train(name: str, felt: Felt, settings: dict) -> tuple[np.ndarray, Outcome]:
     agent = algorithm(
         felt.env() if felt.env is Worlds else felt.env, algorithm.Config(**{**base, **felt.besides, **settings}), seed=1
     )
+    if getattr(agent.config, "offline_steps", None) is not None:
+        agent.learn_from(rl.collect("random", felt.env(), 100, seed=2))
     start = [np.array(module.flat.data) for module in modules(agent)]
     metrics, batches, update = [], [], agent.update
 

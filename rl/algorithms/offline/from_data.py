@@ -80,6 +80,12 @@ class FromData(Agent):
         return self.given.count > 0 and (limit is None or self.steps < limit)
 
     @property
+    def untouched(self) -> bool:
+        """Whether no step was taken in an environment yet."""
+        limit = self.config.offline_steps
+        return self.steps == 0 or (self.given.count > 0 and (limit is None or self.steps <= limit))
+
+    @property
     def warming_up(self) -> bool:
         """Whether actions are random, and nothing is learned."""
         return not self.given.count and self.steps < self.config.warmup
