@@ -10,9 +10,8 @@ from docs.site.links import ROOT
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the site, and open it if that is asked for; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        "deepnp book", description="Make the book of derivatives: a web site that opens from its files."
-    )
+    what = "Make the book of derivatives: a web site that opens from its files."
+    parser = argparse.ArgumentParser("deepnp book", description=what)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "book", help="folder for the site (default: %(default)s)")
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     options = parser.parse_args(arguments)

@@ -30,9 +30,14 @@ def build(out: Path) -> Path:
     -------
     Path
         The folder of the site: `index.html` in it is the beginning.
+
+    Raises
+    ------
+    FileExistsError
+        If `out/pages` or `out/html` is there and no earlier build made it.
     """
     pages, html = out / "pages", out / "html"
-    shutil.rmtree(pages, ignore_errors=True)
+    _make_room(out, pages, html)
     for page, text in everything().items():
         target = pages / page
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +47,17 @@ def build(out: Path) -> Path:
             target.write_text(text)
     build_html(configuration(pages, html))
     return html
+
+
+def _make_room(out: Path, *made: Path) -> None:
+    """Remove what an earlier build made, and nothing else: a mark tells."""
+    mark = out / ".book"
+    if not mark.exists() and any(folder.exists() for folder in made):
+        raise FileExistsError(f"expected a folder that is empty or has an earlier book in it, given {out}")
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def everything() -> dict[str, str | Path]:

@@ -44,9 +44,7 @@ def book(arguments: list[str], folder: Path = SITE) -> int:
     """Make the web site of a clone, with the site's own arguments; returns its exit code."""
     root = folder.parents[1]
     if not (root / "setup.cfg").is_file() or not (folder / "__main__.py").is_file():
-        raise FileNotFoundError(
-            f"expected the site's source in {folder}: it comes with the source, git clone, and not with the package"
-        )
+        raise FileNotFoundError(f"expected the site in {folder}: it comes with the source, git clone, and not with the package")
     return _run(root, f"{folder.parent.name}.{folder.name}", arguments)
 
 
