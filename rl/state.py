@@ -88,3 +88,8 @@ def spawn_rngs(seed: int, *names: str) -> dict[str, np.random.Generator]:
     """Independent generators from one seed, by name."""
     sequences = np.random.SeedSequence(seed).spawn(len(names))
     return {name: np.random.default_rng(s) for name, s in zip(names, sequences, strict=True)}
+
+
+def add_rngs(rngs: dict[str, np.random.Generator], seed: int, *names: str) -> dict[str, np.random.Generator]:
+    """The generators that `spawn_rngs` made of this seed, and more of it, under other names."""
+    return {**spawn_rngs(seed, *rngs, *names), **rngs}

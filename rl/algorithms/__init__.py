@@ -19,6 +19,11 @@ from rl.algorithms.black_box.cem import CEM, CEMConfig
 from rl.algorithms.black_box.cma_es import CMAES, CMAESConfig
 from rl.algorithms.black_box.reps import REPS, REPSConfig
 from rl.algorithms.black_box.rwr import RWR, RWRConfig
+from rl.algorithms.model_based.dyna import Dyna, DynaConfig
+from rl.algorithms.model_based.mba import MBA, MBAConfig
+from rl.algorithms.model_based.mbpo import MBPO, MBPOConfig
+from rl.algorithms.model_based.mve import MVE, MVEConfig
+from rl.algorithms.model_based.pets import PETS, PETSConfig
 from rl.algorithms.offline.awac import AWAC, AWACConfig
 from rl.algorithms.offline.awr import AWR, AWRConfig
 from rl.algorithms.offline.bc import BC, BCConfig
@@ -70,6 +75,11 @@ _LIST = (
     Algorithm(DiscreteSAC, "value_based", "Christodoulou 2019"),
     Algorithm(NAF, "value_based", "Gu et al. 2016"),
     Algorithm(QAscent, "value_based", "the thesis on maximum entropy, ch. 1"),
+    Algorithm(PETS, "model_based", "Chua et al. 2018"),
+    Algorithm(MBPO, "model_based", "Janner et al. 2019"),
+    Algorithm(MVE, "model_based", "Feinberg et al. 2018"),
+    Algorithm(Dyna, "model_based", "Sutton 1990"),
+    Algorithm(MBA, "model_based", "Gu et al. 2016"),
     Algorithm(BC, "offline", "Pomerleau 1989"),
     Algorithm(TD3BC, "offline", "Fujimoto & Gu 2021"),
     Algorithm(AWR, "offline", "Peng et al. 2019"),
@@ -104,7 +114,11 @@ __all__ = [
     "DQN",
     "FQI",
     "IQL",
+    "MBA",
+    "MBPO",
+    "MVE",
     "NAF",
+    "PETS",
     "PPO",
     "QRDQN",
     "REINFORCE",
@@ -132,10 +146,15 @@ __all__ = [
     "DiscreteSACConfig",
     "DoubleQLearning",
     "DoubleQLearningConfig",
+    "Dyna",
+    "DynaConfig",
     "DynaQ",
     "DynaQConfig",
     "FQIConfig",
     "IQLConfig",
+    "MBAConfig",
+    "MBPOConfig",
+    "MVEConfig",
     "MonteCarlo",
     "MonteCarloConfig",
     "NAFConfig",
@@ -145,6 +164,7 @@ __all__ = [
     "OffPolicyPGConfig",
     "OnPolicySAC",
     "OnPolicySACConfig",
+    "PETSConfig",
     "PPOConfig",
     "PreQN",
     "PreQNConfig",

@@ -196,7 +196,7 @@ class Dynamics(Module):
     def _width(self):
         return (2 if self.gaussian else 1) * (self.observations + 1) + 1
 
-    def split(self, y):
+    def split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Outputs as μ (…, D), what ln v is made of, of width 0 in a deterministic model, and z (…)."""
         end = self.observations + 1
         return y[..., :end], y[..., end:-1], y[..., -1]

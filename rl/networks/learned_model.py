@@ -75,14 +75,21 @@ class LearnedModel:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One imagined step of each row, by an elite drawn for it; see `Dynamics.step`."""
         members = self.network.elites[rng.integers(len(self.network.elites), size=len(observations))]
-        return self._ending(*self.network.step(observations, actions, members, rng))
+        return self.step_of(observations, actions, members, rng)
+
+    def step_of(
+        self, observations: np.ndarray, actions: np.ndarray, members: np.ndarray, rng: np.random.Generator | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One imagined step of each row, by the member (B,) that it names; see `Dynamics.step`."""
+        following, rewards, ended = self.network.step(observations, actions, members, rng)
+        return following, rewards, ended if self.ends else np.zeros_like(ended)
 
     def mean_step(self, observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One imagined step of each row: the mean of what the elites expect, and the end that most of them expect."""
-        rows = len(observations)
-        steps = [self.network.step(observations, actions, np.full(rows, e), None) for e in self.network.elites]
-        following, rewards, ended = (np.mean(parts, axis=0, dtype=np.float32) for parts in zip(*steps, strict=True))
-        return self._ending(following, rewards, ended > 0.5)
+        members = (np.full(len(observations), e) for e in self.network.elites)
+        steps = [self.step_of(observations, actions, own, None) for own in members]
+        following, rewards, ended = (np.stack(parts).mean(axis=0, dtype=np.float32) for parts in zip(*steps, strict=True))
+        return following, rewards, ended > 0.5
 
     def imagined(self, batch: Batch, gamma: float, rng: np.random.Generator) -> Batch:
         """The same observations and actions, with the outcomes that the model draws; weights are ones."""
@@ -90,9 +97,6 @@ class LearnedModel:
         discounts = np.where(ended, np.float32(0), np.float32(gamma))
         weights = np.ones(len(rewards), np.float32)
         return Batch(batch.observations, batch.actions, rewards, following, discounts, weights, batch.rows)
-
-    def _ending(self, following, rewards, ended):
-        return following, rewards, ended if self.ends else np.zeros_like(ended)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return state_of(self._parts())

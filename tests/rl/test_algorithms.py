@@ -15,14 +15,13 @@ import rl
 from rl.algorithms.offline.from_data import FromData
 from rl.config import WIDTHS
 from rl.takes import Takes
-from tests.rl.toys import Counter, Endless, Target, config_of, states, suited, vectorize
+from tests.rl.toys import MODEL, Counter, Endless, Target, config_of, states, suited, vectorize
 
 ALGORITHMS = list(rl.ALGORITHMS.values())
 # What a page needs to learn something small, soon: by how it gathers its experience.
 ON_POLICY = dict(num_envs=16, steps=32, batch_size=128, epochs=4, hidden=(16,), lr=5e-3)
 OFF_POLICY = dict(num_envs=2, hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3)
 TABLES = "MonteCarlo", "OffPolicyMonteCarlo", "SARSA", "QLearning", "DoubleQLearning", "DynaQ"
-MODEL = dict(members=2, elites=2, model_hidden=(16,), model_lr=1e-2, model_batch_size=64, model_interval=200)
 OWN = {
     "A2C": dict(num_envs=4, steps=4),  # it takes one step for each rollout
     "DPG": dict(steps=1, lr=rl.schedules.Linear(3e-3, 0.0), critic_lr=2e-2, exploration=0.3),
@@ -36,8 +35,8 @@ OWN = {
     **{name: dict(beta=0.05, normalize_observations=False) for name in ("AWAC", "IQL")},
     "CQL": dict(conservatism=0.1, draws=4, normalize_observations=False),
     **{name: MODEL for name in ("MVE", "Dyna", "MBA")},
-    "MBPO": MODEL | dict(batch_size=8, imagined_batch=56, updates=1, rollouts=200),
-    "PETS": MODEL | dict(horizon=2, candidates=30, plan_elites=5, rounds=3, particles=2),
+    "MBPO": MODEL | dict(batch_size=8, imagined_batch=56, updates=1),
+    "PETS": MODEL,
 }
 # Steps until a value that learns from values is where it goes to; a few algorithms need more than the others.
 UNTIL_THE_LIMIT = {
@@ -48,7 +47,9 @@ UNTIL_THE_LIMIT = {
     "TRPO": 4500,
     "RWR": 6000,
     "PPO": 6400,
-    **dict.fromkeys(("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF", "MBA"), 4500),  # observation 0 leaves the last bias alone to learn
+    **dict.fromkeys(
+        ("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF", "MBA"), 4500
+    ),  # observation 0 leaves the last bias alone to learn
     **dict.fromkeys(("AWR", "IQL"), 4500),
     "SACValue": 4500,  # a value passes through two networks for each step
 }

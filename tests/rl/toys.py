@@ -166,10 +166,15 @@ class ResumableReach(SyncVectorEnv):
                 setattr(env, name, values[n].copy())
 
 
+# Of algorithms that learn a model: one that is soon fitted, and plans that are soon made.
+MODEL = dict(members=2, elites=2, model_hidden=(16,), model_lr=1e-2, model_batch_size=64, model_interval=200, model_epochs=10)
+MODEL |= dict(imagined_batch=16, imagined_memory=500, rollouts=50, horizon=2, candidates=20, plan_elites=5, particles=2)
+
+
 def config_of(algorithm, **settings):
     """A Config with those of the settings that the algorithm has."""
     known = {f.name for f in fields(algorithm.config)}
-    return algorithm.config(**{name: value for name, value in settings.items() if name in known})
+    return algorithm.config(**{name: value for name, value in (MODEL | settings).items() if name in known})
 
 
 def vectorize(make, copies: int, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> SyncVectorEnv:

@@ -34,6 +34,8 @@ class ModelConfig:
         super().__post_init__()
         if self.elites is not None and self.elites > self.members:
             raise ValueError(f"expected elites <= members, given {self.elites} and {self.members}")
+        if getattr(self, "recall", None) is not None:
+            raise ValueError(f"expected recall None with a model, which imagines single steps, given {self.recall!r}")
 
 
 def make_model(space: SpaceInfo, c: ModelConfig, rng: np.random.Generator) -> LearnedModel:
