@@ -176,8 +176,21 @@ def test_off_policy_monte_carlo_weighs_the_ends_of_episodes(fade):
             plain.q[s, a] += w / weights[s, a] * (g - plain.q[s, a])
             if plain.q[s, a] < max(plain.row(s)):
                 break
-            w /= 0.4
+            w /= plain.row(s).count(max(plain.row(s))) * 0.4
     np.testing.assert_allclose(learned("OffPolicyMonteCarlo", lr=fade).policy.values.data, plain.array(), rtol=1e-12)
+
+
+def test_off_policy_monte_carlo_s_weights_are_1_where_both_policies_are_alike():
+    """Without rewards all values stay equal: the greedy policy is as random as the one that acts."""
+    agent, counts = agent_of("OffPolicyMonteCarlo"), np.zeros((S, A))
+    agent.episodes.begin(N)
+    for t in experience(0):
+        agent.chances = np.full(N, 1 / A)
+        agent.update(t._replace(rewards=np.zeros(N)))
+    for played, _, _ in episodes():
+        for s, a, _ in played:
+            counts[s, a] += 1
+    np.testing.assert_allclose(agent.weights["sum"], counts, rtol=1e-12)
 
 
 @OF_ALL

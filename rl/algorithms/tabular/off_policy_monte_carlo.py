@@ -7,14 +7,15 @@
             G ← r + γ G
             C(s, a) ← C(s, a) + W
             Q(s, a) ← Q(s, a) + (W/C(s, a)) (G − Q(s, a))
-            leave this episode if Q(s, a) < max Q(s, ·)                the greedy policy would not have come from there
-            W ← W/b(a|s)
+            leave this episode if Q(s, a) < max Q(s, ·)                the greedy policy π would not have come from there
+            W ← W π(a|s)/b(a|s)                                        π(a|s) = 1 over how many actions are as good
 
 It learns the greedy policy's values from episodes of one that explores. What it learns from is an episode's end, after
-its last action that was not greedy: long episodes teach little.
+its last action that was not greedy: long episodes teach little. Weights grow as (1/b)^k with the steps k to the end, so
+few episodes count for pairs that are far from it.
 
 Deviations: an episode that was truncated is not over. G begins there with max_a Q. C is multiplied by 1 − α at each
-visit, so that returns of policies long ago fade; α = 0 is the book's.
+visit, so that returns of policies long ago fade; α = 0 is the book's. Of equal values the book takes one; here all are π's.
 
 Shapes: N environments, S states, A actions.
 """
@@ -104,8 +105,11 @@ def _learn(q, weights, trace, t, gamma, lr) -> float:
             error = g - q[s, a]
             q[s, a] += w / weights[s, a] * error
             total += abs(error) / trace.lengths[n]
-            if q[s, a] < q[s].max():
+            best, equals = q[s].max(), 0
+            for value in q[s]:
+                equals += value == best
+            if q[s, a] < best:
                 break
-            w /= trace.chances[n, k]
+            w /= equals * trace.chances[n, k]
         trace.lengths[n] = 0
     return total / len(t.states)
