@@ -29,6 +29,7 @@ from rl.algorithms.offline.awr import AWR, AWRConfig
 from rl.algorithms.offline.bc import BC, BCConfig
 from rl.algorithms.offline.cql import CQL, CQLConfig
 from rl.algorithms.offline.iql import IQL, IQLConfig
+from rl.algorithms.offline.sac_bc import SACBC, SACBCConfig
 from rl.algorithms.offline.td3_bc import TD3BC, TD3BCConfig
 from rl.algorithms.policy_gradient.a2c import A2C, A2CConfig
 from rl.algorithms.policy_gradient.dpg import DPG, DPGConfig
@@ -82,6 +83,7 @@ _LIST = (
     Algorithm(MBA, "model_based", "Gu et al. 2016"),
     Algorithm(BC, "offline", "Pomerleau 1989"),
     Algorithm(TD3BC, "offline", "Fujimoto & Gu 2021"),
+    Algorithm(SACBC, "offline", "Fujimoto & Gu 2021"),
     Algorithm(AWR, "offline", "Peng et al. 2019"),
     Algorithm(AWAC, "offline", "Nair et al. 2020"),
     Algorithm(IQL, "offline", "Kostrikov, Nair & Levine 2021"),
@@ -125,6 +127,7 @@ __all__ = [
     "REPS",
     "RWR",
     "SAC",
+    "SACBC",
     "SARSA",
     "TD2",
     "TD3",
@@ -176,6 +179,7 @@ __all__ = [
     "REINFORCEConfig",
     "REPSConfig",
     "RWRConfig",
+    "SACBCConfig",
     "SACConfig",
     "SACLite",
     "SACLiteConfig",

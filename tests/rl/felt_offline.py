@@ -32,6 +32,9 @@ def tables(replay: Mapping[str, Felt], soft: Mapping[str, Felt]) -> dict[str, di
     return {
         "BC": data | REGRESSION,
         "TD3BC": values | smoothing | exploration | {"value_weight": Felt(0.0, 10.0, "", GIVEN)},
+        "SACBC": values
+        | {"value_weight": Felt(0.0, 10.0, "", GIVEN)}
+        | {name: soft[name] for name in ("temperature", "target_entropy")},
         "AWR": data | REGRESSION | WEIGHTS | {"gamma": Felt(0.5, 0.99, "discount")},
         "AWAC": values | REGRESSION | WEIGHTS | {"draws": Felt(1, 4, "", GIVEN)},
         "IQL": values | REGRESSION | WEIGHTS | {"expectile": Felt(0.2, 0.9)},

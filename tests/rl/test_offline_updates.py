@@ -18,6 +18,8 @@ CASES = {
     "BC": ("BC", SMALL | CLOSE),
     "TD3BC": ("TD3BC", VALUES | dict(smoothing=0.6, smoothing_clip=0.3)),
     "TD3BC, values first": ("TD3BC", VALUES | dict(value_weight=40.0, delay=1, activation="relu")),
+    "SACBC": ("SACBC", VALUES),
+    "SACBC, values first": ("SACBC", VALUES | dict(value_weight=40.0, temperature=0.3, activation="relu")),
     "AWR": ("AWR", SMALL | CLOSE | dict(beta=0.7, largest_weight=3.0)),
     "AWAC": ("AWAC", VALUES | CLOSE | dict(beta=0.5)),
     "AWAC, three draws": ("AWAC", VALUES | dict(draws=3, largest_weight=1.5, beta=0.1)),
@@ -51,6 +53,9 @@ def reference_of(agent):
     critics = [critic(agent.critics, i, settings) for i in range(2)] if hasattr(agent, "critics") else []
     if name == "TD3BC":
         return offline.TD3BC(settings, policy, body(agent.target_policy), critics, c.value_weight)
+    if name == "SACBC":
+        log_alpha = np.array(agent.temperature.log_alpha.data)
+        return offline.SACBC(settings, policy, critics, log_alpha, c.value_weight)
     if name == "CQL":
         return offline.CQL(settings, policy, critics, np.array(agent.temperature.log_alpha.data), c)
     if name == "IQL":

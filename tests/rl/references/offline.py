@@ -1,7 +1,8 @@
-"""One update of BC, TD3+BC, AWR, AWAC, IQL and CQL, from their papers' pseudocode; see off_policy.py for how.
+"""One update of BC, TD3+BC, SAC+BC, AWR, AWAC, IQL and CQL, from their papers' pseudocode; see off_policy.py for how.
 
 BC         Pomerleau 1989
 TD3BC      Fujimoto & Gu 2021, and their code for the mean over action dimensions
+SACBC      the same term in SAC, the form ours
 AWR        Peng et al. 2019, Algorithm 1, with λ = 1
 AWAC       Nair et al. 2020, Algorithm 1
 IQL        Kostrikov, Nair & Levine 2021, Algorithm 1
@@ -147,6 +148,29 @@ class TD3BC(off_policy.TD3):
             a = self.act(policy, s)
             distance = ((a - self.data_actions) ** 2).sum(axis=-1) / a.shape[-1]
             return (distance - scale * value(a)).sum(axis=-1) / len(s)
+
+        self.policy_adam.step(gradient(loss, self.policy))
+
+
+class SACBC(off_policy.SAC):
+    """SAC with another loss of the policy."""
+
+    def __init__(self, settings, policy, critics, log_alpha, value_weight: float):
+        super().__init__(settings, policy, critics, log_alpha)
+        self.value_weight = value_weight
+
+    def update(self, data: Data, noise_next, noise):
+        self.data_actions = data.actions
+        return super().update(data, noise_next, noise)
+
+    def fit_policy(self, s, noise, alpha):
+        scale = self.value_weight / np.abs(self.smallest(s, self.draw(self.policy, s, noise)[0])).mean()
+
+        def loss(policy):
+            a, log_prob = self.draw(policy, s, noise)
+            mode, _ = self.draw(policy, s, 0 * noise)
+            distance = ((mode - self.data_actions) ** 2).sum(axis=-1) / a.shape[-1]
+            return (scale * (alpha * log_prob - self.smallest(s, a)) + distance).sum(axis=-1) / len(s)
 
         self.policy_adam.step(gradient(loss, self.policy))
 
