@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from docs.site import derivations, parts, pictures, ties
+from docs.site import derivations, fields, graph, parts, pictures, ties
 from docs.site.links import ROOT, Links, relative
 from docs.site.subjects import Subject, of_operation
 from docs.site.what_if import what_if
@@ -64,6 +64,7 @@ def page(name: str, op: ModuleType, said: str, neighbours: tuple[str | None, str
         _code(subject, source),
         parts.worked_example(worked, is_loss=False),
         parts.what_if_section(what_if(subject)),
+        graph.figure(name, subject),
         _cost(subject, worked, kept(subject, name)),
         _sources(name, inspect.getdoc(op) or "", here),
         f"\n## Check it\n\n```bash\npython -m deepnp.gradcheck {name.rpartition('.')[2]}\n```\n",
@@ -74,9 +75,9 @@ def page(name: str, op: ModuleType, said: str, neighbours: tuple[str | None, str
 def _picture(name: str, op: ModuleType) -> str:
     """The picture that helps with an operation; nothing where none does."""
     group, _, kind = name.rpartition(".")
-    if group == "activation" and set(op.CASES[0]) == {"x"} and kind not in ("softmax", "log_softmax", "glu"):
+    if group == "activation" and kind not in ("softmax", "log_softmax", "glu"):
         return pictures.activation(name, op)
-    return ""
+    return fields.figure(name, op)
 
 
 def _way(neighbours: tuple[str | None, str | None], here: str) -> str:

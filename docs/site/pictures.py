@@ -10,17 +10,26 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deepnp.cases import tupled
 from deepnp.optim import cosine, exponential, linear, one_cycle, step
 
 _INK = "#808080"
 BLUE, ORANGE = "#4c72d9", "#d9822b"
 
 
+_LEARNED = np.array([0.25])
+SHAPES = {  # of activations that have some
+    "activation.prelu": dict(weight=_LEARNED),
+    "activation.rrelu": dict(slopes=np.full(401, 0.25)),
+    "activation.soft_plus_plus": dict(k=np.array([1.5]), c=np.array([8.0])),
+}
+
+
 def activation(name: str, op: ModuleType) -> str:
     """The curve and the slope of what acts on single numbers."""
     x = np.linspace(-4, 4, 401)
-    y, cache = op.forward(x)
-    slope = op.backward(np.ones_like(x), cache)
+    y, cache = op.forward(x, **SHAPES.get(name, {}))
+    slope = tupled(op.backward(np.ones_like(x), cache))[0]
     drawing = Figure((6, 3))
     axes = drawing.subplots()
     axes.plot(x, y, color=BLUE, label="y")
@@ -29,7 +38,9 @@ def activation(name: str, op: ModuleType) -> str:
     axes.axvline(0, color=_INK, linewidth=0.5)
     axes.set_xlabel("x", color=_INK)
     finish(axes, legend=True)
-    return framed(drawing, f"{name.rpartition('.')[2].replace('_', ' ')} and its slope over x from −4 to 4")
+    settings = "".join(f", {key} = {value[0]:g}" for key, value in SHAPES.get(name, {}).items())
+    title = name.rpartition(".")[2].replace("_", " ")
+    return framed(drawing, f"{title} and its slope over x from −4 to 4{settings}")
 
 
 def draw_paths(axes: Axes, curvatures: np.ndarray, paths: dict[str, np.ndarray]) -> None:
