@@ -26,8 +26,8 @@ class ReplayConfig:
     updates: int = setting(1, "gradient steps of an update", 1, 10_000)
     n_step: int = setting(1, "steps of the return before it bootstraps", 1, 10_000)
     priority_exponent: float = setting(0.0, "how much errors decide what is replayed, α of prioritised replay; 0: nothing", 0, 1)
-    priority_offset: float = setting(0.1, "what is added to the errors, ε", 1e-6)
-    importance_exponent: Rate = rate(0.5, "how much weights undo that at the start, β; it rises to 1 at the end", 0, 1)
+    priority_offset: float = setting(0.1, "what is added to the errors of prioritised replay, ε", 1e-6)
+    importance_exponent: Rate = rate(0.5, "how much weights undo prioritised replay at the start, β; at the end 1", 0, 1)
     newest: int = setting(0, "newest transitions of each environment in every batch besides, k of combined replay", 0, 10_000)
     hindsight: str | None = setting(None, "where goals in hindsight come from; None: no goals", choices=STRATEGIES)
     hindsight_k: int | None = setting(None, "transitions with a goal in hindsight for each with its own, k; None: 4, final: 1", 0)
@@ -36,7 +36,7 @@ class ReplayConfig:
     shaping_keep: float = setting(0.0, "share of the old distance in the shaped reward, λ", 0, 1)
     shaping_power: float = setting(1.0, "power of the distances in the shaped reward, p", 1e-6)
     normalize_observations: bool = setting(False, "running normalisation of what the networks read; the memory keeps the raw ones")
-    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    normalizer: str = setting("standard", "normalisation by mean and deviation, or by the range seen", choices=tuple(NORMALIZERS))
     observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
 
     def __post_init__(self):

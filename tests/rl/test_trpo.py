@@ -85,9 +85,6 @@ class TestStep:
         agent.policy.forward(region.observations)
         fixed, _ = agent.natural_step(region, data, trpo.TRPOConfig(method="npg", damping=0.3, step_size=0.25))
         np.testing.assert_allclose(fixed, 0.25 / metrics["step_size"] * natural, rtol=1e-9)
-        agent.policy.forward(region.observations)
-        _, searched = agent.natural_step(region, data, trpo.TRPOConfig(step_size=0.25))
-        assert searched["step_size"] != 0.25  # where a search follows, it begins at the region's edge
 
     def test_with_the_identity_for_f_it_is_gradient_ascent(self, rng):
         agent = adapter.learner("TRPO", Worlds(), method="npg", step_size=0.1)

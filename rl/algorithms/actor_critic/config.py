@@ -38,9 +38,9 @@ class CriticConfig(ReplayConfig):
         "between the critics' hidden layers and activations; l2: of their last features; spectral: of their inner weights",
         choices=NORMALIZED,
     )
-    critic_affine: bool = setting(True, "whether that normalisation has a scale and a shift of its own")
+    critic_affine: bool = setting(True, "whether the critics' normalisation has a scale and a shift of its own")
     critic_blocks: tuple[int, ...] | None = setting(None, "inner width of each residual block of the critics; None: perceptrons")
-    block_width: int = setting(1024, "outer width of all these blocks", 1, 8192)
+    block_width: int = setting(1024, "outer width of all critic_blocks", 1, 8192)
     critic_gain: float = setting(1.0, "gain of the critics' last orthogonal weights", 1e-6, 100)
     critic_optimizer: str = setting("adam", "what the critics descend with", choices=tuple(OPTIMIZERS))
     targets: bool = setting(True, "target networks that follow; False: the networks are their own targets")
@@ -56,6 +56,9 @@ class CriticConfig(ReplayConfig):
         if self.critic_normalization == "spectral" and (self.critic_blocks or len(self.critic_widths) < 2):
             given = f"blocks {self.critic_blocks}" if self.critic_blocks else f"hidden layers {self.critic_widths}"
             raise ValueError(f"expected perceptrons with inner weights, of two hidden layers or more, to normalise, given {given}")
+        if self.critic_blocks and self.critic_hidden is not None:
+            given = f"{self.critic_hidden} and {self.critic_blocks}"
+            raise ValueError(f"expected critic_hidden or critic_blocks, of which critics can have but one, given {given}")
         if self.clip_targets and self.gamma == 1:
             raise ValueError("expected gamma < 1 where targets are clipped: [−1/(1 − γ), 0] has no end, given gamma 1")
 
@@ -86,8 +89,8 @@ class OffPolicyConfig(CriticConfig):
 
     actor_gain: float = setting(0.01, "gain of the policy's last orthogonal weights", 1e-6, 100)
     recall: str | None = setting(None, "what carries the past; None: nothing, each observation tells the state", choices=MEMORIES)
-    recall_size: int = setting(64, "values of what carries it, H", 1, 100_000)
-    recall_span: int = setting(32, "steps of a sequence that is learned from; with attention also the window, k", 1, 100_000)
+    recall_size: int = setting(64, "values of what recall carries, H", 1, 100_000)
+    recall_span: int = setting(32, "steps of a sequence that recall learns from; with attention also the window, k", 1, 100_000)
     burn_in: int = setting(0, "steps that are read before each sequence, without learning", 0, 100_000)
 
     def __post_init__(self):

@@ -61,9 +61,9 @@ class OnPolicySACConfig:
     activation: str = setting("relu", "between the layers", choices=tuple(ACTIVATIONS))
     temperature: Rate | None = rate(None, "fixed weight of the entropy, α; None: tuned", 0)
     initial_temperature: float = setting(1.0, "α at the start, where it is tuned", 1e-6)
-    target_entropy: Rate | None = rate(None, "H̄; None: −A", -1e6, 1e6)
+    target_entropy: Rate | None = rate(None, "H̄ that a tuned α aims at; None: −A", -1e6, 1e6)
     normalize_observations: bool = setting(True, "running normalisation")
-    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    normalizer: str = setting("standard", "normalisation by mean and deviation, or by the range seen", choices=tuple(NORMALIZERS))
     observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
     scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
 

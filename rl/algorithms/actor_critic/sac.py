@@ -52,9 +52,9 @@ class SACConfig(OffPolicyConfig):
 
     temperature: Rate | None = rate(None, "fixed weight of the entropy, α (the thesis's β); None: tuned", 0)
     initial_temperature: float = setting(1.0, "α at the start, where it is tuned", 1e-6)
-    target_entropy: Rate | None = rate(None, "H̄; None: −A", -1e6, 1e6)
+    target_entropy: Rate | None = rate(None, "H̄ that a tuned α aims at; None: −A", -1e6, 1e6)
     twin: bool = setting(True, "two critics, of which the smaller counts; False: one")
-    shared: bool = setting(True, "one network for μ and ln σ instead of two")
+    shared: bool = setting(True, "one network for μ and ln σ of a Gaussian instead of two")
     actor: str = setting("gaussian", "kind of policy", choices=tuple(ACTORS))
     flow_layers: int = setting(4, "coupling layers of a flow", 1, 64)
     latent: int = setting(8, "latent variables of a variational policy", 1, 4096)

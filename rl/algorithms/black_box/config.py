@@ -19,7 +19,7 @@ class SearchConfig:
     activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
     initial_sigma: float = setting(0.5, "σ of the parameters at the start, σ_0", 1e-6, 1e3)
     normalize_observations: bool = setting(False, "running normalisation; it moves while candidates are judged")
-    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    normalizer: str = setting("standard", "normalisation by mean and deviation, or by the range seen", choices=tuple(NORMALIZERS))
     observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
 
     def __post_init__(self):

@@ -29,7 +29,7 @@ class DataConfig:
     hidden: tuple[int, ...] = setting((256, 256), "widths of all networks' hidden layers")
     activation: str = setting("relu", "between the layers", choices=tuple(ACTIVATIONS))
     normalize_observations: bool = setting(True, "normalisation of what the networks read, by the data set's moments")
-    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    normalizer: str = setting("standard", "normalisation by mean and deviation, or by the range seen", choices=tuple(NORMALIZERS))
     observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
 
     def __post_init__(self):

@@ -55,7 +55,7 @@ class CQLConfig(OfflineConfig):
     penalty: str = setting("logsumexp", "which other actions", choices=PENALTIES)
     draws: int = setting(10, "actions of each kind, n", 1, 1000)
     temperature: Rate | None = rate(None, "fixed weight of the entropy in the policy's loss, α; None: tuned", 0)
-    target_entropy: Rate | None = rate(None, "H̄; None: −A", -1e6, 1e6)
+    target_entropy: Rate | None = rate(None, "H̄ that a tuned α aims at; None: −A", -1e6, 1e6)
 
 
 class CQL(FromData):

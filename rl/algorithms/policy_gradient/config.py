@@ -27,15 +27,15 @@ class OnPolicyConfig:
     anneal_sigma: float | None = setting(None, "where a fixed σ goes, linearly; None: it stays", 1e-6, 1e3)
     sigma_hidden: tuple[int, ...] | None = setting(None, "widths of σ's network; None: hidden")
     sigma_beta: float = setting(1.0, "sharpness of the softplus that ends σ's network, β", 1e-3, 1e3)
-    sigma_scale: float = setting(1.0, "scale of that softplus, ψ", 1e-3, 1e3)
+    sigma_scale: float = setting(1.0, "scale of the softplus that ends σ's network, ψ", 1e-3, 1e3)
     sde_interval: int | None = setting(None, "steps of one noise matrix of state-dependent exploration; None: plain noise", 1)
     choose: int | None = setting(None, "switches of a MultiBinary action that are on, k; None: any number", 1)
     normalize_observations: bool = setting(True, "running normalisation")
-    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    normalizer: str = setting("standard", "normalisation by mean and deviation, or by the range seen", choices=tuple(NORMALIZERS))
     observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
     memory: str | None = setting(None, "what carries the past; None: nothing, each observation tells the state", choices=MEMORIES)
     memory_size: int = setting(64, "values of the memory, H", 1, 100_000)
-    memory_span: int = setting(32, "steps of a sequence that is learned from; with attention also the window, k", 1, 100_000)
+    memory_span: int = setting(32, "steps of a sequence that memory learns from; with attention also the window, k", 1, 100_000)
     burn_in: int = setting(0, "steps that are read again before each sequence, without learning; at most memory_span", 0)
 
     def __post_init__(self):
@@ -44,6 +44,8 @@ class OnPolicyConfig:
             raise ValueError(f'expected squash="clip" with head="{self.head}", whose actions lie in [−1, 1], given "{self.squash}"')
         if self.anneal_sigma is not None and self.sigma != "fixed":
             raise ValueError(f'expected anneal_sigma with sigma="fixed", given sigma="{self.sigma}"')
+        if self.sigma_hidden is not None and self.sigma != "network":
+            raise ValueError(f'expected sigma_hidden with sigma="network", given sigma="{self.sigma}"')
         if self.memory and self.sde_interval is not None:
             raise ValueError(f"expected sde_interval None with memory={self.memory!r}, given {self.sde_interval}")
         if self.burn_in and not self.memory:

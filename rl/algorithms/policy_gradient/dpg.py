@@ -69,7 +69,7 @@ class DPGConfig:
     critic_hidden: tuple[int, ...] | None = setting(None, "widths of the critic's hidden layers; None: hidden")
     activation: str = setting("tanh", "between the layers", choices=tuple(ACTIVATIONS))
     normalize_observations: bool = setting(True, "running normalisation")
-    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    normalizer: str = setting("standard", "normalisation by mean and deviation, or by the range seen", choices=tuple(NORMALIZERS))
     observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
     scale_rewards: bool = setting(True, "divide by the running σ of the discounted return")
 

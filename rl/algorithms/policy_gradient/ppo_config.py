@@ -35,8 +35,8 @@ class PPOConfig(OnPolicyConfig):
     value_lr: Rate | None = rate(None, "that of the value; None: lr", 0, 10)
     adam_eps: float = setting(1e-5, "Adam's ε", 0, 1)
     anneal_lr: bool = setting(True, "decay α linearly to 0")
-    anneal_clip: bool = setting(False, "decay ε linearly to 0")
-    anneal_entropy: bool = setting(False, "decay β linearly to 0")
+    anneal_clip: bool = setting(False, "decay the clip's ε linearly to 0")
+    anneal_entropy: bool = setting(False, "decay the entropy's β linearly to 0")
     target_kl: Rate | None = rate(None, "KL that ends the policy's epochs, d_target; None: off", 1e-9)
     rollback: bool = setting(False, "undo the epoch that exceeded target_kl")
     normalize_advantages: bool = setting(True, "zero mean, unit variance in each minibatch")
@@ -51,6 +51,8 @@ class PPOConfig(OnPolicyConfig):
         for name in ("value_hidden", "value_lr", "memory"):
             if self.shared and getattr(self, name) is not None:
                 raise ValueError(f"expected {name} None where policy and value share a trunk, given {getattr(self, name)!r}")
+        if self.rollback and self.target_kl is None:
+            raise ValueError("expected target_kl with rollback, which undoes the epoch that exceeded it, given target_kl None")
         if self.mirror and self.memory:
             raise ValueError(f"expected memory None where mirror images are learned from, given {self.memory!r}")
 

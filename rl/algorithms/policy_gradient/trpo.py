@@ -136,7 +136,7 @@ class TRPO(Agent):
         x, residual, steps = conjugate_gradient(fisher, g, len(g) if c.method == "npg" else c.cg_steps, c.cg_tolerance)
         square = float(x @ (g - residual))  # xᵀFx, as Fx = g − residual
         longest = math.sqrt(2 * c.max_kl / square) if square > 0 else 0.0
-        alpha = longest if c.step_size is None or c.method == "trpo" else c.step_size
+        alpha = longest if c.step_size is None else c.step_size
         return alpha * x, {"cg_steps": steps, "gradient_norm": float(np.linalg.norm(g)), "step_size": alpha}
 
     def rows_of_fisher(self, region: TrustRegion, samples: Samples, c: Any) -> Distribution:

@@ -28,8 +28,8 @@ class TRPOConfig(OnPolicyConfig):
     cg_tolerance: float = setting(1e-10, "‖g − Fx‖²/‖g‖² that ends them", 0, 1)
     damping: float = setting(0.1, "c in (F + cI)x = g", 0, 1e6)
     sub_sampling: int = setting(1, "F is taken over one of so many parts of the rows", 1, 1_000_000)
-    shrink: float = setting(0.8, "factor of the line search", 0.01, 0.99)
-    backtracks: int = setting(10, "tries of the line search", 1, 1_000)
+    shrink: float = setting(0.8, "factor of the line search, for trpo and dual", 0.01, 0.99)
+    backtracks: int = setting(10, "tries of the line search, for trpo and dual", 1, 1_000)
     normalize_advantages: bool = setting(True, "zero mean, unit variance over the collected data")
     epochs: int = setting(5, "passes of the value over the collected data", 1, 10_000)
     batch_size: int = setting(64, "rows of a minibatch of the value", 1)
@@ -39,3 +39,9 @@ class TRPOConfig(OnPolicyConfig):
     policy_lr: Rate = rate(1e-3, "Adam's learning rate of the policy, for dual", 0, 10)
     multiplier: float = setting(1.0, "λ_KL at the start, for dual", 0, 1e9)
     multiplier_lr: Rate = rate(10.0, "rate of λ_KL, for dual", 0, 1e9)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.step_size is not None and self.method not in ("npg", "tnpg"):
+            given = f"method={self.method!r}: there the bound max_kl says how far a step goes"
+            raise ValueError(f'expected step_size with method="npg" or "tnpg", given {given}')

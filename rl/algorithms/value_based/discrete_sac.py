@@ -62,7 +62,7 @@ class DiscreteSACConfig(ReplayConfig):
     error_limit: float | None = setting(None, "TD error beyond which the critics' loss is linear (Huber), κ; None: never", 1e-9)
     temperature: Rate | None = rate(None, "fixed weight of the entropy, α; None: tuned", 0)
     initial_temperature: float = setting(1.0, "α at the start, where it is tuned", 1e-6)
-    target_entropy: Rate | None = rate(None, "H̄; None: 0.6 ln C", -1e6, 1e6)
+    target_entropy: Rate | None = rate(None, "H̄ that a tuned α aims at; None: 0.6 ln C", -1e6, 1e6)
 
     @property
     def critic_rate(self) -> Rate:
