@@ -123,9 +123,8 @@ def _draw(columns: list[list[tuple[str, str, bool]]], flows: list[tuple[int, int
     for column, i, j in flows:
         x, y, x2, y2 = COLUMNS[column] + BOX, middle(column, i), COLUMNS[column + 1], middle(column + 1, j)
         bend = (x2 - x) / 2
-        parts.append(
-            f'<path class="flow" opacity="{0.45 if len(flows) > 30 else 1}" d="M{x} {y:.0f}C{x + bend:.0f} {y:.0f} {x2 - bend:.0f} {y2:.0f} {x2 - 1} {y2:.0f}"/>'
-        )
+        curve = f"M{x} {y:.0f}C{x + bend:.0f} {y:.0f} {x2 - bend:.0f} {y2:.0f} {x2 - 1} {y2:.0f}"
+        parts.append(f'<path class="flow" opacity="{0.45 if len(flows) > 30 else 1}" d="{curve}"/>')
     for column, boxes in enumerate(columns):
         for i, (title, shape, taken) in enumerate(boxes):
             top = middle(column, i) - TALL / 2
