@@ -12,7 +12,6 @@ from gymnasium.vector import AutoresetMode
 import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
-from rl.algorithms.offline.from_data import FromData
 from rl.config import WIDTHS
 from rl.takes import Takes
 from tests.rl.toys import MODEL, Counter, Endless, Target, config_of, states, suited, vectorize
@@ -31,10 +30,11 @@ OWN = {
     **{name: dict(lr=0.2, decay=0.0) for name in TABLES},
     "CEM": dict(episodes=4, population=32, extra_generations=20),  # what one episode of the task pays depends on where it begins
     "CMAES": dict(episodes=4),
+    "SACBC": dict(value_weight=40.0, normalize_observations=False),
     "AWR": dict(beta=0.2, normalize_observations=False),
     **{name: dict(beta=0.05, normalize_observations=False) for name in ("AWAC", "IQL")},
     "CQL": dict(conservatism=0.1, draws=4, normalize_observations=False),
-    **{name: MODEL for name in ("MVE", "Dyna", "MBA")},
+    **dict.fromkeys(("MVE", "Dyna", "MBA"), MODEL),
     "MBPO": MODEL | dict(batch_size=8, imagined_batch=56, updates=1),
     "PETS": MODEL,
 }
@@ -75,7 +75,7 @@ def small(algorithm, make, seed=0, mode=AutoresetMode.SAME_STEP, given=True, **s
     make = suited(algorithm, make)
     env = make if isinstance(make, str) else vectorize(make, settings["num_envs"], mode)
     agent = algorithm.cls(env, algorithm.config(**settings), seed=seed)
-    return agent.learn_from(data_of(algorithm, make)) if given and isinstance(agent, FromData) else agent
+    return agent.learn_from(data_of(algorithm, make)) if given and algorithm.family == "offline" else agent
 
 
 def data_of(algorithm, make):
