@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,5 +127,8 @@ def _solution(exercise: Exercise, progress: Progress) -> int:
 if __name__ == "__main__":
     try:
         raise SystemExit(main())
+    except BrokenPipeError:  # `python -m deepnp.learn | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -61,4 +61,7 @@ def find(given: str, known: dict[str, Exercise]) -> Exercise:
     """
     if given in known:
         return known[given]
+    inside = [name for name in known if name.startswith(f"{given}.")]
+    if inside and not any(name.endswith(f".{given}") for name in known):
+        raise ValueError(f"expected one exercise, given {given!r}, a group: {', '.join(known[name].short for name in inside)}")
     return known[resolve(given, {name: name for name in known})[0]]

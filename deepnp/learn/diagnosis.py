@@ -5,13 +5,16 @@ factor, one change of the right formula, two of its terms counted wrongly, or wr
 places. Otherwise the largest error is shown beside the central difference.
 """
 
+import math
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
 from deepnp.gradcheck import STEP, TOLERANCE, relative_error
 from deepnp.learn.exercise import Exercise, Trial
+from deepnp.learn.mistakes import mistakes
 from deepnp.learn.variants import Variant, variants
 
 FITS = 1e-9
@@ -27,7 +30,8 @@ class Outcomes:
     @cached_property
     def found(self) -> list[tuple[Variant, tuple[np.ndarray, ...]]]:
         """Those that are arrays like the right ones."""
-        candidates = ((v, self._of(v)) for v in variants(self.exercise.module, self.exercise.solution))
+        known = chain(mistakes(self.exercise.name), variants(self.exercise.module, self.exercise.solution))
+        candidates = ((v, self._of(v)) for v in known)
         return [(variant, results) for variant, results in candidates if results is not None]
 
     def _of(self, variant: Variant) -> tuple[np.ndarray, ...] | None:
@@ -39,7 +43,10 @@ class Outcomes:
         return results if shapes == [x.shape for x in self.trial.expected] else None
 
 
-def explain(trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes: Outcomes) -> str:
+Others = Sequence[tuple[np.ndarray, np.ndarray, Trial]]
+
+
+def explain(trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes: Outcomes, others: Others = ()) -> str:
     """What is wrong with one output, in words.
 
     Parameters
@@ -52,6 +59,8 @@ def explain(trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes:
         All that the reader's function returned; this output is wrong.
     outcomes : Outcomes
         Of the wrong answers that are known.
+    others : sequence of (given, expected, Trial)
+        Where else this output was wrong: a factor has one account that fits all of them.
     """
     given, expected, name = results[index], trial.expected[index], trial.outputs[index]
     if not np.isfinite(given).all():
@@ -62,7 +71,7 @@ def explain(trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes:
         cause = "float32 on the way" if error > 1e-9 else "a numerical derivative"
         return f"{name} is near, but not exact: it is off by {error:.0e}, and a formula by less than 1e-12. Is it {cause}?"
     account = (
-        _simple(given, trial, index)
+        _simple(given, trial, index, others)
         or _changed(trial, index, given, outcomes)
         or _only_somewhere(given, expected, trial)
         or f"it is off by {error:.1e} of its largest number, and right in {_right(given, expected)} places"
@@ -70,7 +79,7 @@ def explain(trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes:
     return f"{name}: {account}. {_worst(given, trial, index)}"
 
 
-def _simple(given: np.ndarray, trial: Trial, index: int) -> str:
+def _simple(given: np.ndarray, trial: Trial, index: int, others: Others) -> str:
     """Zero, another output's numbers, or a factor."""
     expected = trial.expected[index]
     if not given.any():
@@ -78,22 +87,49 @@ def _simple(given: np.ndarray, trial: Trial, index: int) -> str:
     for other, right in zip(trial.outputs, trial.expected):
         if right is not expected and right.shape == given.shape and relative_error(given, right) < FITS:
             return f"these are the numbers of {other}: results come in the order {', '.join(trial.outputs)}"
+    factor = _ratio(given, expected)
+    return _factor(factor, trial, others) if factor else ""
+
+
+def _ratio(given: np.ndarray, expected: np.ndarray) -> float:
+    """The number that a result is too large by everywhere; 0 where there is none."""
     factor = float((given * expected).sum() / (expected * expected).sum()) if expected.any() else 0.0
-    if factor and relative_error(given, factor * expected) < FITS * max(abs(factor), 1):
-        return _factor(factor, trial)
-    return ""
+    return factor if factor and relative_error(given, factor * expected) < FITS * max(abs(factor), 1) else 0.0
 
 
-def _factor(factor: float, trial: Trial) -> str:
+def _factor(factor: float, trial: Trial, others: Others) -> str:
     if abs(factor + 1) < FITS:
         return "its sign is wrong everywhere"
+    accounts = dict(_accounts(factor, trial))
+    for given, expected, other in others:
+        ratio = _ratio(given, expected)
+        if ratio and abs(abs(ratio) - 1) > FITS:  # by chance, a size may be 1
+            fitting = dict(_accounts(ratio, other))
+            accounts = {what: text for what, text in accounts.items() if what in fitting}
+    sign = "its sign is wrong, and " if factor < 0 else ""
+    return sign + next(iter(accounts.values()), f"it is the right result times {abs(factor):.6g}")
+
+
+def _accounts(factor: float, trial: Trial) -> Iterator[tuple[str, str]]:
+    """What a factor may be, in words without numbers, and with them: a size or its root, a setting or its square."""
     sizes = {f"the length of axis {i} of {name}": n for name, x in _shaped(trial) for i, n in enumerate(x.shape)}
     sizes |= {f"the number of elements of {name}": x.size for name, x in _shaped(trial)}
-    for what, n in sizes.items():
-        for times, text in ((n, f"{n}, {what}"), (1 / n if n else 0, f"1/{n}, and {n} is {what}")):
-            if n > 1 and abs(abs(factor) - times) < FITS * max(times, 1):
-                return f"it is too large by the factor {'-' if factor < 0 else ''}{text}"
-    return f"it is the right result times {factor:.6g}"
+    sizes |= {f"the number of rows of {name}": math.prod(x.shape[:-1]) for name, x in _shaped(trial) if x.ndim > 1}
+    settings = {name: abs(x) for name, x in trial.drawn.items() if isinstance(x, float) and x}
+    for power, before in ((1.0, ""), (2.0, "the square of ")):
+        for what, n in settings.items():
+            for sign, way in ((power, "times"), (-power, "divided by")):
+                if _equal(abs(factor), n**sign):
+                    yield f"{way} {before}{what}", f"it is the right result {way} {before}{what}, which is {n:g}"
+    for power, before in ((1.0, ""), (0.5, "the root of ")):
+        for what, n in sizes.items():
+            for sign, way in ((power, "large"), (-power, "small")):
+                if n > 1 and _equal(abs(factor), n**sign):
+                    yield f"{way} {before}{what}", f"it is too {way} by the factor {n**power:.6g}, {before}{what}"
+
+
+def _equal(a: float, b: float) -> bool:
+    return abs(a - b) < FITS * max(b, 1)
 
 
 def _shaped(trial: Trial) -> list[tuple[str, np.ndarray]]:
@@ -105,7 +141,8 @@ def _changed(trial: Trial, index: int, given: np.ndarray, outcomes: Outcomes) ->
     terms, expected = [], trial.expected[index]
     for variant, results in outcomes.found:
         if relative_error(given, results[index]) < FITS and relative_error(results[index], expected) > NEAR:
-            return f"it is what comes out {variant.text}"
+            place = " of the library's code" if variant.text.startswith(("without", "with the other")) else ""
+            return f"it is what comes out {variant.text}{place}"
         if variant.term:
             terms.append((variant.text.removeprefix("without the term "), expected - results[index]))
     return _weighed(given - expected, terms)
@@ -127,7 +164,11 @@ def _counted(text: str, extra: float) -> str:
     times = 1 + extra
     if abs(times) < TOLERANCE:
         return f"it misses the term {text}"
-    return f"the term {text} has the wrong sign" if abs(times + 1) < TOLERANCE else f"the term {text} is counted {times:.4g} times"
+    if abs(times + 1) < TOLERANCE:
+        return f"the term {text} has the wrong sign"
+    share = 1 / times
+    number = f"1/{share:.0f}" if share > 1 + FITS and abs(share - round(share)) < TOLERANCE else f"{times:.4g}"
+    return f"the term {text} is counted {number} times"
 
 
 def _only_somewhere(given: np.ndarray, expected: np.ndarray, trial: Trial) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,13 +70,39 @@ def examine(exercise: Exercise, function: Callable, source: str = "", allowed: C
     -------
     Report
     """
-    report = Report()
+    report, evidence = Report(), dict[str, list[Evidence]]()
     with _plain():
         allowed = called_by_forward(exercise) if allowed is None else allowed
         for number, case in enumerate(exercise.cases):
-            if not _try_case(exercise, function, number, case, allowed, source, report):
+            if not _try_case(exercise, function, number, case, allowed, source, report, evidence):
                 break
+        report.wrong = {name: _explained(wrong) for name, wrong in evidence.items()}
     return report
+
+
+class Evidence(NamedTuple):
+    """A result that is wrong in one trial."""
+
+    place: str
+    trial: Trial
+    output: int
+    results: tuple[np.ndarray, ...]
+    outcomes: Outcomes
+
+    @property
+    def given(self) -> np.ndarray:
+        return self.results[self.output]
+
+    @property
+    def expected(self) -> np.ndarray:
+        return self.trial.expected[self.output]
+
+
+def _explained(wrong: list[Evidence]) -> str:
+    """What is wrong with an output, in words, from the first trial in which it is."""
+    first, *others = wrong
+    elsewhere = [(one.given, one.expected, one.trial) for one in others]
+    return f"{first.place}: {explain(first.trial, first.output, first.results, first.outcomes, elsewhere)}"
 
 
 @contextmanager
@@ -92,12 +118,12 @@ def _plain() -> Iterator[None]:
         use_kernels(before)
 
 
-def _try_case(exercise, function, number, case, allowed, source, report) -> bool:
+def _try_case(exercise, function, number, case, allowed, source, report, evidence) -> bool:
     """Add what one case shows to the report; whether to go on."""
     verdicts: dict[str, bool] = {}
     for draw in range(DRAWS):
         trial = exercise.trial(case, np.random.default_rng([SEED, number, draw]))
-        place = f"case {number}, {_shapes(trial)}"
+        place = f"case {number}, {_shapes(trial)}{_deeper(case, exercise.cases[0])}"
         try:
             results = _results(exercise, function, trial, allowed)
         except NotImplementedError:
@@ -113,8 +139,8 @@ def _try_case(exercise, function, number, case, allowed, source, report) -> bool
         for i, (name, given) in enumerate(zip(trial.outputs, results)):
             right = relative_error(given, trial.expected[i]) <= EXACT
             verdicts[name] = verdicts.get(name, True) and right
-            if not right and name not in report.wrong:
-                report.wrong[name] = f"{place}: {explain(trial, i, results, outcomes)}"
+            if not right:
+                evidence.setdefault(name, []).append(Evidence(place, trial, i, results, outcomes))
     for name, right in verdicts.items():
         count = report.right.setdefault(name, [0, 0])
         count[0] += right
@@ -168,7 +194,8 @@ def _checked(returned: Any, trial: Trial) -> tuple[np.ndarray, ...]:
         if not isinstance(given, np.ndarray | np.generic):
             raise Fault(f"expected {name} to be an array of shape {expected.shape}, given {type(given).__name__}")
         if given.shape != expected.shape:
-            raise Fault(f"expected {name} of shape {expected.shape}, given {given.shape}{_remedy(np.asarray(given), expected)}")
+            remedy = _remedy(np.asarray(given), expected) or _order(np.asarray(given), trial)
+            raise Fault(f"expected {name} of shape {expected.shape}, given {given.shape}{remedy}")
         if given.dtype != expected.dtype:
             raise Fault(f"expected {name} in {expected.dtype}, the type of the arguments, given {given.dtype}")
     return tuple(np.asarray(given) for given in results)
@@ -190,6 +217,14 @@ def _remedy(given: np.ndarray, expected: np.ndarray) -> str:
     return ""
 
 
+def _order(given: np.ndarray, trial: Trial) -> str:
+    """Which output a result of a wrong shape is instead, where it is one."""
+    for name, expected in zip(trial.outputs, trial.expected):
+        if given.shape == expected.shape and given.dtype.kind == "f" and given.size and relative_error(given, expected) < EXACT:
+            return f": these are the numbers of {name}, and results come in the order {', '.join(trial.outputs)}"
+    return ""
+
+
 def _where(error: Exception, source: str) -> str:
     """An error of the reader's code: its kind, its words, its line."""
     text = f"it raises {type(error).__name__}: {error}"
@@ -200,6 +235,13 @@ def _where(error: Exception, source: str) -> str:
 def _shapes(trial: Trial) -> str:
     """The case's arguments in a few words."""
     return ", ".join(f"{name} {_in_words(value)}" for name, value in trial.drawn.items())
+
+
+def _deeper(case: dict, first: dict) -> str:
+    """Which argument has more axes than in the first case."""
+    pairs = ((name, case[name], first.get(name)) for name in case)
+    axes = [(name, len(a), len(b)) for name, a, b in pairs if isinstance(a, tuple) and isinstance(b, tuple) and len(a) > len(b)]
+    return "".join(f"; {name} has {n} axes here, and {m} in case 0" for name, n, m in axes[:1])
 
 
 def _in_words(value: Any) -> str:

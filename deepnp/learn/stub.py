@@ -154,7 +154,7 @@ def _arguments(exercise: Exercise, known: Definitions) -> ast.arguments:
 
 def _empty(exercise: Exercise, known: Definitions) -> str:
     if isinstance(exercise, OperationExercise):
-        told = inspect.getdoc(exercise.module.backward) or ""
+        told = (inspect.getdoc(exercise.module.backward) or "").split("\n\n")[0]
     elif isinstance(exercise, FunctionExercise):
         told = f"-> {', '.join(exercise.outputs)}, see above."
     else:

@@ -2,8 +2,8 @@
 
 Forward    y_bo = Σ_i x_bi W_oi + b_o                        y = x Wᵀ + b
 Backward   dx_bi = Σ_o dy_bo W_oi         dx = dy W          x_bi reaches every output o, each through W_oi
-           dW_oi = Σ_b dy_bo x_bi         dW = dyᵀ x         W_oi serves every row b; rows sum, because the mean over the
-           db_o  = Σ_b dy_bo                                 batch is taken once, in the loss
+           dW_oi = Σ_b dy_bo x_bi         dW = dyᵀ x         W_oi meets x_bi in every row b, so rows sum
+           db_o  = Σ_b dy_bo                                 b_o, too; a mean over rows is the loss's, and is in dy already
 Tangent    vy = vx Wᵀ + x vWᵀ + vb                           the product rule
 """
 

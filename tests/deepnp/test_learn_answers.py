@@ -62,7 +62,7 @@ def test_two_faults_in_one_sum_are_both_named(tmp_path):
         ("    return dx, dy.sum(rows), (dy * normal).sum(rows)\n", "these are the numbers of dbeta"),
         ("    return -dx, (dy * normal).sum(rows), dy.sum(rows)\n", "dx: its sign is wrong everywhere"),
         ("    return 0 * dx, (dy * normal).sum(rows), dy.sum(rows)\n", "dx: it is zero everywhere"),
-        ("    return dx, (dy * normal).mean(rows), dy.sum(rows)\n", "factor 1/5, and 5 is the length of axis 0 of x"),
+        ("    return dx, (dy * normal).mean(rows), dy.sum(rows)\n", "too small by the factor 5, the number of rows of x"),
         ("    dy *= 2\n    return dx, dy.sum(rows), dy.sum(rows)\n", "it writes to its arguments"),
         ("    return dx, dy @ dy, dy.sum(rows)\n", "in line 8: `return dx, dy @ dy, dy.sum(rows)`"),
         ("    return np.float64(np.float32(1)) * dx.astype('f').astype(float), (dy * normal).sum(rows), dy.sum(rows)\n", "float32"),

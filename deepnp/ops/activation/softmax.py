@@ -5,7 +5,7 @@ Backward   ln S_i = x_i/τ − ln Σ_j e^{x_j/τ}
            ∂ln S_i/∂x_j = (δ_ij − S_j)/τ                  x_i itself, and every x_j through the common denominator
            ∂S_i/∂x_j = S_i(δ_ij − S_j)/τ                  because ∂S = S·∂ln S
            dx_j = Σ_i dy_i S_i(δ_ij − S_j)/τ              summed over all outputs that x_j reaches
-                = S_j(dy_j − ⟨dy, S⟩)/τ
+                = S_j(dy_j − ⟨dy, S⟩)/τ                   ⟨dy, S⟩ = Σ_i dy_i S_i, a number for each row
 Tangent    vy = S ⊙ (vx − ⟨vx, S⟩)/τ                      the Jacobian is symmetric, so forward mode is the same map
 """
 

@@ -5,7 +5,7 @@ Forward    S = q kᵀ/√d + mask        A = softmax_j S        y = A v
            width
 Backward   dv = Aᵀ dy                                     v_j enters every y_i, with weight A_ij
            dA = dy vᵀ                                     and A_ij enters y_i, with factor v_j
-           dS = A ⊙ (dA − Σ_j A ⊙ dA)                     softmax row by row, as in ops.activation.softmax
+           dS = A ⊙ (dA − Σ_j A ⊙ dA)                     softmax row by row, as in ops.activation.softmax; 0 where masked
            dq = dS k/√d              dk = dSᵀ q/√d        S is a product of q and k: each gets the other
 Tangent    vS = (vq kᵀ + q vkᵀ)/√d                        the product rule
            vA = A ⊙ (vS − Σ_j A ⊙ vS)                     softmax's Jacobian is symmetric
@@ -70,7 +70,10 @@ def forward(q, k, v, mask=None, causal=False) -> tuple[np.ndarray, Cache]:
 
 
 def backward(dy, cache, out=None) -> tuple[np.ndarray, ...]:
-    """dy (…, Lq, dv) -> dq (…, Lq, d), dk (…, Lk, d), dv (…, Lk, dv), written into the three arrays of `out` where given."""
+    """dy (…, Lq, dv) -> dq (…, Lq, d), dk (…, Lk, d), dv (…, Lk, dv).
+
+    Written into the three arrays of `out` where they are given.
+    """
     q, k, v, weights, _ = cache
     xp = array_module(dy)
     dweights = xp.matmul(dy, v.swapaxes(-1, -2))

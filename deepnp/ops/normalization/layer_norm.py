@@ -3,9 +3,9 @@
 Forward    μ = mean_c x    σ = √(var_c x + ε)    x̂ = (x − μ)/σ    y = γ·x̂ + β
 Backward   dγ = Σ_b dy·x̂        dβ = Σ_b dy                 γ and β serve every row
            dx̂ = γ·dy
-           dσ = −Σ_c dx̂·x̂ / σ                               σ divides every x̂_c of its row: ∂x̂_c/∂σ = −x̂_c/σ
+           dσ = −Σ_c dx̂·x̂ / σ                               σ divides every x_c − μ of its row: ∂x̂_c/∂σ = −x̂_c/σ
            dμ = −Σ_c dx̂ / σ                                 μ is subtracted from every x_c; its way through σ is zero: Σ(x − μ) = 0
-           ∂μ/∂x_c = 1/C        ∂σ/∂x_c = x̂_c/C             σ² + … = mean (x − μ)² + ε, so 2σ·∂σ = 2(x_c − μ)/C
+           ∂μ/∂x_c = 1/C        ∂σ/∂x_c = x̂_c/C             σ² = mean_c (x − μ)² + ε, so 2σ ∂σ/∂x_c = 2(x_c − μ)/C
            dx = dx̂/σ + dμ/C + dσ·x̂/C                        directly, through μ, through σ; collected:
               = (dx̂ − mean_c dx̂ − x̂·mean_c(dx̂·x̂)) / σ
 Tangent    vx̂ = (vx − mean_c vx − x̂·mean_c(vx·x̂)) / σ       the same map: the Jacobian of x̂ is symmetric
@@ -13,6 +13,7 @@ Tangent    vx̂ = (vx − mean_c vx − x̂·mean_c(vx·x̂)) / σ       the sam
 
 The variance is the biased one (÷ C), in two passes; ε stands inside the root, once.
 x̂ is not kept: backward has it from x, μ and σ for less than it costs to write and read.
+`scale` is None but for rows whose squares would overflow; these are divided by it, and so is their dx.
 """
 
 from typing import NamedTuple
