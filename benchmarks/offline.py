@@ -1,6 +1,6 @@
 """Offline methods on data sets of one's own: how good they are beside the policy that gathered the data.
 
-    python -m benchmarks.offline Pendulum-v1 --steps 10000 --updates 10000 --seeds 2
+    python -m benchmarks.offline Pendulum-v1 --steps 8000 --updates 5000 --lr 1e-3 --tau 0.01
 
 1. SAC is trained in the environment. The first of its evaluations beyond a third of the way from random
    actions to its last one is "medium"; its memory until then is "medium-replay".
@@ -15,6 +15,7 @@ import argparse
 import copy
 import csv
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +52,13 @@ def gather(env: str, folder: Path, steps: int, rows: int, hidden: tuple[int, ...
     return {"random": low, "expert": high}
 
 
-def learned(method: str, data: DataSet, updates: int, hidden: tuple[int, ...], seed: int) -> rl.Agent:
-    """An agent that learned from a data set."""
-    without = dict(conservatism=0.0, draws=1) if method == "SAC" else {}
-    cls = rl.CQL if method == "SAC" else getattr(rl, method)
-    settings = dict(draws=4) if method == "CQL" else without
-    return cls.of_data(data, cls.Config(hidden=hidden, **settings), seed=seed).learn(updates)
+def learned(method: str, data: DataSet, updates: int, settings: dict, seed: int) -> rl.Agent:
+    """An agent that learned from a data set, with those of the settings that it has."""
+    cls, own = (rl.CQL, dict(conservatism=0.0, draws=1)) if method == "SAC" else (getattr(rl, method), {})
+    own = dict(draws=4) if method == "CQL" else own
+    known = {f.name for f in fields(cls.Config)}
+    config = cls.Config(**{name: value for name, value in {**settings, **own}.items() if name in known})
+    return cls.of_data(data, config, seed=seed).learn(updates)
 
 
 def mean_value(agent: rl.Agent, data: DataSet) -> float:
@@ -77,8 +79,8 @@ def largest_return(data: DataSet, gamma: float) -> float:
 
 def rows_of(arguments: argparse.Namespace) -> list[dict]:
     """One row for each method, data set and seed."""
-    folder, hidden = arguments.out, tuple(arguments.hidden)
-    ends = gather(arguments.env, folder, arguments.steps, arguments.rows, hidden, seed=0)
+    folder, settings = arguments.out, dict(hidden=tuple(arguments.hidden), lr=arguments.lr, tau=arguments.tau)
+    ends = gather(arguments.env, folder, arguments.steps, arguments.rows, settings["hidden"], seed=0)
     print(f"random {ends['random']:,.1f}, expert {ends['expert']:,.1f}", flush=True)
     rows = []
     for kind in arguments.data:
@@ -88,7 +90,7 @@ def rows_of(arguments: argparse.Namespace) -> list[dict]:
         for method in arguments.methods:
             for seed in range(arguments.seeds):
                 start = time.monotonic()
-                agent = learned(method, data, arguments.updates, hidden, seed)
+                agent = learned(method, data, arguments.updates, settings, seed)
                 mean = float(rl.evaluate(agent, arguments.env, 20, seed=100).mean())
                 own = float(score(mean, **ends))
                 values = mean_value(agent, data), largest_return(data, 0.99), (time.monotonic() - start) / 60
@@ -106,6 +108,8 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64])
+    parser.add_argument("--lr", type=float, default=3e-4)
+    parser.add_argument("--tau", type=float, default=0.005)
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--data", nargs="+", default=["medium", "medium-replay"], choices=KINDS)
     parser.add_argument("--out", type=Path, default=Path("runs") / "offline")

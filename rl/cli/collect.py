@@ -95,7 +95,7 @@ def data_for(algorithm: Algorithm, name: str | None) -> DataSet | None:
     """
     takes = issubclass(algorithm.cls, FromData)
     if name is None:
-        if takes:
+        if algorithm.family == "offline":
             complain(f"warning: {algorithm.name} is given no --data: it learns in the environment, from its own steps")
         return None
     if not takes:

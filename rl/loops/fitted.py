@@ -33,8 +33,10 @@ def iterate(agent: Any, total_steps: int) -> dict[str, float]:
     Returns the means of what happened.
     """
     statistics = EpisodeStatistics()
-    agent.memory.prepare(agent.collector.env.num_envs)
+    agent.memory.prepare(agent.config.num_envs)
     end = min(agent.steps + STEPS_PER_REPORT, total_steps)
+    if agent.steps < end and agent.env is None:
+        raise RuntimeError(f"{total_steps - agent.steps:,} steps are to be taken, and there is no environment: call set_env(env)")
     while agent.steps < end:
         step = gather(agent, statistics, 1.0)
         agent.rounds_left.count = agent.config.rounds if agent.steps >= total_steps else 0

@@ -216,3 +216,24 @@ def test_without_weight_on_values_td3_imitates(data):
     data = one_state(np.tile([-0.2, 0.6], 100), np.tile([100.0, -100.0], 100))
     agent = agent_of("TD3BC", data, value_weight=0.0, lr=1e-2, normalize_observations=False).learn(400)
     assert agent.policy.predict(np.zeros((1, 1), np.float32))[0, 0] == pytest.approx(0.2, abs=0.08)
+
+
+class TestFittedIteration:
+    """FQI takes the same data sets; their rows count as its steps."""
+
+    def test_it_fits_a_data_set(self):
+        data = rl.collect("random", Target(discrete=True), 300)
+        config = rl.FQIConfig(**SMALL, rounds=3, round_steps=60, lr=1e-2)
+        agent = rl.FQI.of_data(data, config, seed=0).learn(300)
+        assert (agent.steps, agent.policy_optimizer.t, agent.owes) == (300, 180, False)
+        assert rl.evaluate(agent, Target(discrete=True), 20).mean() == 1
+        with pytest.raises(RuntimeError, match="call set_env"):
+            agent.learn(400)
+        agent.set_env(Target(discrete=True))
+        agent.learn(400)
+        assert (len(agent.memory), agent.policy_optimizer.t) == (400, 360)
+
+    def test_more_steps_need_an_environment(self):
+        agent = rl.FQI.of_data(rl.collect("random", Target(discrete=True), 50), rl.FQIConfig(**SMALL), seed=0)
+        with pytest.raises(RuntimeError, match="50 steps are to be taken, and there is no environment"):
+            agent.learn(100)

@@ -14,14 +14,15 @@ Shapes: B rows, O observation, C choices.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
-from rl.agent import Agent
+from rl.algorithms.offline.from_data import FromData
 from rl.config import check_config, setting
+from rl.experience.datasets import DataSet
 from rl.experience.normalizers import NORMALIZERS
 from rl.experience.replay import Batch, ReplayMemory
 from rl.loops import fitted
@@ -54,7 +55,7 @@ class FQIConfig:
     normalize_observations: bool = setting(
         False, "running normalisation of what the networks read; the data set keeps the raw ones"
     )
-    normalizer: str = setting("standard", "how: by mean and deviation, or by the range that was seen", choices=tuple(NORMALIZERS))
+    normalizer: str = setting("standard", "normalisation by mean and deviation, or by the range seen", choices=tuple(NORMALIZERS))
     observation_clip: float = setting(10.0, "bound of normalised observations", 1e-6)
 
     def __post_init__(self):
@@ -63,11 +64,12 @@ class FQIConfig:
             raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
 
 
-class FQI(Agent):
-    """An FQI agent for choices: `FQI(env, config, seed)`, see `Agent`.
+class FQI(FromData):
+    """An FQI agent for choices: `FQI(env, config, seed)`, see `Agent`; or `FQI.of_data(data)`, see `FromData`.
 
     `learn(50_000)` takes 50,000 random steps, and then fits: nothing is learned before the last of
-    them.
+    them. The rows of a data set that was given count as steps: `learn(len(data))` fits it, and takes
+    none.
 
     Examples
     --------
@@ -87,11 +89,28 @@ class FQI(Agent):
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
         self.target_policy, _ = target_of(self.policy)
         self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
-        self.rounds_left = Counter()
+        self.rounds_left, self.given = Counter(), Counter()
 
     def parts(self) -> dict[str, Part]:
         networks: dict[str, Part] = {"policy": self.policy, "target_policy": self.target_policy}
-        return {**networks, "policy_optimizer": self.policy_optimizer, "memory": self.memory, "rounds_left": self.rounds_left}
+        data: dict[str, Part] = {"memory": self.memory, "rounds_left": self.rounds_left, "given": self.given}
+        return {**networks, "policy_optimizer": self.policy_optimizer, **data}
+
+    def learn_from(self, data: DataSet) -> Self:
+        """Take in a data set, in the place of what the memory holds; all rounds over it are due."""
+        super().learn_from(data)
+        self.steps, self.rounds_left.count = len(data), self.config.rounds
+        return self
+
+    @property
+    def offline(self) -> bool:
+        """Whether rounds are left, and there is no environment to take more steps in."""
+        return self.owes and self.env is None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no step was taken in an environment yet."""
+        return self.steps == self.given.count
 
     @property
     def owes(self) -> bool:
