@@ -154,15 +154,17 @@ def _(module: Linear, dy, inputs: bool):
 
 @rows_of.register
 def _(module: DenseStack, dy, inputs: bool):
-    found = []
-    for layer in reversed(mlp.by_layer(module.cache)):
+    found, layers = [], mlp.by_layer(module.cache)
+    first = layers[0]
+    for layer in reversed(layers):
         if isinstance(layer, dense.Cache):
             x, dz = layer.rows.reshape(layer.shape), dense.backward_activation(dy, layer)[0].reshape(dy.shape)
         else:
             linear.check_output(dy, layer)
             x, dz = layer.x, dy
         found.insert(0, _linear_rows(x, dz, True))
-        dy = dz @ layer.weight
+        if inputs or layer is not first:
+            dy = dz @ layer.weight
     return dy if inputs else None, found
 
 

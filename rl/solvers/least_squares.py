@@ -53,7 +53,7 @@ def ridge(kernel: np.ndarray, b: np.ndarray, amount: float) -> Solved:
     shift = amount * np.trace(kernel) / size
     if shift == 0:
         return Solved(np.zeros_like(b), 0.0, 0)
-    shifted = kernel.copy()
+    shifted = kernel.copy(order="K")
     shifted.flat[:: size + 1] += shift
     try:
         lower = np.linalg.cholesky(shifted)

@@ -177,6 +177,7 @@ class PreQN(Agent):
     def solve(self, kernel, errors, weights, c) -> Solved:
         """Z of K Z = Δ, weighted."""
         root, solver = np.sqrt(weights, dtype=np.float64), ridge if c.solver == "ridge" else truncated
-        solved = solver(root[:, None] * kernel * root, root * errors, c.tolerance)
+        scaled = (root * kernel * root[:, None]).T  # by columns, as LAPACK reads it
+        solved = solver(scaled, root * errors, c.tolerance)
         z = root * solved.z
         return Solved(z, cosine(kernel @ z, errors.astype(np.float64)), solved.rank)
