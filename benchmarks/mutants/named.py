@@ -8,6 +8,7 @@ SAC_PAGE, TD3_PAGE = "rl/algorithms/actor_critic/sac.py", "rl/algorithms/actor_c
 DDPG_PAGE, VALUE_PAGE = "rl/algorithms/actor_critic/ddpg.py", "rl/algorithms/actor_critic/sac_value.py"
 STRETCHES = "rl/experience/stretches.py"
 OFF_POLICY_LOOP, CRITICS, CHAINS = "rl/loops/off_policy.py", "rl/networks/critics.py", "rl/networks/chains.py"
+COLLECTOR = "rl/experience/collector.py"
 
 NAMED = (
     # PPO
@@ -144,7 +145,7 @@ NAMED = (
     Named("burn-in not read", STRETCHES, "led=np.ones(", "led=np.zeros("),
     Named("s′ read as what follows an end, too", STRETCHES, "valid[1:] & ~ended[:-1]", "valid[1:]"),
     Named("dead steps begin no episode", OFF_POLICY_LOOP, "step.ended if collector.same_step else ~step.valid", "step.ended"),
-    Named("final observation not stored", OFF_POLICY_LOOP, "trees.write(following, slice(n, n + 1), observation)", "pass"),
+    Named("final observation not stored", COLLECTOR, "write(following, slice(n, n + 1), observation)", "pass"),
     Named("updates ignored", OFF_POLICY_LOOP, "due * c.updates if", "due if"),
     Named(
         "update_interval ignored",
