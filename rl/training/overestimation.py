@@ -22,6 +22,7 @@ from rl.agent import Agent
 from rl.config import whole_number
 from rl.experience.collector import Collector, EpisodeStatistics
 from rl.experience.environments import EnvLike, is_made_here, make_vector, space_of
+from rl.experience.trees import Observations
 from rl.networks.chains import beside
 from rl.networks.q_networks import QNetwork
 from rl.runs.callbacks import Callback
@@ -72,7 +73,7 @@ def overestimation(
         agent.space.check(space_of(vector))
         dtype = agent.space.vector_dtype(agent.normalizer is not None)
         collector = Collector(vector, agent.space.observation, dtype, [whole_number("seed", seed, 0)] * episodes)
-        first, smallest = _values(agent, collector.observations)
+        first, smallest = values_at(agent, collector.observations)
         returns = _returns(agent, collector)
     finally:
         vector.close()
@@ -89,13 +90,13 @@ def _returns(agent, collector):
         totals += np.where(running, weight * step.rewards, 0)
         weight *= agent.config.gamma
         for n in np.flatnonzero(running & step.truncated):
-            last = step.final[int(n)] if collector.same_step else _row(collector.observations, n)
-            totals[n] += weight * _values(agent, last)[1][0]
+            last = step.final[int(n)] if collector.same_step else row_of(collector.observations, n)
+            totals[n] += weight * values_at(agent, last)[1][0]
         running &= ~step.ended
     return totals
 
 
-def _values(agent, observations):
+def values_at(agent: Any, observations: Observations) -> tuple[np.ndarray, np.ndarray]:
     """Q₁ and min_i Q_i at the most probable actions: (B,) each. Nothing of the critics moves."""
     observations = agent.observe(observations)
     actions = agent.act(observations, None)
@@ -108,7 +109,8 @@ def _values(agent, observations):
     return values[0], np.minimum.reduce(values)
 
 
-def _row(observations, n):
+def row_of(observations: Observations, n: int) -> Observations:
+    """One row, as a batch of one."""
     return tuple(part[n : n + 1] for part in observations) if isinstance(observations, tuple) else observations[n : n + 1]
 
 

@@ -15,9 +15,9 @@ from rl.training.explorer.drawing import Line
 from rl.training.explorer.reading import Columns, Found
 from rl.training.explorer.words import Words, known_words, words_of
 from rl.training.overestimation import FILE as OVERESTIMATION
+from rl.training.value_check import FILE as VALUES
 
 SECONDS = "seconds"
-VALUES = "values.csv"
 EPISODE = re.compile(r"(return|length|success)_\d+")  # a column of evaluations.csv for each episode
 TOGETHER = ("first", "smallest", "return")  # of overestimation.csv: lines of one chart
 LOGARITHMIC = ("gradient",)
