@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
+import numpy as np
 
 import deepnp
 from rl import ALGORITHMS, evaluate
@@ -20,6 +21,7 @@ from rl.experience.partition import Partitioned
 from rl.schedules import Linear
 
 ENV, EPISODES, BAR = "CartPole-v1", 20, 475.0
+START = np.array([2.3, 2.0, 0.2, 2.0])  # place and speed of the cart, angle and speed of the pole
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,22 @@ class Task:
     settings: Mapping[str, Any] = field(default_factory=dict)
     algorithm: str = ""  # where the task is called otherwise
     env: EnvLike = ENV
+    judged: EnvLike | None = None  # what the final policy plays in, where it learned in another
+
+
+class Anywhere(gymnasium.Wrapper):
+    """The pole, with episodes that begin anywhere on the track, and fast: random actions alone never get to its ends."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        _, infos = self.env.reset(seed=seed, options=options)
+        pole: Any = self.unwrapped
+        pole.state = pole.np_random.uniform(-START, START)
+        return np.array(pole.state, np.float32), infos
+
+
+def anywhere() -> gymnasium.Env:
+    """The pole from anywhere."""
+    return Anywhere(gymnasium.make(ENV))
 
 
 def partitioned() -> gymnasium.Env:
@@ -58,6 +76,8 @@ TASKS: dict[str, Task] = {
     "NPG": Task(settings=SHORT | dict(method="npg"), algorithm="TRPO"),
     "TRPO-dual": Task(settings=SHORT | dict(method="dual"), algorithm="TRPO"),
     "FQI": Task(50_000),
+    "FQI-anywhere": Task(50_000, algorithm="FQI", env=anywhere, judged=ENV),
+    "FQI-anywhere-200": Task(50_000, dict(rounds=200, round_steps=125), "FQI", anywhere, ENV),
     "DQN": Task(50_000, FAR),
     "DQN-polyak": Task(50_000, FAR | dict(targets="polyak", tau=0.002), "DQN"),
     "DQN-double": Task(50_000, FAR | dict(double=True, target_interval=100), "DQN"),
@@ -82,7 +102,7 @@ def train(name: str, seed: int, steps: int | None = None) -> float:
         start = time.perf_counter()
         agent.learn(steps or task.steps)
         seconds = time.perf_counter() - start
-        returns = evaluate(agent, task.env, EPISODES, seed=1)
+        returns = evaluate(agent, task.judged or task.env, EPISODES, seed=1)
     print(f"{name:26} seed {seed}  {agent.steps:8,} steps {seconds:5.1f} s  return {returns.mean():6.1f}", flush=True)
     return float(returns.mean())
 
