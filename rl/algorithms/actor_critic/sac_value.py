@@ -10,7 +10,8 @@
 α is fixed there (1/reward scale); here it may be tuned as in sac.py, which has everything else.
 That paper's ½ before the squares is left out, as Adam does not feel it. What the settings say of
 critics holds for V, but for the form of their loss. One draw ã, of the policy before its step,
-serves V and π.
+serves V and π. The critics keep their targets Q̄_i, as all do, but nothing here reads or moves
+them: they cost a copy of the critics' parameters, in memory and in files, and no time.
 
 Shapes: B rows, O observation, A action dimensions.
 """
