@@ -9,7 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 import deepnp
 from deepnp.backend import kernels_enabled
 from deepnp.ops import find
-from docs.site import algorithms, losses, operations, optimizers, reference
+from docs.site import algorithms, contents, losses, operations, optimizers, reference
 from docs.site.links import ROOT, Links, shown, slug
 
 HERE = Path(__file__).parent
@@ -75,14 +75,17 @@ def _everything() -> dict[str, str | Path]:
     guides = {f"{GUIDES}/{p.name}": f"guides/{p.name}" for p in sorted((ROOT / GUIDES).glob("*.md"))} | _REPLACED
     own = {operations.file_of(name): operations.page_of(name) for name in found}
     own |= {algorithms.file_of(name): algorithms.page_of(name) for name in algorithms.rl.ALGORITHMS}
-    links = Links(guides | own | {"README.md": "index.md"}, algorithms.anchors())
+    own |= {f"deepnp/optim/{module}.py": optimizers.page_of(module) for module in optimizers.MODULES}
+    folders = {"deepnp/losses": "losses/index.md", "deepnp/optim": "optimizers/index.md", "README.md": "index.md"}
+    links = Links(guides | own | folders, algorithms.anchors())
     pages: dict[str, str | Path] = {"index.md": (HERE / "home.md").read_text(), **{name: HERE / name for name in ASSETS}}
     sources = Links({**links.pages, **{file: f"source/{file}.md" for file in own}}, links.anchors)
     pages |= operations.pages(found, sources)
     pages |= losses.pages(links)
-    pages |= optimizers.pages(links)
+    pages |= optimizers.pages(sources)
     pages |= algorithms.pages(links)
-    pages |= reference.pages()
+    pages |= reference.pages() | contents.pages(links)
+    pages |= {reference.page_of(module): contents.layer_family(module) for module in reference.modules("layers")}
     for file, page in guides.items():
         if file != algorithms.GUIDE:
             pages[page] = links.rewritten((ROOT / file).read_text(), file, page)
@@ -164,13 +167,17 @@ def navigation() -> list:
         for title, entries in sections
         if any(name in found for name, _ in entries)
     ]
-    guides = [f"guides/{p.name}" for p in sorted((ROOT / GUIDES).glob("*.md")) if f"{GUIDES}/{p.name}" not in _REPLACED]
+    elsewhere = {"guides/derivations.md", "guides/environments.md"}
+    files = [p.name for p in sorted((ROOT / GUIDES).glob("*.md")) if f"{GUIDES}/{p.name}" not in _REPLACED]
+    guides = [f"guides/{name}" for name in files if f"guides/{name}" not in elsewhere]
     return [
         "index.md",
+        contents.CONTENTS,
         {"Operations": ["guides/derivations.md", *book]},
         {"Losses": ["losses/index.md", *map(losses.page_of, losses.find())]},
         {"Optimizers": ["optimizers/index.md", *map(optimizers.page_of, optimizers.MODULES)]},
         {"Algorithms": ["algorithms/index.md", *map(algorithms.page_of, algorithms.rl.ALGORITHMS)]},
-        {"Guides": ["guides/index.md", *(page for page in guides if page != "guides/derivations.md")]},
+        {"Environments": [contents.GALLERY, "guides/environments.md"]},
+        {"Guides": ["guides/index.md", *guides]},
         {"Reference": reference.navigation()},
     ]

@@ -3,6 +3,8 @@
 import functools
 import html.parser
 import http.server
+import pkgutil
+import re
 import threading
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 import deepnp
 import rl
 from deepnp.ops import find
-from docs.site import algorithms, links, losses, operations, reference
+from docs.site import algorithms, contents, links, losses, operations, optimizers, reference
 from docs.site.links import ROOT
 
 
@@ -33,6 +35,26 @@ def test_every_layer_loss_and_optimizer_is_in_the_reference(package):
 def test_every_loss_with_a_gradient_has_its_page():
     public = {name for name in deepnp.losses.__all__ if name != "CASES"}
     assert public <= set(losses.find())
+
+
+def test_the_list_of_everything_is_complete():
+    listed = set(re.findall(r"\]\(([^)]+)\)", contents.contents()))
+    expected = {operations.page_of(name) for name in find()} | {losses.page_of(name) for name in losses.find()}
+    expected |= {algorithms.page_of(name) for name in rl.ALGORITHMS}
+    expected |= {optimizers.page_of(info.name) for info in pkgutil.iter_modules(deepnp.optim.__path__)}
+    expected |= {reference.page_of(f"deepnp.layers.{info.name}") for info in pkgutil.iter_modules(deepnp.layers.__path__)}
+    assert expected <= listed
+
+
+def test_layers_name_the_operations_that_they_are_built_on():
+    assert contents.built_on("deepnp.layers.linear") == {"Linear": ["linear"]}
+    assert contents.built_on("deepnp.layers.activation")["Tanh"] == ["activation.tanh"]
+
+
+def test_the_gallery_shows_every_picture_of_an_environment():
+    shown = {file for _, file, _ in contents.pictures()}
+    there = {f"docs/images/envs/{p.name}" for p in (ROOT / "docs" / "images" / "envs").glob("*.gif")}
+    assert there <= shown
 
 
 def test_every_erratum_of_an_operation_is_printed():
@@ -126,9 +148,12 @@ def visit(chromium, site):
     assert not complaints
 
 
-PLACES = ["index", "guides/derivations", "operations/normalization/layer_norm", "operations/recurrent/lstm", "algorithms/sac"]
-PLACES += ["algorithms/index", "guides/results", "guides/environments", "losses/quantile_loss"]
-PLACES += ["reference/deepnp.layers.attention", "reference/deepnp.gradcheck"]
+PLACES = [
+    *("index", "contents", "gallery", "guides/derivations", "guides/results", "guides/environments", "guides/parameters"),
+    *("operations/normalization/layer_norm", "operations/recurrent/lstm", "losses/quantile_loss", "optimizers/muon"),
+    *("algorithms/index", "algorithms/sac", "reference/deepnp.layers.attention", "reference/deepnp.gradcheck"),
+]
+AXE = ["index", "gallery", "operations/normalization/layer_norm", "losses/cross_entropy", "optimizers/adam", "algorithms/sac"]
 
 
 def test_every_page_is_made_and_every_link_leads_somewhere(site):
@@ -136,7 +161,8 @@ def test_every_page_is_made_and_every_link_leads_somewhere(site):
     made = {str(p.relative_to(site).with_suffix("")) for p in pages}
     assert {operations.page_of(name).removesuffix(".md") for name in find()} <= made
     assert {algorithms.page_of(name).removesuffix(".md") for name in rl.ALGORITHMS} <= made
-    assert {losses.page_of(name).removesuffix(".md") for name in losses.find()} <= made
+    listed = re.findall(r"\]\(([^)]+)\.md\)", contents.contents())
+    assert set(listed) <= made
     lost = []
     for page in pages:
         if page.name == "404.html":
@@ -205,7 +231,7 @@ def test_the_reader_s_scheme_is_followed(visit, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("place", ["index", "operations/normalization/layer_norm", "losses/cross_entropy", "algorithms/sac"])
+@pytest.mark.parametrize("place", AXE)
 def test_axe_finds_no_fault(visit, place, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='axe needs pip install -e ".[docs]"')
     results = axe.Axe().run(visit(place, scheme=scheme), options={"runOnly": ["wcag2a", "wcag2aa"], "preload": False})
