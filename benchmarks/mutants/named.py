@@ -1,5 +1,6 @@
 """Mutants that once survived all tests, and must die. Each is found by its text, so it moves with the source."""
 
+from benchmarks.mutants.named_values import VALUES
 from benchmarks.mutants.sources import Named
 
 PPO_PAGE, PPO_SETTINGS = "rl/algorithms/policy_gradient/ppo.py", "rl/algorithms/policy_gradient/ppo_config.py"
@@ -187,4 +188,5 @@ NAMED = (
         "target[i] += tau * (source[i] - target[i])",
         "target[i] += 2 * tau * (source[i] - target[i])",
     ),
+    *VALUES,
 )

@@ -21,6 +21,11 @@ RUNS = "tests/rl/test_run_files.py tests/rl/test_interrupt.py tests/rl/test_call
 TRAINING = f"tests/rl/test_training.py tests/rl/test_evaluations.py {RUNS}"
 SPACES = "tests/rl/test_spaces.py tests/rl/test_environments.py"
 LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py tests/rl/test_ppo*.py"  # slow
+OF_VALUES = (
+    "tests/rl/test_value_updates.py tests/rl/test_*dqn.py tests/rl/test_c51.py tests/rl/test_naf.py tests/rl/test_fqi.py"
+)
+OF_VALUES += " tests/rl/test_discrete_sac.py tests/rl/test_heads.py"
+OF_TABLES = "tests/rl/test_tabular*.py"
 STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_ops.py -k 'dense- or mlp-'", "tests/deepnp/test_activations.py", MODULES),
     "deepnp/ops/normalization/*": (OPS, "tests/deepnp/test_normalization*.py", MODULES),
@@ -66,14 +71,24 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/training/*": (TRAINING,),
     "rl/runs/*": (TRAINING,),
     "rl/losses/checks.py": ("tests/rl/test_guards.py", UPDATES),
+    "rl/losses/distributional.py": (OF_VALUES,),
+    "rl/losses/choices.py": (OF_VALUES,),
+    "rl/losses/soft.py": (OF_VALUES,),
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py", "tests/deepnp/test_ops.py -k losses", UPDATES),
     "rl/algorithms/policy_gradient/ppo_[ek]*.py": ("tests/rl/test_ppo_epochs.py", LEARNERS),
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),
+    "rl/algorithms/value_based/*": (OF_VALUES, SETTINGS),
+    "rl/algorithms/tabular/*": (OF_TABLES, SETTINGS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
+    "rl/loops/fitted.py": (OF_VALUES, SETTINGS),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
     "rl/networks/*recall*.py": ("tests/rl/test_recalling.py tests/rl/test_recall.py",),
     "rl/networks/undivided.py": ("tests/rl/test_recalling*.py",),
     "rl/networks/own.py": ("tests/rl/test_own_networks.py",),
+    "rl/networks/q_*.py": (OF_VALUES,),
+    "rl/networks/naf.py": (OF_VALUES,),
+    "rl/networks/dueling.py": (OF_VALUES,),
+    "rl/networks/choice_critics.py": (OF_VALUES,),
     "rl/networks/*": ("tests/rl/test_edges.py tests/rl/test_chains.py", UPDATES, "tests/rl/test_distributions.py", LEARNERS),
     "rl/experience/samples.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/rollout.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
