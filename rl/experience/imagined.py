@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from rl.experience import trees
-from rl.experience.collector import Collector, EpisodeStatistics
+from rl.experience.collector import Collector, EpisodeStatistics, following_of
 from rl.experience.learned import LearnedVector, Model
 from rl.experience.replay import Batch, ReplayMemory
 from rl.experience.spaces import SpaceInfo
@@ -65,9 +65,7 @@ class Imagined:
             before = trees.vector(collector.observations)
             actions = act(before)
             step = collector.step(actions, statistics)
-            following = collector.observations.copy()
-            for n, observation in step.final.items():
-                following[n] = observation[0]
+            following = following_of(collector, step)
             self.memory.add(before, actions, step.rewards, following, step.terminated, step.truncated, step.valid)
 
     def draw(self, size: int, gamma: float, rng: np.random.Generator) -> Batch:

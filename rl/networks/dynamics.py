@@ -8,6 +8,9 @@
 v is the aleatoric uncertainty: what chance does, whatever is known. Where there were no data the
 members disagree: that is the epistemic one.
 
+The end has networks of its own, with the first two hidden layers' widths: where v is small, the
+likelihood's gradient is so large that a shared network would not learn what is rare.
+
 Means and deviations are those of the data that the model was last fitted to. What it predicts is
 held within the range of these data, widened by its own width on both sides: nothing runs away.
 
@@ -82,8 +85,8 @@ class Dynamics(Module):
     ):
         self.observations, self.action, self.members, self.gaussian = observations, action, members, gaussian
         inputs, outputs = observations + action.outputs, observations + 1
-        widths = (inputs, *hidden, (2 if gaussian else 1) * outputs + 1)
-        self.body = members_mlp(members, widths, activation, rng)
+        self.body = members_mlp(members, (inputs, *hidden, (2 if gaussian else 1) * outputs), activation, rng)
+        self.ending = members_mlp(members, (inputs, *hidden[:2], 1), activation, rng)
         self.low = Parameter(np.full(outputs if gaussian else 0, LOW, np.float32))
         self.high = Parameter(np.full(outputs if gaussian else 0, HIGH, np.float32))
         self.input_shift, self.input_scale = Buffer(np.zeros(inputs, np.float32)), Buffer(np.ones(inputs, np.float32))
@@ -120,13 +123,19 @@ class Dynamics(Module):
 
     def forward(self, x) -> np.ndarray:
         """Standardised inputs (E, B, O + A) -> μ, what ln v is made of, and z, side by side: (E, B, ·)."""
-        return self.body.forward(x)
+        return np.concatenate([self.body.forward(x), self.ending.forward(x)], axis=-1)
 
     def backward(self, dy, params: bool = True, inputs: bool = True) -> np.ndarray | None:
-        return self.body.backward(dy, params, inputs)
+        pairs: list[tuple[Module, np.ndarray]] = [(self.body, dy[..., :-1]), (self.ending, dy[..., -1:])]
+        dx = [network.backward(d, params, inputs) for network, d in pairs]
+        return sum(dx) if inputs else None
 
     def predict(self, x) -> np.ndarray:
-        return self.body.predict(x)
+        return np.concatenate([self.body.predict(x), self.ending.predict(x)], axis=-1)
+
+    def member_parameters(self) -> list[Parameter]:
+        """What each member has of its own: parameters (E, …)."""
+        return self.body.parameters() + self.ending.parameters()
 
     def add_gradient(self, x: np.ndarray, targets: np.ndarray, ended: np.ndarray) -> float:
         """Add the gradient of the loss of standardised rows: x (E, B, O + A), targets (E, B, D), ended (E, B).
@@ -187,7 +196,7 @@ class Dynamics(Module):
         y = np.empty((len(x), self._width), x.dtype)
 
         def run(e, own):
-            y[own] = predict_one(self.body, x[own], e)
+            y[own] = np.concatenate([predict_one(network, x[own], e) for network in (self.body, self.ending)], axis=1)
 
         independently(*(lambda e=e, own=own: run(e, own) for e, own in enumerate(rows) if len(own)), rows=x)
         return y

@@ -77,18 +77,18 @@ def fit(model: Dynamics, optimizer: Adam, data: Transitions, plan: Schedule, rng
     held = min(int(plan.holdout * len(x)), MOST_HELD_OUT)
     kept, seen = (order[:held], order[held:]) if held else (order, order)
     bootstrap = seen[rng.integers(len(seen), size=(model.members, len(seen)))]  # (E, R)
-    best, parameters = np.full(model.members, np.inf), [p.data.copy() for p in model.body.parameters()]
+    best, parameters = np.full(model.members, np.inf), [p.data.copy() for p in model.member_parameters()]
     waited = epochs = 0
     loss = 0.0
     while epochs < plan.epochs and waited <= plan.patience:
         loss = one_pass(model, optimizer, columns, rng.permuted(bootstrap, axis=1), plan.batch_size)
         errors = held_out_errors(model, columns, kept)
         better = errors < (1 - GAIN) * best
-        for own, p in zip(parameters, model.body.parameters(), strict=True):
+        for own, p in zip(parameters, model.member_parameters(), strict=True):
             own[better] = p.data[better]
         best = np.where(better, errors, best)
         epochs, waited = epochs + 1, 0 if better.any() else waited + 1
-    for own, p in zip(parameters, model.body.parameters(), strict=True):
+    for own, p in zip(parameters, model.member_parameters(), strict=True):
         p.data[...] = own
     model.elites[...] = np.argsort(best, kind="stable")[: len(model.elites)]
     return {"model_loss": loss, "model_error": float(best[model.elites].mean()), "model_epochs": float(epochs)}

@@ -25,8 +25,8 @@ class ModelConfig:
     model_lr: float = setting(1e-3, "Adam's learning rate for the members", 0, 10)
     model_batch_size: int = setting(256, "transitions of each member's gradient step", 1, 1_000_000)
     model_interval: int = setting(250, "environment steps between fits of the model", 1)
-    model_epochs: int = setting(20, "passes over the data in a fit, at most", 1, 100_000)
-    model_patience: int = setting(3, "passes without a better held-out error, after which a fit stops", 0, 100_000)
+    model_epochs: int = setting(50, "passes over the data in a fit, at most", 1, 100_000)
+    model_patience: int = setting(5, "passes without a better held-out error, after which a fit stops", 0, 100_000)
     holdout: float = setting(0.1, "share of the transitions that are held out", 0, 0.9)
     model_ends: bool = setting(True, "whether imagined episodes end where the model says so; False: they never do")
 

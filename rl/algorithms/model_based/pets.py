@@ -65,7 +65,6 @@ class PETSConfig(ModelConfig, PlannerConfig):
     algorithm: ClassVar[str] = "PETS"
 
     model_interval: int = setting(200, "environment steps between fits of the model", 1)
-    model_epochs: int = setting(5, "passes over the data in a fit, at most", 1, 100_000)
 
 
 class PETS(Agent):
