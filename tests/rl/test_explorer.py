@@ -74,7 +74,8 @@ def test_it_shows_what_was_recorded(tmp_path):
 
 def test_it_loads_nothing_and_runs_its_own_script_alone(tmp_path):
     folder = record(tmp_path, EVIL, EVIL, command=["deepnp", EVIL], options={EVIL: EVIL}, config={EVIL: EVIL}, date=EVIL)
-    table(folder / "progress.csv", **{"steps": [1, 2], EVIL: [1, 2], f"gradient/{EVIL}/a": [1, 2]})
+    names = EVIL, f"gradient/{EVIL}/a", "gradient/policy/<img src=x onerror=alert(1)>", "gradient/policy/b"
+    table(folder / "progress.csv", **{"steps": [1, 2], **{name: [1, 2] for name in names}})
     (folder / "video").mkdir()
     (folder / "video" / "<b>'\".gif").write_bytes(b"GIF89a")
     shown = page(folder)
