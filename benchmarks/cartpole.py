@@ -71,6 +71,7 @@ TASKS: dict[str, Task] = {
     "OffPolicyPG-no-reuse": Task(settings=dict(reuse=0), algorithm="OffPolicyPG"),
     "OffPolicyPG-decision": Task(settings=dict(weights="decision"), algorithm="OffPolicyPG"),
     "OffPolicyPG-trajectory": Task(settings=dict(weights="trajectory", self_normalize=True), algorithm="OffPolicyPG"),
+    "PPO-KL": Task(settings=SHORT | dict(penalty="kl-adaptive"), algorithm="PPO"),
     "TRPO": Task(settings=SHORT),
     "TNPG": Task(settings=SHORT | dict(method="tnpg"), algorithm="TRPO"),
     "NPG": Task(settings=SHORT | dict(method="npg"), algorithm="TRPO"),

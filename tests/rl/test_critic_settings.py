@@ -86,3 +86,17 @@ def test_without_targets_the_networks_are_their_own(name):
 def test_a_soft_agent_may_have_one_critic():
     for name in ("SAC", "SACLite", "SACValue"):
         assert [len(made(name, dict(twin=twin)).critics.networks) for twin in (True, False)] == [2, 1]
+
+
+def test_the_smaller_target_is_the_larger_error_of_each_critic():
+    """Σ_j (Q_j − r − γ min_i Q̄_i)² = Σ_j (max_i [Q_j − r − γ Q̄_i])²: twins punish the worst overestimate there is."""
+    agent = made("TD3", {})
+    rng = np.random.default_rng(0)
+    s, s_next = (rng.normal(size=(16, 3)).astype(np.float32) for _ in range(2))
+    a, rewards, gamma = rng.uniform(-1, 1, (16, 1)).astype(np.float32), rng.normal(size=16).astype(np.float32), 0.9
+    values = [network.predict(np.hstack([s, a]))[:, 0].astype(np.float64) for network in agent.critics.networks]
+    following = [target.predict(np.hstack([s_next, a]))[:, 0].astype(np.float64) for target in agent.critics.targets]
+    largest = [np.max([q - rewards - gamma * q_next for q_next in following], axis=0) for q in values]
+    y = (rewards + gamma * agent.critics.target(s_next, a)).astype(np.float32)
+    loss, _ = agent.critics.fit(s, a, targets=y, weights=np.ones(16, np.float32))
+    assert loss == pytest.approx(np.mean(np.square(largest)), rel=1e-5)
