@@ -35,9 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if exercise is None:
         return _list(known, progress)
-    if given.hint:
-        return _hint(exercise, progress)
-    return _solution(exercise, progress) if given.solution else _work(exercise, progress, known)
+    try:
+        if given.hint:
+            return _hint(exercise, progress)
+        return _solution(exercise, progress) if given.solution else _work(exercise, progress, known)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        parser.error(f"expected --folder as a folder to write in, given {given.folder}: {error}")
 
 
 def path_of(exercise: Exercise, progress: Progress) -> Path:

@@ -227,6 +227,14 @@ class TestCommand:
         assert "move it away" in capsys.readouterr().err
         assert (tmp_path / "progress.json").read_text() == text
 
+    @pytest.mark.parametrize("words", [["linear"], ["linear", "--hint"], ["linear", "--solution"]])
+    def test_a_folder_that_cannot_be_written_in_is_named(self, tmp_path, words, capsys):
+        occupied = tmp_path / "a file"
+        occupied.write_text("")
+        with pytest.raises(SystemExit, match="2"):
+            command.main([*words, "--folder", str(occupied)])
+        assert "a folder to write in" in capsys.readouterr().err
+
     def test_names_are_found_by_their_ends_and_guessed(self):
         assert find("tanh", KNOWN).name == "activation.tanh"
         with pytest.raises(ValueError, match=r"did you mean .*layer_norm"):
