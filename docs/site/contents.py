@@ -91,7 +91,7 @@ hide: [toc]
 
 # The environments in pictures
 
-Agents that were trained here, in episodes that they were not trained in. A name leads to the task, to the figures that were
+Trained agents, in episodes that they were not trained in; and the classic tasks. A name leads to the task, to the figures that were
 measured, and to the command that trains the agent. Gymnasium's own tasks are not shown.
 
 <div class="gallery">{"".join(figures)}</div>

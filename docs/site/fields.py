@@ -108,7 +108,7 @@ def _shown(panels: dict[str, np.ndarray], title: str, said: str, draw: Callable)
         axes.set_xticks([])
         axes.set_yticks([])
         finish(axes)
-    label = f"{title.lower()}: {', '.join(panels)}"
+    label = f"{title.lower()}: {'; '.join(panels)}"
     return f"## {title}\n\n{said}\n\n{framed(drawing, label)}"
 
 
