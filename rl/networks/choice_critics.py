@@ -12,12 +12,12 @@ from deepnp import Module, NonFiniteError
 from deepnp.optim import Adam
 from rl.experience.trees import Observations
 from rl.networks.critics import fit_each
+from rl.networks.followed import Followed
 from rl.networks.q_steps import choice_step
 from rl.networks.targets import target_of
-from rl.state import restore, state_of
 
 
-class ChoiceCritics:
+class ChoiceCritics(Followed):
     """Critics of choices.
 
     Parameters
@@ -31,9 +31,10 @@ class ChoiceCritics:
     """
 
     def __init__(self, networks: Sequence[Module], lr: float, limit: float = math.inf):
-        self.networks, self.limit = list(networks), limit
-        self.optimizers = [Adam(network.flat, lr) for network in self.networks]
-        self.targets, self._updaters = map(list, zip(*map(target_of, self.networks), strict=True))
+        super().__init__(
+            list(networks), [Adam(network.flat, lr) for network in networks], [target_of(network) for network in networks]
+        )
+        self.limit = limit
 
     def smallest(self, observations: Observations) -> np.ndarray:
         """min_i Q_i(s, ·): (B, C)."""
@@ -64,23 +65,3 @@ class ChoiceCritics:
 
         losses, errors = fit_each(fit, self.networks, self.optimizers, targets)
         return sum(losses) / len(losses), sum(np.abs(e) for e in errors) / targets.dtype.type(len(errors))
-
-    def set_lr(self, lr: float) -> None:
-        """Let the optimizers take this learning rate from now on."""
-        for optimizer in self.optimizers:
-            optimizer.lr = lr
-
-    def follow(self, tau: float) -> None:
-        """Q̄_i ← (1 − τ)Q̄_i + τQ_i."""
-        for update in self._updaters:
-            update(tau)
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        return state_of(self._parts())
-
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        restore(self._parts(), state)
-
-    def _parts(self):
-        kinds = {"network": self.networks, "target": self.targets, "optimizer": self.optimizers}
-        return {f"{kind}{i}": thing for kind, things in kinds.items() for i, thing in enumerate(things, 1)}

@@ -27,10 +27,10 @@ from rl.experience import trees
 from rl.experience.trees import Observations
 from rl.losses.checks import check_finite, check_gradient
 from rl.networks.chains import action_gradient, add_td_gradient, beside, smallest
+from rl.networks.followed import Followed
 from rl.networks.parallel import independently
 from rl.networks.targets import target_of
 from rl.solvers.least_squares import cosine
-from rl.state import restore, state_of
 
 OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 
@@ -48,7 +48,7 @@ def fit_each(step: Callable, networks: Sequence[Module], optimizers: Sequence[Op
     return losses, errors
 
 
-class Values:
+class Values(Followed):
     """Several networks x -> (B, 1) that estimate the same value, with their targets and optimizers.
 
     Parameters
@@ -84,14 +84,12 @@ class Values:
         asymmetry: float = 0.5,
         limit: float = math.inf,
     ):
-        self.networks, self.bounds, self._form = list(networks), bounds, (float(asymmetry), float(limit))
-        self.optimizers = [OPTIMIZERS[optimizer](network.flat, lr) for network in networks]
-        pairs = [target_of(network, targets) for network in networks]
+        optimizers = [OPTIMIZERS[optimizer](network.flat, lr) for network in networks]
+        super().__init__(list(networks), optimizers, [target_of(network, targets) for network in networks])
+        self.bounds, self._form = bounds, (float(asymmetry), float(limit))
         self._device = device_of(self.networks[0].flat.data)
-        self._updaters = [updater for _, updater in pairs]
         self.watched = False
         self.alignment: float | None = None
-        self.targets = [target for target, _ in pairs] if targets else self.networks
 
     def target(self, *inputs: Observations) -> np.ndarray:
         """The smallest target value min_i V̄_i(x) of x = (observations,), or (observations, actions): (B,)."""
@@ -134,27 +132,6 @@ class Values:
         x = beside(inputs)
         return [to_device(network.predict(x)[:, 0], "cpu").astype(np.float64) for network in self.networks]
 
-    def set_lr(self, lr: float) -> None:
-        """Let the optimizers take this learning rate from now on."""
-        for optimizer in self.optimizers:
-            optimizer.lr = lr
-
-    def follow(self, tau: float) -> None:
-        """V̄_i ← (1 − τ)V̄_i + τV_i, where the targets are copies."""
-        for update in self._updaters:
-            update(tau)
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        return state_of(self._parts())
-
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        restore(self._parts(), state)
-
-    def _parts(self):
-        targets = [] if self.targets is self.networks else self.targets
-        kinds = {"network": self.networks, "target": targets, "optimizer": self.optimizers}
-        return {f"{kind}{i}": thing for kind, things in kinds.items() for i, thing in enumerate(things, 1)}
-
 
 class Critics(Values):
     """Several critics Q_1, Q_2, … that read (s, a); see `Values`."""
@@ -172,7 +149,7 @@ class Critics(Values):
         """The same critics for another thread, to read and to take action gradients from: see `Module.twin`."""
         twin = copy.copy(self)
         twin.networks = [q.twin() for q in self.networks]
-        twin.targets = twin.networks if self.targets is self.networks else [q.twin() for q in self.targets]
+        twin.targets = twin.networks if self.targets[0] is self.networks[0] else [q.twin() for q in self.targets]
         for module in (m for q in twin.networks for m in q.modules()):
             if isinstance(module, BatchNorm | SpectralNorm):
                 module.frozen = True
