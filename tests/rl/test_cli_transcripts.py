@@ -33,4 +33,5 @@ def test_the_page_s_transcripts_are_true(tmp_path, monkeypatch, capsys):
 
 
 def test_every_command_has_a_transcript():
-    assert set(TOP.members) <= {command.split()[0] for command, _ in transcripts()}
+    elsewhere = {"book"}  # it builds for half a minute: tests/docs/test_command.py
+    assert set(TOP.members) <= {command.split()[0] for command, _ in transcripts()} | elsewhere
