@@ -48,7 +48,7 @@ def test_of_a_run_and_of_its_memory(here, capsys):
         ("collect Pendulum-v1 --replay", 2, "expected --run with --replay"),
         ("collect Pendulum-v1 --run runs/none", 1, "none in runs/none"),
         ("collect Pendulum-v1 --steps 10 --out there", 1, "there is there already"),
-        ("train sac Pendulum-v1 --data there", 2, "expected an algorithm that learns from a data set (BC, "),
+        ("train sac Pendulum-v1 --data there", 2, "expected an algorithm that learns from a data set (FQI, BC, "),
         ("train bc Pendulum-v1 --data none", 1, "none"),
         ("train bc Pendulum-v1 --data there", 1, "safetensors"),
         ("train bc Pendulum-v1 --data there --seeds 0 1", 2, "expected --seeds without --data"),
