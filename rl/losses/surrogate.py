@@ -181,6 +181,6 @@ CASES = {
     ],
     value_loss: [
         dict(values=(9,), old_values=(9,), targets=(9,)),
-        dict(values=Kinked((40,), (-CLIP, CLIP)), old_values=Uniform((40,), 0.0, 0.0), targets=(40,), clip=CLIP),
+        dict(values=Kinked((40,), (0.3 - CLIP, 0.3 + CLIP)), old_values=Uniform((40,), 0.3, 0.3), targets=(40,), clip=CLIP),
     ],
 }
