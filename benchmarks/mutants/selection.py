@@ -21,9 +21,7 @@ RUNS = "tests/rl/test_run_files.py tests/rl/test_interrupt.py tests/rl/test_call
 TRAINING = f"tests/rl/test_training.py tests/rl/test_evaluations.py {RUNS}"
 SPACES = "tests/rl/test_spaces.py tests/rl/test_environments.py"
 LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py tests/rl/test_ppo*.py"  # slow
-OF_VALUES = (
-    "tests/rl/test_value_updates.py tests/rl/test_*dqn.py tests/rl/test_c51.py tests/rl/test_naf.py tests/rl/test_fqi.py"
-)
+OF_VALUES = "tests/rl/test_value_updates.py tests/rl/test_*dqn.py tests/rl/test_c51.py tests/rl/test_naf.py tests/rl/test_fqi.py"
 OF_VALUES += " tests/rl/test_discrete_sac.py tests/rl/test_heads.py"
 OF_TABLES = "tests/rl/test_tabular*.py"
 STEPS: dict[str, tuple[str, ...]] = {

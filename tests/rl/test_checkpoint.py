@@ -16,7 +16,11 @@ ALGORITHMS = list(rl.ALGORITHMS.values())
 
 def agent_of(algorithm, env=None, **settings):
     on_policy = dict(steps=20, epochs=1, updates=4)
-    small = on_policy if algorithm.takes.on_policy else dict(warmup=20, memory=200, priority_exponent=0.5, rounds=2, round_steps=20, updates=1)
+    small = (
+        on_policy
+        if algorithm.takes.on_policy
+        else dict(warmup=20, memory=200, priority_exponent=0.5, rounds=2, round_steps=20, updates=1)
+    )
     config = config_of(algorithm, **{"num_envs": 2, "hidden": (8,), "batch_size": 16, **small, **settings})
     return algorithm.cls(env or vectorize(suited(algorithm, Target), 2), config)
 
