@@ -24,6 +24,9 @@ LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py 
 OF_VALUES = "tests/rl/test_value_updates.py tests/rl/test_*dqn.py tests/rl/test_c51.py tests/rl/test_naf.py tests/rl/test_fqi.py"
 OF_VALUES += " tests/rl/test_discrete_sac.py tests/rl/test_heads.py"
 OF_TABLES = "tests/rl/test_tabular*.py"
+OF_DATA = "tests/rl/test_offline*.py tests/rl/test_datasets.py"
+OF_MODELS = "tests/rl/test_learned*.py tests/rl/test_cross_entropy.py tests/rl/test_pets.py"
+OF_MODELS += " tests/rl/test_mbpo.py tests/rl/test_mve.py tests/rl/test_dyna.py"
 STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_ops.py -k 'dense- or mlp-'", "tests/deepnp/test_activations.py", MODULES),
     "deepnp/ops/normalization/*": (OPS, "tests/deepnp/test_normalization*.py", MODULES),
@@ -72,13 +75,20 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/losses/distributional.py": (OF_VALUES,),
     "rl/losses/choices.py": (OF_VALUES,),
     "rl/losses/soft.py": (OF_VALUES,),
+    "rl/losses/models.py": ("tests/deepnp/test_ops.py -k losses", OF_MODELS),
+    "rl/losses/conservative.py": ("tests/deepnp/test_ops.py -k losses", OF_DATA),
+    "rl/losses/advantage_weights.py": (OF_DATA,),
     "rl/losses/*": ("tests/rl/test_parts.py tests/rl/test_edges.py", "tests/deepnp/test_ops.py -k losses", UPDATES),
     "rl/algorithms/policy_gradient/ppo_[ek]*.py": ("tests/rl/test_ppo_epochs.py", LEARNERS),
     "rl/algorithms/policy_gradient/*": (f"{UPDATES} -k ppo", f"{SETTINGS} -k 'PPO or defaults'", LEARNERS),
     "rl/algorithms/value_based/*": (OF_VALUES, SETTINGS),
     "rl/algorithms/tabular/*": (OF_TABLES, SETTINGS),
+    "rl/algorithms/offline/*": (OF_DATA, SETTINGS),
+    "rl/algorithms/model_based/*": (OF_MODELS, SETTINGS),
     "rl/algorithms/*": (UPDATES, SETTINGS, LEARNERS),
     "rl/loops/fitted.py": (OF_VALUES, SETTINGS),
+    "rl/loops/offline.py": (OF_DATA,),
+    "rl/loops/planning.py": (OF_MODELS,),
     "rl/loops/*": ("tests/rl/test_loops.py", SETTINGS, LEARNERS),
     "rl/networks/*recall*.py": ("tests/rl/test_recalling.py tests/rl/test_recall.py",),
     "rl/networks/undivided.py": ("tests/rl/test_recalling*.py",),
@@ -87,10 +97,19 @@ STEPS: dict[str, tuple[str, ...]] = {
     "rl/networks/naf.py": (OF_VALUES,),
     "rl/networks/dueling.py": (OF_VALUES,),
     "rl/networks/choice_critics.py": (OF_VALUES,),
+    "rl/networks/conservative.py": (OF_DATA,),
+    "rl/networks/dynamics*.py": (OF_MODELS,),
+    "rl/networks/learned_model.py": (OF_MODELS,),
+    "rl/networks/members.py": (OF_MODELS,),
     "rl/networks/*": ("tests/rl/test_edges.py tests/rl/test_chains.py", UPDATES, "tests/rl/test_distributions.py", LEARNERS),
     "rl/experience/samples.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/rollout.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
     "rl/experience/minibatches.py": (f"{UPDATES} -k ppo", EXPERIENCE, LEARNERS),
+    "rl/experience/data*.py": (OF_DATA,),
+    "rl/experience/imagined.py": (OF_MODELS,),
+    "rl/experience/learned.py": (OF_MODELS,),
+    "rl/experience/plans.py": (OF_MODELS,),
+    "rl/experience/whole_returns.py": (OF_DATA,),
     "rl/experience/[aest]*": (SPACES, GOALS, SETTINGS, LEARNERS),
     "rl/experience/*": (EXPERIENCE, GOALS, SETTINGS, LEARNERS),
     "rl/*": (SPACES, "tests/rl/test_loops.py tests/rl/test_interrupt*.py", UPDATES, SETTINGS, LEARNERS),
