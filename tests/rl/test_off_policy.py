@@ -284,7 +284,7 @@ def test_a_network_that_is_its_own_target_has_no_other(rng, tmp_path):
     np.testing.assert_array_equal(agent.critics.target(s, a), agent.critics.action_gradient(s, a)[0])
     agent.save(tmp_path / "agent.safetensors")
     loaded = rl.load(tmp_path / "agent.safetensors").critics
-    assert loaded.targets is loaded.networks
+    assert all(target is network for target, network in zip(loaded.targets, loaded.networks, strict=True))
 
 
 @pytest.mark.parametrize("normalization", ["layer", "group", "batch", "l2", "spectral"])
