@@ -56,7 +56,7 @@ def critic(rng):
 
 
 def outputs_of(name):
-    return 2 * A if name.startswith("SAC") else A
+    return 2 * A if name.startswith("SAC") or name == "MBPO" else A
 
 
 def off_policy(name, policy=None, **settings):
