@@ -86,6 +86,7 @@ OFF_POLICY: Mapping[str, Domain] = MappingProxyType(
         "lr": Range(3e-5, 3e-3, log=True),
         "exploration": Range(0.05, 0.4),
         "hidden": NETWORKS,
+        "model_lr": Range(1e-4, 3e-3, log=True),
     }
 )
 

@@ -47,7 +47,7 @@ class Trial:
 @pytest.mark.parametrize("algorithm", rl.ALGORITHMS.values(), ids=lambda a: a.name)
 def test_every_algorithm_has_a_space_of_settings_that_it_takes(algorithm):
     space = space_of(algorithm.config, algorithm.takes, 100_000)
-    assert "lr" in space or not algorithm.takes.transitions
+    assert {"lr", "model_lr"} & space.keys() or not algorithm.takes.transitions
     assert completed(space, algorithm.config, {}) == space
     chosen = suggest(Trial(), space, algorithm.config)
     assert chosen.keys() == space.keys()
