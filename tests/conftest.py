@@ -15,6 +15,15 @@ def strict_arithmetic():
         yield
 
 
+@pytest.fixture(autouse=True)
+def as_many_threads_as_before():
+    """No test leaves another number of threads to the next one."""
+    threads = deepnp.get_num_threads()
+    yield
+    if deepnp.get_num_threads() != threads:
+        deepnp.set_num_threads(threads)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_test_waits_for_the_disk():
     """What is saved is whole without `fsync`, unless the power fails. Thousands of them took a tenth of the suite's time."""

@@ -55,7 +55,7 @@ def test_ctrl_c_ends_all_cleanly_and_the_same_call_goes_on(tmp_path, capsys):
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    result = train_seeds("PPO", SPEC, TINY, 2, 10**9, tmp_path, every=10**9)
+    result = train_seeds("PPO", SPEC, TINY, 2, 10**9, tmp_path, every=10**9, at_once=2)
     thread.join()
     assert result.stopped == [0, 1]
     assert "seed 1: stopped" in result.describe()
