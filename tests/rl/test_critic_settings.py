@@ -13,7 +13,7 @@ from tests.rl.toys import states
 NAMES = [name for name, a in rl.ALGORITHMS.items() if issubclass(a.config, OffPolicyConfig)]
 SMALL = dict(hidden=(32, 32), batch_size=16, warmup=20, memory=500, lr=1e-3, num_envs=2)
 SETTINGS = {
-    "SGD": dict(critic_optimizer="sgd", critic_lr=1e-2),
+    "SGD": dict(critic_optimizer="sgd", critic_lr=1e-3),
     "gains": dict(critic_gain=3.0, actor_gain=0.5),
     "own widths": dict(critic_hidden=(8,), activation="sine"),
     "layer": dict(critic_normalization="layer", critic_affine=False),
@@ -79,7 +79,9 @@ def test_normalisations_have_parameters_of_their_own_or_none(name, kind, layer, 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_targets_the_networks_are_their_own(name):
     agent = made(name, dict(targets=False)).learn(60)
-    assert all(values.targets is values.networks for values in critics_of(agent))
+    assert all(
+        values.targets == values.networks for values in critics_of(agent)
+    )  # the very objects: modules have no other equality
     assert not [key for key in states(agent) if "target" in key and "network" not in key]
 
 

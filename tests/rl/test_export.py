@@ -156,7 +156,10 @@ def test_several_parts_are_refused(tmp_path):
 def test_every_algorithm(name, actions_of, tmp_path):
     cls = rl.ALGORITHMS[name].cls
     action = BOUNDED if "Box" in cls.takes.actions else spaces.Discrete(3)
-    if cls.takes.tables:
+    if cls is rl.PETS:  # it acts by planning: there is no policy to write
+        with pytest.raises(ValueError, match="given policy, a Dynamics"):
+            check(cls.of_spaces(VECTOR, action, cls.Config(model_hidden=HIDDEN)), actions_of, tmp_path)
+    elif cls.takes.tables:
         numbers = spaces.Tuple((spaces.Discrete(5, start=2), spaces.MultiDiscrete([2, 3])))
         check(cls.of_spaces(numbers, action), actions_of, tmp_path)
     else:
