@@ -45,7 +45,7 @@ def told(capsys, text: str, code: int = 0) -> str:
 
 @ALGORITHMS
 def test_every_setting_is_an_option_with_its_meaning(algorithm, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "600")
     text = told(capsys, f"train {algorithm.name} --help")
     for f in fields(algorithm.config):
         assert f"--{RENAMED.get(f.name, f.name).replace('_', '-')}" in text
