@@ -70,6 +70,10 @@ class LearnedModel:
         self.fitted.count = steps
         return metrics
 
+    def fit_if_due(self, memory: ReplayMemory, steps: int, interval: int, rng: np.random.Generator) -> dict[str, float]:
+        """As `fit` where `is_due`; nothing, and {}, where it is not."""
+        return self.fit(memory, steps, rng) if self.is_due(steps, interval) else {}
+
     def step(
         self, observations: np.ndarray, actions: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

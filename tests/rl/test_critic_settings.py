@@ -13,7 +13,7 @@ from tests.rl.toys import states
 NAMES = [name for name, a in rl.ALGORITHMS.items() if issubclass(a.config, OffPolicyConfig)]
 SMALL = dict(hidden=(32, 32), batch_size=16, warmup=20, memory=500, lr=1e-3, num_envs=2)
 SETTINGS = {
-    "SGD": dict(critic_optimizer="sgd", critic_lr=1e-3),
+    "SGD": dict(critic_optimizer="sgd", critic_lr=1e-2),
     "gains": dict(critic_gain=3.0, actor_gain=0.5),
     "own widths": dict(critic_hidden=(8,), activation="sine"),
     "layer": dict(critic_normalization="layer", critic_affine=False),
@@ -38,6 +38,8 @@ def networks(agent) -> list:
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns_and_goes_on_to_the_bit(name, settings, tmp_path):
+    if name == "MVE" and settings is SETTINGS["SGD"]:
+        settings = dict(settings, critic_lr=1e-3)  # rewards of three steps in a target: plain SGD diverges at ten times that
     whole = made(name, settings)
     start = {key: array.copy() for key, array in states(whole).items()}
     whole.learn(40).save(tmp_path / "half.safetensors")

@@ -66,9 +66,8 @@ class Dyna(DQN):
 
         Returns metrics, and |Q − y| of each real row.
         """
-        c, metrics = self.now, {}
-        if self.model.is_due(self.steps, c.model_interval):
-            metrics = self.model.fit(self.memory, self.steps, self.rngs["model"])
+        c = self.now
+        metrics = self.model.fit_if_due(self.memory, self.steps, c.model_interval, self.rngs["model"])
         own, errors = super().update(batch)
         for _ in range(c.planning):
             rows = self.memory.draw(len(batch.rows), self.rngs["planning"])

@@ -66,9 +66,8 @@ class MBA(NAF):
 
         Returns metrics, and |Q − y| of each real row.
         """
-        c, metrics = self.now, {}
-        if self.model.is_due(self.steps, c.model_interval):
-            metrics = self.model.fit(self.memory, self.steps, self.rngs["model"])
+        c = self.now
+        metrics = self.model.fit_if_due(self.memory, self.steps, c.model_interval, self.rngs["model"])
         rows = self.memory.batch(self.memory.draw(c.imagined_batch, self.rngs["imagined"]), c.gamma)
         own, errors = super().update(joined(batch, self.model.imagined(rows, c.gamma, self.rngs["model"])))
         return {**own, **metrics}, errors[: len(batch.rewards)]

@@ -78,9 +78,9 @@ class MBPO(SAC):
 
         Returns metrics, and |Q − y| of each real row.
         """
-        c, metrics = self.now, {}
-        if self.model.is_due(self.steps, c.model_interval):
-            metrics = self.model.fit(self.memory, self.steps, self.rngs["model"])
+        c = self.now
+        metrics = self.model.fit_if_due(self.memory, self.steps, c.model_interval, self.rngs["model"])
+        if metrics:
             self.imagine(round(c.rollout_length))
         imagined = self.imagined.draw(c.imagined_batch, c.gamma, self.rngs["imagined"])
         own, errors = super().update(joined(batch, imagined))

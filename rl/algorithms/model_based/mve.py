@@ -67,9 +67,7 @@ class MVE(DDPG):
 
         Returns metrics, and |Q − y| of each row.
         """
-        metrics = {}
-        if self.model.is_due(self.steps, self.config.model_interval):
-            metrics = self.model.fit(self.memory, self.steps, self.rngs["model"])
+        metrics = self.model.fit_if_due(self.memory, self.steps, self.config.model_interval, self.rngs["model"])
         own, errors = super().update(self.expanded(batch))
         return {**own, **metrics}, errors
 
