@@ -45,6 +45,11 @@ class OfflineConfig(DataConfig):
     gamma: float = setting(0.99, "discount factor, γ", 0, 1)
     tau: Rate = rate(0.005, "the networks' share in each move of their targets, τ", 0, 1)
 
+    @property
+    def critic_rate(self) -> Rate:
+        """The critics' learning rate: that of all."""
+        return self.lr
+
 
 def twin_critics(space: SpaceInfo, c: Any, rng: np.random.Generator) -> Critics:
     """Two critics of state and action, with targets, as the settings ask for them."""

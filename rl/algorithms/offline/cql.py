@@ -72,6 +72,7 @@ class CQL(FromData):
     next_value: Any = SACLite.next_value  # Any: mypy wants to see a SAC in `self`
     policy_loss_gradient: Any = SAC.policy_loss_gradient
     target_entropy: Any = SAC.target_entropy
+    set_rates: Any = SAC.set_rates
 
     def build(self) -> None:
         space, c = self.space, self.now
@@ -109,11 +110,3 @@ class CQL(FromData):
         self.temperature.step(log_prob)
         metrics = {"critic_loss": critic_loss, "td_error": float(errors.mean()), "penalty_loss": gap}
         return {**metrics, **means(q, log_prob, alpha)}, errors
-
-    def set_rates(self) -> Any:
-        """Let everything that steps take its rates of this moment; returns the settings as they are now."""
-        c, temperature = self.now, self.temperature
-        self.policy_optimizer.lr = temperature.optimizer.lr = c.lr
-        self.critics.set_lr(c.lr)
-        temperature.fixed, temperature.target_entropy = c.temperature, self.target_entropy(c)
-        return c

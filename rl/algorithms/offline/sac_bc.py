@@ -23,7 +23,6 @@ from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.algorithms.actor_critic.sac import SAC, means
 from rl.algorithms.offline.config import OfflineConfig, twin_critics
-from rl.algorithms.offline.cql import CQL
 from rl.algorithms.offline.from_data import FromData
 from rl.config import rate
 from rl.experience.replay import Batch, ReplayMemory
@@ -62,7 +61,7 @@ class SACBC(FromData):
     takes = Takes(bounded=True, on_policy=False, dataset=True)
     next_value: Any = SAC.next_value  # Any: mypy wants to see a SAC in `self`
     target_entropy: Any = SAC.target_entropy
-    set_rates: Any = CQL.set_rates
+    set_rates: Any = SAC.set_rates
     act: Any = SAC.act
     explore = act
 
