@@ -20,6 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from deepnp.backend import to_device
 from rl.algorithms.actor_critic.ddpg import DDPG, DDPGConfig
 from rl.algorithms.model_based.config import KINDS, ModelConfig, make_model
 from rl.config import setting
@@ -75,7 +76,8 @@ class MVE(DDPG):
         """The same rows, with what the model imagines after them in rewards, next observations and discounts."""
         s, rewards, discounts = batch.next_observations, batch.rewards, batch.discounts
         for _ in range(self.config.expansion):
-            s, r, ended = self.model.mean_step(s, self.target_policy.predict(self.observe(s)))
+            a = to_device(self.target_policy.predict(self.observe(s)), "cpu")  # the model is on the CPU
+            s, r, ended = self.model.mean_step(s, a)
             rewards = rewards + discounts * r
             discounts = np.where(ended, np.float32(0), discounts * np.float32(self.config.gamma))
         return replace(batch, next_observations=s, rewards=rewards, discounts=discounts)
