@@ -30,7 +30,12 @@ VALUES = (
     Named("quantiles: levels at the lower ends", DISTRIBUTIONS, "(np.arange(taken.shape[1]) + 0.5)", "np.arange(taken.shape[1])"),
     Named("quantiles: weights ignored", DISTRIBUTIONS, "dtaken * (weights / kind", "dtaken * (weights / weights / kind"),
     # DQN
-    Named("DQN: double, but the target chooses", DQN_PAGE, "self.policy.predict(s_next).argmax(axis=1)", "q.argmax(axis=1)"),
+    Named(
+        "DQN: double, but the target chooses",
+        "rl/networks/q_networks.py",
+        "policy.predict(x).argmax(axis=1)]",
+        "values.argmax(axis=1)]",
+    ),
     Named("DQN: a periodic target copied each time", DQN_PAGE, "self.policy_optimizer.t % c.target_interval == 0", "True"),
     Named("DQN: a target that never moves", DQN_PAGE, "self.follow(c.tau)", "pass"),
     Named(

@@ -28,6 +28,7 @@ from rl.algorithms.offline.awac import AWAC, AWACConfig
 from rl.algorithms.offline.awr import AWR, AWRConfig
 from rl.algorithms.offline.bc import BC, BCConfig
 from rl.algorithms.offline.cql import CQL, CQLConfig
+from rl.algorithms.offline.ddqn_bc import DDQNBC, DDQNBCConfig
 from rl.algorithms.offline.iql import IQL, IQLConfig
 from rl.algorithms.offline.sac_bc import SACBC, SACBCConfig
 from rl.algorithms.offline.td3_bc import TD3BC, TD3BCConfig
@@ -84,6 +85,7 @@ _LIST = (
     Algorithm(BC, "offline", "Pomerleau 1989"),
     Algorithm(TD3BC, "offline", "Fujimoto & Gu 2021"),
     Algorithm(SACBC, "offline", "Fujimoto & Gu 2021"),
+    Algorithm(DDQNBC, "offline", "Fujimoto & Gu 2021"),
     Algorithm(AWR, "offline", "Peng et al. 2019"),
     Algorithm(AWAC, "offline", "Nair et al. 2020"),
     Algorithm(IQL, "offline", "Kostrikov, Nair & Levine 2021"),
@@ -112,6 +114,7 @@ __all__ = [
     "CMAES",
     "CQL",
     "DDPG",
+    "DDQNBC",
     "DPG",
     "DQN",
     "FQI",
@@ -143,6 +146,7 @@ __all__ = [
     "CMAESConfig",
     "CQLConfig",
     "DDPGConfig",
+    "DDQNBCConfig",
     "DPGConfig",
     "DQNConfig",
     "DiscreteSAC",

@@ -52,7 +52,10 @@ class QNetwork(Module):
     def predict(self, x: Observations) -> np.ndarray:
         """x (B, …) -> Q (B, C), −∞ for what is excluded; where all is excluded, nothing is."""
         y = self.body.predict(x)
-        q = y if self.mean is None else self.mean(y)
+        return self.allowed(y if self.mean is None else self.mean(y), x)
+
+    def allowed(self, q: np.ndarray, x: Observations) -> np.ndarray:
+        """Values Q (B, C) of x (B, …), −∞ for what a mask excludes."""
         return masked(self.action, q, x[-1]) if self.masked else q
 
     def outputs(self, x: Observations) -> np.ndarray:
@@ -122,6 +125,15 @@ def q_body(space: SpaceInfo, c: Any, numbers: int, rng: np.random.Generator) -> 
     below = network(space.observation, inner, features, activation, rng, output_gain=math.sqrt(2))
     value, advantage = (mlp((features, width, n), activation, rng=rng) for n in (numbers, outputs))
     return Dueling(Sequential(below, activation()), value, advantage, space.actions)
+
+
+def double_value(policy: QNetwork, target: QNetwork, x: Observations) -> np.ndarray:
+    """Q̄(s, argmax_a Q(s, a)) of x (B, …): (B,).
+
+    The network chooses, and its target says what that is worth (van Hasselt et al. 2016).
+    """
+    values = target.predict(x)
+    return values[np.arange(len(values)), policy.predict(x).argmax(axis=1)]
 
 
 def drawn(values: np.ndarray, inverse_temperature: float, rng: np.random.Generator) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tests.rl.felt import Felt
+from tests.rl.felt_values import of_choices
 
 GIVEN = dict(offline_steps=20)  # with it a data set is given; without, the environment is stepped from the start
 NETWORK: dict[str, Felt] = {
@@ -35,6 +36,7 @@ def tables(replay: Mapping[str, Felt], soft: Mapping[str, Felt]) -> dict[str, di
         "SACBC": values
         | {"value_weight": Felt(0.0, 10.0, "", GIVEN)}
         | {name: soft[name] for name in ("temperature", "target_entropy")},
+        "DDQNBC": of_choices(values | {"imitation": Felt(0.0, 10.0, "", GIVEN), "choice_temperature": Felt(0.1, 10.0, "", GIVEN)}),
         "AWR": data | REGRESSION | WEIGHTS | {"gamma": Felt(0.5, 0.99, "discount")},
         "AWAC": values | REGRESSION | WEIGHTS | {"draws": Felt(1, 4, "", GIVEN)},
         "IQL": values | REGRESSION | WEIGHTS | {"expectile": Felt(0.2, 0.9)},

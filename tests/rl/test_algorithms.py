@@ -48,7 +48,7 @@ UNTIL_THE_LIMIT = {
     "RWR": 6000,
     "PPO": 6400,
     **dict.fromkeys(
-        ("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF", "MBA"), 4500
+        ("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF", "MBA", "DDQNBC"), 4500
     ),  # observation 0 leaves the last bias alone to learn
     **dict.fromkeys(("AWR", "IQL"), 4500),
     "SACValue": 4500,  # a value passes through two networks for each step

@@ -19,6 +19,17 @@ def data():
     return rl.collect("random", Target(), 100, seed=0)
 
 
+@pytest.fixture
+def own_data(name, data):
+    """Choices, for methods of choices alone."""
+    return data if "Box" in rl.ALGORITHMS[name].takes.actions else rl.collect("random", task_of(name), 100, seed=0)
+
+
+def task_of(name):
+    """`Target`, as the method can take it."""
+    return Target(discrete="Box" not in rl.ALGORITHMS[name].takes.actions)
+
+
 def agent_of(name, data, **settings):
     cls = getattr(rl, name)
     own = dict(draws=2) if name == "CQL" else {}
@@ -30,55 +41,55 @@ def assert_same(a, b):
         np.testing.assert_array_equal(states(b)[name], x, err_msg=name)
 
 
-def untouched():
+def untouched(name):
     """An environment that nobody may step."""
-    env = Target()
+    env = task_of(name)
     env.step = lambda action: pytest.fail("it was stepped")
     return env
 
 
 @pytest.mark.parametrize("name", NAMES)
 class TestOffline:
-    def test_a_step_is_an_update_and_no_environment_is_needed(self, name, data):
-        agent, metrics = agent_of(name, data), []
+    def test_a_step_is_an_update_and_no_environment_is_needed(self, name, own_data):
+        agent, metrics = agent_of(name, own_data), []
         before = agent.policy.flat.data.copy()
         agent.learn(30, lambda agent, m: metrics.append(m))
         assert (agent.steps, agent.policy_optimizer.t, len(agent.memory)) == (30, 15 if name == "TD3BC" else 30, 100)
         assert (agent.policy.flat.data != before).any()
         assert all(np.isfinite(list(m.values())).all() for m in metrics)
 
-    def test_an_environment_waits(self, name, data):
-        agent = agent_of(name, data)
-        agent.set_env(untouched())
+    def test_an_environment_waits(self, name, own_data):
+        agent = agent_of(name, own_data)
+        agent.set_env(untouched(name))
         assert agent.learn(20).collector is None
 
-    def test_it_goes_on_in_the_environment(self, name, data):
-        agent = agent_of(name, data, offline_steps=20)
+    def test_it_goes_on_in_the_environment(self, name, own_data):
+        agent = agent_of(name, own_data, offline_steps=20)
         with pytest.raises(RuntimeError, match="call set_env"):
             agent.learn(20).learn(40)
-        agent.set_env(Target())
+        agent.set_env(task_of(name))
         agent.learn(50)
         assert (agent.steps, len(agent.memory)) == (50, 130)
         assert (agent.memory.actions[100:130] != agent.memory.actions[100]).any()
         assert agent.policy_optimizer.t == (25 if name == "TD3BC" else 50)
 
-    def test_resume_equals_uninterrupted(self, name, data, tmp_path):
+    def test_resume_equals_uninterrupted(self, name, own_data, tmp_path):
         """Within the data set, where it ends, and in the environment."""
-        whole = agent_of(name, data, offline_steps=20)
-        whole.set_env(Target())
+        whole = agent_of(name, own_data, offline_steps=20)
+        whole.set_env(task_of(name))
         whole.learn(40)
         for stop in (13, 20):
-            part = agent_of(name, data, offline_steps=20).learn(stop)
+            part = agent_of(name, own_data, offline_steps=20).learn(stop)
             part.save(tmp_path / "part")
-            assert_same(rl.load(tmp_path / "part", Target()).learn(40), whole)
+            assert_same(rl.load(tmp_path / "part", task_of(name)).learn(40), whole)
 
-    def test_a_run_without_its_data(self, name, data, tmp_path):
-        agent_of(name, data).learn(5).save(tmp_path / "agent", memory=False)
+    def test_a_run_without_its_data(self, name, own_data, tmp_path):
+        agent_of(name, own_data).learn(5).save(tmp_path / "agent", memory=False)
         agent = rl.load(tmp_path / "agent")
-        assert agent.predict(np.zeros(1, np.float32)).shape == (1,)
+        assert agent.predict(np.zeros(1, np.float32)).shape == own_data.space.action.stored[0]
         with pytest.raises(RuntimeError, match=r"saved without its data set: call learn_from\(data\)"):
             agent.learn(10)
-        assert agent.learn_from(data).learn(10).steps == 10
+        assert agent.learn_from(own_data).learn(10).steps == 10
 
 
 class TestGiven:

@@ -8,8 +8,9 @@ import pytest
 from rl.experience.replay import Batch
 from tests.rl.references import adapter, off_policy, offline
 from tests.rl.references.off_policy import Settings
-from tests.rl.references.worlds import World
+from tests.rl.references.worlds import Choices, World
 from tests.rl.test_updates import batch
+from tests.rl.test_value_updates import batch as batch_of
 
 SMALL = dict(hidden=(8, 6), lr=3e-3, batch_size=16, memory=100, activation="tanh", normalize_observations=False)
 VALUES = SMALL | dict(tau=0.1)
@@ -20,6 +21,8 @@ CASES = {
     "TD3BC, values first": ("TD3BC", VALUES | dict(value_weight=40.0, delay=1, activation="relu")),
     "SACBC": ("SACBC", VALUES),
     "SACBC, values first": ("SACBC", VALUES | dict(value_weight=40.0, temperature=0.3, activation="relu")),
+    "DDQNBC": ("DDQNBC", VALUES),
+    "DDQNBC, sharp": ("DDQNBC", VALUES | dict(choice_temperature=0.4, imitation=3.0, activation="relu")),
     "AWR": ("AWR", SMALL | CLOSE | dict(beta=0.7, largest_weight=3.0)),
     "AWAC": ("AWAC", VALUES | CLOSE | dict(beta=0.5)),
     "AWAC, three draws": ("AWAC", VALUES | dict(draws=3, largest_weight=1.5, beta=0.1)),
@@ -35,6 +38,9 @@ def settings_of(c) -> Settings:
     known = {f.name for f in fields(Settings)}
     given = {f.name: getattr(c, f.name) for f in fields(c) if f.name in known}
     return Settings(**{**given, "target_entropy": -2.0} if given.get("target_entropy", 0) is None else given)
+
+
+CHOICES = ("DDQNBC",)
 
 
 def body(module):
@@ -53,6 +59,8 @@ def reference_of(agent):
     critics = [critic(agent.critics, i, settings) for i in range(2)] if hasattr(agent, "critics") else []
     if name == "TD3BC":
         return offline.TD3BC(settings, policy, body(agent.target_policy), critics, c.value_weight)
+    if name == "DDQNBC":
+        return offline.DDQNBC(c, policy, body(agent.target_policy))
     if name == "SACBC":
         log_alpha = np.array(agent.temperature.log_alpha.data)
         return offline.SACBC(settings, policy, critics, log_alpha, c.value_weight)
@@ -83,10 +91,10 @@ def compared(agent, reference):
 @pytest.mark.parametrize("case", CASES)
 def test_update_equals_the_reference(rng, case):
     name, settings = CASES[case]
-    agent = adapter.learner(name, World, **settings)
+    agent = adapter.learner(name, Choices if name in CHOICES else World, **settings)
     reference, noise = reference_of(agent), agent.rngs.get("noise")
     for _ in range(10):
-        data = batch(rng)
+        data = batch_of(rng, choices=True) if name in CHOICES else batch(rng)
         if noise is not None:
             noise.drawn.clear()
         columns = data.observations, data.actions, data.rewards, data.next_observations, data.discounts, data.weights

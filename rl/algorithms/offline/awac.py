@@ -25,11 +25,11 @@ from rl.algorithms.offline.config import OfflineConfig, twin_critics
 from rl.algorithms.offline.from_data import FromData
 from rl.algorithms.offline.regression import RegressionConfig, act, regress, regressed_policy
 from rl.config import rate, setting
-from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.replay import Batch
 from rl.names import explained_class
 from rl.networks.chains import smallest
 from rl.schedules import Rate
-from rl.state import Counter, Part, spawn_rngs
+from rl.state import Part, spawn_rngs
 from rl.takes import Takes
 
 
@@ -64,12 +64,10 @@ class AWAC(FromData):
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
         self.policy, self.policy_optimizer = regressed_policy(space, c, self.rngs["weights"])
         self.critics = twin_critics(space, c, self.rngs["weights"])
-        self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
-        self.given = Counter()
+        self.make_memory()
 
     def parts(self) -> dict[str, Part]:
-        data: dict[str, Part] = {"memory": self.memory, "given": self.given}
-        return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, "critics": self.critics, **data}
+        return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, "critics": self.critics, **self.data_parts()}
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of the critics and of the policy, after which the targets move.

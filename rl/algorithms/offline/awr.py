@@ -27,14 +27,14 @@ from rl.algorithms.offline.config import DataConfig
 from rl.algorithms.offline.from_data import FromData
 from rl.algorithms.offline.regression import ACTIONS, RegressionConfig, act, regress, regressed_policy
 from rl.config import rate, setting
-from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.replay import Batch
 from rl.experience.whole_returns import WholeReturns
 from rl.losses.advantage_weights import standardized
 from rl.names import explained_class
 from rl.networks.critics import Values
 from rl.networks.encoders import network
 from rl.schedules import Rate
-from rl.state import Counter, Part, spawn_rngs
+from rl.state import Part, spawn_rngs
 from rl.takes import Takes
 
 
@@ -69,13 +69,11 @@ class AWR(FromData):
         rng, activation = self.rngs["weights"], ACTIVATIONS[c.activation]
         self.policy, self.policy_optimizer = regressed_policy(space, c, rng)
         self.value = Values([network(space.observation, c.hidden, 1, activation, rng)], c.lr, targets=False)
-        self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
+        self.make_memory()
         self.returns = WholeReturns(self.memory, c.gamma)
-        self.given = Counter()
 
     def parts(self) -> dict[str, Part]:
-        data: dict[str, Part] = {"memory": self.memory, "given": self.given}
-        return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, "value": self.value, **data}
+        return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, "value": self.value, **self.data_parts()}
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Some rows (B,) of the memory, with returns to the ends of their episodes."""

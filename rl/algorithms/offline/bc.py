@@ -19,9 +19,9 @@ from rl.algorithms.black_box.likelihood import likelihood_step
 from rl.algorithms.offline.config import DataConfig
 from rl.algorithms.offline.from_data import FromData
 from rl.algorithms.offline.regression import ACTIONS, RegressionConfig, act, regressed_policy
-from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.replay import Batch
 from rl.names import explained_class
-from rl.state import Counter, Part, spawn_rngs
+from rl.state import Part, spawn_rngs
 from rl.takes import Takes
 
 
@@ -53,12 +53,10 @@ class BC(FromData):
         c = self.now
         self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "environment")
         self.policy, self.policy_optimizer = regressed_policy(self.space, c, self.rngs["weights"])
-        self.memory = ReplayMemory(c.memory, self.space, self.space.vector_dtype(c.normalize_observations))
-        self.given = Counter()
+        self.make_memory()
 
     def parts(self) -> dict[str, Part]:
-        data: dict[str, Part] = {"memory": self.memory, "given": self.given}
-        return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, **data}
+        return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, **self.data_parts()}
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step; returns metrics, and the weight of each row, 1 (B,)."""

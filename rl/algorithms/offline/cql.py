@@ -33,14 +33,14 @@ from rl.algorithms.actor_critic.sac_lite import SACLite
 from rl.algorithms.offline.config import OfflineConfig, twin_critics
 from rl.algorithms.offline.from_data import FromData
 from rl.config import rate, setting
-from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.replay import Batch
 from rl.names import explained_class
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.conservative import PENALTIES, drawn_actions, fit_conservative
 from rl.networks.parallel import Halves
 from rl.networks.temperature import Temperature
 from rl.schedules import Rate
-from rl.state import Counter, Part, spawn_rngs
+from rl.state import Part, spawn_rngs
 from rl.takes import Takes
 
 
@@ -83,13 +83,11 @@ class CQL(FromData):
         self.critics = twin_critics(space, c, rng)
         self.halves = Halves(self.policy, critics=self.critics)
         self.temperature = Temperature(c.temperature, 1.0, self.target_entropy(c), c.lr)
-        self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
-        self.given = Counter()
+        self.make_memory()
 
     def parts(self) -> dict[str, Part]:
         policy: dict[str, Part] = {"policy": self.policy, "policy_optimizer": self.policy_optimizer}
-        data: dict[str, Part] = {"memory": self.memory, "given": self.given}
-        return {**policy, "temperature": self.temperature, "critics": self.critics, **data}
+        return {**policy, "temperature": self.temperature, "critics": self.critics, **self.data_parts()}
 
     act: Any = SAC.act
     explore = act

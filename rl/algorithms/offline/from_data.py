@@ -13,7 +13,7 @@ from rl.experience import trees
 from rl.experience.datasets import DataSet
 from rl.experience.replay import Batch, ReplayMemory
 from rl.loops import offline
-from rl.state import Counter
+from rl.state import Counter, Part
 
 
 class FromData(Agent):
@@ -72,6 +72,16 @@ class FromData(Agent):
         self.given.count = len(data)
         self.forget_episodes()
         return self
+
+    def make_memory(self) -> None:
+        """Make an empty data set, as the settings ask for it."""
+        space, c = self.space, self.now
+        self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
+        self.given = Counter()
+
+    def data_parts(self) -> dict[str, Part]:
+        """The data set, among what training changes."""
+        return {"memory": self.memory, "given": self.given}
 
     @property
     def offline(self) -> bool:

@@ -29,12 +29,12 @@ from rl.algorithms.offline.config import OfflineConfig, twin_critics
 from rl.algorithms.offline.from_data import FromData
 from rl.algorithms.offline.regression import RegressionConfig, act, regress, regressed_policy
 from rl.config import rate, setting
-from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.replay import Batch
 from rl.names import explained_class
 from rl.networks.critics import Values
 from rl.networks.encoders import network
 from rl.schedules import Rate
-from rl.state import Counter, Part, spawn_rngs
+from rl.state import Part, spawn_rngs
 from rl.takes import Takes
 
 
@@ -71,13 +71,11 @@ class IQL(FromData):
         self.critics = twin_critics(space, c, rng)
         value = network(space.observation, c.hidden, 1, activation, rng)
         self.value = Values([value], c.lr, targets=False, asymmetry=1 - c.expectile)
-        self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
-        self.given = Counter()
+        self.make_memory()
 
     def parts(self) -> dict[str, Part]:
         values: dict[str, Part] = {"critics": self.critics, "value": self.value}
-        data: dict[str, Part] = {"memory": self.memory, "given": self.given}
-        return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, **values, **data}
+        return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, **values, **self.data_parts()}
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of V, of the policy and of the critics, after which the targets move.

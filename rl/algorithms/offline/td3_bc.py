@@ -28,7 +28,7 @@ from rl.algorithms.offline.config import OfflineConfig, twin_critics
 from rl.algorithms.offline.from_data import FromData
 from rl.config import rate, setting
 from rl.experience.exploration import gaussian
-from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.replay import Batch
 from rl.names import explained_class
 from rl.networks.actors import deterministic_policy
 from rl.networks.parallel import Halves
@@ -75,8 +75,8 @@ class TD3BC(FromData):
         self.critics = twin_critics(space, c, rng)
         self.halves = Halves(self.policy, target_policy=self.target_policy, critics=self.critics)
         self.whole = Undivided(self.policy, critics=self.critics)  # λ is a mean over the batch
-        self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
-        self.given, self.critic_updates = Counter(), Counter()
+        self.make_memory()
+        self.critic_updates = Counter()
 
     def parts(self) -> dict[str, Part]:
         policies: dict[str, Part] = {
@@ -84,8 +84,7 @@ class TD3BC(FromData):
             "policy_optimizer": self.policy_optimizer,
             "target_policy": self.target_policy,
         }
-        counters: dict[str, Part] = {"given": self.given, "critic_updates": self.critic_updates}
-        return {**policies, "critics": self.critics, "memory": self.memory, **counters}
+        return {**policies, "critics": self.critics, "critic_updates": self.critic_updates, **self.data_parts()}
 
     def act(self, observations, rng) -> np.ndarray:
         actions = self.policy.predict(observations)

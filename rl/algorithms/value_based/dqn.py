@@ -32,7 +32,7 @@ from rl.experience.replay import Batch
 from rl.loops import off_policy
 from rl.names import explained, explained_class
 from rl.networks.own import given_networks
-from rl.networks.q_networks import Mean, QNetwork, drawn, q_body, soft_maximum
+from rl.networks.q_networks import Mean, QNetwork, double_value, drawn, q_body, soft_maximum
 from rl.networks.q_steps import choice_step
 from rl.networks.targets import target_of
 from rl.state import Part, spawn_rngs
@@ -134,12 +134,10 @@ class DQN(Agent):
 
     def next_value(self, c: Any, s_next) -> np.ndarray:
         """What the next state is worth: (B,)."""
-        q = self.target_policy.predict(s_next)
-        if c.soft_target:
-            return soft_maximum(q, c.boltzmann)
         if c.double:
-            return q[np.arange(len(q)), self.policy.predict(s_next).argmax(axis=1)]
-        return q.max(axis=1)
+            return double_value(self.policy, self.target_policy, s_next)
+        q = self.target_policy.predict(s_next)
+        return soft_maximum(q, c.boltzmann) if c.soft_target else q.max(axis=1)
 
     def move_target(self, c: Any) -> None:
         """After a gradient step: a periodic target is copied every C-th time, one that follows moves by the share τ."""

@@ -24,7 +24,7 @@ from rl.algorithms.offline.from_data import FromData
 from rl.config import check_config, setting
 from rl.experience.datasets import DataSet
 from rl.experience.normalizers import NORMALIZERS
-from rl.experience.replay import Batch, ReplayMemory
+from rl.experience.replay import Batch
 from rl.loops import fitted
 from rl.names import explained_class
 from rl.networks.encoders import network
@@ -88,13 +88,13 @@ class FQI(FromData):
         self.policy = QNetwork(space, body)
         self.policy_optimizer = Adam(self.policy.flat, c.lr)
         self.target_policy, _ = target_of(self.policy)
-        self.memory = ReplayMemory(c.memory, space, space.vector_dtype(c.normalize_observations))
-        self.rounds_left, self.given = Counter(), Counter()
+        self.make_memory()
+        self.rounds_left = Counter()
 
     def parts(self) -> dict[str, Part]:
         networks: dict[str, Part] = {"policy": self.policy, "target_policy": self.target_policy}
-        data: dict[str, Part] = {"memory": self.memory, "rounds_left": self.rounds_left, "given": self.given}
-        return {**networks, "policy_optimizer": self.policy_optimizer, **data}
+        own: dict[str, Part] = {"policy_optimizer": self.policy_optimizer, "rounds_left": self.rounds_left}
+        return {**networks, **own, **self.data_parts()}
 
     def learn_from(self, data: DataSet) -> Self:
         """Take in a data set, in the place of what the memory holds; all rounds over it are due."""

@@ -1,21 +1,23 @@
-"""One update of BC, TD3+BC, SAC+BC, AWR, AWAC, IQL and CQL, from their papers' pseudocode; see off_policy.py for how.
+"""One update of BC, TD3+BC, SAC+BC, DDQN+BC, AWR, AWAC, IQL and CQL, from their papers' pseudocode; see off_policy.py for how.
 
 BC         Pomerleau 1989
 TD3BC      Fujimoto & Gu 2021, and their code for the mean over action dimensions
 SACBC      the same term in SAC, the form ours
+DDQNBC     double DQN (van Hasselt et al. 2016) with the cross-entropy of softmax(Q/κ), the form ours
 AWR        Peng et al. 2019, Algorithm 1, with λ = 1
 AWAC       Nair et al. 2020, Algorithm 1
 IQL        Kostrikov, Nair & Levine 2021, Algorithm 1
 CQL        Kumar et al. 2020, Algorithm 1 and Eq. 4; the importance weights of appendix F
 
-Shapes: B rows, O observation, A action dimensions, n draws of each kind.
+Shapes: B rows, O observation, A action dimensions, C choices, n draws of each kind.
 """
 
 import numpy as np
 
 from tests.rl.references import off_policy
-from tests.rl.references.networks import Adam, gradient, mlp, shorten
+from tests.rl.references.networks import Adam, follow, gradient, mlp, shorten
 from tests.rl.references.off_policy import Critic, Data, part
+from tests.rl.references.values import taken
 
 
 def log_prob(policy: dict, s, a, activation: str):
@@ -173,6 +175,33 @@ class SACBC(off_policy.SAC):
             return (scale * (alpha * log_prob - self.smallest(s, a)) + distance).sum(axis=-1) / len(s)
 
         self.policy_adam.step(gradient(loss, self.policy))
+
+
+class DDQNBC:
+    """`policy` and `target_policy` hold "body.…"."""
+
+    def __init__(self, c, policy: dict, target_policy: dict):
+        self.c, self.policy, self.target_policy = c, policy, target_policy
+        self.adam = Adam(policy, c.lr)
+
+    def q(self, policy, s):
+        return mlp(part(policy, "body"), s, self.c.activation)
+
+    def update(self, data: Data):
+        c, s, s_next = self.c, data.observations, data.next_observations
+        best = taken(self.q(self.target_policy, s_next), self.q(self.policy, s_next).argmax(axis=1))
+        y = data.rewards + data.discounts * best
+        errors = np.abs(taken(self.q(self.policy, s), data.actions) - y)
+
+        def loss(policy):
+            q = self.q(policy, s)
+            stored = taken(q, data.actions)
+            imitation = np.log(np.exp(q / c.choice_temperature).sum(axis=-1)) - stored / c.choice_temperature
+            return (data.weights * (stored - y) ** 2 + c.imitation * imitation).sum(axis=-1) / len(y)
+
+        self.adam.step(gradient(loss, self.policy))
+        follow(self.target_policy, self.policy, c.tau)
+        return errors
 
 
 class CQL(off_policy.SACLite):
