@@ -1,11 +1,11 @@
 """The pages of algorithms: the half page of docs/algorithms.md, the settings of the Config, and the code."""
 
-import re
 from dataclasses import fields
 
 import numpy as np
 
 import rl
+from docs.site import curves, half_pages
 from docs.site.links import ROOT, Links, relative, slug
 
 GUIDE = "docs/algorithms.md"
@@ -21,18 +21,6 @@ def file_of(name: str) -> str:
     return rl.ALGORITHMS[name].cls.__module__.replace(".", "/") + ".py"
 
 
-def split(guide: str) -> tuple[str, dict[str, str]]:
-    """docs/algorithms.md -> what stands before the half pages, and the half page of each name."""
-    before, *sections = re.split(r"^## ", guide, flags=re.M)
-    titled = dict(section.split("\n", 1) for section in sections)
-    kept = "".join(f"## {title}\n{text}" for title, text in titled.items() if title not in rl.ALGORITHMS)
-    halves = {}
-    for name in rl.ALGORITHMS:
-        halves[name], larger, after = titled[name].partition("\n# ")  # a larger title ends the half pages
-        kept += larger + after
-    return before + kept, halves
-
-
 def anchors() -> dict[str, str]:
     """Links to parts of docs/algorithms.md that became pages."""
     return {f"{GUIDE}#{slug(name)}": page_of(name) for name in rl.ALGORITHMS}
@@ -40,7 +28,7 @@ def anchors() -> dict[str, str]:
 
 def pages(links: Links) -> dict[str, str]:
     """The pages of all algorithms, and the table that leads to them."""
-    table, halves = split((ROOT / GUIDE).read_text())
+    table, halves = half_pages.split((ROOT / GUIDE).read_text(), rl.ALGORITHMS)
     found = {"algorithms/index.md": links.rewritten(table, GUIDE, "algorithms/index.md")}
     for name, half in halves.items():
         found[page_of(name)] = _page(name, half, links)
@@ -51,12 +39,17 @@ def _page(name: str, half: str, links: Links) -> str:
     here, algorithm = page_of(name), rl.ALGORITHMS[name]
     code = (ROOT / file_of(name)).read_text()
     guide = relative("guides/settings.md", here)
-    return f"""# {name}
+    return f"""---
+hide: [toc]
+---
+
+# {name}
 
 {algorithm.paper} · {algorithm.family.replace("_", " ")}
 
-{links.rewritten(half, GUIDE, here)}
+{half_pages.headed(links.rewritten(half, GUIDE, here))}
 
+{curves.section(name)}
 ## Settings
 
 From `{algorithm.config.__name__}`. [Settings]({guide}) compares them with those of other libraries.

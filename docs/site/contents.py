@@ -80,11 +80,7 @@ def pictures() -> list[tuple[str, str, str]]:
 def gallery(links: Links) -> str:
     """Pictures of all environments that have one, each with a link to what it is."""
     guide = links.page_of(ENVIRONMENTS).removesuffix(".md") + ".html"
-    figures = [
-        f'<figure><img src="{escape(relative(links.page_of(file), GALLERY))}" alt="{escape(said)}" loading="lazy"><figcaption>'
-        f'<a href="{guide}#{slug(title)}">{escape(title)}</a>: {escape(said[0].lower() + said[1:])}</figcaption></figure>'
-        for title, file, said in pictures()
-    ]
+    figures = [_pictured(title, relative(links.page_of(file), GALLERY), said, guide) for title, file, said in pictures()]
     return f"""---
 hide: [toc]
 ---
@@ -96,3 +92,12 @@ measured, and to the command that trains the agent. Gymnasium's own tasks are no
 
 <div class="gallery">{"".join(figures)}</div>
 """
+
+
+def _pictured(title: str, file: str, said: str, guide: str) -> str:
+    """A picture with its caption; a still one shows several tasks side by side, and takes a row."""
+    row = ' class="wide"' if file.endswith(".png") else ""
+    return (
+        f'<figure{row}><img src="{escape(file)}" alt="{escape(said)}" loading="lazy"><figcaption>'
+        f'<a href="{guide}#{slug(title)}">{escape(title)}</a>: {escape(said[0].lower() + said[1:])}</figcaption></figure>'
+    )

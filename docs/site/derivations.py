@@ -13,7 +13,7 @@ from docs.site.formulas import FUNCTIONS, Unreadable, mathml
 _LABEL = re.compile(r"(Forward|Backward|Tangent|Inference|Correction|Iteration|Stable form)\b:?( {2,}|$)")
 _SECTION = re.compile(r"\n *\n(Parameters|Returns|Raises|Examples|[^\n]*->)[^\n]*\n", re.M)
 _RELATION = re.compile(r"[=←≈≤≥∈<>]")
-_WORD = re.compile(r"(?<![\w{_^])[A-Za-z]{3,}(?![\w_^(])")
+_WORD = re.compile(r"(?<![\w{_^])(?:[A-Za-z]{3,}|by|is|it|of|on|so|we)(?![\w_^(])")
 _IN_FORMULAS = FUNCTIONS | {
     "for", "where", "elsewhere", "beyond", "and", "mask", "stride", "dilation", "padding", "kernel", "base",
     "low", "high", "old", "new",
@@ -58,8 +58,19 @@ def _block(lines: list[str]) -> str:
 
 def _table(lines: list[str]) -> str:
     rows = "\n".join(_row(line) for line in lines)
+    return framed(rows)
+
+
+def framed(rows: str) -> str:
+    """Rows of a derivation as a table that scrolls by itself."""
     table = f'<table class="plain" role="presentation">{rows}</table>'
     return f'<div class="derivation" tabindex="0" role="group" aria-label="derivation">{table}</div>'
+
+
+def cells(segments: list[str]) -> str:
+    """A row with a cell for each text, typeset where it is a formula."""
+    typeset = [("formula", mathml(s)) if reads_as_formula(s) else ("reason", prose(s)) for s in segments]
+    return "<tr>" + "".join(f'<td class="{kind}">{text}</td>' for kind, text in typeset) + "</tr>"
 
 
 def _row(line: str) -> str:
@@ -90,7 +101,10 @@ def reads_as_formula(segment: str) -> bool:
 
 
 def prose(text: str) -> str:
-    """A sentence: its code as code, its indices and exponents typeset word by word."""
+    """A sentence: its code as code, clauses that are formulas and single words with indices or exponents typeset."""
+    clauses = text.split(", so ")
+    if len(clauses) > 1:
+        return ", so ".join(mathml(clause) if reads_as_formula(clause) else prose(clause) for clause in clauses)
     parts = re.split(r"(`[^`]+`)", text)
     return "".join(
         f"<code>{escape(part.strip('`'))}</code>" if i % 2 else " ".join(_prose_word(word) for word in part.split(" "))

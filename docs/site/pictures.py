@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from deepnp.cases import tupled
 from deepnp.optim import cosine, exponential, linear, one_cycle, step
 
-_INK = "#808080"
+INK = "#808080"
 BLUE, ORANGE = "#4c72d9", "#d9822b"
 
 
@@ -34,9 +34,9 @@ def activation(name: str, op: ModuleType) -> str:
     axes = drawing.subplots()
     axes.plot(x, y, color=BLUE, label="y")
     axes.plot(x, slope, color=ORANGE, linestyle="--", label="slope y′")
-    axes.axhline(0, color=_INK, linewidth=0.5)
-    axes.axvline(0, color=_INK, linewidth=0.5)
-    axes.set_xlabel("x", color=_INK)
+    axes.axhline(0, color=INK, linewidth=0.5)
+    axes.axvline(0, color=INK, linewidth=0.5)
+    axes.set_xlabel("x", color=INK)
     finish(axes, legend=True)
     settings = "".join(f", {key} = {value[0]:g}" for key, value in SHAPES.get(name, {}).items())
     title = name.rpartition(".")[2].replace("_", " ")
@@ -49,10 +49,10 @@ def draw_paths(axes: Axes, curvatures: np.ndarray, paths: dict[str, np.ndarray])
     low, high = places.min(axis=0) - 0.3, places.max(axis=0) + 0.3
     x, y = np.meshgrid(np.linspace(low[0], high[0], 60), np.linspace(low[1], high[1], 60))
     height = 0.5 * (curvatures[0] * x * x + curvatures[1] * y * y)
-    axes.contour(x, y, np.sqrt(height), levels=8, colors=_INK, linewidths=0.4)
+    axes.contour(x, y, np.sqrt(height), levels=8, colors=INK, linewidths=0.4)
     for (label, way), color in zip(paths.items(), (ORANGE, BLUE), strict=False):
         axes.plot(way[:, 0], way[:, 1], color=color, marker=".", markersize=3.5, linewidth=1, label=label)
-    axes.plot(0, 0, "+", color=_INK)
+    axes.plot(0, 0, "+", color=INK)
     finish(axes, legend=True)
 
 
@@ -70,18 +70,18 @@ def schedules() -> str:
     axes = drawing.subplots()
     for (label, values), color in zip(named.items(), (BLUE, ORANGE, "#3f9e63", "#c04b7a", "#8a63c9"), strict=True):
         axes.plot(progress, values, color=color, label=label)
-    axes.set_xlabel("progress", color=_INK)
+    axes.set_xlabel("progress", color=INK)
     finish(axes, legend=True)
     return "## The curves\n\n" + framed(drawing, "the five schedules over training, from 1 to 0.1; one cycle from 0.2 to 1 to 0")
 
 
 def finish(axes: Axes, legend: bool = False) -> None:
     """Colours that both schemes of the page leave readable."""
-    axes.tick_params(colors=_INK)
+    axes.tick_params(colors=INK)
     for spine in axes.spines.values():
-        spine.set_color(_INK)
+        spine.set_color(INK)
     if legend:
-        axes.legend(frameon=False, labelcolor=_INK)
+        axes.legend(frameon=False, labelcolor=INK)
 
 
 def framed(drawing: Figure, label: str) -> str:

@@ -10,6 +10,8 @@ from pygments.lexers import PythonLexer
 from docs.site.flow import Tie, functions_of, ties
 from docs.site.subjects import Subject
 
+WIDEST = 12  # signs before a line of backward; more numbers stand below each other
+
 
 def side_by_side(subject: Subject) -> str:
     """The plain forms as HTML: two blocks of code, and links between their lines."""
@@ -45,7 +47,7 @@ def _block(title: str, text: str, extents: list[range], found: dict[int, Tie], s
     for extent in extents:
         shown += ["", ""] if shown else []
         shown += [f"{gutters[n]}{highlighted[n - 1]}</span>" for n in extent]
-    width = max((len(_numbers(tie, start)) for tie in found.values()), default=2)
+    width = min(max((len(_numbers(tie, start)) for tie in found.values()), default=2), WIDEST)
     code = "\n".join(shown)
     return (
         f'<div class="highlight"><span class="filename">{title}</span>'

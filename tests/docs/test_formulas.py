@@ -81,3 +81,11 @@ def test_a_sentence_is_no_formula():
 
 def test_spaces_before_a_sign_of_equality_only_align_it():
     assert derivations.html("Forward    y_i   = x_i").count("<math") == 1
+
+
+def test_formulas_of_a_remark_are_typeset_and_its_words_are_text():
+    remark = "σ² = mean_c (x − μ)² + ε, so 2σ ∂σ/∂x_c = 2(x_c − μ)/C"
+    assert not derivations.reads_as_formula(remark)
+    first, second = derivations.prose(remark).split(", so ")
+    assert first.startswith("<math")
+    assert second.startswith("<math")

@@ -1,0 +1,44 @@
+"""The half pages of docs/algorithms.md: which there are, and as parts of a page, with headings and typeset equations."""
+
+import re
+from collections.abc import Collection
+
+from docs.site import derivations
+
+_FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
+_INDENTED = re.compile(r"(?:^    .*\n)+", re.M)
+
+
+def split(guide: str, names: Collection[str]) -> tuple[str, dict[str, str]]:
+    """docs/algorithms.md -> what stands around the half pages, and the half page of each name.
+
+    Raises
+    ------
+    ValueError
+        If an algorithm has none.
+    """
+    before, *sections = re.split(r"^## ", guide, flags=re.M)
+    titled = dict(section.split("\n", 1) for section in sections)
+    if missing := [name for name in names if name not in titled]:
+        raise ValueError(f'expected a half page for each algorithm in docs/algorithms.md, given none titled "## {missing[0]}"')
+    kept = "".join(f"## {title}\n{text}" for title, text in titled.items() if title not in names)
+    halves = {}
+    for name in names:
+        halves[name], larger, after = titled[name].partition("\n# ")  # a larger title ends the half pages
+        kept += larger + after
+    return before + kept, halves
+
+
+def headed(half: str) -> str:
+    """A half page whose parts ("**Facts.** …") have headings, and whose equations are typeset."""
+    parts = _FENCE.split(re.sub(r"^\*\*([A-Z]\w+)\.\*\* ", r"## \1\n\n", half, flags=re.M))
+    parts[::2] = [_INDENTED.sub(_equations, part) for part in parts[::2]]
+    return re.sub(r"^```text\n", "## Pseudocode\n\n```text\n", "".join(parts), count=1, flags=re.M)
+
+
+def _equations(block: re.Match) -> str:
+    """Indented lines as a table of formulas and remarks; left alone where no formula is among them, as in a command."""
+    rows = [re.split(r" {2,}", line.strip()) for line in block.group().splitlines()]
+    if not any(derivations.reads_as_formula(part) for row in rows for part in row):
+        return block.group()
+    return derivations.framed("\n".join(derivations.cells(row) for row in rows)) + "\n"
