@@ -113,11 +113,19 @@ def _of_sizes(tree: ast.AST) -> set[int]:
 
 
 def _changed(tree: ast.FunctionDef, place: int, make: Callable[[Any], ast.AST]) -> ast.FunctionDef:
-    tree = copy.deepcopy(tree)
     wanted = next(node for i, node in enumerate(ast.walk(tree)) if i == place)
+    return ast.fix_missing_locations(with_node(tree, wanted, make(wanted)))
 
-    class Replace(ast.NodeTransformer):
-        def visit(self, node):
-            return make(node) if node is wanted else self.generic_visit(node)
 
-    return ast.fix_missing_locations(Replace().visit(tree))
+def with_node(tree: Any, old: ast.AST, new: ast.AST) -> Any:
+    """A syntax tree with another node in the place of one; the parts that do not hold it are shared."""
+    if tree is old:
+        return new
+    for field, value in ast.iter_fields(tree):
+        children = value if isinstance(value, list) else [value]
+        renewed = [with_node(child, old, new) if isinstance(child, ast.AST) else child for child in children]
+        if any(a is not b for a, b in zip(children, renewed)):
+            copied = copy.copy(tree)
+            setattr(copied, field, renewed if isinstance(value, list) else renewed[0])
+            return copied
+    return tree

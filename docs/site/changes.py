@@ -4,9 +4,10 @@ A change is made in a syntax tree. Indices, conditions, shapes and default value
 """
 
 import ast
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from deepnp.learn.variants import with_node
 
 NO_MATHEMATICS = frozenset({
     "range", "reshape", "tuple", "arange", "zeros", "empty", "empty_like", "zeros_like", "len", "getattr", "pays", "fastest", "max",
@@ -70,8 +71,7 @@ def _texts(node: ast.AST, new: ast.AST) -> tuple[str, str]:
 def replaced(functions: dict[str, ast.FunctionDef], place: tuple[str, int], new: ast.AST) -> dict[str, ast.FunctionDef]:
     """The functions with another node at one place."""
     name, i = place
-    changed = copy.deepcopy(functions[name])
-    return {**functions, name: _Replace(places(changed)[i], copy.deepcopy(new)).visit(changed)}
+    return {**functions, name: with_node(functions[name], places(functions[name])[i], new)}
 
 
 def places(function: ast.FunctionDef) -> list[ast.AST]:
@@ -155,13 +155,3 @@ def _negative(value: ast.expr) -> ast.expr:
 
 def _with(values: list[ast.expr], i: int, value: ast.expr) -> ast.Tuple:
     return ast.Tuple([*values[:i], value, *values[i + 1 :]], ast.Load())
-
-
-class _Replace(ast.NodeTransformer):
-    """Puts another node in the place of one."""
-
-    def __init__(self, target: ast.AST, new: ast.AST):
-        self.target, self.new = target, new
-
-    def visit(self, node: ast.AST):
-        return self.new if node is self.target else self.generic_visit(node)
