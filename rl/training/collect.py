@@ -20,6 +20,7 @@ from rl.experience.datasets import DataSet, check_storable
 from rl.experience.environments import EnvLike, is_made_here, make_vector, name_of, space_of
 from rl.experience.replay import ReplayMemory
 from rl.names import explained
+from rl.state import spawn_rngs
 
 RANDOM = "random"
 
@@ -88,7 +89,7 @@ def collect(
 
 
 def _gathered(agent, vector, space, steps, seed, deterministic):
-    rng, copies = np.random.default_rng(seed), vector.num_envs
+    rng, copies = spawn_rngs(seed, "actions")["actions"], vector.num_envs  # the environment draws from `seed` itself
     memory = ReplayMemory(steps + copies, space, space.vector_dtype(True))
     memory.prepare(copies)
     collector, statistics = Collector(vector, space.observation, memory.dtype, seed), EpisodeStatistics()

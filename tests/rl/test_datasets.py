@@ -59,6 +59,11 @@ class TestCollect:
         assert first.about == {"agent": "random", "seed": 3}
         assert (first.actions != other.actions).any()
 
+    def test_random_actions_know_nothing_of_what_the_environment_draws(self):
+        """`Target` draws where to begin from the seed that the data set has: half of the actions are right."""
+        right = collect("random", Target(discrete=True), 400, seed=0).rewards.mean()
+        assert 0.4 < right < 0.6
+
     def test_an_agent_s_own_actions(self):
         agent = rl.TD3(Target(), rl.TD3Config(hidden=(8,), exploration=0.5), seed=0)
         before = agent.policy.flat.data.copy()
