@@ -29,6 +29,7 @@ from rl.algorithms.offline.awr import AWR, AWRConfig
 from rl.algorithms.offline.bc import BC, BCConfig
 from rl.algorithms.offline.cql import CQL, CQLConfig
 from rl.algorithms.offline.ddqn_bc import DDQNBC, DDQNBCConfig
+from rl.algorithms.offline.fitted_sarsa import FittedSARSA, FittedSARSAConfig
 from rl.algorithms.offline.iql import IQL, IQLConfig
 from rl.algorithms.offline.sac_bc import SACBC, SACBCConfig
 from rl.algorithms.offline.td3_bc import TD3BC, TD3BCConfig
@@ -86,6 +87,7 @@ _LIST = (
     Algorithm(TD3BC, "offline", "Fujimoto & Gu 2021"),
     Algorithm(SACBC, "offline", "Fujimoto & Gu 2021"),
     Algorithm(DDQNBC, "offline", "Fujimoto & Gu 2021"),
+    Algorithm(FittedSARSA, "offline", "Brandfonbrener et al. 2021"),
     Algorithm(AWR, "offline", "Peng et al. 2019"),
     Algorithm(AWAC, "offline", "Nair et al. 2020"),
     Algorithm(IQL, "offline", "Kostrikov, Nair & Levine 2021"),
@@ -158,6 +160,8 @@ __all__ = [
     "DynaQ",
     "DynaQConfig",
     "FQIConfig",
+    "FittedSARSA",
+    "FittedSARSAConfig",
     "IQLConfig",
     "MBAConfig",
     "MBPOConfig",

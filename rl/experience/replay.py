@@ -221,7 +221,7 @@ class ReplayMemory:
         step_rewards = step_rewards or self.rewards.take
         last, rewards, discounts = rows, step_rewards(rows), np.full(len(rows), gamma, np.float32)
         for _ in range(n_step - 1):
-            following, go_on = self._successors(last)
+            following, go_on = self.successors(last)
             if step_ends is not None:
                 go_on &= ~step_ends(last)
             rewards += np.where(go_on, discounts * step_rewards(following), 0)
@@ -233,8 +233,8 @@ class ReplayMemory:
         start = trees.take(self.observations, rows), self.actions.take(rows, axis=0)
         return Batch(*start, rewards, trees.take(self.next_observations, last), discounts, weights, rows)
 
-    def _successors(self, rows):
-        """The row after each, and whether it holds the next step of the same episode."""
+    def successors(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The row after each of some rows (B,), and whether it holds the next step of the same episode (B,)."""
         copies, slots = np.divmod(rows, self.slots)
         following = (slots + 1) % self.slots
         newer = following != self.heads.take(copies)  # the head is the oldest row, or empty

@@ -32,7 +32,8 @@ OWN = {
     "CMAES": dict(episodes=4),
     "SACBC": dict(value_weight=40.0, normalize_observations=False),
     "AWR": dict(beta=0.2, normalize_observations=False),
-    **{name: dict(beta=0.05, normalize_observations=False) for name in ("AWAC", "IQL")},
+    "AWAC": dict(beta=0.05, normalize_observations=False),
+    "IQL": dict(beta=0.03, normalize_observations=False),
     "CQL": dict(conservatism=0.1, draws=4, normalize_observations=False),
     **dict.fromkeys(("MVE", "Dyna", "MBA"), MODEL),
     "MBPO": MODEL | dict(batch_size=8, imagined_batch=56, updates=1),
@@ -48,12 +49,12 @@ UNTIL_THE_LIMIT = {
     "RWR": 6000,
     "PPO": 6400,
     **dict.fromkeys(
-        ("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF", "MBA", "DDQNBC"), 4500
+        ("DQN", "C51", "QRDQN", "DiscreteSAC", "NAF", "MBA", "DDQNBC", "FittedSARSA"), 4500
     ),  # observation 0 leaves the last bias alone to learn
     **dict.fromkeys(("AWR", "IQL"), 4500),
     "SACValue": 4500,  # a value passes through two networks for each step
 }
-UNTIL_IT_IS_SOLVED = {"DPG": 8000, "OnPolicySAC": 3000}
+UNTIL_IT_IS_SOLVED = {"DPG": 8000, "OnPolicySAC": 3000, "IQL": 2000}
 UNTIL_THE_END = {"DPG": 2000, "A2C": 4000, "C51": 1600}
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 import rl
 from rl.experience.datasets import DataSet, joined
+from rl.experience.spaces import SpaceInfo
 from rl.losses.advantage_weights import advantage_weights, standardized
 from rl.losses.conservative import conservative_loss
 from rl.training.resume import resume
@@ -106,6 +108,13 @@ class TestGiven:
             rl.BC(Counter(), rl.BCConfig(**SMALL)).learn_from(data)
         with pytest.raises(ValueError, match="IQL takes continuous actions"):
             rl.IQL.of_data(rl.collect("random", "CartPole-v1", 50))
+
+    def test_steps_that_nothing_follows(self):
+        """Every second row of long episodes: there is no next action to learn from."""
+        steps = rl.collect("random", "CartPole-v1", 100).take(np.arange(0, 40, 2))
+        steps = steps.take(~steps.terminated)
+        with pytest.raises(ValueError, match="expected steps whose next action is in the data, given "):
+            agent_of("FittedSARSA", steps, batch_size=4)
 
     def test_choices_are_imitated_and_weighted(self):
         data = rl.collect("random", Target(discrete=True), 400)
@@ -220,6 +229,42 @@ def test_the_expectile_goes_from_the_mean_to_the_best_action():
     assert values == sorted(values)
     assert values[0] == pytest.approx(1, abs=0.15)
     assert values[-1] == pytest.approx(2, abs=0.2)
+
+
+def two_states(rng, discrete: bool) -> tuple[DataSet, np.ndarray]:
+    """10,000 steps of a policy that knows two states and two actions, and the exact Q of that policy (S, A).
+
+    Action a leads to state a with probability 0.9. A step is the last one with probability 0.3; the next episode begins in
+    state 1. γ = 0.9.
+    """
+    b, rewards = np.array([[0.7, 0.3], [0.6, 0.4]]), np.array([[0.0, 1.0], [-1.0, 3.0]])
+    moves, state, steps = np.array([[0.9, 0.1], [0.1, 0.9]]), 1, []
+    for _ in range(10_000):
+        a, ends = int(rng.random() < b[state, 1]), rng.random() < 0.3
+        following = int(rng.random() < moves[a, 1])
+        steps.append((state, a, following, ends))
+        state = 1 if ends else following
+    states, choices, following, terminated = map(np.array, zip(*steps, strict=True))
+    layout = SpaceInfo.of(spaces.Box(0, 1, (2,), np.float32), spaces.Discrete(2)) if discrete else space(2, 1)
+    seen, actions = np.eye(2, dtype=np.float32), choices if discrete else np.float32(choices - 0.5)[:, None]
+    columns = seen[states], actions, np.float32(rewards[states, choices]), seen[following]
+    values = np.linalg.solve(np.eye(2) - 0.63 * b @ moves, (b * rewards).sum(axis=1))
+    return DataSet(layout, *columns, terminated, np.zeros(10_000, bool)), rewards + 0.63 * moves @ values
+
+
+@pytest.mark.parametrize("name", ["FittedSARSA", "IQL", "AWR"])
+def test_one_step_of_improvement_learns_the_values_of_the_data_s_policy(name, rng):
+    """By the data's next action, by V of single steps (the expectile ½), and by returns. The best policy's are far above."""
+    data, q = two_states(rng, discrete=name == "FittedSARSA")
+    settings = dict(normalize_observations=False, hidden=(16,), batch_size=256, memory=10_000, lr=1e-2, gamma=0.9)
+    settings |= {"FittedSARSA": dict(tau=0.1), "IQL": dict(tau=0.1, expectile=0.5), "AWR": {}}[name]
+    agent = agent_of(name, data, **settings).learn(500)
+    v = (np.array([[0.7, 0.3], [0.6, 0.4]]) * q).sum(axis=1)
+    s = np.eye(2, dtype=np.float32)
+    if name == "FittedSARSA":
+        np.testing.assert_allclose(agent.policy.predict(s), q, atol=0.25)
+    else:
+        np.testing.assert_allclose(agent.value.target(s), v, atol=0.25)
 
 
 def test_without_weight_on_values_td3_imitates(data):

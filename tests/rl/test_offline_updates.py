@@ -5,6 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from rl.experience.next_actions import NextBatch
 from rl.experience.replay import Batch
 from tests.rl.references import adapter, off_policy, offline
 from tests.rl.references.off_policy import Settings
@@ -23,6 +24,7 @@ CASES = {
     "SACBC, values first": ("SACBC", VALUES | dict(value_weight=40.0, temperature=0.3, activation="relu")),
     "DDQNBC": ("DDQNBC", VALUES),
     "DDQNBC, sharp": ("DDQNBC", VALUES | dict(choice_temperature=0.4, imitation=3.0, activation="relu")),
+    "FittedSARSA": ("FittedSARSA", VALUES),
     "AWR": ("AWR", SMALL | CLOSE | dict(beta=0.7, largest_weight=3.0)),
     "AWAC": ("AWAC", VALUES | CLOSE | dict(beta=0.5)),
     "AWAC, three draws": ("AWAC", VALUES | dict(draws=3, largest_weight=1.5, beta=0.1)),
@@ -40,7 +42,7 @@ def settings_of(c) -> Settings:
     return Settings(**{**given, "target_entropy": -2.0} if given.get("target_entropy", 0) is None else given)
 
 
-CHOICES = ("DDQNBC",)
+CHOICES = ("DDQNBC", "FittedSARSA")
 
 
 def body(module):
@@ -59,8 +61,8 @@ def reference_of(agent):
     critics = [critic(agent.critics, i, settings) for i in range(2)] if hasattr(agent, "critics") else []
     if name == "TD3BC":
         return offline.TD3BC(settings, policy, body(agent.target_policy), critics, c.value_weight)
-    if name == "DDQNBC":
-        return offline.DDQNBC(c, policy, body(agent.target_policy))
+    if name in CHOICES:
+        return getattr(offline, name)(c, policy, body(agent.target_policy))
     if name == "SACBC":
         log_alpha = np.array(agent.temperature.log_alpha.data)
         return offline.SACBC(settings, policy, critics, log_alpha, c.value_weight)
@@ -98,10 +100,11 @@ def test_update_equals_the_reference(rng, case):
         if noise is not None:
             noise.drawn.clear()
         columns = data.observations, data.actions, data.rewards, data.next_observations, data.discounts, data.weights
-        _, errors = agent.update(Batch(*columns, np.arange(16)))
+        own = (rng.integers(3, size=16),) if name == "FittedSARSA" else ()
+        _, errors = agent.update(NextBatch(*columns, np.arange(16), *own) if own else Batch(*columns, np.arange(16)))
         if name == "CQL":
             data.weights[...] = 1  # it has no priorities
-        expected = reference.update(data, *(noise.drawn if noise is not None else ()))
+        expected = reference.update(data, *(noise.drawn if noise is not None else own))
         np.testing.assert_allclose(errors, expected, rtol=1e-7, atol=1e-9)
         for given, wanted in compared(agent, reference):
             for key, x in wanted.items():

@@ -1,9 +1,10 @@
-"""One update of BC, TD3+BC, SAC+BC, DDQN+BC, AWR, AWAC, IQL and CQL, from their papers' pseudocode; see off_policy.py for how.
+"""One update of each offline method, from its paper's pseudocode; see off_policy.py for how.
 
 BC         Pomerleau 1989
 TD3BC      Fujimoto & Gu 2021, and their code for the mean over action dimensions
 SACBC      the same term in SAC, the form ours
 DDQNBC     double DQN (van Hasselt et al. 2016) with the cross-entropy of softmax(Q/κ), the form ours
+SARSA      Brandfonbrener et al. 2021: Q of the data's policy by single steps with its own next action
 AWR        Peng et al. 2019, Algorithm 1, with λ = 1
 AWAC       Nair et al. 2020, Algorithm 1
 IQL        Kostrikov, Nair & Levine 2021, Algorithm 1
@@ -177,7 +178,7 @@ class SACBC(off_policy.SAC):
         self.policy_adam.step(gradient(loss, self.policy))
 
 
-class DDQNBC:
+class OfChoices:
     """`policy` and `target_policy` hold "body.…"."""
 
     def __init__(self, c, policy: dict, target_policy: dict):
@@ -187,6 +188,8 @@ class DDQNBC:
     def q(self, policy, s):
         return mlp(part(policy, "body"), s, self.c.activation)
 
+
+class DDQNBC(OfChoices):
     def update(self, data: Data):
         c, s, s_next = self.c, data.observations, data.next_observations
         best = taken(self.q(self.target_policy, s_next), self.q(self.policy, s_next).argmax(axis=1))
@@ -201,6 +204,20 @@ class DDQNBC:
 
         self.adam.step(gradient(loss, self.policy))
         follow(self.target_policy, self.policy, c.tau)
+        return errors
+
+
+class FittedSARSA(OfChoices):
+    def update(self, data: Data, next_actions):
+        s, count = data.observations, len(data.rewards)
+        y = data.rewards + data.discounts * taken(self.q(self.target_policy, data.next_observations), next_actions)
+        errors = np.abs(taken(self.q(self.policy, s), data.actions) - y)
+
+        def loss(policy):
+            return (data.weights * (taken(self.q(policy, s), data.actions) - y) ** 2).sum(axis=-1) / count
+
+        self.adam.step(gradient(loss, self.policy))
+        follow(self.target_policy, self.policy, self.c.tau)
         return errors
 
 
