@@ -4,9 +4,13 @@
     hold out a share of the rows; each member draws as many of the others as there are, with replacement
     repeat, at most `epochs` times
         one pass over each member's rows in minibatches: Adam on its loss
-        a member that predicts the held-out rows better than ever, by 1 %, keeps its parameters
+        a member whose loss on the held-out rows is lower than ever, by 0.01, keeps its parameters
         stop when none did for `patience` passes
-    every member takes back the parameters that it kept; the elites are the best ones
+    every member takes back the parameters that it kept; the elites are those of the lowest loss
+
+The held-out loss is the likelihood, as in training. The mean squared error would be that of a few rows: a
+number that is almost always the same, such as a reward of 1 until the end, or a collision. Such a row is
+predicted no better after many passes in which all others are.
 
 Weights go on from fit to fit. Shapes: E members, B rows, R rows in all, D predicted numbers.
 """
@@ -15,13 +19,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepnp.ops.activation.softplus import softplus
 from deepnp.optim import Adam
 from rl.experience import trees
 from rl.experience.replay import ReplayMemory
 from rl.losses.checks import check_finite, check_gradient
+from rl.losses.models import bound_log_variance
 from rl.networks.dynamics import Dynamics
 
-GAIN = 0.01  # share by which the error has to fall to count as better
+GAIN = 0.01  # nats by which the loss of a number has to fall to count as better
+EXACT = 1e-6  # mean squared error, in deviations of the targets, below which nothing counts as better
 TINY = 1e-8  # scale of what never changes
 MOST_HELD_OUT = 5_000
 
@@ -59,7 +66,7 @@ def fit(model: Dynamics, optimizer: Adam, data: Transitions, plan: Schedule, rng
     -------
     dict
         "model_loss" of the last pass, "model_error": the elites' mean squared error on held-out rows,
-        in deviations of the targets, and "model_epochs".
+        in variances of the targets, and "model_epochs".
 
     Raises
     ------
@@ -82,16 +89,17 @@ def fit(model: Dynamics, optimizer: Adam, data: Transitions, plan: Schedule, rng
     loss = 0.0
     while epochs < plan.epochs and waited <= plan.patience:
         loss = one_pass(model, optimizer, columns, rng.permuted(bootstrap, axis=1), plan.batch_size)
-        errors = held_out_errors(model, columns, kept)
-        better = errors < (1 - GAIN) * best
+        losses = held_out_losses(model, columns, kept)
+        better = losses < best - GAIN
         for own, p in zip(parameters, model.member_parameters(), strict=True):
             own[better] = p.data[better]
-        best = np.where(better, errors, best)
+        best = np.where(better, losses, best)
         epochs, waited = epochs + 1, 0 if better.any() else waited + 1
     for own, p in zip(parameters, model.member_parameters(), strict=True):
         p.data[...] = own
     model.elites[...] = np.argsort(best, kind="stable")[: len(model.elites)]
-    return {"model_loss": loss, "model_error": float(best[model.elites].mean()), "model_epochs": float(epochs)}
+    error = float(squared_errors(model, columns, kept)[model.elites].mean())
+    return {"model_loss": loss, "model_error": error, "model_epochs": float(epochs)}
 
 
 def standardize(model: Dynamics, data: Transitions) -> None:
@@ -121,9 +129,25 @@ def one_pass(model: Dynamics, optimizer: Adam, columns: tuple, rows: np.ndarray,
     return float(np.mean(losses)) / model.members
 
 
-def held_out_errors(model: Dynamics, columns: tuple, rows: np.ndarray) -> np.ndarray:
-    """Each member's mean squared error (E,) of standardised targets in these rows, and of how sure it is of ends."""
+def held_out_losses(model: Dynamics, columns: tuple, rows: np.ndarray) -> np.ndarray:
+    """Each member's negative log-likelihood (E,) of these rows, the mean over the D numbers and the end.
+
+    A deterministic member is taken as a Gaussian, each number's variance that of its errors: then
+    the likelihood of a number is that of ½ ln of its mean squared error.
+    """
     x, y, ended = (column[rows] for column in columns)
-    means, logits = model.split(model.predict(x[None]))[::2]
-    wrong = (logits > 0) != (ended > 0.5)
-    return np.square(means - y).mean(axis=(1, 2)) + wrong.mean(axis=1)
+    mean, raw, logits = model.split(model.predict(x[None]))
+    squares = np.square(mean - y)  # (E, B, D)
+    if model.gaussian:
+        log_variance = bound_log_variance(raw, model.low.data, model.high.data)
+        numbers = 0.5 * (squares * np.exp(-log_variance) + log_variance).mean(axis=1)
+    else:
+        numbers = 0.5 * np.log(squares.mean(axis=1) + EXACT)
+    ends = (softplus(logits) - ended * logits).mean(axis=1)
+    return (numbers.sum(axis=1) + ends) / (numbers.shape[1] + 1)
+
+
+def squared_errors(model: Dynamics, columns: tuple, rows: np.ndarray) -> np.ndarray:
+    """Each member's mean squared error (E,) of standardised targets in these rows."""
+    x, y, _ = (column[rows] for column in columns)
+    return np.square(model.split(model.predict(x[None]))[0] - y).mean(axis=(1, 2))

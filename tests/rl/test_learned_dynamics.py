@@ -130,7 +130,8 @@ class TestFit:
 
     def test_elites_are_the_best_on_held_out_rows_and_stand_as_they_were_then(self, rng, monkeypatch):
         errors = iter([[3.0, 1.0, 2.0], [0.5, 9.0, 9.0], [9.0, 9.0, 9.0], [9.0, 9.0, 9.0]])
-        monkeypatch.setattr(dynamics_fit, "held_out_errors", lambda *_: np.array(next(errors)))
+        monkeypatch.setattr(dynamics_fit, "held_out_losses", lambda *_: np.array(next(errors)))
+        monkeypatch.setattr(dynamics_fit, "squared_errors", lambda *_: np.array([0.5, 1.0, 7.0]))
         passes = []
 
         def one_pass(model, *_):
@@ -146,6 +147,19 @@ class TestFit:
         weight = model.body.parameters()[0].data
         assert [weight[e].max() for e in range(3)] == [2, 1, 1]
         assert metrics["model_error"] == pytest.approx(0.75)
+
+    @pytest.mark.parametrize("gaussian", [True, False])
+    def test_held_out_losses_by_the_definition(self, rng, gaussian):
+        model, data = made(rng, gaussian), linear_world(rng, 40)
+        x, y = model.inputs(data.observations, data.actions), model.targets(data.observations, data.rewards, data.following)
+        ended, rows = data.terminated.astype(float), rng.permutation(40)[:25]
+        given = dynamics_fit.held_out_losses(model, (x, y, ended), rows)
+        mean, variance, logits = model.outlook(data.observations[rows], data.actions[rows])  # its units are its targets'
+        squares = (mean - y[rows]) ** 2
+        numbers = 0.5 * (squares / variance + np.log(variance)) if gaussian else 0.5 * np.log(squares.mean(1) + 1e-6)[:, None]
+        p = 1 / (1 + np.exp(-logits.astype(float)))
+        ends = -np.log(np.where(ended[rows] > 0, p, 1 - p)).mean(1)
+        np.testing.assert_allclose(given, (numbers.mean(1).sum(1) + ends) / 5, rtol=1e-5)
 
     def test_what_never_changes_stays(self, rng):
         data = linear_world(rng)
