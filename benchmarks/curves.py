@@ -142,7 +142,7 @@ def curve(name: str, seed: int) -> list[tuple[int, float]]:
         points(agent, {})  # before it has learned anything
         agent.learn(task.steps, points)
         last = float(rl.evaluate(agent, task.env, max(task.episodes, LAST_EPISODES), seed=LAST_SEED).mean())
-        return [*points.rows[: task.points], (agent.steps, last)]
+        return [*(row for row in points.rows if row[0] < agent.steps), (agent.steps, last)]
 
 
 def read(file: Path) -> tuple[list[str], list[dict[str, str]]]:

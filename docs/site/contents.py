@@ -87,8 +87,8 @@ hide: [toc]
 
 # The environments in pictures
 
-Trained agents, in episodes that they were not trained in; and the classic tasks. A name leads to the task, to the figures that were
-measured, and to the command that trains the agent. Gymnasium's own tasks are not shown.
+Trained agents, in episodes that they were not trained in; the classic tasks; and what is observed in pixels. A name leads to the
+task, to the figures that were measured, and to the command that trains the agent. Gymnasium's own tasks are not shown.
 
 <div class="gallery">{"".join(figures)}</div>
 """

@@ -30,7 +30,9 @@ from rl.algorithms.offline.bc import BC, BCConfig
 from rl.algorithms.offline.cql import CQL, CQLConfig
 from rl.algorithms.offline.ddqn_bc import DDQNBC, DDQNBCConfig
 from rl.algorithms.offline.fitted_sarsa import FittedSARSA, FittedSARSAConfig
+from rl.algorithms.offline.forward_kl import ForwardKL, ForwardKLConfig
 from rl.algorithms.offline.iql import IQL, IQLConfig
+from rl.algorithms.offline.reverse_kl import ReverseKL, ReverseKLConfig
 from rl.algorithms.offline.sac_bc import SACBC, SACBCConfig
 from rl.algorithms.offline.td3_bc import TD3BC, TD3BCConfig
 from rl.algorithms.policy_gradient.a2c import A2C, A2CConfig
@@ -91,6 +93,8 @@ _LIST = (
     Algorithm(AWR, "offline", "Peng et al. 2019"),
     Algorithm(AWAC, "offline", "Nair et al. 2020"),
     Algorithm(IQL, "offline", "Kostrikov, Nair & Levine 2021"),
+    Algorithm(ForwardKL, "offline", "the lecture"),
+    Algorithm(ReverseKL, "offline", "Wu, Tucker & Nachum 2019"),
     Algorithm(CQL, "offline", "Kumar et al. 2020"),
     Algorithm(CEM, "black_box", "Szita & Lőrincz 2006"),
     Algorithm(CMAES, "black_box", "Hansen 2016"),
@@ -162,6 +166,8 @@ __all__ = [
     "FQIConfig",
     "FittedSARSA",
     "FittedSARSAConfig",
+    "ForwardKL",
+    "ForwardKLConfig",
     "IQLConfig",
     "MBAConfig",
     "MBPOConfig",
@@ -187,6 +193,8 @@ __all__ = [
     "REINFORCEConfig",
     "REPSConfig",
     "RWRConfig",
+    "ReverseKL",
+    "ReverseKLConfig",
     "SACBCConfig",
     "SACConfig",
     "SACLite",

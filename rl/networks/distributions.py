@@ -40,6 +40,10 @@ class DiagonalGaussian:
         """μ + σ·ξ with ξ ~ N(0, I): (B, A)."""
         return self.mean + self.sigma * rng.standard_normal(self.mean.shape, self.mean.dtype)
 
+    def sample_backward(self, noise: np.ndarray, dactions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """dL/da (B, A) of a draw a = μ + σ·ξ -> dmean = da (B, A), dsigma = da·ξ like sigma: the reparametrisation."""
+        return dactions, self._like_sigma(dactions * noise)
+
     def mode(self) -> np.ndarray:
         """The most probable action, μ: (B, A)."""
         return self.mean

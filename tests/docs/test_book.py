@@ -10,6 +10,7 @@ import threading
 import pytest
 
 import deepnp
+import envs
 import rl
 from deepnp.ops import find
 from docs.site import algorithms, contents, half_pages, links, losses, operations, optimizers, reference
@@ -55,6 +56,13 @@ def test_the_gallery_shows_every_picture_of_an_environment():
     shown = {file for _, file, _ in contents.pictures()}
     there = {f"docs/images/envs/{p.name}" for p in (ROOT / "docs" / "images" / "envs").glob("*.gif")}
     assert there <= shown
+
+
+def test_every_environment_is_in_the_gallery():
+    shown = {title for title, _, _ in contents.pictures()}
+    own = {name.removesuffix("-v0") for name in {**envs.BODIES, **envs.GAMES} if name.endswith("-v0")}
+    assert own - set(envs.CLASSIC) - {"DynaMaze"} <= shown  # the classic tasks share a picture; the maze is a table of letters
+    assert "docs/images/envs/pixels.png" in {file for _, file, _ in contents.pictures()}
 
 
 def test_every_erratum_of_an_operation_is_printed():

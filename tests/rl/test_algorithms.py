@@ -33,6 +33,7 @@ OWN = {
     "SACBC": dict(value_weight=40.0, normalize_observations=False),
     "AWR": dict(beta=0.2, normalize_observations=False),
     "AWAC": dict(beta=0.05, normalize_observations=False),
+    **{name: dict(beta=0.01, normalize_observations=False) for name in ("ForwardKL", "ReverseKL")},
     "IQL": dict(beta=0.03, normalize_observations=False),
     "CQL": dict(conservatism=0.1, draws=4, normalize_observations=False),
     **dict.fromkeys(("MVE", "Dyna", "MBA"), MODEL),

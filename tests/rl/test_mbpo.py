@@ -120,9 +120,19 @@ def test_every_setting_is_felt(name):
     assert len(same) < len([name for name in first if name.startswith("policy.")])
 
 
-def test_memory_in_networks_is_refused():
-    with pytest.raises(ValueError, match="expected recall None with a model"):
-        MBPOConfig(recall="gru")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (dict(recall="gru"), "expected recall None with a model"),
+        (dict(hindsight="future"), "expected hindsight None with a model"),
+        (dict(rollouts=100, imagined_memory=99), r"imagined_memory >= rollouts · rollout_length, given 99, and 100 rollouts of"),
+        (dict(rollout_length=lambda p: 1 + 14 * p), "10000 rollouts of up to 15 steps"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings, words):
+    """A memory that is too small would forget the first steps of each rollout, and keep the worst."""
+    with pytest.raises(ValueError, match=words):
+        MBPOConfig(**settings)
 
 
 def test_joined_batches_have_the_rows_of_both(rng):

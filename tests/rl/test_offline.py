@@ -267,6 +267,25 @@ def test_one_step_of_improvement_learns_the_values_of_the_data_s_policy(name, rn
         np.testing.assert_allclose(agent.value.target(s), v, atol=0.25)
 
 
+def test_the_kl_methods_find_the_best_policy_near_the_data_s(rng):
+    """b = N(0, 0.3²), Q(a) = −(a − 0.5)², β = 0.5.
+
+    Reverse: π ∝ b e^{Q/β} is a Gaussian of precision 1/0.3² + 2/β and mean 2·0.5/β over it. Forward: the smallest of
+    E_π(a − 0.5)² + β E_b[(a − μ)²/2σ² + ln σ], where its derivatives vanish: 2(μ − 0.5) + βμ/σ² = 0 and
+    2σ² + β = β(0.3² + μ²)/σ².
+    """
+    actions = np.clip(0.3 * rng.standard_normal(400), -1, 1)
+    data, precision = one_state(actions, -((actions - 0.5) ** 2)), 1 / 0.3**2 + 2 / 0.5
+    mean, sigma = 0.0, 0.3
+    for _ in range(100):
+        mean, sigma = 1 / (2 + 0.5 / sigma**2), np.sqrt(0.5 * (0.3**2 + mean**2) / (2 * sigma**2 + 0.5))
+    best = {"ReverseKL": (2 / precision, precision**-0.5), "ForwardKL": (mean, sigma)}
+    settings = dict(normalize_observations=False, hidden=(16,), batch_size=128, lr=1e-2, tau=0.1, beta=0.5, max_grad_norm=10.0)
+    for name, expected in best.items():
+        pi = agent_of(name, data, **settings).learn(800).policy.predict(np.zeros((1, 1), np.float32))
+        assert (pi.mean[0, 0], pi.sigma[0]) == pytest.approx(expected, abs=0.04)
+
+
 def test_without_weight_on_values_td3_imitates(data):
     """α = 0: μ goes to the mean action of each state, whatever it earns."""
     data = one_state(np.tile([-0.2, 0.6], 100), np.tile([100.0, -100.0], 100))

@@ -28,6 +28,10 @@ CASES = {
     "AWR": ("AWR", SMALL | CLOSE | dict(beta=0.7, largest_weight=3.0)),
     "AWAC": ("AWAC", VALUES | CLOSE | dict(beta=0.5)),
     "AWAC, three draws": ("AWAC", VALUES | dict(draws=3, largest_weight=1.5, beta=0.1)),
+    "ForwardKL": ("ForwardKL", VALUES | CLOSE | dict(beta=0.7)),
+    "ForwardKL, values first": ("ForwardKL", VALUES | dict(beta=0.02, initial_sigma=1.0, activation="relu")),
+    "ReverseKL": ("ReverseKL", VALUES | CLOSE | dict(beta=0.7)),
+    "ReverseKL, values first": ("ReverseKL", VALUES | dict(beta=0.02, initial_sigma=1.0, activation="relu")),
     "IQL": ("IQL", VALUES | CLOSE | dict(expectile=0.8)),
     "IQL, low": ("IQL", VALUES | dict(expectile=0.3, largest_weight=2.0, beta=0.1, activation="relu")),
     "CQL": ("CQL", VALUES | dict(draws=3)),
@@ -70,6 +74,10 @@ def reference_of(agent):
         return offline.CQL(settings, policy, critics, np.array(agent.temperature.log_alpha.data), c)
     if name == "IQL":
         return offline.IQL(c, policy, critics, body(agent.value.networks[0]))
+    if name == "ForwardKL":
+        return offline.ForwardKL(c, policy, critics)
+    if name == "ReverseKL":
+        return offline.ReverseKL(c, policy, critics, body(agent.behavior))
     if name == "AWR":
         return offline.AWR(c, policy, critic(agent.value, 0, settings))
     return offline.AWAC(c, policy, critics) if critics else offline.BC(c, policy)
@@ -85,6 +93,8 @@ def compared(agent, reference):
         pairs.append((body(agent.value.networks[0]), value if isinstance(value, dict) else value.network))
     if hasattr(reference, "target_policy"):
         pairs.append((body(agent.target_policy), reference.target_policy))
+    if hasattr(reference, "behavior"):
+        pairs.append((body(agent.behavior), reference.behavior))
     if hasattr(reference, "log_alpha"):
         pairs.append(({"log_alpha": agent.temperature.log_alpha.data}, reference.log_alpha))
     return pairs

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 import rl
 from rl import PETS, PETSConfig
@@ -17,7 +18,8 @@ SMALL |= dict(warmup=20, memory=500, rounds=2)
 
 
 def made(env=Target, copies=1, **settings):
-    return PETS(vectorize(env, copies), PETSConfig(**{**SMALL, **settings}), seed=0)
+    env = env if isinstance(env, VectorEnv) else vectorize(env, copies)
+    return PETS(env, PETSConfig(**{**SMALL, **settings}), seed=0)
 
 
 def stub(agent, ends_at=9.0):
@@ -72,6 +74,15 @@ def test_the_search_goes_on_from_the_rest_of_the_last_plan():
     assert len(ends) > 1
     for n in ends:
         np.testing.assert_array_equal(begun[n], np.zeros((3, 1)))
+
+
+def test_no_plan_goes_on_into_the_next_episode_where_a_step_is_the_reset():
+    agent, begun = made(vectorize(Counter, 1, AutoresetMode.NEXT_STEP), horizon=3, warmup=0), []
+    agent.plan = lambda s, mean, rng: begun.append((s.copy(), mean.copy())) or np.array([[0.1], [0.2], [0.3]], np.float32)
+    agent.learn(12)
+    first = [mean for s, mean in begun if s[0] == 0]
+    assert len(first) > 1
+    np.testing.assert_array_equal(first, np.zeros((len(first), 3, 1)))
 
 
 def test_the_model_is_fitted_when_it_is_due():

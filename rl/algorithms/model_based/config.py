@@ -34,8 +34,10 @@ class ModelConfig:
         super().__post_init__()
         if self.elites is not None and self.elites > self.members:
             raise ValueError(f"expected elites <= members, given {self.elites} and {self.members}")
-        if getattr(self, "recall", None) is not None:
-            raise ValueError(f"expected recall None with a model, which imagines single steps, given {self.recall!r}")
+        for name in ("recall", "hindsight"):
+            if getattr(self, name, None) is not None:
+                given = getattr(self, name)
+                raise ValueError(f"expected {name} None with a model, which imagines single steps, given {given!r}")
 
 
 def make_model(space: SpaceInfo, c: ModelConfig, rng: np.random.Generator) -> LearnedModel:

@@ -48,7 +48,15 @@ class MBPOConfig(ModelConfig, SACConfig):
     elites: int | None = setting(5, "members that count, the best on held-out rows; None: all", 1, 1000)
     rollouts: int = setting(10_000, "branches that are imagined after each fit, N", 1, 10_000_000)
     rollout_length: Rate = rate(1.0, "steps of each, k, rounded", 1, 1000)
-    imagined_memory: int = setting(100_000, "transitions that the memory of imagined ones holds", 1)
+    imagined_memory: int = setting(100_000, "transitions that the memory of imagined ones holds, N·k or more", 1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        k = self.rollout_length
+        longest = round(max(map(k, np.linspace(0, 1, 11).tolist())) if callable(k) else k)
+        if self.imagined_memory < self.rollouts * longest:  # it would forget the first steps of each
+            given = f"{self.imagined_memory}, and {self.rollouts} rollouts of up to {longest} steps"
+            raise ValueError(f"expected imagined_memory >= rollouts · rollout_length, given {given}")
 
 
 class MBPO(SAC):

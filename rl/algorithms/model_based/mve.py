@@ -5,7 +5,7 @@
         every `model_interval` steps: fit the model to all that is remembered
         for each minibatch
             ŝ_0 ← s′;  for t = 0 … H − 1:   ŝ_{t+1}, r̂_t, end ← the model at (ŝ_t, μ̄(ŝ_t))
-            y ← r + γ m_0 [Σ_{t<H} γᵗ m_t/m_0 r̂_t + γᴴ m_H/m_0 Q̄(ŝ_H, μ̄(ŝ_H))]
+            y ← r + γ [Σ_{t<H} γᵗ m_t r̂_t + γᴴ m_H Q̄(ŝ_H, μ̄(ŝ_H))]
                 m_0 = 1 − terminated, and m_{t+1} = m_t (1 − end)
             the rest is DDPG's step on y
 

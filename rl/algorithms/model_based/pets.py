@@ -105,7 +105,10 @@ class PETS(Agent):
     def explore(self, observations, rng) -> np.ndarray:
         self.plans.forget(self.collector.ended)
         pairs = zip(observations, self.plans.means, strict=True)
-        return np.stack([self.plans.take(n, self.plan(s, mean, rng)) for n, (s, mean) in enumerate(pairs)])
+        actions = np.stack([self.plans.take(n, self.plan(s, mean, rng)) for n, (s, mean) in enumerate(pairs)])
+        if not self.collector.same_step:
+            self.plans.forget(self.collector.ended)  # their next step is the reset, which follows no plan
+        return actions
 
     def plan(self, observation: np.ndarray, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The best actions (H, A) that a search from `mean` (H, A) finds for an observation (O,)."""

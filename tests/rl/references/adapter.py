@@ -66,7 +66,7 @@ def learner(name: str, env, **settings):
 
 def modules(agent) -> list[Module]:
     """All networks, targets included."""
-    found = [getattr(agent, name) for name in ("policy", "target_policy") if hasattr(agent, name)]
+    found = [getattr(agent, name) for name in ("policy", "target_policy", "behavior") if hasattr(agent, name)]
     for values in critics_of(agent):
         found += [*values.networks, *values.targets]
     return [*found, agent.value] if isinstance(getattr(agent, "value", None), Module) else found

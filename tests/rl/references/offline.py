@@ -7,6 +7,8 @@ DDQNBC     double DQN (van Hasselt et al. 2016) with the cross-entropy of softma
 SARSA      Brandfonbrener et al. 2021: Q of the data's policy by single steps with its own next action
 AWR        Peng et al. 2019, Algorithm 1, with λ = 1
 AWAC       Nair et al. 2020, Algorithm 1
+ForwardKL  −Q and the likelihood of the data's actions, the form ours
+ReverseKL  Wu, Tucker & Nachum 2019, with the KL as a penalty of values, between Gaussians
 IQL        Kostrikov, Nair & Levine 2021, Algorithm 1
 CQL        Kumar et al. 2020, Algorithm 1 and Eq. 4; the importance weights of appendix F
 
@@ -16,7 +18,8 @@ Shapes: B rows, O observation, A action dimensions, C choices, n draws of each k
 import numpy as np
 
 from tests.rl.references import off_policy
-from tests.rl.references.networks import Adam, follow, gradient, mlp, shorten
+from tests.rl.references.distributions import Gaussian
+from tests.rl.references.networks import Adam, clip, follow, gradient, mlp, shorten, smaller
 from tests.rl.references.off_policy import Critic, Data, part
 from tests.rl.references.values import taken
 
@@ -100,6 +103,54 @@ class AWAC(BC):
         self.fit_policy(data, self.weights(self.smallest(s, data.actions) - expected))
         self.move_targets()
         return errors
+
+
+class ForwardKL(AWAC):
+    """A policy that draws, and learns through its draws."""
+
+    def gaussian(self, policy, s):
+        return Gaussian(mlp(part(policy, "mean"), s, self.c.activation), np.exp(policy["log_sigma"])[..., None, :])
+
+    def divergence(self, policy, data):
+        """A row's (…, B)."""
+        return -log_prob(policy, data.observations, data.actions, self.c.activation)
+
+    def next_value(self, s, noise):
+        return self.smallest(s, self.draw(s, noise), target=True)
+
+    def update(self, data: Data, noise_next, noise):
+        s, size = data.observations, len(data.rewards)
+        errors = self.fit_critics(data, data.rewards + data.discounts * self.next_value(data.next_observations, noise_next))
+
+        def loss(policy):
+            pi = self.gaussian(policy, s)
+            a = clip(pi.mean + pi.sigma * noise, -1, 1)
+            x = np.concatenate([np.broadcast_to(s, (*a.shape[:-1], s.shape[-1])), a], axis=-1)
+            q = smaller(*(critic.value(x) for critic in self.critics))
+            return (self.c.beta * self.divergence(policy, data) - q).sum(axis=-1) / size
+
+        self.adam.step(shorten(gradient(loss, self.policy), self.c.max_grad_norm))
+        self.move_targets()
+        return errors
+
+
+class ReverseKL(ForwardKL):
+    """`behavior` is a policy that is cloned."""
+
+    def __init__(self, c, policy, critics, behavior: dict):
+        super().__init__(c, policy, critics)
+        self.behavior, self.clone = behavior, BC(c, behavior)
+
+    def divergence(self, policy, data):
+        return self.gaussian(policy, data.observations).divergence(self.gaussian(self.behavior, data.observations))
+
+    def next_value(self, s, noise):
+        kl = self.gaussian(self.policy, s).divergence(self.gaussian(self.behavior, s))
+        return super().next_value(s, noise) - self.c.beta * kl
+
+    def update(self, data: Data, noise_next, noise):
+        self.clone.fit_policy(data, data.weights)
+        return super().update(data, noise_next, noise)
 
 
 class IQL(AWAC):
