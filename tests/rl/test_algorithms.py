@@ -13,7 +13,9 @@ import deepnp
 import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from rl.config import WIDTHS
+from rl.runs.table import KEY
 from rl.takes import Takes
+from rl.training.explorer.words import words_of
 from tests.rl.toys import MODEL, Counter, Endless, Target, config_of, states, suited, vectorize
 
 ALGORITHMS = list(rl.ALGORITHMS.values())
@@ -117,8 +119,11 @@ class TestForm:
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP], ids=["same", "next"])
 def test_solves_a_trivial_task(algorithm, mode):
     steps = UNTIL_IT_IS_SOLVED.get(algorithm.name, 6000 if algorithm.takes.on_policy else 1000)
-    agent = small(algorithm, Target, mode=mode, initial_sigma=0.3, anneal_lr=False).learn(steps)
+    metrics = {}
+    agent = small(algorithm, Target, mode=mode, initial_sigma=0.3, anneal_lr=False).learn(steps, lambda _, new: metrics.update(new))
     assert rl.evaluate(agent, suited(algorithm, Target), 20).mean() > -0.02
+    unexplained = [name for name in metrics if name != KEY and words_of(name).section == "other"]
+    assert not unexplained, "they have no words in rl/training/explorer/words.toml"
 
 
 def value_of_zero(agent) -> float:

@@ -17,6 +17,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "returns": "Returns",
         "policy": "The policy",
         "values": "Values",
+        "model": "The learned model",
         "search": "The search",
         "inside": "Inside the networks",
         "pace": "Pace",
