@@ -1,9 +1,10 @@
 """Does every algorithm learn? A small curve for each:        python -m benchmarks.curves SAC PPO --seeds 0 1 2
 
-Trains algorithms on a small task each (TASKS), and evaluates them before the training and at twenty points of it (PETS: five): the
-mean return of ten deterministic episodes, a hundred on FrozenLake, the same ones each time (seed 1). The last point is the final
-policy's, in twenty other episodes (seed 100). A file a page: docs/curves/NAME.csv, with a row for each seed and point. Seeds that
-are there already are not trained again, unless the settings have changed. Without names, all algorithms.
+Trains algorithms on a small task each (TASKS), and evaluates them before the training and at twenty points of it: the mean return
+of ten deterministic episodes, the same ones each time (seed 1). The last point is the final policy's, in twenty other episodes
+(seed 100). FrozenLake has a hundred episodes each time; PETS, whose every step is planned, has five points of two episodes, and ten
+at the end. A file a page: docs/curves/NAME.csv, with a row for each seed and point. Seeds that are there already are not trained
+again, unless the settings have changed. Without names, all algorithms.
 
 Offline methods learn from a data set of SAC's, half trained, that is gathered first (benchmarks/offline.py).
 """
@@ -45,6 +46,7 @@ class Task:
     data: str = ""  # kind of data set, of an offline method
     points: int = POINTS
     episodes: int = EPISODES  # of an evaluation
+    last_episodes: int = LAST_EPISODES
 
     def lines(self, name: str) -> list[str]:
         """What the file says of it."""
@@ -83,7 +85,9 @@ def from_data(**settings: Any) -> Task:
 
 def lake(name: str) -> Task:
     """FrozenLake with a table."""
-    return Task(LAKE, tables.LAKE_STEPS, {"gamma": tables.GAMMA, **tables.LAKE[name]}, copies_of(LAKE, 64), episodes=100)
+    return Task(
+        LAKE, tables.LAKE_STEPS, {"gamma": tables.GAMMA, **tables.LAKE[name]}, copies_of(LAKE, 64), episodes=100, last_episodes=100
+    )
 
 
 TASKS: dict[str, Task] = {
@@ -98,7 +102,9 @@ TASKS: dict[str, Task] = {
     "PreQN": swing(10_000, batch_size=256),
     "NAF": Task("Pendulum-v1", 20_000),
     "OnPolicySAC": Task("deepnp/Navigation-v0", 200_000),
-    "PETS": replace(recipe("PETS", "Pendulum-v1"), points=5),  # to evaluate is to plan: it takes longer than to learn
+    "PETS": replace(
+        recipe("PETS", "Pendulum-v1"), points=5, episodes=2, last_episodes=10
+    ),  # to evaluate is to plan: it takes longer than to learn
     "MBPO": recipe("MBPO", "InvertedPendulum-v5"),
     "MVE": swing(5_000, model_hidden=(64, 64)),
     "MBA": Task("Pendulum-v1", 10_000, dict(model_hidden=(64, 64))),
@@ -141,7 +147,7 @@ def curve(name: str, seed: int) -> list[tuple[int, float]]:
     with made as agent:
         points(agent, {})  # before it has learned anything
         agent.learn(task.steps, points)
-        last = float(rl.evaluate(agent, task.env, max(task.episodes, LAST_EPISODES), seed=LAST_SEED).mean())
+        last = float(rl.evaluate(agent, task.env, task.last_episodes, seed=LAST_SEED).mean())
         return [*(row for row in points.rows if row[0] < agent.steps), (agent.steps, last)]
 
 
