@@ -52,8 +52,9 @@ class Task:
         """What the file says of it."""
         own = ", ".join(f"{key}={value!r}" for key, value in self.settings.items()) or "defaults"
         unit = f"updates on the data set {self.data}" if self.data else "steps"
-        command = f"python -m benchmarks.curves {name}"
-        return [f"env: {self.env}", f"length: {self.steps:,} {unit}", f"settings: {own}", f"command: {command}"]
+        episodes = f"{self.episodes} at each point, {self.last_episodes} others at the last"
+        said = {"env": self.env, "length": f"{self.steps:,} {unit}", "settings": own, "episodes": episodes}
+        return [f"{key}: {value}" for key, value in {**said, "command": f"python -m benchmarks.curves {name}"}.items()]
 
 
 def recipe(algorithm: str, env: str, steps: int | None = None) -> Task:
@@ -70,6 +71,7 @@ def pole(name: str, algorithm: str = "", made: EnvLike | None = None) -> Task:
 
 SWING = MappingProxyType(dict(warmup=1000, lr=1e-3, hidden=(64, 64), batch_size=128))
 FROM_DATA = MappingProxyType(dict(hidden=(64, 64), lr=1e-3))
+PLANNED: Mapping[str, Any] = MappingProxyType(dict(points=5, episodes=2, last_episodes=10))  # to evaluate takes long
 LAKE = "FrozenLake-v1"
 
 
@@ -78,16 +80,15 @@ def swing(steps: int = 10_000, **settings: Any) -> Task:
     return Task("Pendulum-v1", steps, {**SWING, **settings})
 
 
-def from_data(**settings: Any) -> Task:
-    """Pendulum from the data of a half-trained agent."""
-    return Task("Pendulum-v1", 4_000, {**FROM_DATA, **settings}, data="medium")
+def from_data(env: str = "Pendulum-v1", **settings: Any) -> Task:
+    """A task from the data of a half-trained agent."""
+    return Task(env, 4_000, {**FROM_DATA, **settings}, data="medium")
 
 
 def lake(name: str) -> Task:
     """FrozenLake with a table."""
-    return Task(
-        LAKE, tables.LAKE_STEPS, {"gamma": tables.GAMMA, **tables.LAKE[name]}, copies_of(LAKE, 64), episodes=100, last_episodes=100
-    )
+    settings = {"gamma": tables.GAMMA, **tables.LAKE[name]}
+    return Task(LAKE, tables.LAKE_STEPS, settings, copies_of(LAKE, 64), episodes=100, last_episodes=100)
 
 
 TASKS: dict[str, Task] = {
@@ -102,14 +103,13 @@ TASKS: dict[str, Task] = {
     "PreQN": swing(10_000, batch_size=256),
     "NAF": Task("Pendulum-v1", 20_000),
     "OnPolicySAC": Task("deepnp/Navigation-v0", 200_000),
-    "PETS": replace(
-        recipe("PETS", "Pendulum-v1"), points=5, episodes=2, last_episodes=10
-    ),  # to evaluate is to plan: it takes longer than to learn
+    "PETS": replace(recipe("PETS", "Pendulum-v1"), **PLANNED),
     "MBPO": recipe("MBPO", "InvertedPendulum-v5"),
     "MVE": swing(5_000, model_hidden=(64, 64)),
     "MBA": Task("Pendulum-v1", 10_000, dict(model_hidden=(64, 64))),
     "Dyna": Task("CartPole-v1", 20_000, dict(model_hidden=(64, 64))),
-    **{name: from_data() for name in ("BC", "AWR", "AWAC", "IQL")},
+    **{name: from_data() for name in ("BC", "AWR", "AWAC", "IQL", "ForwardKL", "ReverseKL")},
+    **{name: from_data("CartPole-v1") for name in ("DDQNBC", "FittedSARSA")},
     "TD3BC": from_data(tau=0.01, value_weight=10.0),
     "SACBC": from_data(tau=0.01, value_weight=10.0),
     "CQL": from_data(tau=0.01, draws=4),

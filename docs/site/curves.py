@@ -67,9 +67,9 @@ def section(name: str) -> str:
 
 
 def _measured(name: str, curve: Curve) -> str:
-    env, settings, command = (curve.said.get(key, "not recorded") for key in ("env", "settings", "command"))
+    env, settings, episodes, command = (curve.said.get(key, "not recorded") for key in ("env", "settings", "episodes", "command"))
     return f"""{pictures.framed(draw(curve), _caption(name, curve))}
-Each point is the mean of ten deterministic episodes of `{env}`, the last one of twenty others. Settings: `{settings}`.
+Deterministic episodes of `{env}`: {episodes}. Settings: `{settings}`.
 To repeat it:
 
 ```bash
