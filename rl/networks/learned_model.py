@@ -3,10 +3,11 @@
 Shapes: B rows, O observation, A action dimensions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from deepnp.checks import check_shape
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
 from rl.experience.replay import Batch, ReplayMemory
@@ -15,6 +16,7 @@ from rl.networks.dynamics import Dynamics
 from rl.networks.dynamics_fit import Schedule, fit, transitions_of
 from rl.state import Counter, restore, state_of
 
+Rule = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 NEVER = 0  # at which step a model was fitted that was not
 
 
@@ -36,10 +38,19 @@ class LearnedModel:
         Adam's.
     plan : Schedule
         How each fit goes.
-    ends : bool
-        Whether steps may terminate; False: what is imagined never ends.
+    ends : bool, or callable
+        Whether steps end where the network says so; False: what is imagined never ends. A function of
+        (s (B, O), a, s′ (B, O)) -> bool array (B,): they end by this rule.
     rng : numpy.random.Generator
         Source of the initial weights.
+
+    Examples
+    --------
+    Where an environment's rule is known, it can take the place of what was learned. No file holds a
+    function, so it is given again after `load`:
+
+    >>> agent = MBPO("InvertedPendulum-v5", seed=0)
+    >>> agent.model.ends = lambda s, a, s_next: np.abs(s_next[:, 1]) > 0.2
     """
 
     def __init__(
@@ -52,7 +63,7 @@ class LearnedModel:
         gaussian: bool,
         lr: float,
         plan: Schedule,
-        ends: bool,
+        ends: bool | Rule,
         rng: np.random.Generator,
     ):
         made = space.observations, space.action, members, hidden, ACTIVATIONS[activation], gaussian, rng
@@ -86,6 +97,9 @@ class LearnedModel:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One imagined step of each row, by the member (B,) that it names; see `Dynamics.step`."""
         following, rewards, ended = self.network.step(observations, actions, members, rng)
+        if callable(self.ends):
+            ended = self.ends(observations, actions, following)
+            check_shape("ends of imagined steps", ended, rewards.shape)
         return following, rewards, ended if self.ends else np.zeros_like(ended)
 
     def mean_step(self, observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

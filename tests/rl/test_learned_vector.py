@@ -84,6 +84,23 @@ def test_an_agent_learns_in_a_model_what_holds_in_the_world(rng):
     np.testing.assert_allclose(agent.predict(where), where / 2, atol=0.1)
 
 
+@pytest.mark.parametrize("ends", [True, False, lambda s, a, s_next: s_next[:, 0] + a[:, 0] > s[:, 0] + 1])
+def test_imagined_steps_end_where_the_network_says_so_never_or_by_a_rule(rng, ends):
+    model = LearnedModel(SPACE, (8,), "silu", 2, 2, False, 3e-3, Schedule(64, 20, 0.1, 5), ends, rng)
+    s, a = rng.normal(size=(2, 200, 1)).astype("f")
+    learned = rng.random(200) < 0.5
+    model.network.step = lambda s, a, members, rng: (s + 2 * a, s[:, 0], learned)
+    expected = learned if ends is True else np.zeros(200, bool) if ends is False else 3 * a[:, 0] > 1
+    given = [model.step(s, a, rng), model.step_of(s, a, np.zeros(200, int), rng), model.mean_step(s, a)]
+    assert all(np.array_equal(ended, expected) for *_, ended in given)
+
+
+def test_a_rule_of_another_shape_is_refused(rng):
+    model = LearnedModel(SPACE, (8,), "silu", 2, 2, False, 3e-3, Schedule(64, 20, 0.1, 5), lambda s, a, f: f > 1, rng)
+    with pytest.raises(ValueError, match=r"expected ends of imagined steps of shape \(5,\), given \(5, 1\)"):
+        model.step(*np.zeros((2, 5, 1), "f"), rng)
+
+
 def test_choices_are_choices():
     info = SpaceInfo.of(spaces.Box(-1, 1, (3,)), spaces.Discrete(4, start=2))
     env = LearnedVector(Counting(), info, lambda count: np.zeros((count, 3)), 2, 2, np.random.default_rng(0))
