@@ -38,7 +38,7 @@ def tables(replay: Mapping[str, Felt], soft: Mapping[str, Felt]) -> dict[str, di
         | {name: soft[name] for name in ("temperature", "target_entropy")},
         "DDQNBC": of_choices(values | {"imitation": Felt(0.0, 10.0, "", GIVEN), "choice_temperature": Felt(0.1, 10.0, "", GIVEN)}),
         "FittedSARSA": of_choices(values | {"random_share": Felt(0.0, 0.9, "", dict(warmup=8))}),
-        "AWR": data | REGRESSION | WEIGHTS | {"gamma": Felt(0.5, 0.99, "discount")},
+        "AWR": data | REGRESSION | WEIGHTS | {"gamma": Felt(0.5, 0.99, "discount"), "lam": Felt(0.0, 1.0, "-discount")},
         "AWAC": values | REGRESSION | WEIGHTS | {"draws": Felt(1, 4, "", GIVEN)},
         **{name: values | REGRESSION | {"beta": Felt(0.0, 10.0, "", GIVEN)} for name in ("ForwardKL", "ReverseKL")},
         "IQL": values | REGRESSION | WEIGHTS | {"expectile": Felt(0.2, 0.9)},

@@ -14,6 +14,7 @@ from rl.experience.data_files import load_data, save_data
 from rl.experience.datasets import DataSet, joined, score
 from rl.experience.replay import ReplayMemory
 from rl.experience.whole_returns import WholeReturns
+from rl.losses.returns import gae
 from rl.training.collect import collect
 from rl.training.minari_data import load_minari, save_minari
 from tests.rl.toys import Counter, Target, space
@@ -312,10 +313,28 @@ class TestWholeReturns:
                     length = next((k for k, step in enumerate(held[i:], 1) if step[-1]), len(held) - i)
                     expected = sum(gamma**k * reward for k, (_, reward, *_) in enumerate(held[i : i + length]))
                     _, _, last, finished, _ = held[i + length - 1]
-                    batch = returns.batch(np.array([n * memory.slots + slot]))
+                    batch = returns.batch(np.array([n * memory.slots + slot]), 1.0, rng)
                     assert batch.rewards[0] == pytest.approx(expected, rel=1e-5, abs=1e-6)
                     assert batch.discounts[0] == pytest.approx(0 if finished else gamma**length, rel=1e-5)
                     assert batch.next_observations[0, 0] == last
+
+    @pytest.mark.parametrize("lam", [0.0, 0.8])
+    def test_the_mean_of_drawn_lengths_is_td_lambda(self, rng, lam):
+        """Against generalised advantages: a ring that has gone round, episodes that terminate, are truncated, and go on."""
+        memory, gamma, count = ReplayMemory(9, space(1, 1)), 0.9, 20_000
+        memory.prepare(1)
+        rewards, values = rng.normal(size=12).astype(np.float32), rng.normal(size=13).astype(np.float32)
+        terminated, truncated = np.isin(np.arange(12), 4), np.isin(np.arange(12), 8)
+        for t in range(12):
+            s, following = np.float32([[t]]), np.float32([[t + 1]])
+            memory.add(s, s, rewards[t : t + 1], following, terminated[t : t + 1], truncated[t : t + 1], np.ones(1, bool))
+        columns = rewards[3:], values[3:-1], np.where(terminated, 0, values[1:])[3:], (terminated | truncated)[3:]
+        expected = values[3:-1] + gae(*(x[:, None] for x in columns), gamma, lam)[:, 0]
+        for t in range(3, 12):
+            batch = WholeReturns(memory, gamma).batch(np.full(count, t % 9), lam, rng)
+            returns = batch.rewards + batch.discounts * values[batch.next_observations[:, 0].astype(int)]
+            assert batch.rewards.dtype == batch.discounts.dtype == np.float32
+            assert returns.mean() == pytest.approx(expected[t - 3], abs=1e-5 + 5 * float(returns.std()) / count**0.5)
 
 
 class TestActions:

@@ -2,17 +2,18 @@
 
     repeat, with a batch of the data set
         G ← Σ_{k≥t} γ^{k−t} r_k                    to the episode's end; completed with V where it was truncated
+            λ < 1: over h steps, h ~ (1 − λ)λ^{h−1}, completed with V
         ω ← Adam descent on  (V(s) − G)²
         A ← G − V(s)                               less its mean over the batch, divided by its deviation
         θ ← Adam descent on  −min(e^{A/β}, w_max) ln π(a|s)
 
 V is what the data's own policy b earns, and π ∝ b e^{A/β}: one step of improvement on b, and no value
-of an action that is not in the data. In an environment the steps are added to the data set, b is the
+of an action that is not in the data ("one-step V"). In an environment the steps are added to the data set, b is the
 mixture of all policies so far, and the improvement goes on.
 
-Deviations: the paper mixes returns of all lengths, TD(λ) with λ = 0.95; here λ = 1. Its β = 0.05 is
-for raw advantages; here they are standardised. Its steps alternate, some hundred of each; here every
-batch serves both.
+Deviations: λ = 1 is the default; the paper has TD(λ) with λ = 0.95, and mixes returns of all lengths, where
+here each row draws one: the same in the mean. Its β = 0.05 is for raw advantages; here they are
+standardised. Its steps alternate, some hundred of each; here every batch serves both.
 
 Shapes: B rows, A action dimensions.
 """
@@ -46,6 +47,7 @@ class AWRConfig(RegressionConfig, DataConfig):
     algorithm: ClassVar[str] = "AWR"
 
     gamma: float = setting(0.99, "discount factor, γ", 0, 1)
+    lam: float = setting(1.0, "how far returns reach before V completes them, λ of TD(λ); 1: to the episode's end", 0, 1)
     beta: Rate = rate(1.0, "how near to the data's policy to stay, β, in deviations of the advantage", 1e-6)
     largest_weight: Rate = rate(20.0, "bound of the weights, w_max", 1e-6)
 
@@ -76,8 +78,8 @@ class AWR(FromData):
         return {"policy": self.policy, "policy_optimizer": self.policy_optimizer, "value": self.value, **self.data_parts()}
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """Some rows (B,) of the memory, with returns to the ends of their episodes."""
-        return self.returns.batch(rows)
+        """Some rows (B,) of the memory, with returns to the ends of their episodes, or over drawn lengths."""
+        return self.returns.batch(rows, self.config.lam, self.rngs["replay"])
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of the value, and one of the policy; returns metrics, and |V − G| of each row (B,)."""
