@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 REMARK = 40  # a line indented so far continues the remark of the line above
+OF_KERNELS = re.compile(r"The (float32 )?kernels?\b")  # a paragraph on fast forms: no part of the mathematics
 DERIVATIVE = re.compile(r"(∂|(?<!\w)d\w+ = )")
 
 
@@ -23,7 +24,8 @@ def divide(text: str) -> Parts:
     lines = text.split("\n")
     marked = any(line.startswith("Backward") for line in lines)
     kept, steps = _by_sections(lines) if marked else _by_equations(lines)
-    return Parts(re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip(), tuple(_with_remarks(steps)))
+    paragraphs = [text.strip("\n") for text in re.split(r"\n{2,}", "\n".join(kept)) if not OF_KERNELS.match(text)]
+    return Parts("\n\n".join(filter(None, paragraphs)).strip(), tuple(_with_remarks(steps)))
 
 
 def _by_sections(lines: list[str]) -> tuple[list[str], list[str]]:

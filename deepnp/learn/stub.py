@@ -13,6 +13,7 @@ import numpy as np
 
 from deepnp.learn.exercise import ABSENT, Exercise, FunctionExercise, OperationExercise
 from deepnp.learn.pages import divide
+from deepnp.learn.plain import plain
 
 NUMPY = ("numpy as np", "")  # a reader needs it, whether forward does or not
 
@@ -47,10 +48,17 @@ class Definitions:
 
     def __init__(self, module: ModuleType):
         self.module, self.source = module, inspect.getsource(module)
+        lines = self.source.splitlines()
+        self.texts: dict[str, str] = {}
         self.nodes: dict[str, ast.stmt] = {}
         for node in ast.parse(self.source).body:
+            text = "\n".join(lines[node.lineno - 1 : node.end_lineno])  # with its last remark
+            if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+                text = plain(text)
+                node = ast.parse(text).body[0]
             for name in _bound(node):
                 self.nodes.setdefault(name, node)  # the plain form; `forward = accelerated(forward)` comes later
+                self.texts.setdefault(name, text)
         self.imports: list[tuple[str, str]] = [NUMPY]
         self.copied: list[str] = []
         self.done: set[str] = set()
@@ -58,8 +66,7 @@ class Definitions:
 
     def text(self, name: str) -> str:
         """The source of one of them."""
-        node = self.nodes[name]
-        return "\n".join(self.source.splitlines()[node.lineno - 1 : node.end_lineno])  # with its last remark
+        return self.texts[name]
 
     def take(self, node: ast.AST) -> None:
         """Import or copy, once, everything that a piece of code names."""

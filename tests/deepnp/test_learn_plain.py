@@ -1,0 +1,71 @@
+"""Exercises show the plain form of a forward pass: what chooses a fast form is left out, and nothing else."""
+
+from textwrap import dedent, indent
+
+import pytest
+
+from deepnp.learn.plain import plain
+
+CHANGED = {
+    "a kernel": (
+        """
+        y = x  # ∂y
+        if gpu.rows_run(x):
+            return fast(x)
+        return y
+        """,
+        """
+        y = x  # ∂y
+        return y
+        """,
+    ),
+    "a name that says so": (
+        """
+        step = recurrent.fastest(step_plain, _step, x, kinds=SINGLE)
+        whole = begin is None and scan.pays(x)
+        if whole:
+            _scan(x)
+        for t in range(0 if whole else len(x)):
+            step(x, t)
+        """,
+        """
+        step = step_plain
+        for t in range(len(x)):
+            step(x, t)
+        """,
+    ),
+    "a branch of which nothing is left": (
+        """
+        if mask is None:
+            if kernel_runs(x):
+                return fast(x)
+        return slow(x)
+        """,
+        """
+        return slow(x)
+        """,
+    ),
+}
+SAME = """
+    if x.size == 0:
+        return x
+    elif running(x):
+        y = x if x.ndim else x[None]
+    else:
+        y = prune(x)
+    return y
+"""
+
+
+def function(body: str) -> str:
+    return f"def forward(x):\n{indent(dedent(body).strip(), '    ')}"
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_choices_of_fast_forms_are_left_out(kind):
+    before, after = map(function, CHANGED[kind])
+    assert plain(before) == after
+
+
+def test_everything_else_stays():
+    assert plain(function(SAME)) == function(SAME)
