@@ -1,12 +1,16 @@
 """Offline methods on data sets of one's own: how good they are beside the policy that gathered the data.
 
     python -m benchmarks.offline Pendulum-v1 --steps 8000 --updates 5000 --lr 1e-3 --tau 0.01
+    python -m benchmarks.offline CartPole-v1 --steps 50000 --updates 4000 --lr 1e-3 --tau 0.01
 
-1. SAC is trained in the environment. The first of its evaluations beyond a third of the way from random
-   actions to its last one is "medium"; its memory until then is "medium-replay".
+1. SAC, or double DQN where actions are choices, is trained in the environment. The first of its evaluations
+   beyond a third of the way from random actions to its last one is "medium"; its memory until then is
+   "medium-replay".
 2. Data sets random, medium, medium-replay and expert are gathered and written to --out.
 3. Each method learns from each data set, with each seed; no step is taken in the environment.
-4. "SAC" is CQL without its penalty: what bootstrapping from actions that are not in the data does.
+4. "SAC" is CQL without its penalty, "DQN" is DDQNBC without its own: what bootstrapping from actions that
+   are not in the data does. "OneStep" is IQL with the mean of the data's values, "TDLambda" AWR with
+   lambda 0.95.
 
 A score is 0 for random actions and 100 for the expert (Fu et al. 2020).
 """
@@ -24,34 +28,46 @@ import envs  # noqa: F401  (registers deepnp/…)
 import rl
 from rl.experience.data_files import load_data, save_data
 from rl.experience.datasets import DataSet, score
+from rl.networks.q_networks import QNetwork
 from rl.training.collect import collect
 
 KINDS = "random", "medium", "medium-replay", "expert"
-METHODS = "BC", "TD3BC", "SACBC", "AWR", "AWAC", "IQL", "CQL", "SAC"
+VARIANTS = {
+    "SAC": ("CQL", dict(conservatism=0.0, draws=1)),
+    "DQN": ("DDQNBC", dict(imitation=0.0)),
+    "OneStep": ("IQL", dict(expectile=0.5)),
+    "TDLambda": ("AWR", dict(lam=0.95)),
+}
+METHODS = (*(name for name, algorithm in rl.ALGORITHMS.items() if algorithm.family == "offline"), *VARIANTS)
 FIELDS = "env", "data", "method", "seed", "updates", "score", "behaviour", "return", "q", "largest_return", "minutes"
 THIRD = 1 / 3
 OWN = {
     "CQL": dict(draws=4),  # 10 take twice as long
     "TD3BC": dict(value_weight=10.0),  # at 2.5 it stays with the data of medium-replay, most of which are bad
     "SACBC": dict(value_weight=10.0),
+    "ReverseKL": dict(beta=1.0),
 }
 
 
 def gather(env: str, folder: Path, steps: int, rows: int, hidden: tuple[int, ...], seed: int) -> dict[str, float]:
-    """Train SAC, write the data sets, and return the mean return of random actions and of the expert."""
+    """Train an expert, write the data sets, and return the mean return of random actions and of the expert."""
     random = collect("random", env, rows, seed)
     low, kept = float(random.returns().mean()), []
 
     def keep(agent, metrics):
-        kept.append((float(rl.evaluate(agent, env, 20).mean()), copy.deepcopy(agent)))
+        if agent.steps > agent.config.warmup:  # before, what balances the pole does so by chance
+            kept.append((float(rl.evaluate(agent, env, 20).mean()), copy.deepcopy(agent)))
 
-    config = rl.SACConfig(hidden=hidden, warmup=1000, memory=max(steps, 1000))
-    with rl.SAC(env, config, seed=seed) as expert:
+    shared = dict(hidden=hidden, warmup=1000, memory=max(steps, 1000))
+    choices = random.space.action.kind == "Discrete"
+    far = dict(double=True, n_step=3, boltzmann=10.0, lr=rl.schedules.Linear(1e-3, 0.0))  # draws, so that the data vary
+    config = rl.DQNConfig(**shared, **far) if choices else rl.SACConfig(**shared)
+    with rl.ALGORITHMS[config.algorithm].cls(env, config, seed=seed) as expert:
         expert.learn(steps, keep)
         high = kept[-1][0]
         medium = next(agent for mean, agent in kept if mean >= low + THIRD * (high - low))
         sets = {"random": random, "medium": collect(medium, env, rows, seed + 1), "expert": collect(expert, env, rows, seed + 2)}
-        sets["medium-replay"] = DataSet.of_memory(medium.memory, env, {"agent": "SAC", "agent_steps": medium.steps})
+        sets["medium-replay"] = DataSet.of_memory(medium.memory, env, {"agent": config.algorithm, "agent_steps": medium.steps})
     for kind, data in sets.items():
         save_data(data, folder / f"{kind}.safetensors")
     return {"random": low, "expert": high}
@@ -59,17 +75,20 @@ def gather(env: str, folder: Path, steps: int, rows: int, hidden: tuple[int, ...
 
 def learned(method: str, data: DataSet, updates: int, settings: dict, seed: int) -> rl.Agent:
     """An agent that learned from a data set, with those of the settings that it has."""
-    cls, own = (rl.CQL, dict(conservatism=0.0, draws=1)) if method == "SAC" else (getattr(rl, method), {})
+    name, own = VARIANTS.get(method, (method, OWN.get(method, {})))
+    cls = getattr(rl, name)
     known = {f.name for f in fields(cls.Config)}
-    config = cls.Config(**{name: value for name, value in {**settings, **OWN.get(method, {}), **own}.items() if name in known})
+    config = cls.Config(**{name: value for name, value in {**settings, **own}.items() if name in known})
     return cls.of_data(data, config, seed=seed).learn(updates)
 
 
 def mean_value(agent: rl.Agent, data: DataSet) -> float:
-    """The mean of min_i Q_i(s, π(s)) over a thousand states; NaN where there is no critic."""
+    """The mean of min_i Q_i(s, π(s)) over a thousand states; NaN where there are no values of actions."""
+    s = agent.observe(data.observations[:: max(1, len(data) // 1000)])
+    if isinstance(agent.policy, QNetwork):
+        return float(agent.policy.predict(s).max(axis=1).mean())
     if not hasattr(agent, "critics"):
         return np.nan
-    s = agent.observe(data.observations[:: max(1, len(data) // 1000)])
     return float(agent.critics.action_gradient(s, agent.act(s, None))[0].mean())
 
 
@@ -79,6 +98,11 @@ def largest_return(data: DataSet, gamma: float) -> float:
     for t in range(len(data) - 1, -1, -1):
         following = returns[t] = data.rewards[t] + gamma * following * (not data.ended[t])
     return float(np.abs(returns).max())
+
+
+def suited(data: DataSet) -> list[str]:
+    """The methods that learn from a data set of such actions."""
+    return [name for name in METHODS if data.space.action.kind in rl.ALGORITHMS[VARIANTS.get(name, (name,))[0]].takes.actions]
 
 
 def rows_of(arguments: argparse.Namespace) -> list[dict]:
@@ -91,7 +115,7 @@ def rows_of(arguments: argparse.Namespace) -> list[dict]:
         data = load_data(folder / f"{kind}.safetensors")
         behaviour = float(score(data.returns().mean(), **ends))
         print(f"{kind}: {len(data):,} rows, behaviour's score {behaviour:.1f}", flush=True)
-        for method in arguments.methods:
+        for method in arguments.methods or suited(data):
             for seed in range(arguments.seeds):
                 start = time.monotonic()
                 agent = learned(method, data, arguments.updates, settings, seed)
@@ -107,14 +131,14 @@ def rows_of(arguments: argparse.Namespace) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("env")
-    parser.add_argument("--steps", type=int, default=10_000, help="of SAC's training")
+    parser.add_argument("--steps", type=int, default=10_000, help="of the expert's training")
     parser.add_argument("--rows", type=int, default=10_000, help="of a data set")
     parser.add_argument("--updates", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64])
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--tau", type=float, default=0.005)
-    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, help="default: those that take the actions")
     parser.add_argument("--data", nargs="+", default=["medium", "medium-replay"], choices=KINDS)
     parser.add_argument("--out", type=Path, default=Path("runs") / "offline")
     arguments = parser.parse_args()
