@@ -106,8 +106,8 @@ class LearnedModel:
         """One imagined step of each row: the mean of what the elites expect, and the end that most of them expect."""
         members = (np.full(len(observations), e) for e in self.network.elites)
         steps = [self.step_of(observations, actions, own, None) for own in members]
-        following, rewards, ended = (np.stack(parts).mean(axis=0, dtype=np.float32) for parts in zip(*steps, strict=True))
-        return following, rewards, ended > 0.5
+        following, rewards, ended = (np.stack(parts) for parts in zip(*steps, strict=True))
+        return following.mean(axis=0), rewards.mean(axis=0), ended.mean(axis=0) > 0.5
 
     def imagined(self, batch: Batch, gamma: float, rng: np.random.Generator) -> Batch:
         """The same observations and actions, with the outcomes that the model draws; weights are ones."""

@@ -91,6 +91,7 @@ def running(module: Module) -> dict[str, np.ndarray]:
 def reference(agent):
     """The reference of an agent, as it is now."""
     c, name = agent.config, type(agent).__name__
+    name = {"MVE": "DDPG", "MBPO": "SAC"}.get(name, name)  # whose step they take
     if hasattr(policy_gradient, name):
         known = policy_gradient.Settings.__dataclass_fields__
         settings = {field: getattr(c, field) for field in known if hasattr(c, field)}
