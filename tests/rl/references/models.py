@@ -85,7 +85,7 @@ class Model:
         self.elites = sorted(range(len(own)), key=lambda e: best[e])[:count]
 
     def loss(self, p, x, y, ended):
-        """Σ_e of the mean over rows of ½ Σ_d [(t − μ)²/v + ln v], or Σ_d (t − μ)², and of the cross-entropy; 0.01 Σ (high − low)."""
+        """Σ_e of the rows' mean of ½ Σ_d [(t − μ)²/v + ln v], or Σ_d (t − μ)², and of the cross-entropy; 0.01 Σ (high − low)."""
         mean, log_v, z = self.outputs(p, x)
         square = (mean - y) ** 2
         numbers = square if log_v is None else 0.5 * (square * np.exp(-log_v) + log_v)
