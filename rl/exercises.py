@@ -14,6 +14,7 @@ import numpy as np
 from deepnp.cases import Booleans, Uniform
 from deepnp.learn import Exercise, FunctionExercise, OperationExercise
 from deepnp.learn.exercise import of_losses
+from rl.exercises_gae import HINTS, MISTAKES
 from rl.losses import choices, distributional, returns, soft, surrogate, td
 from rl.networks import squashed
 
@@ -59,7 +60,7 @@ def sac_actor(mean, log_sigma, noise, slopes, curvatures, alpha: float) -> tuple
 
 def exercises() -> list[Exercise]:
     """The exercises of this package, in reading order."""
-    gae = FunctionExercise("rl.gae", returns, "gae", GAE_CASES, CHAPTER, ("advantages",))
+    gae = FunctionExercise("rl.gae", returns, "gae", GAE_CASES, CHAPTER, ("advantages",), hints=HINTS, mistakes=MISTAKES)
     operation: ModuleType = squashed
     drawing = OperationExercise("rl.squashed", operation, "backward", tuple(operation.CASES), CHAPTER)
     ppo = of_losses("rl", surrogate, CHAPTER)

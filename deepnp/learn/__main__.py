@@ -106,7 +106,7 @@ def _list_next(exercise: Exercise, progress: Progress, known: dict[str, Exercise
 
 
 def _hint(exercise: Exercise, progress: Progress) -> int:
-    steps, entry = divide(exercise.text).steps, progress.of(exercise.name)
+    steps, entry = exercise.hints or divide(exercise.text).steps, progress.of(exercise.name)
     if not steps:
         print("There are no hints: the file has the equations. --solution shows the code.")
         return 0

@@ -30,7 +30,7 @@ class Outcomes:
     @cached_property
     def found(self) -> list[tuple[Variant, tuple[np.ndarray, ...]]]:
         """Those that are arrays like the right ones."""
-        known = chain(mistakes(self.exercise.name), variants(self.exercise.module, self.exercise.solution))
+        known = chain(mistakes(self.exercise), variants(self.exercise.module, self.exercise.solution))
         candidates = ((v, self._of(v)) for v in known)
         return [(variant, results) for variant, results in candidates if results is not None]
 
@@ -46,7 +46,9 @@ class Outcomes:
 Others = Sequence[tuple[np.ndarray, np.ndarray, Trial]]
 
 
-def explain(trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes: Outcomes, others: Others = ()) -> str:
+def explain(
+    trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes: Outcomes, others: Others = (), apart: str = ""
+) -> str:
     """What is wrong with one output, in words.
 
     Parameters
@@ -61,6 +63,8 @@ def explain(trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes:
         Of the wrong answers that are known.
     others : sequence of (given, expected, Trial)
         Where else this output was wrong: a factor has one account that fits all of them.
+    apart : str
+        What tells the cases in which it is wrong from the others.
     """
     given, expected, name = results[index], trial.expected[index], trial.outputs[index]
     if not np.isfinite(given).all():
@@ -74,7 +78,7 @@ def explain(trial: Trial, index: int, results: tuple[np.ndarray, ...], outcomes:
         _simple(given, trial, index, others)
         or _changed(trial, index, given, outcomes)
         or _only_somewhere(given, expected, trial)
-        or f"it is off by {error:.1e} of its largest number, and right in {_right(given, expected)} places"
+        or f"it is off by {error:.1e} of its largest number, and right in {_right(given, expected)} places{apart}"
     )
     return f"{name}: {account}. {_worst(given, trial, index)}"
 

@@ -5,11 +5,13 @@ formula reaches in whatever order it adds, and a numerical derivative or float32
 wrong is also compared with central differences, by `deepnp.learn.diagnosis`.
 """
 
+import math
 import traceback
 import warnings
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ import numpy as np
 from deepnp.backend import kernels_enabled, use_kernels
 from deepnp.cases import tupled
 from deepnp.gradcheck import SEED, relative_error
+from deepnp.learn.cases_apart import apart
 from deepnp.learn.diagnosis import Outcomes, explain
 from deepnp.learn.exercise import Exercise, Trial
 from deepnp.learn.watch import Watch, called_by_forward
@@ -76,13 +79,14 @@ def examine(exercise: Exercise, function: Callable, source: str = "", allowed: C
         for number, case in enumerate(exercise.cases):
             if not _try_case(exercise, function, number, case, allowed, source, report, evidence):
                 break
-        report.wrong = {name: _explained(wrong) for name, wrong in evidence.items()}
+        report.wrong = {name: _explained(exercise, wrong, not report.faults) for name, wrong in evidence.items()}
     return report
 
 
 class Evidence(NamedTuple):
     """A result that is wrong in one trial."""
 
+    number: int  # of the case
     place: str
     trial: Trial
     output: int
@@ -98,11 +102,12 @@ class Evidence(NamedTuple):
         return self.trial.expected[self.output]
 
 
-def _explained(wrong: list[Evidence]) -> str:
+def _explained(exercise: Exercise, wrong: list[Evidence], all_tried: bool) -> str:
     """What is wrong with an output, in words, from the first trial in which it is."""
     first, *others = wrong
     elsewhere = [(one.given, one.expected, one.trial) for one in others]
-    return f"{first.place}: {explain(first.trial, first.output, first.results, first.outcomes, elsewhere)}"
+    told_apart = apart(exercise, {one.number for one in wrong}) if all_tried else ""
+    return f"{first.place}: {explain(first.trial, first.output, first.results, first.outcomes, elsewhere, told_apart)}"
 
 
 @contextmanager
@@ -140,7 +145,7 @@ def _try_case(exercise, function, number, case, allowed, source, report, evidenc
             right = relative_error(given, trial.expected[i]) <= EXACT
             verdicts[name] = verdicts.get(name, True) and right
             if not right:
-                evidence.setdefault(name, []).append(Evidence(place, trial, i, results, outcomes))
+                evidence.setdefault(name, []).append(Evidence(number, place, trial, i, results, outcomes))
     for name, right in verdicts.items():
         count = report.right.setdefault(name, [0, 0])
         count[0] += right
@@ -194,7 +199,7 @@ def _checked(returned: Any, trial: Trial) -> tuple[np.ndarray, ...]:
         if not isinstance(given, np.ndarray | np.generic):
             raise Fault(f"expected {name} to be an array of shape {expected.shape}, given {type(given).__name__}")
         if given.shape != expected.shape:
-            remedy = _remedy(np.asarray(given), expected) or _order(np.asarray(given), trial)
+            remedy = _remedy(np.asarray(given), expected) or _order(np.asarray(given), trial) or _crop(np.asarray(given), expected)
             raise Fault(f"expected {name} of shape {expected.shape}, given {given.shape}{remedy}")
         if given.dtype != expected.dtype:
             raise Fault(f"expected {name} in {expected.dtype}, the type of the arguments, given {given.dtype}")
@@ -225,6 +230,19 @@ def _order(given: np.ndarray, trial: Trial) -> str:
     return ""
 
 
+def _crop(given: np.ndarray, expected: np.ndarray) -> str:
+    """Which part of a result that is too large is right, as where padding was not taken off."""
+    if given.ndim != expected.ndim or given.dtype.kind != "f" or not expected.size:
+        return ""
+    extra = [max(a - b, -1) for a, b in zip(given.shape, expected.shape)]
+    if min(extra) < 0 or math.prod(n + 1 for n in extra) > 1000:
+        return ""
+    for first in product(*(range(n + 1) for n in extra)):
+        if relative_error(given[tuple(slice(i, i + n) for i, n in zip(first, expected.shape))], expected) < EXACT:
+            return f": without what stands around it, it is right; it begins at {first}"
+    return ""
+
+
 def _where(error: Exception, source: str) -> str:
     """An error of the reader's code: its kind, its words, its line."""
     text = f"it raises {type(error).__name__}: {error}"
@@ -249,4 +267,4 @@ def _in_words(value: Any) -> str:
         return str(value.shape)
     if isinstance(value, ModuleType) or callable(value):
         return value.__name__.rsplit(".", 1)[-1]
-    return f"{value!r:.60}"
+    return f"{value!r:.100}"

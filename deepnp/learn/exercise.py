@@ -64,6 +64,10 @@ class Exercise(ABC):
         As in `deepnp.cases`.
     chapter : str
         The heading in the list.
+    hints : tuple of str
+        Steps to the answer; without them, those of the derivation.
+    mistakes : tuple of (str, callable)
+        Wrong answers with their words, beside those of deepnp/learn/mistakes.py: "where …".
     """
 
     name: str
@@ -71,6 +75,8 @@ class Exercise(ABC):
     solution: str
     cases: tuple[dict, ...]
     chapter: str
+    hints: tuple[str, ...] = field(default=(), kw_only=True)
+    mistakes: tuple[tuple[str, Callable], ...] = field(default=(), kw_only=True)
 
     @property
     def asked(self) -> str:

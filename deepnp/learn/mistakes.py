@@ -10,7 +10,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from deepnp.learn.exercise import Exercise
 from deepnp.learn.variants import Variant
+from deepnp.ops.convolution import conv
 
 DIAGONAL = "of the diagonal of softmax's Jacobian alone: each input also reaches the other outputs, through the common denominator"
 SKIPPED = "where softmax's backward pass is left out: dS is not dA"
@@ -19,11 +21,18 @@ ACROSS = "where the sum is taken over axis {} instead of the last: softmax is ov
 GAMMA_LAST = "where γ is multiplied at the end: the means are those of dx̂ = γ·dy"
 ROW_MEANS = "where the means are taken over the rows: μ and σ belong to one row, so the means are over its channels"
 PLAIN_X = "with x in the place of x̂"
+TURNED = "where the window is turned round: what x̄ gave through tap t comes back through the same tap"
 
 
-def mistakes(name: str) -> list[Variant]:
+def mistakes(exercise: Exercise) -> list[Variant]:
     """Those of an exercise; none for most."""
-    return [Variant(text, function, False) for text, function in _KNOWN.get(name, ())]
+    return [Variant(text, function, False) for text, function in (*_KNOWN.get(exercise.name, ()), *exercise.mistakes)]
+
+
+def _turned(dy, cache):
+    """Convolution's backward pass whose dx sees the window turned round."""
+    turned = np.flip(cache.weight, tuple(range(2, cache.weight.ndim)))
+    return conv.backward(dy, cache._replace(weight=turned))[0], *conv.backward(dy, cache)[1:]
 
 
 def _softmax(jacobian: Callable) -> Callable:
@@ -80,6 +89,7 @@ _KNOWN: Mapping[str, tuple[tuple[str, Callable], ...]] = MappingProxyType(
             (UNCENTRED, _attention(np.multiply)),
             (ACROSS.format(-2), _attention(_summed_over(-2))),
         ),
+        "convolution.conv": ((TURNED, _turned),),
         "normalization.layer_norm": (
             (PLAIN_X, _layer_norm(_last)),
             (GAMMA_LAST, _layer_norm(_last, gamma_last=True)),

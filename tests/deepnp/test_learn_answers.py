@@ -209,7 +209,7 @@ class TestCommand:
         assert "2 of 7" not in first
         assert "2 of 7" in second
         assert "def backward(dy, cache)" in run("layer_norm", "--solution")[1]
-        assert "no hints" in run("gae", "--hint")[1]
+        assert "1 of 4" in run("gae", "--hint")[1]
 
     def test_what_was_solved_with_the_solution_says_so(self, run, tmp_path):
         run("layer_norm")
