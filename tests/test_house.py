@@ -24,7 +24,7 @@ HOUSE = set(ALLOWED)
 GROUND = {"rl.config", "rl.guards", "rl.interruption", "rl.names", "rl.schedules", "rl.state"}
 FLOORS = [GROUND, {"rl.losses"}, {"rl.experience"}, {"rl.networks", "rl.solvers", "rl.takes"}]
 FLOORS += [
-    {"rl.loops", "rl.prediction", "rl.exercises"},
+    {"rl.loops", "rl.prediction", "rl.exercises", "rl.exercises_gae"},
     {"rl.checkpoint"},
     {"rl.runs"},
     {"rl.agent", "rl.learning"},
