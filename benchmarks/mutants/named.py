@@ -1,5 +1,6 @@
 """Mutants that once survived all tests, and must die. Each is found by its text, so it moves with the source."""
 
+from benchmarks.mutants.named_models import MODELS
 from benchmarks.mutants.named_values import VALUES
 from benchmarks.mutants.sources import Named
 
@@ -188,5 +189,6 @@ NAMED = (
         "target[i] += tau * (source[i] - target[i])",
         "target[i] += 2 * tau * (source[i] - target[i])",
     ),
+    *MODELS,
     *VALUES,
 )

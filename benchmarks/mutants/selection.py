@@ -25,7 +25,7 @@ OF_VALUES = "tests/rl/test_value_updates.py tests/rl/test_*dqn.py tests/rl/test_
 OF_VALUES += " tests/rl/test_discrete_sac.py tests/rl/test_heads.py"
 OF_TABLES = "tests/rl/test_tabular*.py"
 OF_DATA = "tests/rl/test_offline*.py tests/rl/test_datasets.py"
-OF_MODELS = "tests/rl/test_learned*.py tests/rl/test_cross_entropy.py tests/rl/test_pets.py"
+OF_MODELS = "tests/rl/test_model_updates.py tests/rl/test_learned*.py tests/rl/test_cross_entropy.py tests/rl/test_pets.py"
 OF_MODELS += " tests/rl/test_mbpo.py tests/rl/test_mve.py tests/rl/test_dyna.py"
 STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/ops/activation/*": (OPS, "tests/deepnp/test_ops.py -k 'dense- or mlp-'", "tests/deepnp/test_activations.py", MODULES),
