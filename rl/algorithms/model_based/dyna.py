@@ -11,7 +11,8 @@
 
 dyna_q.py is the same with tables, and with a model that remembers. M = 0 is DQN.
 
-Deviation: Sutton plans after every step; here after every update, in minibatches.
+Deviation: Sutton plans after every step; here after every update, in minibatches. The target network counts
+every step, whichever rows it is on.
 
 Shapes: B rows, O observation, C choices.
 """
