@@ -134,10 +134,14 @@ class TD3(Agent):
         self.critic_updates.count += 1
         if self.critic_updates.count % c.delay == 0:
             self.critics.follow(c.tau)
-            q = self.halves.step(value_gradient, self.policy_optimizer, s)
+            metrics |= self.policy_step(s, batch.actions)
             self.follow(c.tau)
-            metrics["policy_loss"] = -float(q.mean())
         return metrics, errors
+
+    def policy_step(self, s, actions) -> dict[str, float]:
+        """One step on −Q_1(s, μ(s)), whatever `actions` were taken; returns metrics."""
+        q = self.halves.step(value_gradient, self.policy_optimizer, s)
+        return {"policy_loss": -float(q.mean())}
 
     def next_value(self, networks, s_next, noise) -> np.ndarray:
         """min_i Q̄_i(s′, ã′) of smoothed actions: (B,)."""

@@ -26,22 +26,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepnp.models.mlp import ACTIVATIONS
-from deepnp.optim import Adam
 from rl.algorithms.actor_critic.sac import SAC, means
 from rl.algorithms.actor_critic.sac_lite import SACLite
-from rl.algorithms.offline.config import OfflineConfig, twin_critics
-from rl.algorithms.offline.from_data import FromData
+from rl.algorithms.offline.config import OfflineConfig
+from rl.algorithms.offline.soft import SoftFromData
 from rl.config import rate, setting
 from rl.experience.replay import Batch
 from rl.names import explained_class
-from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.conservative import PENALTIES, drawn_actions, fit_conservative
-from rl.networks.parallel import Halves
-from rl.networks.temperature import Temperature
 from rl.schedules import Rate
-from rl.state import Part, spawn_rngs
-from rl.takes import Takes
 
 
 @explained_class
@@ -58,7 +51,7 @@ class CQLConfig(OfflineConfig):
     target_entropy: Rate | None = rate(None, "H̄ that a tuned α aims at; None: −A", -1e6, 1e6)
 
 
-class CQL(FromData):
+class CQL(SoftFromData):
     """A CQL agent for continuous, bounded actions: `CQL.of_data(data, config, seed)`, see `FromData`.
 
     Examples
@@ -68,29 +61,8 @@ class CQL(FromData):
     """
 
     Config = CQLConfig
-    takes = Takes(bounded=True, on_policy=False, dataset=True)
     next_value: Any = SACLite.next_value  # Any: mypy wants to see a SAC in `self`
     policy_loss_gradient: Any = SAC.policy_loss_gradient
-    target_entropy: Any = SAC.target_entropy
-    set_rates: Any = SAC.set_rates
-
-    def build(self) -> None:
-        space, c = self.space, self.now
-        self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
-        rng, activation = self.rngs["weights"], ACTIVATIONS[c.activation]
-        self.policy = SquashedGaussianPolicy(space, c.hidden, activation, True, rng)
-        self.policy_optimizer = Adam(self.policy.flat, c.lr)
-        self.critics = twin_critics(space, c, rng)
-        self.halves = Halves(self.policy, critics=self.critics)
-        self.temperature = Temperature(c.temperature, 1.0, self.target_entropy(c), c.lr)
-        self.make_memory()
-
-    def parts(self) -> dict[str, Part]:
-        policy: dict[str, Part] = {"policy": self.policy, "policy_optimizer": self.policy_optimizer}
-        return {**policy, "temperature": self.temperature, "critics": self.critics, **self.data_parts()}
-
-    act: Any = SAC.act
-    explore = act
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of everything, after which the targets move.

@@ -19,21 +19,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deepnp.models.mlp import ACTIVATIONS
-from deepnp.optim import Adam
 from rl.algorithms.actor_critic.sac import SAC, means
-from rl.algorithms.offline.config import OfflineConfig, twin_critics
-from rl.algorithms.offline.from_data import FromData
+from rl.algorithms.offline.config import OfflineConfig
+from rl.algorithms.offline.soft import SoftFromData
 from rl.config import rate
 from rl.experience.replay import Batch
 from rl.names import explained_class
-from rl.networks.actors import SquashedGaussianPolicy
-from rl.networks.parallel import Halves
-from rl.networks.temperature import Temperature
 from rl.networks.undivided import Undivided
 from rl.schedules import Rate
-from rl.state import Part, spawn_rngs
-from rl.takes import Takes
 
 
 @explained_class
@@ -48,7 +41,7 @@ class SACBCConfig(OfflineConfig):
     target_entropy: Rate | None = rate(None, "H̄; None: −A", -1e6, 1e6)
 
 
-class SACBC(FromData):
+class SACBC(SoftFromData):
     """A SAC+BC agent for continuous, bounded actions: `SACBC.of_data(data, config, seed)`, see `FromData`.
 
     Examples
@@ -58,28 +51,11 @@ class SACBC(FromData):
     """
 
     Config = SACBCConfig
-    takes = Takes(bounded=True, on_policy=False, dataset=True)
     next_value: Any = SAC.next_value  # Any: mypy wants to see a SAC in `self`
-    target_entropy: Any = SAC.target_entropy
-    set_rates: Any = SAC.set_rates
-    act: Any = SAC.act
-    explore = act
 
     def build(self) -> None:
-        space, c = self.space, self.now
-        self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "noise", "environment")
-        rng, activation = self.rngs["weights"], ACTIVATIONS[c.activation]
-        self.policy = SquashedGaussianPolicy(space, c.hidden, activation, True, rng)
-        self.policy_optimizer = Adam(self.policy.flat, c.lr)
-        self.critics = twin_critics(space, c, rng)
-        self.halves = Halves(self.policy, critics=self.critics)
+        super().build()
         self.whole = Undivided(self.policy, critics=self.critics)  # λ is a mean over the batch
-        self.temperature = Temperature(c.temperature, 1.0, self.target_entropy(c), c.lr)
-        self.make_memory()
-
-    def parts(self) -> dict[str, Part]:
-        policy: dict[str, Part] = {"policy": self.policy, "policy_optimizer": self.policy_optimizer}
-        return {**policy, "temperature": self.temperature, "critics": self.critics, **self.data_parts()}
 
     def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
         """One gradient step of everything, after which the targets move.

@@ -12,23 +12,23 @@
     dμ = (1/B)[ −λ ∇_a Q_1 + (2/A)(μ − a) ]          λ stands before Q alone: the lecture's gradient has it before both
 
 With α = 0 it is behavioural cloning, with a large α TD3. The mean over action dimensions is that of
-the authors' code, for which α = 2.5 was found; the paper's formula has the sum.
+the authors' code, for which α = 2.5 was found; the paper's formula has the sum. All but the policy's step
+is td3.py's.
 
 Shapes: B rows, A action dimensions.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam
+from rl.algorithms.actor_critic.td3 import TD3
 from rl.algorithms.offline.config import OfflineConfig, twin_critics
 from rl.algorithms.offline.from_data import FromData
 from rl.config import rate, setting
-from rl.experience.exploration import gaussian
-from rl.experience.replay import Batch
 from rl.names import explained_class
 from rl.networks.actors import deterministic_policy
 from rl.networks.parallel import Halves
@@ -64,6 +64,10 @@ class TD3BC(FromData):
 
     Config = TD3BCConfig
     takes = Takes(bounded=True, on_policy=False, dataset=True)
+    update: Any = TD3.update  # Any: mypy wants to see a TD3 in `self`
+    next_value: Any = TD3.next_value
+    act: Any = TD3.act
+    explore = act
 
     def build(self) -> None:
         space, c = self.space, self.now
@@ -86,37 +90,10 @@ class TD3BC(FromData):
         }
         return {**policies, "critics": self.critics, "critic_updates": self.critic_updates, **self.data_parts()}
 
-    def act(self, observations, rng) -> np.ndarray:
-        actions = self.policy.predict(observations)
-        return actions if rng is None else gaussian(actions, self.now.exploration, rng)
-
-    explore = act
-
-    def update(self, batch: Batch) -> tuple[dict[str, float], np.ndarray]:
-        """One gradient step of the critics; every `delay`-th time of the policy too, and the targets move.
-
-        Returns metrics, and |Q − y| of each row (B,).
-        """
-        c, s, s_next = self.now, self.observe(batch.observations), self.observe(batch.next_observations)
-        self.policy_optimizer.lr = c.lr
-        self.critics.set_lr(c.lr)
-        noise = c.smoothing * self.rngs["noise"].standard_normal(batch.actions.shape, np.float32)
-        noise = np.clip(noise, -c.smoothing_clip, c.smoothing_clip).astype(np.float32)
-        y = batch.rewards + batch.discounts * self.halves.map(self.next_value, s_next, noise)
-        critic_loss, errors = self.critics.fit(s, batch.actions, targets=y, weights=batch.weights)
-        metrics = {"critic_loss": critic_loss, "td_error": float(errors.mean())}
-        self.critic_updates.count += 1
-        if self.critic_updates.count % c.delay == 0:
-            q, distance = self.whole.step(self.policy_loss_gradient, self.policy_optimizer, s, batch.actions)
-            self.critics.follow(c.tau)
-            self.follow(c.tau)
-            metrics |= {"q": float(q.mean()), "distance": float(distance.mean())}
-        return metrics, errors
-
-    def next_value(self, networks, s_next, noise) -> np.ndarray:
-        """min_i Q̄_i(s′, ã′) of smoothed actions: (B,)."""
-        a_next = (networks.target_policy.predict(s_next) + noise).clip(np.float32(-1), np.float32(1))
-        return networks.critics.target(s_next, a_next)
+    def policy_step(self, s, actions) -> dict[str, float]:
+        """One step on −λQ_1(s, μ(s)) + mean_j (μ_j(s) − a_j)², for the data's `actions`; returns metrics."""
+        q, distance = self.whole.step(self.policy_loss_gradient, self.policy_optimizer, s, actions)
+        return {"q": float(q.mean()), "distance": float(distance.mean())}
 
     def policy_loss_gradient(self, networks, size, s, data_actions) -> tuple[np.ndarray, np.ndarray]:
         """Of −λQ_1(s, μ) + mean_j (μ_j − a_j)², averaged over the rows.
