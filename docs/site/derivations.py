@@ -113,9 +113,14 @@ def prose(text: str) -> str:
 
 
 def _prose_word(word: str) -> str:
+    return typeset_word(word) or escape(word)
+
+
+def typeset_word(word: str) -> str | None:
+    """A word with an index or an exponent, typeset; None for any other."""
     core = word.rstrip(",:;.")
     typeset = _typeset(core) if re.search(r"[_^]", core) and not re.search(r"[a-z]{4}|\.py", core) else None
-    return typeset + escape(word[len(core) :]) if typeset else escape(word)
+    return typeset + escape(word[len(core) :]) if typeset else None
 
 
 def _typeset(text: str) -> str | None:

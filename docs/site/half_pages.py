@@ -6,6 +6,9 @@ from collections.abc import Collection
 from docs.site import derivations
 
 _FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
+_NO_PROSE = re.compile(r"(`[^`]*`|\[[^\]]*\]\([^)]*\)|^    .*\n)", re.M)
+_SIGNS = r"(?:[^\s*(){}\[\]]|\([^()*]*\)|\{[^{}*]*\}|\[[^\[\]*]*\])*"  # of one word; brackets may hold spaces
+_INDEXED = re.compile(f"{_SIGNS}[_^]{_SIGNS}")
 _INDENTED = re.compile(r"(?:^    .*\n)+", re.M)
 
 
@@ -32,8 +35,15 @@ def split(guide: str, names: Collection[str]) -> tuple[str, dict[str, str]]:
 def headed(half: str) -> str:
     """A half page whose parts ("**Facts.** …") have headings, and whose equations are typeset."""
     parts = _FENCE.split(re.sub(r"^\*\*([A-Z]\w+)\.\*\* ", r"## \1\n\n", half, flags=re.M))
-    parts[::2] = [_INDENTED.sub(_equations, part) for part in parts[::2]]
+    parts[::2] = [_INDENTED.sub(_equations, _words(part)) for part in parts[::2]]
     return re.sub(r"^```text\n", "## Pseudocode\n\n```text\n", "".join(parts), count=1, flags=re.M)
+
+
+def _words(text: str) -> str:
+    """Words with an index or an exponent, typeset; code, links and indented lines are left alone."""
+    parts = _NO_PROSE.split(text)
+    parts[::2] = [_INDEXED.sub(lambda m: derivations.typeset_word(m.group()) or m.group(), part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _equations(block: re.Match) -> str:

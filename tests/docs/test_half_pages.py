@@ -41,6 +41,13 @@ def test_equations_are_typeset_and_commands_are_not():
     assert "\n    python -m benchmarks.importance\n" in text
 
 
+def test_words_with_an_index_are_typeset():
+    text = half_pages.headed("**Facts.** π_old, `a_b` and [a_c](x_y.md), in batch_size and **β_KL**.\n\n    lr_a\n")
+    assert text.count("<math") == 2
+    assert "`a_b` and [a_c](x_y.md), in batch_size" in text
+    assert "    lr_a\n" in text
+
+
 def test_what_stands_around_half_pages_is_kept():
     guide = "# T\n\nbefore\n\n## PPO\n\nhalf\n\n# Tables\n\nafter\n\n## Other\n\nmore\n"
     rest, halves = half_pages.split(guide, ["PPO"])
