@@ -141,6 +141,7 @@ def test_mbpo_equals_the_reference(rng):
             for k, members, noise in ((0, *draws[-4:-2]), (1, *draws[-2:])):
                 rows = 2 * np.arange(5) + k
                 s, a = (x[rows].astype(float) for x in (m.observations, m.actions))
+                np.testing.assert_allclose(a, base.draw(base.policy, s, agent.rngs["imagined"].drawn[1 + k])[0], atol=1e-6)
                 following, rewards, ended = reference.step(s, a, np.array(reference.elites)[members], noise)
                 np.testing.assert_allclose(m.next_observations[rows], following, rtol=1e-5, atol=1e-6)
                 np.testing.assert_allclose(m.rewards[rows], rewards, rtol=1e-5, atol=1e-6)

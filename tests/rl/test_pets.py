@@ -102,6 +102,15 @@ def test_predictions_are_the_same_each_time_and_row_by_row():
     assert not np.array_equal(both, agent.predict(observations, deterministic=False, rng=np.random.default_rng(1)))
 
 
+def test_each_state_has_draws_of_its_own():
+    """Where all plans are worth the same, the same draws in every state would push the same way for ever."""
+    agent, drawn = made(), []
+    agent.plan = lambda s, mean, rng: drawn.append(rng.random()) or mean
+    for s in (0.5, -0.5, np.float32(0.5)):
+        agent.predict(np.array([s]))
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
 FELT = {  # a lower and a higher value, and what they need besides
     "num_envs": (1, 2, {}),
     "gamma": (0.1, 0.99, {}),

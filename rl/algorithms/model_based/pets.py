@@ -15,6 +15,7 @@ ensemble is fitted every `model_interval` steps. The notes draw the first action
 Shapes: B rows, P candidates, K particles, H steps ahead, O observation, A action dimensions.
 """
 
+import zlib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -99,8 +100,11 @@ class PETS(Agent):
 
     def act(self, observations, rng) -> np.ndarray:
         start = np.zeros((self.config.horizon, self.space.actions), np.float32)
-        drawn = (np.random.default_rng(self.seed) if rng is None else rng for _ in observations)
-        return np.stack([self.plan(s, start, rng)[0] for s, rng in zip(observations, drawn, strict=True)])
+        return np.stack([self.plan(s, start, self.generator_of(s) if rng is None else rng)[0] for s in observations])
+
+    def generator_of(self, observation: np.ndarray) -> np.random.Generator:
+        """Draws that an observation decides: the same ones in every state would pull all plans the same way."""
+        return np.random.default_rng([self.seed, zlib.crc32(observation.astype(np.float32).tobytes())])
 
     def explore(self, observations, rng) -> np.ndarray:
         self.plans.forget(self.collector.ended)
