@@ -1,6 +1,7 @@
 """Mutants that once survived all tests, and must die. Each is found by its text, so it moves with the source."""
 
 from benchmarks.mutants.named_models import MODELS
+from benchmarks.mutants.named_offline import OFFLINE
 from benchmarks.mutants.named_values import VALUES
 from benchmarks.mutants.sources import Named
 
@@ -190,5 +191,6 @@ NAMED = (
         "target[i] += 2 * tau * (source[i] - target[i])",
     ),
     *MODELS,
+    *OFFLINE,
     *VALUES,
 )
