@@ -184,11 +184,28 @@ def measure(name: str, seeds: list[int]) -> None:
         print(f"{name:20} seed {seed}  {points[-1][1]:9.1f}  {time.perf_counter() - start:6.1f} s", flush=True)
 
 
+def table() -> str:
+    """What all files end with, as a table in Markdown."""
+    lines = ["| algorithm | task | length | return at the end, a seed each |", "|---|---|---|---|"]
+    for name in TASKS:
+        comments, rows = read(FOLDER / f"{name}.csv")
+        said = dict(line.split(": ", 1) for line in comments)
+        ends = {row["seed"]: float(row["return"]) for row in rows}
+        if ends:
+            returns = ", ".join(f"{ends[seed]:,.4g}" for seed in sorted(ends)).replace("-", "−")
+            lines.append(f"| {name} | {said['env']} | {said['length']} | {returns} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("algorithm", nargs="*", help=", ".join(TASKS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--table", action="store_true", help="show what the files end with, and train nothing")
     options = parser.parse_args()
+    if options.table:
+        print(table())
+        return
     unknown = [name for name in options.algorithm if name not in TASKS]
     if unknown:
         parser.error(f"expected algorithms among {', '.join(TASKS)}, given {', '.join(unknown)}")
