@@ -99,7 +99,8 @@ def svg(drawing: Figure) -> str:
     """A figure as an SVG element, the same bytes for the same numbers."""
     out = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "deepnp", "svg.fonttype": "none", "font.size": 9}):
-        drawing.tight_layout()
+        if all(axes.get_subplotspec() for axes in drawing.axes):  # others stand where they were put
+            drawing.tight_layout()
         drawing.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S).replace("\n", " ")

@@ -3,6 +3,7 @@
 import functools
 import html.parser
 import http.server
+import os
 import pkgutil
 import re
 import threading
@@ -114,11 +115,19 @@ class LinksOf(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    """The site, made once: of several processes that run tests, one makes it for all."""
     pytest.importorskip("material", reason='the site needs pip install -e ".[docs]"')
     pytest.importorskip("mkdocstrings", reason='the site needs pip install -e ".[docs]"')
+    filelock = pytest.importorskip("filelock", reason='the site needs pip install -e ".[docs]"')
     from docs.site.book import build
 
-    return build(tmp_path_factory.mktemp("book"))
+    own = tmp_path_factory.getbasetemp()
+    out = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "book"
+    with filelock.FileLock(f"{out}.lock"):
+        if not (out / "made").exists():
+            build(out)
+            (out / "made").touch()
+    return out / "html"
 
 
 @pytest.fixture(scope="module")
