@@ -1,7 +1,7 @@
 """The site: every part of the library has its page, and the pages work in a browser."""
 
 import functools
-import html.parser
+import html
 import http.server
 import os
 import pkgutil
@@ -95,22 +95,22 @@ def test_what_follows_the_half_pages_stays_with_the_table():
     assert not [name for name, half in halves.items() if "\n# " in half]
 
 
+def test_links_of_a_page_are_found():
+    text = '<a class="x" href="a.html#b">a</a> <img src="../b&amp;c.png"> <a href="https://example.org/d">d</a> <a href="#e">e</a>'
+    assert links_of(text) == {"a.html", "../b&c.png"}
+
+
 def test_code_is_not_rewritten():
     text = "```python\nx[0](a.md)\n```"
     assert links.Links({}, {}).rewritten(text, "docs/b.md", "guides/b.md") == text
 
 
-class LinksOf(html.parser.HTMLParser):
+LINK = re.compile(r'\s(?:href|src)="?([^">\s#?]+)')  # up to its anchor
+
+
+def links_of(text: str) -> set[str]:
     """The files that a page leads to or shows, those of other servers left out."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.found: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        links = [value.partition("#")[0].partition("?")[0] for name, value in attrs if name in ("href", "src") and value]
-        self.found += [link for link in links if link and ":" not in link]
+    return {html.unescape(link) for link in LINK.findall(text) if ":" not in link}
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +184,7 @@ def test_every_page_is_made_and_every_link_leads_somewhere(site):
     for page in pages:
         if page.name == "404.html":
             continue
-        found = LinksOf(page.read_text()).found
-        lost += [(str(page.relative_to(site)), link) for link in found if not (page.parent / link).exists()]
+        lost += [(str(page.relative_to(site)), link) for link in links_of(page.read_text()) if not (page.parent / link).exists()]
     assert not lost
 
 
