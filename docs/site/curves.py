@@ -95,6 +95,7 @@ def draw(curve: Curve) -> Figure:
         axes.plot(*curve.mean().T, color=pictures.BLUE, linewidth=2.2)
     axes.set_xlabel("updates" if "updates" in curve.said.get("length", "") else "environment steps", color=pictures.INK)
     axes.set_ylabel("return of an episode", color=pictures.INK)
+    axes.locator_params(axis="x", nbins=6)
     axes.xaxis.set_major_formatter(lambda steps, _: f"{steps:,.0f}")
     pictures.finish(axes)
     return drawing

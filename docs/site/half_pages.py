@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from docs.site import derivations
 
+TITLE = "# Each algorithm in half a page\n\nEvery section has"
 _FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
 _NO_PROSE = re.compile(r"(`[^`]*`|\[[^\]]*\]\([^)]*\)|^    .*\n)", re.M)
 _SIGNS = r"(?:[^\s*(){}\[\]]|\([^()*]*\)|\{[^{}*]*\}|\[[^\[\]*]*\])*"  # of one word; brackets may hold spaces
@@ -29,7 +30,7 @@ def split(guide: str, names: Collection[str]) -> tuple[str, dict[str, str]]:
     for name in names:
         halves[name], larger, after = titled[name].partition("\n# ")  # a larger title ends the half pages
         kept += larger + after
-    return before + kept, halves
+    return (before + kept).replace(TITLE, "# A page for each algorithm\n\nEvery page has"), halves
 
 
 def headed(half: str) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from docs.site import half_pages
+from docs.site import algorithms, half_pages
+from docs.site.links import ROOT
 
 HALF = """**Facts.** On-policy.
 
@@ -53,6 +54,12 @@ def test_what_stands_around_half_pages_is_kept():
     rest, halves = half_pages.split(guide, ["PPO"])
     assert halves == {"PPO": "\nhalf\n"}
     assert [word in rest for word in ("before", "half", "# Tables", "after", "## Other")] == [True, False, True, True, True]
+
+
+def test_what_is_said_of_half_pages_is_said_of_pages():
+    rest, _ = half_pages.split(f"{half_pages.TITLE} the same parts.\n\n## PPO\n\nhalf\n", ["PPO"])
+    assert rest == "# A page for each algorithm\n\nEvery page has the same parts.\n\n"
+    assert half_pages.TITLE in (ROOT / algorithms.GUIDE).read_text()
 
 
 def test_a_missing_half_page_is_named():
