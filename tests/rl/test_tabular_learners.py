@@ -109,6 +109,16 @@ def test_sarsa_learns_from_the_action_that_is_taken_next():
         np.testing.assert_allclose(agent.policy.values.data, plain.array(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(("terminated", "target"), [(True, 1.0), (False, 1.0 + GAMMA * 10)])
+def test_sarsa_bootstraps_where_an_episode_was_cut(terminated, target):
+    """Whatever action would have been taken next is worth 10."""
+    agent = agent_of("SARSA", lr=1.0, initial_value=10.0)
+    agent.planned.begin(N)
+    states, ends, never = np.array([0, 1]), np.full(N, terminated), np.zeros(N, bool)
+    agent.update(Transitions(states, states, np.ones(N), states + 2, ends, never if terminated else ~never, ~never))
+    np.testing.assert_allclose(agent.policy.values.data[states, states], target)
+
+
 def test_double_q_learning():
     coins = np.random.SeedSequence(3).spawn(3)[1]
     rng, both = np.random.default_rng(coins), (Plain(0.3), Plain(0.3))
