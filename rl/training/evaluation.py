@@ -11,6 +11,7 @@ from rl.config import whole_number
 from rl.experience.collector import episode_infos
 from rl.experience.environments import EnvLike, is_made_here, make_vector, members, same_step, space_of
 from rl.names import explained
+from rl.state import spawn_rngs
 from rl.training.playing import Player
 
 
@@ -100,7 +101,7 @@ def _episodes(agent: Agent, vector: VectorEnv, episodes: int, seed: int, determi
 def _play(agent, vector, seed, deterministic):
     copies = vector.num_envs
     results = {"return": np.zeros(copies), "length": np.zeros(copies, int)}
-    running, rng = np.ones(copies, bool), np.random.default_rng(seed)
+    running, rng = np.ones(copies, bool), spawn_rngs(seed, "actions")["actions"]  # the environment draws from `seed` itself
     observations, _ = vector.reset(seed=seed)
     player = Player(agent, copies, deterministic, rng)
     while running.any():

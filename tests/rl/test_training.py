@@ -15,6 +15,7 @@ from rl.runs.progress import ProgressBar
 from rl.runs.run import Run, read_progress
 from rl.training.curves import plot_run, smooth
 from rl.training.evaluation import play
+from rl.training.playing import Player
 from rl.training.video import contact_sheet, film, save_gif
 from tests.rl.toys import Counter, Endless, Target, vectorize
 
@@ -82,6 +83,21 @@ def test_stochastic_evaluation_repeats_and_leaves_training_alone():
     first = evaluate(agent, Target(), 5, deterministic=False)
     np.testing.assert_array_equal(evaluate(agent, Target(), 5, deterministic=False), first)
     assert agent.rngs["actions"].bit_generator.state == before
+
+
+def test_actions_are_drawn_apart_from_what_the_environment_draws(monkeypatch):
+    drawn = []
+
+    class Told(Player):
+        def act(self, observations):
+            drawn.append(self.rng.bit_generator.state["state"])
+            return super().act(observations)
+
+    monkeypatch.setattr("rl.training.evaluation.Player", Told)
+    env = Target()
+    evaluate(PPO(vectorize(Target, 2), TINY), env, 1, seed=3, deterministic=False)
+    env.reset(seed=3)
+    assert drawn[0]["inc"] != env.np_random.bit_generator.state["state"]["inc"]  # another stream
 
 
 def test_evaluating_in_the_training_environment_begins_new_episodes():
