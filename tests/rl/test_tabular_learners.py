@@ -14,7 +14,7 @@ from benchmarks import tables
 from envs.planar.table import Table as World
 from envs.vector import CoreVectorEnv
 from rl.algorithms.tabular import steps
-from rl.experience.visits import Arrays, EpisodesUnderWay, Planned, Transitions
+from rl.experience.visits import Transitions
 
 TABULAR = {name: a for name, a in rl.ALGORITHMS.items() if a.takes.tables}
 OF_ALL = pytest.mark.parametrize("name", TABULAR)
@@ -366,38 +366,3 @@ def test_the_table_is_a_module():
     assert (agent.policy.jvp(v) * dy).sum() == pytest.approx(agent.policy.flat.grad @ v, rel=1e-12)
     with pytest.raises(ValueError, match="expected"):
         agent.policy.forward(x[:, :3])
-
-
-class TestParts:
-    """What a damaged file would hand to a kernel as an address is refused."""
-
-    @pytest.mark.parametrize(("name", "value"), [("tried", S * A), ("tried", -1), ("number", S * A + 1), ("next_states", S)])
-    def test_the_model(self, name, value):
-        agent = agent_of("DynaQ")
-        state = {key: array.copy() for key, array in agent.model.state_dict().items()}
-        state[name].flat[0] = value
-        with pytest.raises(ValueError, match=rf"expected {name} in \["):
-            agent.model.load_state_dict(state)
-
-    def test_arrays(self):
-        arrays = Arrays(x=np.zeros(3), n=np.zeros(2, int))
-        for wrong in ({"x": np.ones(3)}, {"x": np.ones(2), "n": np.zeros(2, int)}, {"x": np.ones(3), "n": np.zeros(2)}):
-            with pytest.raises(ValueError, match="expected"):
-                arrays.load_state_dict(wrong)
-        assert (arrays["x"] == 0).all()
-
-    @pytest.mark.parametrize("actions", [[3], [-2], [0.5], [[0]]])
-    def test_planned_actions(self, actions):
-        with pytest.raises(ValueError, match="expected planned actions"):
-            Planned(A).load_state_dict({"actions": np.array(actions)})
-
-    @pytest.mark.parametrize(("name", "value"), [("lengths", 65), ("lengths", -1), ("states", S), ("actions", -1)])
-    def test_episodes_under_way(self, name, value):
-        part = EpisodesUnderWay((S, A))
-        part.begin(N)
-        part.add(experience(0)[0], np.ones(N))
-        state = {key: array.copy() for key, array in part.state_dict().items()}
-        part.load_state_dict(state)
-        state[name].flat[0] = value
-        with pytest.raises(ValueError, match=f"expected {name} in"):
-            part.load_state_dict(state)
