@@ -1,6 +1,6 @@
 """Does every algorithm learn? A small curve for each:        python -m benchmarks.curves SAC PPO --seeds 0 1 2
 
-Trains algorithms on a small task each (TASKS), and evaluates them before the training and at twenty points of it: the mean return
+Trains algorithms on a small task each (TASKS), and evaluates them before it and at up to twenty points of it: the mean return
 of ten deterministic episodes, the same ones each time (seed 1). The last point is the final policy's, in twenty other episodes
 (seed 100). FrozenLake has a hundred episodes each time; PETS, whose every step is planned, has five points of two episodes, and ten
 at the end. A file a page: docs/curves/NAME.csv, with a row for each seed and point. Seeds that are there already are not trained
