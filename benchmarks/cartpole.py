@@ -84,7 +84,7 @@ TASKS: dict[str, Task] = {
     "DQN-double": Task(50_000, FAR | dict(double=True, target_interval=100), "DQN"),
     "DQN-boltzmann": Task(50_000, FAR | dict(boltzmann=1.0, soft_target=True, random_share=0.0), "DQN"),
     "C51": Task(50_000, FAR | dict(lowest=0.0)),
-    "QRDQN": Task(50_000, FAR),
+    "QRDQN": Task(50_000, FAR | dict(target_interval=250)),
     "DiscreteSAC": Task(50_000, dict(hidden=(64, 64), warmup=1_000, lr=1e-3, batch_size=128, memory=50_000)),
     "RWR": Task(200_000, SHORT),
     "CEM": Task(200_000, dict(num_envs=8)),

@@ -27,6 +27,7 @@ from envs.planar.table import copies_of
 from rl.experience.data_files import load_data
 from rl.experience.datasets import DataSet
 from rl.experience.environments import EnvLike
+from rl.schedules import Linear
 from rl.training.recipes import recipe_of
 
 FOLDER = Path(__file__).parents[1] / "docs" / "curves"
@@ -72,6 +73,7 @@ def pole(name: str, algorithm: str = "", made: EnvLike | None = None) -> Task:
 SWING = MappingProxyType(dict(warmup=1000, lr=1e-3, hidden=(64, 64), batch_size=128))
 FROM_DATA = MappingProxyType(dict(hidden=(64, 64), lr=1e-3))
 PLANNED: Mapping[str, Any] = MappingProxyType(dict(points=5, episodes=2, last_episodes=10))  # to evaluate takes long
+FEW = MappingProxyType(dict(warmup=500, random_steps=3_000, double=True, lr=Linear(5e-4, 0.0)))  # environment steps
 LAKE = "FrozenLake-v1"
 
 
@@ -107,7 +109,7 @@ TASKS: dict[str, Task] = {
     "MBPO": recipe("MBPO", "InvertedPendulum-v5"),
     "MVE": swing(5_000, model_hidden=(64, 64)),
     "MBA": Task("Pendulum-v1", 10_000, dict(model_hidden=(64, 64))),
-    "Dyna": Task("CartPole-v1", 20_000, dict(model_hidden=(64, 64))),
+    "Dyna": Task("CartPole-v1", 5_000, {**FEW, "model_hidden": (64, 64)}),
     **{name: from_data() for name in ("BC", "AWR", "AWAC", "IQL", "ForwardKL", "ReverseKL")},
     **{name: from_data("CartPole-v1") for name in ("DDQNBC", "FittedSARSA")},
     "TD3BC": from_data(tau=0.01, value_weight=10.0),
