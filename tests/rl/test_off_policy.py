@@ -24,7 +24,8 @@ from rl.networks.parallel import Halves
 from tests.rl.toys import Counter, Endless, Target, space, suited, vectorize
 
 ALGORITHMS = {name: a.cls for name, a in rl.ALGORITHMS.items() if not (a.takes.on_policy or a.takes.tables)}
-SMALL = dict(hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3)
+MODEL = dict(model_hidden=(8,), members=2, elites=2, model_epochs=2, horizon=3, candidates=10, plan_elites=2, particles=2)
+SMALL = dict(hidden=(32, 32), batch_size=64, warmup=200, memory=10_000, lr=3e-3, **MODEL)
 
 
 @pytest.fixture(params=ALGORITHMS)
@@ -318,12 +319,12 @@ def test_the_value_network_s_target_is_the_soft_value():
 
 
 def test_a_loaded_agent_predicts_as_before_and_has_its_memory(algorithm, tmp_path, rng):
-    agent = small(algorithm, vectorize(suited(algorithm, Target), 2)).learn(1000)
+    agent = small(algorithm, vectorize(suited(algorithm, Target), 2)).learn(400)
     agent.save(tmp_path / "agent.safetensors")
     loaded = algorithm.load(tmp_path / "agent.safetensors")
     x = rng.uniform(-1, 1, (10, 1)).astype(np.float32)
     np.testing.assert_array_equal(loaded.predict(x), agent.predict(x))
-    assert (loaded.memory.copies, len(loaded.memory)) == (2, 1000)
+    assert (loaded.memory.copies, len(loaded.memory)) == (2, 400)
     assert (np.abs(agent.predict(x, deterministic=False)) <= 2).all()
 
 
