@@ -22,21 +22,15 @@ from typing import ClassVar
 import numpy as np
 
 from deepnp.losses import cross_entropy
-from deepnp.models.mlp import ACTIVATIONS
-from deepnp.optim import Adam
+from rl.algorithms.offline.choices import ChoicesFromData
 from rl.algorithms.offline.config import OfflineConfig
-from rl.algorithms.offline.from_data import FromData
 from rl.config import rate
 from rl.experience.replay import Batch
 from rl.losses.choices import choice_loss
 from rl.names import explained_class
-from rl.networks.encoders import network
-from rl.networks.q_networks import QNetwork, double_value, drawn
+from rl.networks.q_networks import double_value, drawn
 from rl.networks.q_steps import step
-from rl.networks.targets import target_of
 from rl.schedules import Rate
-from rl.state import Part, spawn_rngs
-from rl.takes import Takes
 
 
 @explained_class
@@ -50,7 +44,7 @@ class DDQNBCConfig(OfflineConfig):
     choice_temperature: Rate = rate(1.0, "difference of values that makes a choice e times as probable, κ", 1e-6)
 
 
-class DDQNBC(FromData):
+class DDQNBC(ChoicesFromData):
     """A DDQN+BC agent for choices: `DDQNBC.of_data(data, config, seed)`, see `FromData`.
 
     Examples
@@ -60,20 +54,6 @@ class DDQNBC(FromData):
     """
 
     Config = DDQNBCConfig
-    takes = Takes(actions=("Discrete",), masks=True, on_policy=False, dataset=True)
-
-    def build(self) -> None:
-        space, c = self.space, self.now
-        self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "environment")
-        body = network(space.observation, c.hidden, space.actions, ACTIVATIONS[c.activation], self.rngs["weights"])
-        self.policy = QNetwork(space, body)
-        self.policy_optimizer = Adam(self.policy.flat, c.lr)
-        self.target_policy, self.follow = target_of(self.policy)
-        self.make_memory()
-
-    def parts(self) -> dict[str, Part]:
-        networks: dict[str, Part] = {"policy": self.policy, "target_policy": self.target_policy}
-        return {**networks, "policy_optimizer": self.policy_optimizer, **self.data_parts()}
 
     def act(self, observations, rng) -> np.ndarray:
         q = self.policy.predict(observations)

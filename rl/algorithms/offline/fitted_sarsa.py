@@ -26,22 +26,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from deepnp.models.mlp import ACTIVATIONS
-from deepnp.optim import Adam
+from rl.algorithms.offline.choices import ChoicesFromData
 from rl.algorithms.offline.config import OfflineConfig
-from rl.algorithms.offline.from_data import FromData
 from rl.config import rate
 from rl.experience.datasets import DataSet
 from rl.experience.exploration import replace_by_random
 from rl.experience.next_actions import NextBatch, with_next_actions
 from rl.names import explained_class
-from rl.networks.encoders import network
-from rl.networks.q_networks import QNetwork
 from rl.networks.q_steps import choice_step
-from rl.networks.targets import target_of
 from rl.schedules import Rate
-from rl.state import Part, spawn_rngs
-from rl.takes import Takes
 
 
 @explained_class
@@ -54,7 +47,7 @@ class FittedSARSAConfig(OfflineConfig):
     random_share: Rate = rate(0.05, "share of actions in the environment that are random, ε", 0, 1)
 
 
-class FittedSARSA(FromData):
+class FittedSARSA(ChoicesFromData):
     """A fitted-SARSA agent for choices: `FittedSARSA.of_data(data, config, seed)`, see `FromData`.
 
     Examples
@@ -64,26 +57,12 @@ class FittedSARSA(FromData):
     """
 
     Config = FittedSARSAConfig
-    takes = Takes(actions=("Discrete",), masks=True, on_policy=False, dataset=True)
-
-    def build(self) -> None:
-        space, c = self.space, self.now
-        self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "environment")
-        body = network(space.observation, c.hidden, space.actions, ACTIVATIONS[c.activation], self.rngs["weights"])
-        self.policy = QNetwork(space, body)
-        self.policy_optimizer = Adam(self.policy.flat, c.lr)
-        self.target_policy, self.follow = target_of(self.policy)
-        self.make_memory()
 
     def learn_from(self, data: DataSet) -> Self:
         """Take in a data set, as `FromData.learn_from`; ValueError, too, if the next action of no step is in it."""
         if isinstance(data, DataSet) and data.truncated[:-1].all() and not data.terminated[-1]:
             raise ValueError(f"expected steps whose next action is in the data, given {len(data):,} rows that are each truncated")
         return super().learn_from(data)
-
-    def parts(self) -> dict[str, Part]:
-        networks: dict[str, Part] = {"policy": self.policy, "target_policy": self.target_policy}
-        return {**networks, "policy_optimizer": self.policy_optimizer, **self.data_parts()}
 
     def act(self, observations, rng) -> np.ndarray:
         return self.policy.predict(observations).argmax(axis=1)
