@@ -43,6 +43,19 @@ class Predictor(ABC):
         NumPy's arrays, wherever the networks are.
         """
 
+    def act_after(self, observations: Any, state: Any, episode_start: Any, rng: np.random.Generator | None) -> tuple[Any, Any]:
+        """The actions of `act` for normalised observations (B, …) after a state that somebody hands in, and the state after them.
+
+        Raises
+        ------
+        ValueError
+            As `predict` says of states.
+        """
+        if self.recall is None:
+            check_no_state(type(self).__name__, state, episode_start)
+            return self.act(observations, rng), None
+        return self.recall.acted(self.act, observations, self.recall.checked(state, episode_start, trees.length(observations)), rng)
+
     def observe(self, observations: Any) -> Any:
         """Observations (B, …), as the space lays them out, as the networks see them: float32, normalised, where they are."""
         if isinstance(observations, trees.Whole):
@@ -52,7 +65,7 @@ class Predictor(ABC):
         return trees.on(trees.with_vector(observations, normalized), self.device)
 
     def initial_state(self, copies: int = 1) -> State | None:
-        """What the networks remember at the beginning of episodes in so many environments; None for networks without memory."""
+        """What is remembered at the beginning of episodes in so many environments; None for agents that remember nothing."""
         return self.recall.zeros(whole_number("copies", copies, 1)) if self.recall else None
 
     def batched(self, observation: Any) -> tuple[Any, bool]:
@@ -102,8 +115,8 @@ class Predictor(ABC):
         rng : numpy.random.Generator, optional
             What to draw with; fresh entropy by default. Never the training's own generator.
         state : tuple of arrays (B, …)
-            What networks with memory remember: at first `initial_state(B)`, then what the last call
-            returned. `Player` (rl/training/playing.py) carries it along.
+            What networks with memory remember, or a planner's last plan: at first `initial_state(B)`,
+            then what the last call returned. `Player` (rl/training/playing.py) carries it along.
         episode_start : bool or bool array (B,), optional
             Where a new episode begins with this observation: there the state is forgotten.
 
@@ -114,8 +127,8 @@ class Predictor(ABC):
         Raises
         ------
         ValueError
-            If the shape is wrong or a value is not finite; for networks with memory if no state is
-            given, or one that does not fit, and for others if one is.
+            If the shape is wrong or a value is not finite, or a state does not fit; for networks with
+            memory if no state is given, and for agents that remember nothing if one is.
         """
         if not isinstance(deterministic, bool | np.bool_):
             raise TypeError(f"expected deterministic as a bool, given {deterministic!r}")
@@ -124,11 +137,7 @@ class Predictor(ABC):
         batch, single = self.batched(observation)
         observations = self.space.observation.split(batch, self.space.vector_dtype(self.normalizer is not None))
         seen, rng = self.observe(observations), None if deterministic else rng or np.random.default_rng()
-        if self.recall is None:
-            check_no_state(type(self).__name__, state, episode_start)
-            drawn = self.act(seen, rng)
-        else:
-            drawn, state = self.recall.acted(self.act, seen, self.recall.checked(state, episode_start, trees.length(seen)), rng)
+        drawn, state = self.act_after(seen, state, episode_start, rng)
         actions = self.space.action.to_environment(drawn)
         actions = each(lambda rows: rows[0], actions) if single else actions
         return actions if state is None else (actions, state)

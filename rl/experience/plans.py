@@ -29,7 +29,7 @@ class Plans:
 
     def take(self, n: int, plan: np.ndarray) -> np.ndarray:
         """Keep what comes after the first step of a plan (H, A) of environment n; returns that first step (A,)."""
-        self.means[n, :-1], self.means[n, -1] = plan[1:], 0
+        self.means[n] = rest_of(plan)
         return plan[0]
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -40,3 +40,10 @@ class Plans:
         if means.shape[1:] != self._shape or (np.abs(means) > 1).any():
             raise ValueError(f"expected plans (N, {self._shape[0]}, {self._shape[1]}) within [-1, 1], given shape {means.shape}")
         self.means = np.array(means, np.float32)
+
+
+def rest_of(plans: np.ndarray) -> np.ndarray:
+    """Plans (…, H, A) without their first step, and with zeros for the one that is new: where their next searches begin."""
+    rest = np.roll(plans, -1, axis=-2)
+    rest[..., -1, :] = 0
+    return rest

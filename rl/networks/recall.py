@@ -57,27 +57,8 @@ class EpisodeStates:
         return act(remembered, rng), state
 
     def checked(self, state: Any, episode_start: Any, rows: int) -> State:
-        """A state that somebody hands in, for so many rows, with zeros where a new episode begins.
-
-        Raises
-        ------
-        ValueError
-            If there is none, or it does not fit.
-        """
-        zeros = self.zeros(rows)
-        shapes = f"a tuple of arrays {', '.join(str(part.shape) for part in zeros)}"
-        if not isinstance(state, tuple | list) or len(state) != len(zeros):
-            given = "none" if state is None else f"{state!r:.80}"
-            raise ValueError(f"expected state as {shapes}, given {given}: this agent has memory, see initial_state")
-        parts = tuple(np.asarray(part) for part in state)
-        if any(part.shape != own.shape or part.dtype != own.dtype for part, own in zip(parts, zeros, strict=True)):
-            raise ValueError(f"expected state as {shapes}, given {', '.join(f'{part.shape} of {part.dtype}' for part in parts)}")
-        if not all(np.isfinite(part).all() for part in parts):
-            raise ValueError("expected a finite state, given NaN or infinity")
-        starts = np.asarray(False if episode_start is None else episode_start)
-        if starts.dtype != bool or starts.shape not in ((), (rows,)):
-            raise ValueError(f"expected episode_start as a bool or bools ({rows},), given {episode_start!r:.80}")
-        return forgotten(parts, np.broadcast_to(starts, (rows,)))
+        """A state that somebody hands in, for so many rows; see `checked_state`."""
+        return checked_state(self.zeros(rows), state, episode_start)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         states = {f"{name}{i}": part for name, state in self.states.items() for i, part in enumerate(state)}
@@ -146,6 +127,29 @@ class Recall(EpisodeStates):
             if name != POLICY:
                 self.states[name] = last
         return RolloutSequences(*columns, pieces=Pieces(self.length, self.burn_in, found))
+
+
+def checked_state(zeros: State, state: Any, episode_start: Any) -> State:
+    """A state that somebody hands in, shaped as `zeros` (B, …), with zeros where a new episode begins.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it does not fit.
+    """
+    rows, shapes = len(zeros[0]), f"a tuple of arrays {', '.join(str(part.shape) for part in zeros)}"
+    if not isinstance(state, tuple | list) or len(state) != len(zeros):
+        given = "none" if state is None else f"{state!r:.80}"
+        raise ValueError(f"expected state as {shapes}, given {given}: this agent has memory, see initial_state")
+    parts = tuple(np.asarray(part) for part in state)
+    if any(part.shape != own.shape or part.dtype != own.dtype for part, own in zip(parts, zeros, strict=True)):
+        raise ValueError(f"expected state as {shapes}, given {', '.join(f'{part.shape} of {part.dtype}' for part in parts)}")
+    if not all(np.isfinite(part).all() for part in parts):
+        raise ValueError("expected a finite state, given NaN or infinity")
+    starts = np.asarray(False if episode_start is None else episode_start)
+    if starts.dtype != bool or starts.shape not in ((), (rows,)):
+        raise ValueError(f"expected episode_start as a bool or bools ({rows},), given {episode_start!r:.80}")
+    return forgotten(parts, np.broadcast_to(starts, (rows,)))
 
 
 def check_no_state(agent: str, state: Any, episode_start: Any) -> None:

@@ -41,16 +41,17 @@ class StableBaselinesModel:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
-        """The action, or the actions for a batch, and the state of a policy with memory; of any other, what was given.
+        """The action, or the actions for a batch, and the state of what remembers something; of any other, what was given.
 
         Draws by default, as theirs does; `Agent.predict` does not. Without a state, episodes begin.
         """
         agent = self.agent
-        if agent.recall is None:
+        begin = agent.initial_state()
+        if begin is None:
             return agent.predict(observation, deterministic, self._rng), state
         if state is None:
             rows = len(agent.space.observation.leaves[0].find(agent.batched(observation)[0]))
-            state = agent.recall.zeros(rows)
+            state = tuple(np.repeat(part, rows, axis=0) for part in begin)
         return agent.predict(observation, deterministic, self._rng, state=state, episode_start=episode_start)
 
     def learn(self, total_timesteps: int, callback: CallbackLike = None, *, progress_bar: bool = False) -> Self:

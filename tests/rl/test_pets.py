@@ -10,6 +10,7 @@ import rl
 from rl import PETS, PETSConfig
 from rl.algorithms.model_based.config import ModelConfig
 from rl.algorithms.model_based.pets import PlannerConfig
+from rl.training.adapter import StableBaselinesModel
 from tests.rl.references.worlds import World
 from tests.rl.toys import MODEL, Counter, Target, states, vectorize
 
@@ -100,6 +101,48 @@ def test_predictions_are_the_same_each_time_and_row_by_row():
     np.testing.assert_array_equal(both, agent.predict(observations))
     np.testing.assert_array_equal(both[1], agent.predict(observations[1]))
     assert not np.array_equal(both, agent.predict(observations, deterministic=False, rng=np.random.default_rng(1)))
+
+
+class TestPredictionsThatGoOnFromAPlan:
+    PLAN = np.array([[0.1], [0.2], [0.3]], np.float32)
+
+    def spied(self, env=Target):
+        agent, begun = made(env, horizon=3), []
+        agent.plan = lambda s, mean, rng: begun.append(mean.copy()) or self.PLAN
+        return agent, begun
+
+    def test_the_state_is_the_rest_of_the_last_plan(self):
+        agent, begun = self.spied()
+        action, state = agent.predict(np.zeros((2, 1), "f"), state=agent.initial_state(2))
+        assert action.shape == (2, 1)
+        np.testing.assert_allclose(state[0], np.broadcast_to([[0.2], [0.3], [0.0]], (2, 3, 1)))
+        agent.predict(np.zeros((2, 1), "f"), state=state, episode_start=np.array([False, True]))
+        np.testing.assert_allclose(begun[2:], [[[0.2], [0.3], [0.0]], np.zeros((3, 1))])
+
+    def test_without_a_state_a_plan_is_made_anew_and_none_is_returned(self):
+        agent, begun = self.spied()
+        assert agent.predict(np.zeros(1, "f")).shape == (1,)
+        np.testing.assert_array_equal(begun[0], np.zeros((3, 1)))
+
+    def test_evaluation_goes_on_from_it(self):
+        agent, begun = self.spied(Counter)
+        rl.evaluate(agent, vectorize(Counter, 2), 2, seed=1)
+        np.testing.assert_array_equal(begun[:2], np.zeros((2, 3, 1)))
+        np.testing.assert_allclose(begun[-1], [[0.2], [0.3], [0.0]])
+
+    def test_models_in_the_words_of_stable_baselines_carry_it(self):
+        agent, begun = self.spied()
+        model = StableBaselinesModel(agent)
+        _, state = model.predict(np.zeros((2, 1), "f"))
+        model.predict(np.zeros((2, 1), "f"), state)
+        np.testing.assert_allclose(begun, [np.zeros((3, 1))] * 2 + [[[0.2], [0.3], [0.0]]] * 2)
+
+    @pytest.mark.parametrize(
+        "state", [np.zeros((2, 3, 1), "f"), (), (np.zeros((1, 3, 1), "f"),), (np.full((2, 3, 1), np.nan, "f"),)]
+    )
+    def test_a_state_that_does_not_fit_is_refused(self, state):
+        with pytest.raises(ValueError, match="expected"):
+            self.spied()[0].predict(np.zeros((2, 1), "f"), state=state)
 
 
 def test_each_state_has_draws_of_its_own():

@@ -23,11 +23,13 @@ import numpy as np
 
 from rl.agent import Agent
 from rl.algorithms.model_based.config import ModelConfig, make_model
-from rl.config import check_config, setting
-from rl.experience.plans import Plans
+from rl.config import check_config, setting, whole_number
+from rl.experience.plans import Plans, rest_of
 from rl.experience.replay import ReplayMemory
+from rl.experience.sequences import State
 from rl.loops import planning
 from rl.names import explained_class
+from rl.networks.recall import checked_state
 from rl.solvers.cross_entropy import Search, cross_entropy_search
 from rl.state import Part, spawn_rngs
 from rl.takes import Takes
@@ -99,8 +101,19 @@ class PETS(Agent):
         return {**model, "memory": self.memory, "plans": self.plans}
 
     def act(self, observations, rng) -> np.ndarray:
-        start = np.zeros((self.config.horizon, self.space.actions), np.float32)
-        return np.stack([self.plan(s, start, self.generator_of(s) if rng is None else rng)[0] for s in observations])
+        return self.act_after(observations, None, None, rng)[0]
+
+    def initial_state(self, copies: int = 1) -> State:
+        """The plans (B, H, A) that searches begin from at the beginning of episodes, in a tuple."""
+        return (np.zeros((whole_number("copies", copies, 1), self.config.horizon, self.space.actions), np.float32),)
+
+    def act_after(self, observations, state, episode_start, rng) -> tuple[np.ndarray, State | None]:
+        """Without a state no plan goes on, and none is returned."""
+        begin = self.initial_state(len(observations))
+        (means,) = checked_state(begin, begin if state is None else state, episode_start)
+        searches = zip(observations, means, strict=True)
+        plans = np.stack([self.plan(s, mean, self.generator_of(s) if rng is None else rng) for s, mean in searches])
+        return plans[:, 0], None if state is None else (rest_of(plans),)
 
     def generator_of(self, observation: np.ndarray) -> np.random.Generator:
         """Draws that an observation decides: the same ones in every state would pull all plans the same way."""
