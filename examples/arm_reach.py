@@ -7,7 +7,7 @@
 Writes runs/armreach/: config.json, progress.csv, checkpoints/, learning_curve.svg and .png, armreach.gif and .png.
 Ctrl-C ends cleanly, with all of these.
 
-The reward says only whether the hand is there: without hindsight nothing is learned (docs/results.md).
+The reward says only whether the hand is there: without hindsight nothing is learned (docs/results/actor_critic.md).
 """
 
 import sys

@@ -35,7 +35,7 @@ DECISIONS_PER_SECOND = 25
 SHOWN = {"episode_return": "return {:.2f}", "episode_distance": "distance {:.1f} m", "kl": "KL {:.3f}"}
 CURVES = {"episode_distance": "distance while exploring (m)", "episode_length": "decisions before falling (25 a second)"}
 
-# What made this walk; docs/results.md tells what else was tried.
+# What made this walk; docs/results/walker.md tells what else was tried.
 WALKER = dict(steps=32, batch_size=512, epochs=5, lr=3e-4, hidden=(256, 128), initial_sigma=0.5, mirror=True, target_kl=0.05)
 
 

@@ -27,12 +27,13 @@ import matplotlib
 import pytest
 
 import deepnp
+from docs.site.links import guides
 from rl import cli
 from rl.cli.dispatch import Group, Raw
 from rl.cli.dispatch import tyro as parser
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / file for file in ("README.md", *guides())]
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]+?) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
 INDENTED = re.compile(r"^    (?:\$ )?((?:\.venv/bin/)?(?:python3?|deepnp) .+)$", re.M)
 PROGRAMS = {"pip", "source", "ray", "git", "ruff", "mypy", "tensorboard", "wandb", "pre-commit", "eval"}  # not ours to parse
@@ -106,7 +107,7 @@ def warned(mark: str):
     return pytest.warns(UserWarning, match=re.escape(text)) if kind == "warns" else nullcontext()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_and_marked_commands_run(page, scratch):
     namespace = {"__name__": page.stem}
     for block in blocks_of(page):
@@ -119,7 +120,7 @@ def test_python_and_marked_commands_run(page, scratch):
                 assert cli.main(arguments) == 0, f"{page}:{block.line}: {arguments}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_python_imports_exists(page):
     for block in blocks_of(page):
         if block.language != "python" or is_excerpt(block.code):
@@ -204,12 +205,11 @@ def command_lines() -> list[tuple[str, list[str]]]:
     """Where each command of a page stands, and its words."""
     found = []
     for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "tests" / "README.md"]:
+        place = page.relative_to(ROOT)
         shells = [(block.line, block.code) for block in blocks_of(page) if block.language == "bash"]
         text = BLOCK.sub(lambda block: re.sub(r"[^\n]", "", block[0]), page.read_text())
         shells += [(text[: line.start()].count("\n"), line[1]) for line in INDENTED.finditer(text)]
-        found += [
-            (f"{page.name}:{line + 1} {shlex.join(words)[:60]}", words) for line, code in shells for words in commands_of(code)
-        ]
+        found += [(f"{place}:{line + 1} {shlex.join(words)[:60]}", words) for line, code in shells for words in commands_of(code)]
     return found
 
 

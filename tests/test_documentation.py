@@ -11,10 +11,13 @@ import pytest
 
 import deepnp
 import rl
+from docs.site.algorithms import guide_of
+from docs.site.links import guides
 from rl.algorithms.replay_config import ReplayConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(p for folder in (ROOT, ROOT / "docs", ROOT / "tests") for p in folder.glob("*.md"))
+GUIDES = [ROOT / file for file in guides()]
+PAGES = sorted([*ROOT.glob("*.md"), *GUIDES, *(ROOT / "tests").glob("*.md")])
 SOURCES = sorted(p for folder in ("jit", "deepnp", "rl", "envs") for p in (ROOT / folder).rglob("*.py"))
 ALGORITHMS = list(rl.ALGORITHMS.values())
 
@@ -28,9 +31,11 @@ def row(algorithm) -> str:
         if takes.tables
         else "all" + ("" if takes.images else " but images") + (", and goals" if takes.goals else "")
     )
-    page = algorithm.cls.__module__.replace(".", "/") + ".py"
+    code = algorithm.cls.__module__.removeprefix("rl.algorithms.").replace(".", "/") + ".py"
+    half = f"{guide_of(algorithm.family).removeprefix('docs/')}#{algorithm.name.lower()}"
     policy = "on-policy" if takes.on_policy else "off-policy"
-    cells = f"[`{algorithm.name}`](../{page})", algorithm.family, algorithm.paper, policy, actions, observations
+    named = f"[`{algorithm.name}`]({half})", f"[{code}](../rl/algorithms/{code})"
+    cells = *named, algorithm.paper, policy, actions, observations
     return "| " + " | ".join(cells) + " |"
 
 
@@ -47,9 +52,9 @@ def test_the_table_of_algorithms_has_no_other_rows_and_the_order_of_the_list():
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
 def test_every_algorithm_has_its_half_a_page(algorithm):
-    page = (ROOT / "docs" / "algorithms.md").read_text()
-    section = re.search(rf"^## {algorithm.name}$(.*?)(?=^## |\Z)", page, flags=re.M | re.S)
-    assert section, f"docs/algorithms.md lacks a section on {algorithm.name}"
+    page = guide_of(algorithm.family)
+    section = re.search(rf"^## {algorithm.name}$(.*?)(?=^## |\Z)", (ROOT / page).read_text(), flags=re.M | re.S)
+    assert section, f"{page} lacks a section on {algorithm.name}"
     assert not [word for word in ("**Facts.**", "**Equations.**", "```text", "**Deviations.**") if word not in section[1]]
 
 
@@ -105,9 +110,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: str(p.relative_to(ROOT))
-)
+@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda p: str(p.relative_to(ROOT)))
 def test_code_on_the_pages_is_python_and_imports_what_there_is(page):
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.S):
         tree = ast.parse(block if block.count('"""') != 1 else block + '"""')
@@ -156,5 +159,8 @@ def test_messages_in_troubleshooting_are_those_of_the_code():
 
 
 def test_the_index_names_every_page():
-    index = (ROOT / "docs" / "README.md").read_text()
-    assert not [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "README.md" and f"({page.name})" not in index]
+    for index, folder in (("README", ""), ("algorithms", "algorithms/"), ("results", "results/")):
+        file = ROOT / "docs" / f"{index}.md"
+        pages = [f"{folder}{page.name}" for page in (ROOT / "docs" / folder).glob("*.md") if page != file]
+        assert pages
+        assert not [page for page in pages if f"({page})" not in file.read_text()], file

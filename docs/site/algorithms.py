@@ -1,4 +1,4 @@
-"""The pages of algorithms: the half page of docs/algorithms.md, the settings of the Config, and the code."""
+"""The pages of algorithms: the half page of docs/algorithms, the settings of the Config, and the code."""
 
 from dataclasses import fields
 
@@ -7,8 +7,6 @@ import numpy as np
 import rl
 from docs.site import curves, half_pages
 from docs.site.links import ROOT, Links, relative, slug
-
-GUIDE = "docs/algorithms.md"
 
 
 def page_of(name: str) -> str:
@@ -21,18 +19,45 @@ def file_of(name: str) -> str:
     return rl.ALGORITHMS[name].cls.__module__.replace(".", "/") + ".py"
 
 
+def families() -> dict[str, list[str]]:
+    """The names of the algorithms of each family, in the order of the list."""
+    found: dict[str, list[str]] = {}
+    for name, algorithm in rl.ALGORITHMS.items():
+        found.setdefault(algorithm.family, []).append(name)
+    return found
+
+
+def guide_of(family: str) -> str:
+    """The file with the half pages of a family."""
+    return f"docs/algorithms/{family}.md"
+
+
+def family_page(family: str) -> str:
+    """The page that leads to the algorithms of a family."""
+    return f"algorithms/{family}/index.md"
+
+
 def anchors() -> dict[str, str]:
-    """Links to parts of docs/algorithms.md that became pages."""
-    return {f"{GUIDE}#{slug(name)}": page_of(name) for name in rl.ALGORITHMS}
+    """Links to half pages, which became pages."""
+    return {f"{guide_of(a.family)}#{slug(name)}": page_of(name) for name, a in rl.ALGORITHMS.items()}
 
 
 def pages(links: Links) -> dict[str, str]:
-    """The pages of all algorithms, and the table that leads to them."""
-    table, halves = half_pages.split((ROOT / GUIDE).read_text(), rl.ALGORITHMS)
-    found = {"algorithms/index.md": links.rewritten(table, GUIDE, "algorithms/index.md")}
-    for name, half in halves.items():
-        found[page_of(name)] = _page(name, half, links)
+    """The pages of all algorithms, and those of the families."""
+    found = {}
+    for family, names in families().items():
+        guide = guide_of(family)
+        around, halves = half_pages.split((ROOT / guide).read_text(), names, guide)
+        named = "".join(f"\n## [{name}](#{slug(name)})\n\n{half_pages.facts(half)}\n" for name, half in halves.items())
+        found[family_page(family)] = links.rewritten(around + named, guide, family_page(family))
+        found |= {page_of(name): _page(name, half, links) for name, half in halves.items()}
     return found
+
+
+def navigation() -> list:
+    """The menu: the families, each with its algorithms."""
+    titles = {family: (ROOT / guide_of(family)).read_text().partition("\n")[0].removeprefix("# ") for family in families()}
+    return [{titles[family]: [family_page(family), *map(page_of, names)]} for family, names in families().items()]
 
 
 def _page(name: str, half: str, links: Links) -> str:
@@ -47,7 +72,7 @@ hide: [toc]
 
 {algorithm.paper} · {algorithm.family.replace("_", " ")}
 
-{half_pages.headed(links.rewritten(half, GUIDE, here))}
+{half_pages.headed(links.rewritten(half, guide_of(algorithm.family), here))}
 
 {curves.section(name)}
 ## Settings

@@ -1,5 +1,6 @@
 """The whole site: pages from sources and guides, then HTML from pages."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,12 +11,11 @@ import deepnp
 from deepnp.backend import kernels_enabled
 from deepnp.ops import find
 from docs.site import algorithms, contents, losses, operations, optimizers, reference
-from docs.site.links import ROOT, Links, shown, slug
+from docs.site.links import ROOT, Links, guides, shown, slug
 
 HERE = Path(__file__).parent
-GUIDES = "docs"
 ASSETS = ("style.css", "ties.js", "iframe-worker.js")
-_REPLACED = {"docs/algorithms.md": "algorithms/index.md", "docs/README.md": "guides/index.md"}
+_INDEXES = {"docs/README.md": "guides/index.md", "docs/algorithms.md": "algorithms/index.md", "docs/results.md": "results/index.md"}
 
 
 def build(out: Path) -> Path:
@@ -72,12 +72,12 @@ def everything() -> dict[str, str | Path]:
 
 def _everything() -> dict[str, str | Path]:
     found = find()
-    guides = {f"{GUIDES}/{p.name}": f"guides/{p.name}" for p in sorted((ROOT / GUIDES).glob("*.md"))} | _REPLACED
+    page_of = {file: _page_of(file) for file in guides()}
     own = {operations.file_of(name): operations.page_of(name) for name in found}
     own |= {algorithms.file_of(name): algorithms.page_of(name) for name in algorithms.rl.ALGORITHMS}
     own |= {f"deepnp/optim/{module}.py": optimizers.page_of(module) for module in optimizers.MODULES}
     folders = {"deepnp/losses": "losses/index.md", "deepnp/optim": "optimizers/index.md", "README.md": "index.md"}
-    links = Links(guides | own | folders, algorithms.anchors())
+    links = Links(page_of | own | folders, algorithms.anchors())
     pages: dict[str, str | Path] = {"index.md": (HERE / "home.md").read_text(), **{name: HERE / name for name in ASSETS}}
     sources = Links({**links.pages, **{file: f"source/{file}.md" for file in own}}, links.anchors)
     pages |= operations.pages(found, sources)
@@ -86,11 +86,21 @@ def _everything() -> dict[str, str | Path]:
     pages |= algorithms.pages(links)
     pages |= reference.pages() | contents.pages(links)
     pages |= {reference.page_of(module): contents.layer_family(module) for module in reference.modules("layers")}
-    for file, page in guides.items():
-        if file != algorithms.GUIDE:
+    for file, page in page_of.items():
+        if page not in pages:
             pages[page] = links.rewritten((ROOT / file).read_text(), file, page)
     links.shown |= set(own)
     return pages | _sources(links)
+
+
+def _page_of(guide: str) -> str:
+    """The page of a guide: those of algorithms and of results have folders of their own."""
+    path = Path(guide)
+    if guide in _INDEXES:
+        return _INDEXES[guide]
+    if path.parent.name == "algorithms":
+        return algorithms.family_page(path.stem)
+    return f"results/{path.name}" if path.parent.name == "results" else f"guides/{path.name}"
 
 
 def _sources(links: Links) -> dict[str, str | Path]:
@@ -167,17 +177,18 @@ def navigation() -> list:
         for title, entries in sections
         if any(name in found for name, _ in entries)
     ]
-    elsewhere = {"guides/derivations.md", "guides/environments.md"}
-    files = [p.name for p in sorted((ROOT / GUIDES).glob("*.md")) if f"{GUIDES}/{p.name}" not in _REPLACED]
-    guides = [f"guides/{name}" for name in files if f"guides/{name}" not in elsewhere]
+    elsewhere = {"guides/index.md", "guides/derivations.md", "guides/environments.md"}
+    read = [page for page in map(_page_of, guides()) if page.startswith("guides/") and page not in elsewhere]
+    measured = dict.fromkeys(re.findall(r"\]\((results/\w+\.md)\)", (ROOT / "docs" / "results.md").read_text()))
     return [
         "index.md",
         contents.CONTENTS,
         {"Operations": ["guides/derivations.md", *book]},
         {"Losses": ["losses/index.md", *map(losses.page_of, losses.find())]},
         {"Optimizers": ["optimizers/index.md", *map(optimizers.page_of, optimizers.MODULES)]},
-        {"Algorithms": ["algorithms/index.md", *map(algorithms.page_of, algorithms.rl.ALGORITHMS)]},
+        {"Algorithms": ["algorithms/index.md", *algorithms.navigation()]},
         {"Environments": [contents.GALLERY, "guides/environments.md"]},
-        {"Guides": ["guides/index.md", *guides]},
+        {"Results": ["results/index.md", *measured]},
+        {"Guides": ["guides/index.md", *read]},
         {"Reference": reference.navigation()},
     ]

@@ -1,11 +1,10 @@
-"""The half pages of docs/algorithms.md: which there are, and as parts of a page, with headings and typeset equations."""
+"""The half pages of docs/algorithms: which there are, and as parts of a page, with headings and typeset equations."""
 
 import re
 from collections.abc import Collection
 
 from docs.site import derivations
 
-TITLE = "# Each algorithm in half a page\n\nEvery section has"
 _FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
 _NO_PROSE = re.compile(r"(`[^`]*`|\[[^\]]*\]\([^)]*\)|^    .*\n)", re.M)
 _SIGNS = r"(?:[^\s*(){}\[\]]|\([^()*]*\)|\{[^{}*]*\}|\[[^\[\]*]*\])*"  # of one word; brackets may hold spaces
@@ -13,8 +12,8 @@ _INDEXED = re.compile(f"{_SIGNS}[_^]{_SIGNS}")
 _INDENTED = re.compile(r"(?:^    .*\n)+", re.M)
 
 
-def split(guide: str, names: Collection[str]) -> tuple[str, dict[str, str]]:
-    """docs/algorithms.md -> what stands around the half pages, and the half page of each name.
+def split(guide: str, names: Collection[str], file: str) -> tuple[str, dict[str, str]]:
+    """The text of a family's file -> what stands around the half pages, and the half page of each name.
 
     Raises
     ------
@@ -24,13 +23,14 @@ def split(guide: str, names: Collection[str]) -> tuple[str, dict[str, str]]:
     before, *sections = re.split(r"^## ", guide, flags=re.M)
     titled = dict(section.split("\n", 1) for section in sections)
     if missing := [name for name in names if name not in titled]:
-        raise ValueError(f'expected a half page for each algorithm in docs/algorithms.md, given none titled "## {missing[0]}"')
+        raise ValueError(f'expected a half page for each algorithm in {file}, given none titled "## {missing[0]}"')
     kept = "".join(f"## {title}\n{text}" for title, text in titled.items() if title not in names)
-    halves = {}
-    for name in names:
-        halves[name], larger, after = titled[name].partition("\n# ")  # a larger title ends the half pages
-        kept += larger + after
-    return (before + kept).replace(TITLE, "# A page for each algorithm\n\nEvery page has"), halves
+    return before + kept, {name: titled[name] for name in names}
+
+
+def facts(half: str) -> str:
+    """The paragraph "**Facts.** …" of a half page, without that word."""
+    return half.partition("**Facts.** ")[2].partition("\n\n")[0]
 
 
 def headed(half: str) -> str:

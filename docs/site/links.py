@@ -18,6 +18,12 @@ def slug(title: str, separator: str = "-") -> str:
     return re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", separator)
 
 
+def guides() -> list[str]:
+    """The guides, from the repository's root: every Markdown file of docs and its folders, but for the site's own."""
+    files = (p.relative_to(ROOT) for p in (ROOT / "docs").rglob("*.md"))
+    return sorted(str(file) for file in files if "site" not in file.parts)
+
+
 class Links:
     """Pages by the file that they show.
 
@@ -26,7 +32,7 @@ class Links:
     pages : dict of str to str
         A file of the repository -> its page.
     anchors : dict of str to str
-        "docs/algorithms.md#sac" -> the page that this part became.
+        "docs/algorithms/actor_critic.md#sac" -> the page that this part became.
     shown : set of str
         Files and folders that need a page which shows them; pictures are copied.
     """

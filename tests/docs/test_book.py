@@ -24,7 +24,10 @@ def test_every_operation_stands_in_the_reading_order():
 
 
 def test_every_algorithm_has_its_half_page():
-    assert set(half_pages.split((ROOT / algorithms.GUIDE).read_text(), rl.ALGORITHMS)[1]) == set(rl.ALGORITHMS)
+    for family, names in algorithms.families().items():
+        guide = algorithms.guide_of(family)
+        _, halves = half_pages.split((ROOT / guide).read_text(), names, guide)
+        assert all(half_pages.facts(half) for half in halves.values()), guide
 
 
 @pytest.mark.parametrize("package", [deepnp.layers, deepnp.losses, deepnp.optim], ids=lambda p: p.__name__)
@@ -74,8 +77,8 @@ def test_every_erratum_of_an_operation_is_printed():
 
 def test_links_of_a_guide_lead_to_pages():
     pages = {"docs/a.md": "guides/a.md", "deepnp/ops/linear.py": "operations/linear.md"}
-    known = links.Links(pages, {"docs/algorithms.md#sac": "algorithms/sac.md"})
-    text = "[a](a.md#b) [l](../deepnp/ops/linear.py) [s](algorithms.md#sac) [f](../rl/agent.py) [w](https://example.org)"
+    known = links.Links(pages, {"docs/algorithms/ac.md#sac": "algorithms/sac.md"})
+    text = "[a](a.md#b) [l](../deepnp/ops/linear.py) [s](algorithms/ac.md#sac) [f](../rl/agent.py) [w](https://example.org)"
     expected = (
         "[a](a.md#b) [l](../operations/linear.md) [s](../algorithms/sac.md) [f](../source/rl/agent.py.md) [w](https://example.org)"
     )
@@ -84,15 +87,9 @@ def test_links_of_a_guide_lead_to_pages():
 
 
 def test_a_part_of_a_guide_that_became_a_page_leads_back_to_the_rest():
-    known = links.Links({"docs/algorithms.md": "algorithms/index.md"}, {"docs/algorithms.md#sac": "algorithms/sac.md"})
-    rewritten = known.rewritten("[t](#tables) [s](#sac)", "docs/algorithms.md", "algorithms/td3.md")
+    known = links.Links({"docs/a.md": "algorithms/index.md"}, {"docs/a.md#sac": "algorithms/sac.md"})
+    rewritten = known.rewritten("[t](#tables) [s](#sac)", "docs/a.md", "algorithms/td3.md")
     assert rewritten == "[t](index.md#tables) [s](sac.md)"
-
-
-def test_what_follows_the_half_pages_stays_with_the_table():
-    table, halves = half_pages.split((ROOT / algorithms.GUIDE).read_text(), rl.ALGORITHMS)
-    assert "# Tables on FrozenLake" in table
-    assert not [name for name, half in halves.items() if "\n# " in half]
 
 
 def test_links_of_a_page_are_found():
@@ -166,9 +163,10 @@ def visit(chromium, site):
 
 
 PLACES = [
-    *("index", "contents", "gallery", "guides/derivations", "guides/results", "guides/environments", "guides/parameters"),
+    *("index", "contents", "gallery", "guides/derivations", "results/speed", "guides/environments", "guides/parameters"),
     *("operations/normalization/layer_norm", "operations/recurrent/lstm", "losses/quantile_loss", "optimizers/muon"),
-    *("algorithms/index", "algorithms/sac", "reference/deepnp.layers.attention", "reference/deepnp.gradcheck"),
+    *("algorithms/index", "algorithms/tabular/index", "algorithms/sac"),
+    *("reference/deepnp.layers.attention", "reference/deepnp.gradcheck"),
 ]
 AXE = ["index", "gallery", "operations/normalization/layer_norm", "losses/cross_entropy", "optimizers/adam", "algorithms/sac"]
 

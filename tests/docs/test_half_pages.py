@@ -1,9 +1,8 @@
-"""The half pages of docs/algorithms.md as parts of pages."""
+"""The half pages of docs/algorithms as parts of pages."""
 
 import pytest
 
-from docs.site import algorithms, half_pages
-from docs.site.links import ROOT
+from docs.site import half_pages
 
 HALF = """**Facts.** On-policy.
 
@@ -50,18 +49,16 @@ def test_words_with_an_index_are_typeset():
 
 
 def test_what_stands_around_half_pages_is_kept():
-    guide = "# T\n\nbefore\n\n## PPO\n\nhalf\n\n# Tables\n\nafter\n\n## Other\n\nmore\n"
-    rest, halves = half_pages.split(guide, ["PPO"])
-    assert halves == {"PPO": "\nhalf\n"}
-    assert [word in rest for word in ("before", "half", "# Tables", "after", "## Other")] == [True, False, True, True, True]
+    guide = "# T\n\nbefore\n\n## PPO\n\nhalf\n\n## Other\n\nmore\n"
+    rest, halves = half_pages.split(guide, ["PPO"], "docs/algorithms/x.md")
+    assert halves == {"PPO": "\nhalf\n\n"}
+    assert [word in rest for word in ("before", "half", "## Other", "more")] == [True, False, True, True]
 
 
-def test_what_is_said_of_half_pages_is_said_of_pages():
-    rest, _ = half_pages.split(f"{half_pages.TITLE} the same parts.\n\n## PPO\n\nhalf\n", ["PPO"])
-    assert rest == "# A page for each algorithm\n\nEvery page has the same parts.\n\n"
-    assert half_pages.TITLE in (ROOT / algorithms.GUIDE).read_text()
+def test_the_facts_of_a_half_page_are_its_first_part():
+    assert half_pages.facts(HALF) == "On-policy."
 
 
 def test_a_missing_half_page_is_named():
-    with pytest.raises(ValueError, match=r'a half page for each algorithm in docs/algorithms.md, given none titled "## SAC"'):
-        half_pages.split("# T\n\n## PPO\n\nhalf\n", ["PPO", "SAC"])
+    with pytest.raises(ValueError, match=r'a half page for each algorithm in docs/algorithms/x.md, given none titled "## SAC"'):
+        half_pages.split("# T\n\n## PPO\n\nhalf\n", ["PPO", "SAC"], "docs/algorithms/x.md")

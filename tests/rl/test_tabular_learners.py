@@ -251,7 +251,7 @@ class TestBars:
         assert tables.lake_value(name, seed=0) > 0.542 - 0.02
 
     def test_from_the_ends_of_episodes_it_learns_more_slowly(self):
-        """Its bar is missed: see docs/algorithms.md."""
+        """Its bar is missed: see docs/results/tabular.md."""
         assert tables.lake_value("OffPolicyMonteCarlo", seed=0) > 0.1
 
     def test_the_cliff(self):
