@@ -11,10 +11,10 @@ from deepnp.layers.activation import Activation
 from deepnp.layers.linear import Linear
 from deepnp.module import Module, zeros_if_none
 from deepnp.ops import mlp
-from deepnp.ops.activation import relu, sigmoid, tanh
+from deepnp.ops.activation import relu, sigmoid, sine, tanh
 from deepnp.parameters import Parameter, consecutive
 
-FUSED = (tanh, relu, sigmoid)  # activations that offer add_bias and backward_bias
+FUSED = {tanh: (), relu: (), sigmoid: (), sine: (1.0,)}  # that offer add_bias and backward_bias, with these settings
 
 
 class DenseStack(Module):
@@ -136,7 +136,7 @@ def fuse(modules: Sequence[Module]) -> list[Module]:
             if run and run[-1][0].weight.shape[0] != module.weight.shape[1]:
                 close()  # does not fit: its own check says so
             run.append((module, None))
-        elif isinstance(module, Activation) and module.op in FUSED and run and run[-1][1] is None:
+        elif isinstance(module, Activation) and FUSED.get(module.op) == module.settings and run and run[-1][1] is None:
             run[-1] = (run[-1][0], module.op)
         else:
             close()

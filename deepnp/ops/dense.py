@@ -1,7 +1,7 @@
 """Dense layer: a linear map and an activation in one operation.      B rows, I inputs, O outputs
 
 Forward    z = x Wᵀ + b       y = f(z)
-Backward   dz = dy·f′(z)      f acts on each element alone; f′ is written with y alone, so z need not be kept
+Backward   dz = dy·f′(z)      f acts on each element alone; f′ is written with y alone, and z need not be kept, but for the sine
            dx = dz W          and z is ops.linear's y, so its backward goes on from dz
            dW = dzᵀ x
            db = Σ_b dz
@@ -18,7 +18,7 @@ import numpy as np
 
 from deepnp.checks import check_shape, check_tangent, check_upstream
 from deepnp.ops import linear
-from deepnp.ops.activation import relu, sigmoid, tanh
+from deepnp.ops.activation import relu, sigmoid, sine, tanh
 
 
 class Cache(NamedTuple):
@@ -27,16 +27,17 @@ class Cache(NamedTuple):
     rows: Any  # x as (B, I)
     shape: tuple[int, ...]  # of x
     weight: Any  # (O, I)
-    y: Any  # (B, O)
+    kept: Any  # (B, O), what f′ is written with: y, or z
     activation: ModuleType
 
 
 def forward(x, weight, bias, activation: ModuleType) -> tuple[np.ndarray, Cache]:
-    """x (…, I), weight (O, I), bias (O,), activation one of ops.activation's tanh, relu, sigmoid -> y (…, O)."""
+    """x (…, I), weight (O, I), bias (O,), activation one of ops.activation's tanh, relu, sigmoid, sine -> y (…, O)."""
     check_shape("bias", bias, weight.shape[:1])
     rows = x.reshape(-1, x.shape[-1])
-    y = activation.add_bias(rows @ weight.T, bias)
-    return y.reshape(*x.shape[:-1], len(bias)), Cache(rows, x.shape, weight, y, activation)
+    kept = rows @ weight.T
+    y = activation.add_bias(kept, bias)  # which leaves in `kept` what backward_bias reads
+    return y.reshape(*x.shape[:-1], len(bias)), Cache(rows, x.shape, weight, kept, activation)
 
 
 def backward(dy, cache) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -49,7 +50,7 @@ def jvp(vx, vweight, vbias, cache) -> np.ndarray:
     """Tangents vx (…, I), vweight (O, I), vbias (O,) -> tangent of y (…, O)."""
     check_tangent(vx, cache.shape)
     vz = linear.jvp(vx.reshape(cache.rows.shape), vweight, vbias, linear.Cache(cache.rows, cache.weight))
-    vy, _ = cache.activation.backward_bias(vz, cache.y)  # the Jacobian is diagonal: f′·vz
+    vy, _ = cache.activation.backward_bias(vz, cache.kept)  # the Jacobian is diagonal: f′·vz
     return vy.reshape(*cache.shape[:-1], vy.shape[-1])
 
 
@@ -66,13 +67,14 @@ def backward_parameters(dy, cache) -> tuple[np.ndarray, np.ndarray]:
 
 def backward_activation(dy, cache) -> np.ndarray:
     """dy (…, O) -> dz (B, O), dbias (O,): the activation's share of the backward pass."""
-    check_upstream(dy, (*cache.shape[:-1], cache.y.shape[1]))
-    return cache.activation.backward_bias(dy.reshape(cache.y.shape), cache.y)
+    check_upstream(dy, (*cache.shape[:-1], cache.kept.shape[1]))
+    return cache.activation.backward_bias(dy.reshape(cache.kept.shape), cache.kept)
 
 
 CASES = [
     dict(x=(5, 7), weight=(3, 7), bias=(3,), activation=tanh),
     dict(x=(5, 7), weight=(3, 7), bias=(3,), activation=relu),
     dict(x=(4, 2, 7), weight=(3, 7), bias=(3,), activation=sigmoid),
+    dict(x=(4, 2, 7), weight=(3, 7), bias=(3,), activation=sine),
     dict(x=(0, 7), weight=(3, 7), bias=(3,), activation=tanh),
 ]

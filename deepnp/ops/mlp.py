@@ -20,15 +20,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module, kernel, kernel_runs
+from deepnp.backend import array_module, kernel, kernel_runs, ordered_kernel
 from deepnp.blas import find_sgemm, sgemm
 from deepnp.checks import check_one_device, check_shape, check_upstream
 from deepnp.ops import dense, linear
-from deepnp.ops.activation import relu, tanh
+from deepnp.ops.activation import relu, sine, tanh
 
 SINGLE = np.dtype(np.float32)
-IDENTITY, TANH, RELU = 0, 1, 2  # what the kernels know
-CODES = {None: IDENTITY, tanh: TANH, relu: RELU}
+IDENTITY, TANH, RELU, SINE = 0, 1, 2, 3  # what the kernels know
+CODES = {None: IDENTITY, tanh: TANH, relu: RELU, sine: SINE}
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Layout:
         return sum((i + 1) * o for i, o in pairwise(self.widths))
 
     @cached_property
-    def outputs(self) -> int:
-        """The sum of O_1 … O_L."""
-        return sum(self.widths[1:])
+    def kept(self) -> int:
+        """Numbers of a row that the kernels keep, see `Cache.values`."""
+        return sum(o * (2 if f is sine else 1) for o, f in zip(self.widths[1:], self.activations, strict=True))
 
     @cached_property
     def for_kernels(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -88,7 +88,7 @@ class Cache(NamedTuple):
     layout: Layout
     shape: tuple[int, ...]  # of y
     layers: list | None  # the caches of ops.dense and ops.linear, layer by layer; None after the kernel
-    values: Any  # the kernel's y_1 … y_L, one after the other in one vector; None after the plain form
+    values: Any  # the kernel's z_l of every sine, then y_1 … y_L, all in one vector; None after the plain form
 
 
 def forward(x, parameters, layout) -> tuple[np.ndarray, Cache]:
@@ -149,16 +149,18 @@ def by_layer(cache: Cache) -> list:
         return cache.layers
     x, parameters, layout, _, _, values = cache
     rows = x.reshape(-1, x.shape[-1])
-    caches, start = [], 0
+    caches, z_start, y_start = [], 0, len(values) - len(rows) * sum(layout.widths[1:])
     for (weight, bias), activation in zip(layout.layers(parameters), layout.activations, strict=True):
-        stop = start + len(rows) * len(bias)
-        y = values[start:stop].reshape(-1, len(bias))
-        shape = (*x.shape[:-1], rows.shape[1])
+        size, shape = len(rows) * len(bias), (*x.shape[:-1], rows.shape[1])
+        kept = y = values[y_start : y_start + size].reshape(-1, len(bias))
+        if activation is sine:
+            kept = values[z_start : z_start + size].reshape(-1, len(bias))
+            z_start += size
         if activation is None:
             caches.append(linear.Cache(rows.reshape(shape), weight))
         else:
-            caches.append(dense.Cache(rows, shape, weight, y, activation))
-        rows, start = y, stop
+            caches.append(dense.Cache(rows, shape, weight, kept, activation))
+        rows, y_start = y, y_start + size
     return caches
 
 
@@ -173,7 +175,7 @@ def _can_be_added_to(dparameters) -> bool:
 
 def _forward_fast(x, parameters, layout):
     rows, outputs = x.reshape(-1, x.shape[-1]), layout.widths[-1]
-    values = np.empty(len(rows) * layout.outputs, SINGLE)
+    values = np.empty(len(rows) * layout.kept, SINGLE)
     _forward(*find_sgemm(), parameters, *layout.for_kernels, rows, values)
     shape = (*x.shape[:-1], outputs)
     y = values[len(values) - len(rows) * outputs :].reshape(shape)
@@ -190,18 +192,29 @@ def _accumulate_fast(dy, cache, dparameters, inputs):
     return dx.reshape(x.shape) if inputs else None
 
 
+@ordered_kernel
+def _blocks(widths, codes):
+    """Columns of what is kept, one block after the other: of the sines' z, then of y_1 … y_L."""
+    return np.concatenate((widths[1:][codes == SINE], widths[1:]))
+
+
 @kernel
 def _forward(address, wide, parameters, widths, codes, x, values):
-    rows, source, p, v = len(x), x.ctypes.data, 0, 0
+    rows, source, p, k = len(x), x.ctypes.data, 0, 0
+    v = len(values) - rows * widths[1:].sum()
     for layer in range(len(codes)):
         i, o = widths[layer], widths[layer + 1]
         weight, bias = parameters[p : p + o * i], parameters[p + o * i : p + o * i + o]
         y = values[v : v + rows * o].reshape((rows, o))
-        sgemm(address, wide, False, True, rows, o, i, source, i, weight.ctypes.data, i, np.float32(0), y.ctypes.data, o)
+        z = values[k : k + rows * o].reshape((rows, o)) if codes[layer] == SINE else y
+        sgemm(address, wide, False, True, rows, o, i, source, i, weight.ctypes.data, i, np.float32(0), z.ctypes.data, o)
         if codes[layer] == TANH:
             tanh._add_bias(y, bias)
         elif codes[layer] == RELU:
             relu._add_bias(y, bias)
+        elif codes[layer] == SINE:
+            sine._add_bias(z, bias, y)
+            k += rows * o
         else:
             for b in range(rows):
                 for j in range(o):
@@ -213,6 +226,7 @@ def _forward(address, wide, parameters, widths, codes, x, values):
 def _backward(address, wide, parameters, widths, codes, values, dy, dx, x, dparameters):
     """dx (B, n) is the gradient of the last n inputs: of none, of all, or of actions that lie beside an observation."""
     rows, p, v = len(x), len(parameters), len(values)
+    k = v - rows * widths[1:].sum()
     widest = widths[1:].max()
     upstream, above = np.empty(rows * widest, np.float32), dy
     before_activation, unwanted = np.empty(rows * widest, np.float32), np.zeros(widest, np.float32)
@@ -225,6 +239,9 @@ def _backward(address, wide, parameters, widths, codes, values, dy, dx, x, dpara
             tanh._backward_bias(above, y, dz, dbias)
         elif codes[layer] == RELU:
             relu._backward_bias(above, y, dz, dbias)
+        elif codes[layer] == SINE:
+            k -= rows * o
+            sine._backward_bias(above, values[k : k + rows * o].reshape((rows, o)), dz, dbias)
         else:
             for b in range(rows):
                 for j in range(o):
@@ -248,5 +265,7 @@ CASES = [
     dict(x=(6, 3), parameters=(4 * 5 + 6 * 4 + 5 * 2,), layout=Layout((3, 5, 4, 2), (tanh, tanh, tanh))),
     dict(x=(2, 3, 4), parameters=(5 * 3,), layout=Layout((4, 3), (None,))),
     dict(x=(4, 3), parameters=(4 * 6 + 7 * 2,), layout=Layout((3, 6, 2), (relu, None))),
+    dict(x=(4, 3), parameters=(4 * 5 + 6 * 6 + 7 * 2,), layout=Layout((3, 5, 6, 2), (sine, relu, sine))),
     dict(x=(0, 4), parameters=(5 * 3 + 4 * 2,), layout=Layout((4, 3, 2), (tanh, None))),
+    dict(x=(0, 4), parameters=(5 * 3 + 4 * 2,), layout=Layout((4, 3, 2), (sine, None))),
 ]

@@ -149,7 +149,7 @@ def _add_td_gradient_fast(stacks, inputs, targets, weights, asymmetry=0.5, limit
 def _smallest(address, wide, vectors, widths, codes, inputs, values):
     x = _beside(inputs)
     rows = len(x)
-    layers, chosen = np.empty(rows * widths[1:].sum(), np.float32), np.empty(rows, np.int64)
+    layers, chosen = np.empty(rows * mlp._blocks(widths, codes).sum(), np.float32), np.empty(rows, np.int64)
     for i in range(len(vectors)):
         mlp._forward(address, wide, vectors[i], widths, codes, x, layers)
         _keep_smallest(layers[len(layers) - rows :], values, chosen, i)
@@ -158,15 +158,15 @@ def _smallest(address, wide, vectors, widths, codes, inputs, values):
 @ordered_kernel
 def _action_gradient(address, wide, vectors, widths, codes, inputs, dvalue, values, dactions):
     x = _beside(inputs)
-    rows, size, count = len(x), widths[1:].sum(), len(vectors)
-    layers, chosen = np.empty((count, rows * size), np.float32), np.empty(rows, np.int64)
+    rows, blocks, count = len(x), mlp._blocks(widths, codes), len(vectors)
+    layers, chosen = np.empty((count, rows * blocks.sum()), np.float32), np.empty(rows, np.int64)
     for i in range(count):
         mlp._forward(address, wide, vectors[i], widths, codes, x, layers[i])
-        _keep_smallest(layers[i, rows * (size - 1) :], values, chosen, i)
+        _keep_smallest(layers[i, layers.shape[1] - rows :], values, chosen, i)
     for i in range(count):
         own = np.flatnonzero(chosen == i)
         n = len(own)
-        picked, da = _rows_of(layers[i], widths, rows, own), np.empty((n, dactions.shape[1]), np.float32)
+        picked, da = _rows_of(layers[i], blocks, rows, own), np.empty((n, dactions.shape[1]), np.float32)
         dv = np.full((n, 1), dvalue, np.float32)
         mlp._backward(address, wide, vectors[i], widths, codes, picked, dv, da, x[:n], layers[i, :0])
         for k in range(n):
@@ -177,7 +177,7 @@ def _action_gradient(address, wide, vectors, widths, codes, inputs, dvalue, valu
 def _add_td_gradient(address, wide, vector, widths, codes, inputs, targets, weights, form, errors, gradient):
     x = _beside(inputs)
     rows = len(x)
-    layers, dv = np.empty(rows * widths[1:].sum(), np.float32), np.empty((rows, 1), np.float32)
+    layers, dv = np.empty(rows * mlp._blocks(widths, codes).sum(), np.float32), np.empty((rows, 1), np.float32)
     mlp._forward(address, wide, vector, widths, codes, x, layers)
     loss = _td(layers[len(layers) - rows :], targets, weights, form, errors, dv)
     if np.isfinite(loss):
@@ -222,10 +222,10 @@ def _beside(inputs):
 
 
 @ordered_kernel
-def _rows_of(layers, widths, rows, chosen):
-    """The values y_1 … y_L of some rows alone, laid out as those of all."""
-    picked, start, end = np.empty(len(chosen) * widths[1:].sum(), np.float32), 0, 0
-    for o in widths[1:]:
+def _rows_of(layers, blocks, rows, chosen):
+    """What `ops.mlp` keeps of some rows alone, laid out as that of all."""
+    picked, start, end = np.empty(len(chosen) * blocks.sum(), np.float32), 0, 0
+    for o in blocks:
         for k in range(len(chosen)):
             source = start + chosen[k] * o
             picked[end : end + o] = layers[source : source + o]

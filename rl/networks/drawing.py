@@ -22,7 +22,7 @@ class Cache(NamedTuple):
     """What backward needs."""
 
     x: np.ndarray  # (B, O)
-    layers: np.ndarray  # y_1 … y_L of the network, one after the other
+    layers: np.ndarray  # what ops.mlp keeps of the network, its y_L last
     sigma: np.ndarray  # (B, A)
     noise: np.ndarray
     actions: np.ndarray
@@ -39,7 +39,7 @@ def runs(stack: DenseStack | None, x: Any, noise: np.ndarray) -> bool:
 def forward(stack: Any, x: Any, noise: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], Cache]:
     """x (B, O), noise (B, A) -> (actions (B, A), log_prob (B,)), cache."""
     rows, layout = len(x), stack.layout
-    layers, log_prob = np.empty(rows * layout.outputs, np.float32), np.empty(rows, np.float32)
+    layers, log_prob = np.empty(rows * layout.kept, np.float32), np.empty(rows, np.float32)
     sigma, actions = np.empty_like(noise), np.empty_like(noise)
     _forward(*find_sgemm(), stack.vector, *shape_of(stack), x, noise, layers, sigma, actions, log_prob)
     return (actions, log_prob), Cache(x, layers, sigma, noise, actions)

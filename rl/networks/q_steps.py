@@ -86,7 +86,7 @@ def _stack_of(network, x, targets, weights) -> DenseStack | None:
 def _add_choice_gradient(address, wide, vector, widths, codes, x, choices, targets, weights, limit, errors, gradient):
     """See `choice_loss`; the gradient of the parameters is added to `gradient` unless the loss is no number."""
     rows, outputs = len(x), widths[-1]
-    layers, dy = np.empty(rows * widths[1:].sum(), np.float32), np.zeros((rows, outputs), np.float32)
+    layers, dy = np.empty(rows * mlp._blocks(widths, codes).sum(), np.float32), np.zeros((rows, outputs), np.float32)
     mlp._forward(address, wide, vector, widths, codes, x, layers)
     values, share, loss = layers[len(layers) - rows * outputs :], np.float32(2 / rows), 0.0
     for b in range(rows):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import deepnp
-from deepnp import Heads, LayerNorm, Linear, Parameter, ParameterVector, ReLU, Sequential, Sigmoid, Softmax, Softplus, Tanh
+from deepnp import Heads, LayerNorm, Linear, Parameter, ParameterVector, ReLU, Sequential, Sigmoid, Sine, Softmax, Softplus, Tanh
 from deepnp.blas import NAMES, find_sgemm
 from deepnp.gradcheck import TOLERANCE, numerical_gradient, relative_error
 from deepnp.models import mlp
@@ -51,7 +51,7 @@ def test_backward_adds_to_gradients_and_can_skip_either_side(rng):
 def test_fused_layers_equal_unfused(rng):
     linear = Linear(4, 6, rng=rng).to(np.float64)
     x, dy = rng.normal(size=(3, 5, 4)), rng.normal(size=(3, 5, 6))
-    for activation in (Tanh, ReLU, Sigmoid):
+    for activation in (Tanh, ReLU, Sigmoid, Sine):
         fused, alone = Sequential(linear, activation()), activation()
         y = alone(linear(x))
         np.testing.assert_allclose(fused(x), y, rtol=1e-14)
@@ -64,9 +64,15 @@ def test_fused_layers_equal_unfused(rng):
         assert list(fused.state_dict()) == ["0.weight", "0.bias"]
 
 
+def test_a_sine_of_another_frequency_stays_alone(rng):
+    net, x = Sequential(Linear(4, 6, rng=rng), Sine(3.0)), rng.normal(size=(5, 4)).astype("f")
+    assert len(net.steps) == 2
+    np.testing.assert_allclose(net(x), np.sin(3 * net[0].predict(x)), rtol=1e-5, atol=1e-6)
+
+
 def tower(rng, dtype=np.float32):
-    layers = Linear(4, 8, rng=rng), Tanh(), Linear(8, 8, rng=rng), ReLU(), Linear(8, 5, rng=rng), Linear(5, 3, rng=rng)
-    return Sequential(*layers).to(dtype)
+    layers = Linear(4, 8, rng=rng), Tanh(), Linear(8, 8, rng=rng), ReLU(), Linear(8, 5, rng=rng), Linear(5, 6, rng=rng), Sine()
+    return Sequential(*layers, Linear(6, 7, rng=rng), Sine(), Linear(7, 3, rng=rng)).to(dtype)
 
 
 def one_by_one(net, x, dy):

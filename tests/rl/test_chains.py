@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import deepnp
-from deepnp import GroupNorm, ReLU, Tanh
+from deepnp import GroupNorm, ReLU, Sine, Tanh
 from rl.networks import chains, drawing
 from rl.networks.actors import SquashedGaussianPolicy
 from rl.networks.encoders import network
@@ -44,7 +44,7 @@ def same(fast, plain):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("activation", [ReLU, Tanh])
+@pytest.mark.parametrize("activation", [ReLU, Tanh, Sine])
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("n", [1, 7, 64])
 def test_values_and_action_gradients(rng, activation, count, n):
@@ -73,7 +73,7 @@ def test_equal_critics_pass_the_gradient_through_the_first(rng):
     same(chains.action_gradient([first, second], inputs, 1.0), chains.action_gradient([first], inputs, 1.0))
 
 
-@pytest.mark.parametrize("activation", [ReLU, Tanh])
+@pytest.mark.parametrize("activation", [ReLU, Tanh, Sine])
 @pytest.mark.parametrize("beside", [0, A])
 @pytest.mark.parametrize("form", [(), (0.8,), (0.3, 0.25)])
 def test_td_gradients_are_added(rng, activation, beside, form):
@@ -131,7 +131,7 @@ def test_no_rows(rng):
 
 
 @pytest.mark.parametrize("n", [1, 10])
-@pytest.mark.parametrize("activation", [ReLU, Tanh])
+@pytest.mark.parametrize("activation", [ReLU, Tanh, Sine])
 def test_drawing(rng, n, activation):
     policy = SquashedGaussianPolicy(space(OBSERVATION, A), (16, 8), activation, True, rng)
     policy.flat.data[...] += 0.3 * rng.normal(size=len(policy.flat)).astype("f")

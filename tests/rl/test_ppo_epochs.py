@@ -28,6 +28,7 @@ CASES = {
     "minibatches of one": (BOX, dict(batch_size=1, epochs=1)),
     "one minibatch": (BOX, dict(batch_size=10_000)),
     "rectifiers": (BOX, dict(activation="relu")),
+    "sines": (BOX, dict(activation="sine")),
     "a linear policy": (BOX, dict(hidden=())),
     "stopped by KL": (BOX, dict(target_kl=1e-9)),
     "rolled back": (BOX, dict(target_kl=1e-9, rollback=True)),

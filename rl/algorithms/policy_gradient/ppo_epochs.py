@@ -8,7 +8,7 @@ Python's lock, so that policy and value cannot run side by side. Here the lock i
 
 This file finds out whether it knows a case, and lays out what the kernels of ppo_kernels.py need.
 
-These functions know float32 on the CPU, networks of `Linear`s with tanh or relu between them, Gaussians whose σ does not
+These functions know float32 on the CPU, networks of `Linear`s with tanh, relu or sine between them, Gaussians whose σ does not
 depend on the state, and choices. They return None for anything else: then the plain steps do the work.
 
 Shapes: B rows, M minibatches, O observation, A action dimensions, K branches of C choices in all.

@@ -88,7 +88,7 @@ def policy_steps(
     log,
 ) -> int:
     """The steps; returns how many were taken before a loss or a gradient that is not finite."""
-    most, outputs, total = (bounds[1:] - bounds[:-1]).max(), net.widths[-1], net.widths[1:].sum()
+    most, outputs, total = (bounds[1:] - bounds[:-1]).max(), net.widths[-1], mlp._blocks(net.widths, net.codes).sum()
     x, y, dy = _buffer(most, observations.shape[1]), np.empty(most * total, np.float32), _buffer(most, outputs)
     actions, sigma, dsigma = _buffer(most, gaussians.actions.shape[1]), gaussians.sigma, np.empty_like(gaussians.sigma)
     chosen, log_p = np.empty((most, len(choices.sizes)), np.int64), _buffer(most, outputs)
@@ -139,7 +139,7 @@ def policy_steps(
 @ordered_kernel
 def value_steps(net, descent, order, bounds, observations, old_values, targets, clip, coefficient, log) -> int:
     """The steps; returns how many were taken before a loss or a gradient that is not finite."""
-    most, total = (bounds[1:] - bounds[:-1]).max(), net.widths[1:].sum()
+    most, total = (bounds[1:] - bounds[:-1]).max(), mlp._blocks(net.widths, net.codes).sum()
     x, y, dy = _buffer(most, observations.shape[1]), np.empty(most * total, np.float32), _buffer(most, 1)
     old, target, dvalues = _buffer(3, most)
     for b in range(len(log)):
@@ -184,7 +184,7 @@ def _exclude(old_logits, rows, logits):
 @ordered_kernel
 def _forward(net, observations, rows, x, y):
     """The network's outputs (n, …) for some rows; their observations are left in x, all layers' outputs in y."""
-    n, outputs, total = len(rows), net.widths[-1], net.widths[1:].sum()
+    n, outputs, total = len(rows), net.widths[-1], mlp._blocks(net.widths, net.codes).sum()
     _gather(observations, rows, x)
     mlp._forward(net.address, net.wide, net.parameters, net.widths, net.codes, x[:n], y[: n * total])
     return y[n * (total - outputs) : n * total].reshape((n, outputs))
@@ -193,7 +193,7 @@ def _forward(net, observations, rows, x, y):
 @ordered_kernel
 def _backward(net, x, y, dy, n):
     """Add the gradients of what `_forward` left in x and y."""
-    values = y[: n * net.widths[1:].sum()]
+    values = y[: n * mlp._blocks(net.widths, net.codes).sum()]
     mlp._backward(net.address, net.wide, net.parameters, net.widths, net.codes, values, dy[:n], x[:0], x[:n], net.dparameters)
 
 
