@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from deepnp.cases import differentiable
 from docs.site.changes import NO_MATHEMATICS, called
-from docs.site.subjects import Subject, plain
+from docs.site.subjects import Subject
 
 _SIZES = frozenset({"shape", "size", "ndim", "dtype"})
 _NO_VALUE = NO_MATHEMATICS | {"array_module", "ones_like", "result_type", "isinstance", "type", "running", "begins"}
@@ -74,13 +74,13 @@ class Flow:
 
 
 def functions_of(subject: Subject) -> dict[str, ast.FunctionDef]:
-    """Every function of the file, as it stands there."""
+    """Every function of the file."""
     return {node.name: node for node in ast.parse(subject.text).body if isinstance(node, ast.FunctionDef)}
 
 
 def flow_of(subject: Subject) -> Flow:
     """Read the file of an operation."""
-    forward = plain(functions_of(subject)["forward"])
+    forward = functions_of(subject)["forward"]
     made = [node for node in ast.walk(forward) if isinstance(node, ast.Call) and called(node) == "Cache"]
     repeated = {s for loop in ast.walk(forward) if isinstance(loop, ast.For | ast.While) for s in ast.walk(loop)}
     lines = [line for s in _simple(forward.body) for line in _lines(s, s in repeated)]

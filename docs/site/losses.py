@@ -87,31 +87,12 @@ def _said(source: str, here: str) -> str:
 def code(subject: Subject) -> str:
     """The loss and the helpers of its file that it calls, without docstrings and without the lines that choose fast forms."""
     lines = subject.text.splitlines()
-    original = {node.name: node for node in ast.parse(subject.text).body if isinstance(node, ast.FunctionDef)}
-    return "\n\n\n".join("\n".join(_kept(function, original[name], lines)) for name, function in subject.functions.items())
+    return "\n\n\n".join("\n".join(_without_docstring(function, lines)) for function in subject.functions.values())
 
 
-def _kept(function: ast.FunctionDef, original: ast.FunctionDef, lines: list[str]) -> list[str]:
-    """The lines of a function whose statements are still there."""
-    shown = set(range(original.lineno, original.body[0].lineno))
-    _add(function.body, shown)
-    if ast.get_docstring(original):
-        first = original.body[0]
-        shown -= set(range(first.lineno, (first.end_lineno or 0) + 1))
-    return [lines[n - 1] for n in sorted(shown)]
-
-
-def _add(body: list[ast.stmt], shown: set[int]) -> None:
-    for statement in body:
-        last = statement.end_lineno or statement.lineno
-        if isinstance(statement, ast.If):
-            shown |= set(range(statement.lineno, statement.body[0].lineno))
-            _add(statement.body, shown)
-            if statement.orelse:
-                shown.add(statement.orelse[0].lineno - 1)
-                _add(statement.orelse, shown)
-        else:
-            shown |= set(range(statement.lineno, last + 1))
+def _without_docstring(function: ast.FunctionDef, lines: list[str]) -> list[str]:
+    first = function.body[int(ast.get_docstring(function) is not None)]
+    return lines[function.lineno - 1 : function.body[0].lineno - 1] + lines[first.lineno - 1 : function.end_lineno]
 
 
 def _sources(text: str) -> str:

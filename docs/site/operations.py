@@ -90,10 +90,11 @@ def _way(neighbours: tuple[str | None, str | None], here: str) -> str:
 
 
 def _code(subject: Subject, source: str) -> str:
-    """The plain forward and backward, side by side, with the helpers of this file that backward calls."""
+    """The plain forward and backward, side by side, with the helpers of this file that they call."""
     return f"""## Forward and backward
 
-The plain forms, as they stand in [the file]({source}). Fast kernels below them compute the same. {ties.explanation(subject)}
+The plain forms, from [the file]({source}), without the lines that choose a fast form. The kernels below them in the file compute
+the same. {ties.explanation(subject)}
 
 {ties.side_by_side(subject)}"""
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from deepnp.cases import differentiable, tupled
-from docs.site.changes import NO_MATHEMATICS, called
+from deepnp.learn.plain import plain
+from docs.site.changes import NO_MATHEMATICS
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Subject:
     ----------
     module : ModuleType
         The file that it stands in.
+    text : str
+        Its source, without the ways to fast forms.
     entry : str
         The function that computes gradients.
     functions : dict of str to ast.FunctionDef
@@ -36,17 +39,13 @@ class Subject:
     """
 
     module: ModuleType
+    text: str
     entry: str
     functions: dict[str, ast.FunctionDef]
     cases: list[dict]
     value: Callable[..., Any]
     gradients: Callable[[Callable, Any, dict], tuple]
     sliced: set[ast.AST] | None = None
-
-    @property
-    def text(self) -> str:
-        """The source of the file."""
-        return inspect.getsource(self.module)
 
     def compiled(self, functions: dict[str, ast.FunctionDef]) -> Callable:
         """The entry of these functions, in a copy of the module."""
@@ -65,7 +64,8 @@ def of_operation(op: ModuleType) -> Subject:
     def gradients(backward, dy, arguments):
         return tupled(backward(dy, op.forward(**arguments)[1]))
 
-    return Subject(op, "backward", reachable(op, "backward"), op.CASES, value, gradients)
+    text = plain_source(op)
+    return Subject(op, text, "backward", reachable(text, "backward"), op.CASES, value, gradients)
 
 
 def of_loss(loss: Callable, cases: list[dict]) -> Subject:
@@ -78,8 +78,9 @@ def of_loss(loss: Callable, cases: list[dict]) -> Subject:
         return tuple(dy * gradient for gradient in tupled(entry(**arguments)[1]))
 
     module, name = sys.modules[loss.__module__], loss.__name__
-    functions = reachable(module, name)
-    return Subject(module, name, functions, cases, value, gradients, set(_leads_to(functions[name].body, set(), 1)))
+    text = plain_source(module)
+    functions = reachable(text, name)
+    return Subject(module, text, name, functions, cases, value, gradients, set(_leads_to(functions[name].body, set(), 1)))
 
 
 def names_of_gradients(subject: Subject, case: dict, arguments: dict) -> list[str]:
@@ -91,16 +92,27 @@ def names_of_gradients(subject: Subject, case: dict, arguments: dict) -> list[st
     return names[: len(subject.gradients(subject.compiled(subject.functions), dy, arguments))]
 
 
-def reachable(module: ModuleType, entry: str) -> dict[str, ast.FunctionDef]:
-    """A function and the plain functions of its file that it calls, without checks and without fast forms."""
-    tree = ast.parse(inspect.getsource(module))
+def plain_source(module: ModuleType) -> str:
+    """The source of a file, whose functions are without their ways to fast forms."""
+    text = inspect.getsource(module)
+    lines = text.splitlines()
+    for node in reversed(ast.parse(text).body):
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            extent = slice(node.lineno - 1, node.end_lineno)
+            lines[extent] = plain("\n".join(lines[extent])).splitlines()
+    return "\n".join(lines)
+
+
+def reachable(text: str, entry: str) -> dict[str, ast.FunctionDef]:
+    """A function and the plain functions of a file's text that it calls, without checks and without fast forms."""
+    tree = ast.parse(text)
     defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.decorator_list}
     found: dict[str, ast.FunctionDef] = {}
     waiting = [entry]
     while waiting:
         name = waiting.pop(0)
         if name in defined and name not in found and not _is_other(name):
-            found[name] = plain(defined[name])
+            found[name] = defined[name]
             waiting += [node.id for node in ast.walk(found[name]) if isinstance(node, ast.Name)]
     return found
 
@@ -108,47 +120,6 @@ def reachable(module: ModuleType, entry: str) -> dict[str, ast.FunctionDef]:
 def _is_other(name: str) -> bool:
     """Checks, fast forms, and what looks up the forward pass."""
     return name.lstrip("_").startswith("check") or name.endswith(("_fast", "_gpu")) or name in NO_MATHEMATICS
-
-
-def plain(function: ast.FunctionDef) -> ast.FunctionDef:
-    """A function without its ways to fast forms: what happens where `kernel_runs` or one of its kind says so."""
-    function = _PlainChoice().visit(function)
-    function.body = _plain(function.body, set())
-    return function
-
-
-class _PlainChoice(ast.NodeTransformer):
-    """`fast if kernel_runs(x) else plain` -> `plain`."""
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
-        return self.visit(node.orelse) if _asks(node.test, set()) else self.generic_visit(node)
-
-
-def _plain(body: list[ast.stmt], fast: set[str]) -> list[ast.stmt]:
-    """The statements that remain; `fast` collects the names that say whether a fast form runs."""
-    kept: list[ast.stmt] = []
-    for statement in body:
-        if isinstance(statement, ast.Assign) and _asks(statement.value, fast):
-            fast |= {node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)}
-        elif isinstance(statement, ast.If):
-            statement.orelse = _plain(statement.orelse, fast)
-            inner = [] if _asks(statement.test, fast) else _plain(statement.body, fast)
-            if inner:
-                statement.body = inner
-                kept.append(statement)
-            else:
-                kept += statement.orelse
-        else:
-            kept.append(statement)
-    return kept
-
-
-def _asks(test: ast.expr, fast: set[str]) -> bool:
-    """Whether an expression asks if a fast form runs."""
-    positive = not (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not))
-    calls = [called(node) for node in ast.walk(test) if isinstance(node, ast.Call)]
-    names = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
-    return positive and (any(name.endswith(("_runs", "rows_run")) for name in calls) or bool(names & fast))
 
 
 def _leads_to(body: list[ast.stmt], needed: set[str], element: int) -> Iterator[ast.AST]:

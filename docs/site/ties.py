@@ -8,19 +8,20 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from docs.site.flow import Tie, functions_of, ties
-from docs.site.subjects import Subject
+from docs.site.subjects import Subject, reachable
 
 WIDEST = 12  # signs before a line of backward; more numbers stand below each other
 
 
 def side_by_side(subject: Subject) -> str:
-    """The plain forms as HTML: two blocks of code, and links between their lines."""
+    """The plain forms as HTML: two blocks of code, each with the helpers that it calls, and links between their lines."""
     functions = functions_of(subject)
     found = {line: tie for tie in ties(subject) for line in tie.lines}
     forward = _extent(functions["forward"])
-    helpers = [functions[name] for name in subject.functions if name != "forward"]
-    first = _block("forward", subject.text, [forward], {}, forward.start)
-    second = _block("backward", subject.text, [_extent(function) for function in helpers], found, forward.start)
+    own = [_extent(functions[name]) for name in reachable(subject.text, "forward") if name not in ("forward", *subject.functions)]
+    of_backward = [_extent(functions[name]) for name in subject.functions if name != "forward"]
+    first = _block("forward", subject.text, [forward, *own], {}, forward.start)
+    second = _block("backward", subject.text, of_backward, found, forward.start)
     return f'<div class="pair">{first}{second}</div>\n'
 
 

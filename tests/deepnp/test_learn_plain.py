@@ -29,9 +29,44 @@ CHANGED = {
             step(x, t)
         """,
         """
-        step = step_plain
         for t in range(len(x)):
-            step(x, t)
+            step_plain(x, t)
+        """,
+    ),
+    "what only the choice needs": (
+        """
+        whole = begin is None
+        together = whole and scan.pays(x)
+        y, dy = (_fast if kernel_runs(x) else _plain)(x)
+        if together:
+            _scan(x)
+        dx = dy * y
+        return dx
+        """,
+        """
+        y, dy = (_plain)(x)
+        dx = dy * y
+        return dx
+        """,
+    ),
+    "a choice within a condition": (
+        """
+        if finite(_fast(x) if kernel_runs(x) else _plain(x)):
+            return x
+        """,
+        """
+        if finite(_plain(x)):
+            return x
+        """,
+    ),
+    "a fast form of a cache": (
+        """
+        if values is not None:
+            return _accumulate_fast(x)
+        return slow(x)
+        """,
+        """
+        return slow(x)
         """,
     ),
     "a branch of which nothing is left": (
@@ -47,6 +82,8 @@ CHANGED = {
     ),
 }
 SAME = """
+    if not kernel_runs(x):
+        return x
     if x.size == 0:
         return x
     elif running(x):

@@ -1,6 +1,7 @@
 """Which line of forward a line of backward belongs to, told from names."""
 
 import ast
+import re
 
 import pytest
 
@@ -62,6 +63,19 @@ def test_links_lead_to_lines_that_are_there(name):
     page = side_by_side(OPERATIONS[name])
     targets = {part.split('"')[0] for part in page.split('href="#')[1:]}
     assert all(f'id="{target}"' in page for target in targets)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_no_line_that_is_shown_chooses_a_fast_form(name):
+    shown = re.sub(r"<[^>]+>", "", side_by_side(OPERATIONS[name]))
+    assert not re.search(r"fastest|_gpu|\bgpu\.|_fast\(|_runs?\(|\bpays\(|together|accelerated", shown)
+
+
+def test_the_helpers_of_forward_stand_below_it():
+    forward, backward = re.sub(r"<[^>]+>", "", side_by_side(OPERATIONS["recurrent.lstm"])).split("def backward(")
+    assert "def step_plain(" in forward
+    assert "def step_backward_plain(" in backward
+    assert "step_plain(gates[t]" in forward
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
