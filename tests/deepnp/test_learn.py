@@ -16,7 +16,7 @@ from deepnp.learn.variants import variants
 KNOWN = exercises()
 EVERY = pytest.mark.parametrize("name", KNOWN)
 # Variants that change no result: numbers of threads and of rows in a block, and branches that the smallest sizes do not reach.
-IDLE = {"mlp": ("start", "len(", "widths"), "convolution.conv": ("taps", "positions", "dy.size", "groups", "`dmatrix`")}
+IDLE = {"mlp": ("start", "len(", "widths", "`size`"), "convolution.conv": ("taps", "positions", "dy.size", "groups", "`dmatrix`")}
 
 
 class Everything:
