@@ -37,6 +37,7 @@ MODELS = (
     Named("model: fitted a step late", MODEL, "steps - self.fitted.count >= interval", "steps - self.fitted.count > interval"),
     Named("model: one elite for all", MODEL, "rng.integers(len(self.network.elites), size", "0 * rng.integers(2, size"),
     Named("model: ends although they never do", MODEL, "ended if self.ends else np.zeros_like(ended)", "ended"),
+    Named("model: known rewards are ignored", MODEL, "rewards = known", "pass"),
     Named("model: a known rule is ignored", MODEL, "if callable(self.ends):", "if False:"),
     Named("model: imagined ends go on", MODEL, "np.where(ended, np.float32(0), np", "np.where(ended & False, np.float32(0), np"),
     Named("model: one elite ends it for all", MODEL, "ended.mean(axis=0) > 0.5", "ended.mean(axis=0) > 0"),

@@ -44,6 +44,12 @@ class LearnedModel:
     rng : numpy.random.Generator
         Source of the initial weights.
 
+    Attributes
+    ----------
+    rewards : callable or None
+        A function of (s (B, O), a, s′ (B, O)) -> (B,) that gives the rewards, where they are known;
+        None: they are learned.
+
     Examples
     --------
     Where an environment's rule is known, it can take the place of what was learned. No file holds a
@@ -51,6 +57,7 @@ class LearnedModel:
 
     >>> agent = MBPO("InvertedPendulum-v5", seed=0)
     >>> agent.model.ends = lambda s, a, s_next: np.abs(s_next[:, 1]) > 0.2
+    >>> agent.model.rewards = lambda s, a, s_next: np.abs(s_next[:, 1]) <= 0.2
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class LearnedModel:
         made = space.observations, space.action, members, hidden, ACTIVATIONS[activation], gaussian, rng
         self.network = Dynamics(*made, elites=elites)
         self.optimizer, self.plan, self.ends = Adam(self.network.flat, lr), plan, ends
+        self.rewards: Rule | None = None
         self.fitted = Counter()
 
     def is_due(self, steps: int, interval: int) -> bool:
@@ -97,6 +105,10 @@ class LearnedModel:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One imagined step of each row, by the member (B,) that it names; see `Dynamics.step`."""
         following, rewards, ended = self.network.step(observations, actions, members, rng)
+        if self.rewards is not None:
+            known = np.asarray(self.rewards(observations, actions, following), rewards.dtype)
+            check_shape("rewards of imagined steps", known, rewards.shape)
+            rewards = known
         if callable(self.ends):
             ended = self.ends(observations, actions, following)
             check_shape("ends of imagined steps", ended, rewards.shape)

@@ -105,3 +105,18 @@ def test_choices_are_choices():
     info = SpaceInfo.of(spaces.Box(-1, 1, (3,)), spaces.Discrete(4, start=2))
     env = LearnedVector(Counting(), info, lambda count: np.zeros((count, 3)), 2, 2, np.random.default_rng(0))
     assert env.single_action_space == spaces.Discrete(4)
+
+
+def test_rewards_that_are_known_take_the_place_of_the_learned_ones(rng):
+    model = LearnedModel(SPACE, (8,), "silu", 2, 2, False, 3e-3, Schedule(64, 20, 0.1, 5), True, rng)
+    s, a = rng.normal(size=(5, SPACE.observations)).astype("f"), rng.uniform(-1, 1, (5, SPACE.actions)).astype("f")
+    members = np.zeros(5, int)
+    following, learned, _ = model.step_of(s, a, members, None)
+    model.rewards = lambda s, a, s_next: 2.0 * s_next[:, 0] - a[:, 0] + s[:, 0]
+    known = model.step_of(s, a, members, None)[1]
+    np.testing.assert_allclose(known, 2 * following[:, 0] - a[:, 0] + s[:, 0], rtol=1e-6)
+    assert known.dtype == learned.dtype
+    np.testing.assert_allclose(model.mean_step(s, a)[1], (known + model.step_of(s, a, members + 1, None)[1]) / 2, rtol=1e-5)
+    model.rewards = lambda s, a, s_next: s_next[:, :1]
+    with pytest.raises(ValueError, match=r"expected rewards of imagined steps of shape \(5,\), given \(5, 1\)"):
+        model.step_of(s, a, members, None)
