@@ -7,14 +7,14 @@ address, so that compiled kernels can be cached on disk and stay valid where the
 
 import ctypes
 from functools import cache, cached_property
+from typing import Any
 
-# Names of cblas_sgemm, and whether that library counts with 64 bits. NumPy's wheels bring the first.
-NAMES = (("scipy_cblas_sgemm64_", True), ("cblas_sgemm64_", True), ("scipy_cblas_sgemm", False), ("cblas_sgemm", False))
+# A function's names, and whether that library counts with 64 bits. NumPy's wheels bring the first.
+NAMES = (("scipy_{}64_", True), ("{}64_", True), ("scipy_{}", False), ("{}", False))
 
 
-@cache
-def find_sgemm() -> tuple[int, bool]:
-    """Address of cblas_sgemm (0 where none is found), and whether its sizes are 64-bit integers."""
+def find(function: str) -> tuple[Any, bool]:
+    """A function of NumPy's OpenBLAS (None where none is found), and whether its sizes are 64-bit integers."""
     from threadpoolctl import ThreadpoolController
 
     loaded = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
@@ -23,9 +23,16 @@ def find_sgemm() -> tuple[int, bool]:
             continue  # other libraries use one name for both widths: no way to tell them apart
         handle = ctypes.CDLL(library.filepath)
         for name, wide in NAMES:
-            if hasattr(handle, name):
-                return ctypes.cast(getattr(handle, name), ctypes.c_void_p).value or 0, wide
-    return 0, False
+            if hasattr(handle, name.format(function)):
+                return getattr(handle, name.format(function)), wide
+    return None, False
+
+
+@cache
+def find_sgemm() -> tuple[int, bool]:
+    """Address of cblas_sgemm (0 where none is found), and whether its sizes are 64-bit integers."""
+    function, wide = find("cblas_sgemm")
+    return (0 if function is None else ctypes.cast(function, ctypes.c_void_p).value or 0), wide
 
 
 class Sgemm:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepnp.backend import array_module
+from deepnp.backend import array_module, exact_kernel, kernels_enabled
 from deepnp.layers.batch_normalization import BatchNorm
 from deepnp.layers.containers import Heads, Residual, Sequential
 from deepnp.layers.fusion import DenseStack
@@ -28,6 +28,7 @@ from deepnp.layers.normalization import GroupNorm, LayerNorm
 from deepnp.module import Module
 from deepnp.ops import dense, linear, mlp
 from deepnp.parameters import Tangents
+from deepnp.symmetric import fill_lower, upper_product
 from deepnp.threads import side_by_side
 
 ROWS = 64  # of a batch, from which two threads are faster than one
@@ -55,13 +56,9 @@ class LinearRows(NamedTuple):
         """Inner products of the gradients of our rows with those of other rows: (B, B'), in
         float64.
         """
-        x, dz = self.x.astype(np.float64), self.dz.astype(np.float64)
-        other_x, other_dz = (x, dz) if other is self else (other.x.astype(np.float64), other.dz.astype(np.float64))
-        of_dz, of_x = side_by_side(lambda: dz @ other_dz.T, lambda: x @ other_x.T, worthwhile=len(x) >= ROWS)
-        if self.bias:
-            of_x += 1
-        of_x *= of_dz
-        return of_x
+        of_dz = self.dz.astype(np.float64) @ other.dz.astype(np.float64).T
+        of_x = self.x.astype(np.float64) @ other.x.astype(np.float64).T
+        return of_dz * (of_x + self.bias)
 
 
 class ScaleRows(NamedTuple):
@@ -130,6 +127,8 @@ def tangent_kernel(rows: list[LinearRows | ScaleRows], others: list[LinearRows |
     """What `pairs` gave for some rows, and for others of the same module (None: the same) -> K (B,
     B'), in float64.
     """
+    if others is None and _are_dense(rows):
+        return _symmetric_kernel(rows)
     first, *products = (a.inner(b) for a, b in zip(rows, rows if others is None else others, strict=True))
     for product in products:
         first += product
@@ -211,3 +210,31 @@ def _linear_rows(x, dz, bias: bool) -> LinearRows:
     if x.ndim != 2:
         raise ValueError(f"expected one vector a row, (B, I), given a linear layer's input of shape {x.shape}")
     return LinearRows(x, dz, bias)
+
+
+def _are_dense(rows) -> bool:
+    """Whether kernels may run over these rows: over linear layers, on the CPU."""
+    return kernels_enabled() and all(isinstance(layer, LinearRows) and type(layer.x) is np.ndarray for layer in rows)
+
+
+def _symmetric_kernel(rows: list[LinearRows]) -> np.ndarray:
+    """K (B, B) of linear layers: of each product one triangle, and one pass over memory that adds a layer's share."""
+    size = len(rows[0].x)
+    of_dz, of_x = side_by_side(
+        lambda: [upper_product(np.ascontiguousarray(layer.dz, np.float64)) for layer in rows],
+        lambda: [upper_product(np.ascontiguousarray(layer.x, np.float64)) for layer in rows],
+        worthwhile=size >= ROWS,
+    )
+    total = np.zeros((size, size))
+    for layer, dz_product, x_product in zip(rows, of_dz, of_x, strict=True):
+        _add_share(dz_product, x_product, float(layer.bias), total)
+    fill_lower(total)
+    return total
+
+
+@exact_kernel
+def _add_share(of_dz, of_x, bias, total):
+    """total += (dZ dZᵀ) ∘ (X Xᵀ + bias), of the upper triangles."""
+    for i in range(len(total)):
+        for j in range(i, len(total)):
+            total[i, j] += of_dz[i, j] * (of_x[i, j] + bias)

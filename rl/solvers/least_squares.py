@@ -7,11 +7,13 @@ Along the direction that K z stands for, b can be reached as far as the cosine o
 the truncated solution K z = P b, P the projection onto the eigenvectors that were kept.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from deepnp.backend import ordered_kernel
+from deepnp.symmetric import factorize
 
 
 class Solved(NamedTuple):
@@ -53,14 +55,14 @@ def ridge(kernel: np.ndarray, b: np.ndarray, amount: float) -> Solved:
     shift = amount * np.trace(kernel) / size
     if shift == 0:
         return Solved(np.zeros_like(b), 0.0, 0)
-    shifted = kernel.copy(order="K")
+    shifted = np.array(kernel, np.float64, order="C")
     shifted.flat[:: size + 1] += shift
     try:
-        lower = np.linalg.cholesky(shifted)
+        upper = factorize(shifted)
     except np.linalg.LinAlgError:
         raise ValueError(f"expected a kernel that is positive semi-definite, given {np.linalg.eigvalsh(kernel)[0]}") from None
-    z = b.astype(lower.dtype)
-    _substitute(lower, z)
+    z = b.astype(np.float64)
+    _substitute(upper, z)
     return Solved(z, cosine(kernel @ z, b), size)
 
 
@@ -86,7 +88,7 @@ def truncated(kernel: np.ndarray, b: np.ndarray, threshold: float) -> Solved:
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
     """⟨a, b⟩/(‖a‖ ‖b‖) of two vectors; 0 where either is 0."""
-    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    lengths = math.sqrt(a @ a) * math.sqrt(b @ b)
     return float(a @ b) / lengths if lengths > 0 else 0.0
 
 
@@ -98,13 +100,13 @@ def _check(kernel, b):
 
 
 @ordered_kernel
-def _substitute(lower, z):
-    """L Lᵀ z = b, in place of b (B,): forward, then backward."""
+def _substitute(upper, z):
+    """Uᵀ U z = b, in place of b (B,): forward, then backward."""
     for i in range(len(z)):
-        for j in range(i):
-            z[i] -= lower[i, j] * z[j]
-        z[i] /= lower[i, i]
+        z[i] /= upper[i, i]
+        for j in range(i + 1, len(z)):
+            z[j] -= upper[i, j] * z[i]
     for i in range(len(z) - 1, -1, -1):
-        z[i] /= lower[i, i]
-        for j in range(i):
-            z[j] -= lower[i, j] * z[i]
+        for j in range(len(z) - 1, i, -1):
+            z[i] -= upper[i, j] * z[j]
+        z[i] /= upper[i, i]

@@ -17,7 +17,7 @@ SMALL = dict(hidden=(5, 4), batch_size=12, memory=200, warmup=20, update_interva
 
 def learner(**settings):
     agent = rl.PreQN(vectorize(Target, 2), rl.PreQNConfig(**{**SMALL, **settings}), seed=0)
-    agent.critics.networks[0].to(np.float64)
+    agent.critics.optimizers[0].vector = agent.critics.networks[0].to(np.float64).flat
     return agent
 
 

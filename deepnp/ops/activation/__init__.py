@@ -1,7 +1,7 @@
 """Element-wise activations, softmax and gates.
 
-Those whose derivative is a function of their own output (tanh, ReLU, sigmoid) also offer `add_bias` and
-`backward_bias`, with which `ops.dense` fuses them into a linear map.
+Those whose derivative is a function of their own output (tanh, ReLU, sigmoid), and the sine, also offer `add_bias`
+and `backward_bias`, with which `ops.dense` fuses them into a linear map.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ def elementwise(kernel: Callable, *arrays, settings: tuple[float, ...] = (), res
     return written if results > 1 else written[0]
 
 
-def bias_gradient(kernel: Callable, dy, y) -> tuple[np.ndarray, np.ndarray]:
-    """Run `kernel(dy, y, dz, dbias)`: dy, y (B, C) -> dz (B, C), dbias (C,)."""
+def bias_gradient(kernel: Callable, dy, kept) -> tuple[np.ndarray, np.ndarray]:
+    """Run `kernel(dy, kept, dz, dbias)`: dy and what the activation keeps, y or z, (B, C) -> dz (B, C), dbias (C,)."""
     dz, dbias = np.empty_like(dy), np.zeros(dy.shape[1], dy.dtype)
-    kernel(dy, y, dz, dbias)
+    kernel(dy, kept, dz, dbias)
     return dz, dbias
 
 

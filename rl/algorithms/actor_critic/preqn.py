@@ -156,7 +156,7 @@ class PreQN(Agent):
         check_finite("critic loss", float(errors @ errors) / len(errors))
         rows = pairs(critic, np.ones_like(q)[:, None])
         solved = self.solve(tangent_kernel(rows), errors, weights, c)
-        theta, alignment = critic.flat.data, 0.0
+        theta, alignment = self.critics.optimizers[0].vector.data, 0.0
         start = theta.copy()
         step = q.dtype.type(c.critic_step) * weighted_gradient(rows, solved.z.astype(q.dtype))
 
@@ -177,7 +177,6 @@ class PreQN(Agent):
     def solve(self, kernel, errors, weights, c) -> Solved:
         """Z of K Z = Δ, weighted."""
         root, solver = np.sqrt(weights, dtype=np.float64), ridge if c.solver == "ridge" else truncated
-        scaled = (root * kernel * root[:, None]).T  # by columns, as LAPACK reads it
-        solved = solver(scaled, root * errors, c.tolerance)
+        solved = solver(root * kernel * root[:, None], root * errors, c.tolerance)
         z = root * solved.z
         return Solved(z, cosine(kernel @ z, errors.astype(np.float64)), solved.rank)
