@@ -10,6 +10,7 @@ from pygments.lexers import PythonLexer
 from docs.site.flow import Tie, functions_of, ties
 from docs.site.subjects import Subject, reachable
 
+BLANK = '<span class="line"> </span>'  # the theme lays lines out as a grid, in which text outside of them is lost
 WIDEST = 12  # signs before a line of backward; more numbers stand below each other
 
 
@@ -46,7 +47,7 @@ def _block(title: str, text: str, extents: list[range], found: dict[int, Tie], s
     highlighted = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).splitlines()
     gutters = {n: _gutter(title, n, found.get(n), start) for extent in extents for n in extent}
     for extent in extents:
-        shown += ["", ""] if shown else []
+        shown += [BLANK, BLANK] if shown else []
         shown += [f"{gutters[n]}{highlighted[n - 1]}</span>" for n in extent]
     width = min(max((len(_numbers(tie, start)) for tie in found.values()), default=2), WIDEST)
     code = "\n".join(shown)

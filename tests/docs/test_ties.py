@@ -73,7 +73,7 @@ def test_no_line_that_is_shown_chooses_a_fast_form(name):
 
 def test_the_helpers_of_forward_stand_below_it():
     forward, backward = re.sub(r"<[^>]+>", "", side_by_side(OPERATIONS["recurrent.lstm"])).split("def backward(")
-    assert "def step_plain(" in forward
+    assert "\n \n \ndef step_plain(" in forward  # two blank lines, each an element
     assert "def step_backward_plain(" in backward
     assert "step_plain(gates[t]" in forward
 
