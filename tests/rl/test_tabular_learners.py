@@ -246,7 +246,7 @@ class TestExploration:
 class TestBars:
     """The values of S-20 and S-23, on one seed; benchmarks/tables.py takes more."""
 
-    @pytest.mark.parametrize("name", [name for name in TABULAR if name != "OffPolicyMonteCarlo"])
+    @OF_ALL
     def test_frozen_lake(self, name):
         assert tables.lake_value(name, seed=0) > 0.542 - 0.02
 
