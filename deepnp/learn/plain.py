@@ -66,15 +66,12 @@ def _chosen(tree: ast.AST) -> set[str]:
 
 def _forms(tree: ast.AST) -> dict[str, str]:
     """`step = fastest(step_plain, …)`: the plain form that each such name stands for."""
-    return {
-        node.targets[0].id: ast.unparse(node.value.args[0])
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _is_choice(node.value)
-    }
-
-
-def _is_choice(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and _called(node) == "fastest"
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Call() as call) if _called(call) == "fastest":
+                found[name] = ast.unparse(call.args[0])
+    return found
 
 
 def _asks(test: ast.AST, chosen: set[str]) -> bool:
@@ -120,7 +117,7 @@ def _assigns(node: ast.AST, names: set[str]) -> bool:
 
 def _kept(node: ast.AST, chosen: set[str]) -> ast.AST | None:
     """What of an expression is the plain form; None where it makes no choice."""
-    if isinstance(node, ast.Call) and _is_choice(node):
+    if isinstance(node, ast.Call) and _called(node) == "fastest":
         return node.args[0]
     return node.orelse if isinstance(node, ast.IfExp) and _asks(node.test, chosen) else None
 
