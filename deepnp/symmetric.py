@@ -27,7 +27,7 @@ def upper_product(a: np.ndarray) -> np.ndarray:
     found = _functions()
     if found is None:
         return a @ a.T
-    dsyrk, _, integer = found
+    dsyrk, _, _ = found
     product, (n, k) = np.empty((len(a), len(a))), a.shape
     dsyrk(ROW_MAJOR, UPPER, NO_TRANSPOSE, n, k, 1.0, a.ctypes.data, max(k, 1), 0.0, product.ctypes.data, max(n, 1))
     return product

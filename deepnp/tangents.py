@@ -153,6 +153,9 @@ def _(module: Linear, dy, inputs: bool):
 
 @rows_of.register
 def _(module: DenseStack, dy, inputs: bool):
+    fast = None if inputs else mlp.rows_fast(dy, module.cache)
+    if fast is not None:
+        return None, [LinearRows(x, dz, True) for x, dz in fast]
     found, layers = [], mlp.by_layer(module.cache)
     first = layers[0]
     for layer in reversed(layers):

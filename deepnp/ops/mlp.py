@@ -182,6 +182,24 @@ def _forward_fast(x, parameters, layout):
     return y, Cache(x, parameters, layout, shape, None, values)
 
 
+def rows_fast(dy, cache) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """dy (B, O_L) -> y_{l−1} (B, I_l) and dz_l (B, O_l) of each layer, where kernels ran over vectors; None elsewhere."""
+    x, parameters, layout, _, _, values = cache
+    if values is None or x.ndim != 2:
+        return None
+    check_upstream(dy, cache.shape)
+    rows, widths = len(x), layout.widths[1:]
+    dzs, total = np.empty(rows * sum(widths), SINGLE), rows * sum(widths)
+    dy = np.ascontiguousarray(dy, SINGLE)
+    _backward_keeping(*find_sgemm(), parameters, *layout.for_kernels, values, dy, dzs, x[:, :0], x, parameters[:0])
+    found, ys, start = [], values[len(values) - total :], 0
+    for o in widths:
+        stop = start + rows * o
+        found.append((x, dzs[start:stop].reshape(rows, o)))
+        x, start = ys[start:stop].reshape(rows, o), stop
+    return found
+
+
 def _accumulate_fast(dy, cache, dparameters, inputs):
     x, parameters, layout, _, _, values = cache
     i, o = layout.widths[0], layout.widths[-1]
@@ -225,16 +243,26 @@ def _forward(address, wide, parameters, widths, codes, x, values):
 @kernel
 def _backward(address, wide, parameters, widths, codes, values, dy, dx, x, dparameters):
     """dx (B, n) is the gradient of the last n inputs: of none, of all, or of actions that lie beside an observation."""
+    dzs = np.empty(len(x) * widths[1:].max(), np.float32)
+    _backward_keeping(address, wide, parameters, widths, codes, values, dy, dzs, dx, x, dparameters)
+
+
+@kernel
+def _backward_keeping(address, wide, parameters, widths, codes, values, dy, dzs, dx, x, dparameters):
+    """As `_backward`; dz_1 … dz_L stay in `dzs`, one after the other, if that has room for all of them."""
     rows, p, v = len(x), len(parameters), len(values)
     k = v - rows * widths[1:].sum()
     widest = widths[1:].max()
-    upstream, above = np.empty(rows * widest, np.float32), dy
-    before_activation, unwanted = np.empty(rows * widest, np.float32), np.zeros(widest, np.float32)
+    upstream, above, unwanted = np.empty(rows * widest, np.float32), dy, np.zeros(widest, np.float32)
+    all_stay, end = len(dzs) == rows * widths[1:].sum(), len(dzs)
     for layer in range(len(codes) - 1, -1, -1):
         i, o = widths[layer], widths[layer + 1]
         p, v = p - (i + 1) * o, v - rows * o
         dbias = dparameters[p + o * i : p + o * i + o] if len(dparameters) > 0 else unwanted[:o]
-        y, dz = values[v : v + rows * o].reshape((rows, o)), before_activation[: rows * o].reshape((rows, o))
+        if not all_stay:
+            end = rows * o
+        y, dz = values[v : v + rows * o].reshape((rows, o)), dzs[end - rows * o : end].reshape((rows, o))
+        end -= rows * o
         if codes[layer] == TANH:
             tanh._backward_bias(above, y, dz, dbias)
         elif codes[layer] == RELU:
@@ -255,9 +283,20 @@ def _backward(address, wide, parameters, widths, codes, values, dy, dx, x, dpara
             above, n = upstream[: rows * i].reshape((rows, i)), i
         else:
             above, n = dx, dx.shape[1]
-        if above.size > 0:
-            weight = parameters[p + i - n :].ctypes.data  # its last n columns
-            sgemm(address, wide, False, False, rows, n, o, dz.ctypes.data, o, weight, i, np.float32(0), above.ctypes.data, n)
+        weight = parameters[p + i - n :]  # its last n columns
+        if o == 1:
+            _spread(dz, weight, above)
+        elif above.size > 0:
+            w, target = weight.ctypes.data, above.ctypes.data
+            sgemm(address, wide, False, False, rows, n, o, dz.ctypes.data, o, w, i, np.float32(0), target, n)
+
+
+@ordered_kernel
+def _spread(dz, weight, dx):
+    """dx = dz W of a layer with one output: BLAS would take longer over sums of one term."""
+    for b in range(dx.shape[0]):
+        for j in range(dx.shape[1]):
+            dx[b, j] = dz[b, 0] * weight[j]
 
 
 CASES = [

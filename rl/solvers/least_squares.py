@@ -52,11 +52,11 @@ def ridge(kernel: np.ndarray, b: np.ndarray, amount: float) -> Solved:
         raise ValueError(f"expected a positive amount of ridge, given {amount}")
     _check(kernel, b)
     size = len(b)
-    shift = amount * np.trace(kernel) / size
+    shift = amount * kernel.trace() / size
     if shift == 0:
         return Solved(np.zeros_like(b), 0.0, 0)
     shifted = np.array(kernel, np.float64, order="C")
-    shifted.flat[:: size + 1] += shift
+    shifted.reshape(-1)[:: size + 1] += shift
     try:
         upper = factorize(shifted)
     except np.linalg.LinAlgError:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import deepnp
 from deepnp import (
     BatchNorm1d,
     Conv1d,
@@ -18,6 +19,7 @@ from deepnp import (
     Sequential,
     Sigmoid,
     SiLU,
+    Sine,
     Tanh,
 )
 from deepnp.cases import tupled, upstream
@@ -87,6 +89,32 @@ def test_float32_is_multiplied_in_float64(rng, kernels):
     rows = row_gradients(pairs(network, dy)).astype(np.float64)
     np.testing.assert_allclose(kernel, rows @ rows.T, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(rows.sum(axis=0), network.flat.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_kernels_give_the_rows_of_the_plain_form(outputs, rng):
+    layers = (
+        Linear(4, 6, rng=rng),
+        Sine(),
+        Linear(6, 5, rng=rng),
+        ReLU(),
+        Linear(5, 7, rng=rng),
+        Tanh(),
+        Linear(7, outputs, rng=rng),
+    )
+    network, x = Sequential(*layers), rng.normal(size=(9, 4)).astype(np.float32)
+    dy = upstream(network.forward(x), rng).astype(np.float32)
+    fast = pairs(network, dy)
+    assert network.steps[0].cache.values is not None
+    kernel = tangent_kernel(fast)
+    deepnp.use_kernels(False)
+    network.forward(x)
+    plain = pairs(network, dy)
+    for ours, theirs in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(ours.x, theirs.x, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(ours.dz, theirs.dz, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(kernel, tangent_kernel(fast), rtol=1e-14)
+    deepnp.use_kernels(True)
 
 
 def test_groups_over_places_sum_over_them(rng):

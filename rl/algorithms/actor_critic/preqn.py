@@ -145,8 +145,8 @@ class PreQN(Agent):
         self.policy_optimizer.lr = c.lr
         y = batch.rewards + batch.discounts * self.critics.target(s_next, self.policy.predict(s_next))
         metrics, errors = self.fit_critic(trees.with_actions(s, batch.actions), y, batch.weights, c)
-        q = self.halves.step(value_gradient, self.policy_optimizer, s)
-        return {**metrics, "policy_loss": -float(q.mean()), "q": float(q.mean())}, np.abs(errors)
+        q = float(self.halves.step(value_gradient, self.policy_optimizer, s).mean())
+        return {**metrics, "policy_loss": -q, "q": q}, np.abs(errors)
 
     def fit_critic(self, x, y, weights, c) -> tuple[dict[str, float], np.ndarray]:
         """Move the values Q(x) (B,) towards y, in the critic's kernel. Returns metrics, and Δ (B,)."""
