@@ -4,6 +4,7 @@ A link of a guide leads to a file: a guide, an operation, an algorithm, a pictur
 one that shows them.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -80,6 +81,12 @@ def _listed(path: Path, page: str, links: Links) -> str:
     return f"- [`{path.name}`]({relative(target, page)})" if target else f"- `{path.name}`"
 
 
+def notebook(text: str) -> str:
+    """The cells of a notebook as Markdown, without their outputs: pictures are words of 40,000 letters, which break the search."""
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    return "\n\n".join(source if kind == "markdown" else f"```python\n{source}\n```" for kind, source in cells) + "\n"
+
+
 def shown(file: str, links: Links) -> str:
     """The page that shows a file or lists a folder."""
     path, page = ROOT / file, f"source/{file}.md"
@@ -87,7 +94,8 @@ def shown(file: str, links: Links) -> str:
         inner = sorted(p for p in path.iterdir() if p.suffix == ".py" or (p.is_dir() and (p / "__init__.py").exists()))
         rows = [_listed(p, page, links) for p in inner]
         return f"# `{file}`\n\n" + "\n".join(rows) + "\n"
-    if path.suffix == ".md":
-        return links.rewritten(path.read_text(), file, page)
-    language = {".py": "python", ".xml": "xml", ".toml": "toml", ".ipynb": "json"}.get(path.suffix, "text")
+    if path.suffix in (".md", ".ipynb"):
+        text = path.read_text()
+        return links.rewritten(notebook(text) if path.suffix == ".ipynb" else text, file, page)
+    language = {".py": "python", ".xml": "xml", ".toml": "toml"}.get(path.suffix, "text")
     return f"# `{file}`\n\n````{language}\n{path.read_text()}\n````\n"

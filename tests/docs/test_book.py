@@ -97,6 +97,13 @@ def test_links_of_a_page_are_found():
     assert links_of(text) == {"a.html", "../b&c.png"}
 
 
+def test_a_notebook_is_shown_as_its_cells_without_pictures():
+    page = links.shown("examples/first_agent.ipynb", links.Links({}, {}))
+    assert page.startswith("# ")
+    assert "```python\n" in page
+    assert max(map(len, page.split())) < 200
+
+
 def test_code_is_not_rewritten():
     text = "```python\nx[0](a.md)\n```"
     assert links.Links({}, {}).rewritten(text, "docs/b.md", "guides/b.md") == text
@@ -203,6 +210,7 @@ def test_mathematics_is_typeset(visit):
 def test_search_finds_layer_norm(visit, server, served):
     page = visit("index", address=server) if served else visit("index")
     page.locator("input.md-search__input").click()
+    page.locator(".md-search-result__meta", has_text="Type to start searching").wait_for(timeout=60_000)  # the index is read
     page.keyboard.type("layer norm")
     page.locator("a.md-search-result__link[href*='normalization/layer_norm']").first.wait_for(timeout=20_000)
 
