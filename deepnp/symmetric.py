@@ -54,7 +54,7 @@ def factorize(a: np.ndarray) -> np.ndarray:
 
 
 @exact_kernel
-def fill_lower(a):
+def fill_lower(a) -> None:
     """Copy the triangle above the diagonal of a (B, B) below it, tile by tile."""
     for top in range(0, len(a), TILE):
         for left in range(0, top + 1, TILE):
