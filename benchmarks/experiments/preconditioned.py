@@ -21,9 +21,9 @@ EXPERIMENT = Experiment(
         "TD3-sine": Variant(TD3, {**BURSTS, "activation": "sine"}),
     },
     {name: Task(f"deepnp/{name}-v5") for name in ("Swimmer", "HalfCheetah", "Hopper")},
-    steps=100_000,
+    steps=300_000,
     seeds=3,
-    shared=dict(hidden=(128, 128), batch_size=128, memory=300_000),
+    shared=dict(hidden=(64, 64), batch_size=64, memory=300_000),
     watch=(Alignment, Extremes),
 )
 
