@@ -103,7 +103,7 @@ TASKS: dict[str, Task] = {
     **{name: recipe(name, "Pendulum-v1", 10_000) for name in ("DDPG", "TD3", "SAC")},
     **{name: swing() for name in ("TD2", "SACLite", "SACValue", "QAscent")},
     "PreQN": swing(10_000, batch_size=256),
-    "NAF": Task("Pendulum-v1", 20_000),
+    "NAF": Task("Pendulum-v1", 20_000, dict(lr=Linear(1e-3, 0.0))),
     "OnPolicySAC": Task("deepnp/Navigation-v0", 200_000),
     "PETS": replace(recipe("PETS", "Pendulum-v1"), **PLANNED),
     "MBPO": recipe("MBPO", "InvertedPendulum-v5"),
