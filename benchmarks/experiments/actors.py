@@ -17,7 +17,7 @@ EXPERIMENT = Experiment(
     "classes of policy for SACLite",
     {actor: Variant(SACLite, {"actor": actor}) for actor in PRINTED},
     {"HalfCheetah": Task("deepnp/HalfCheetah-v5")},
-    steps=100_000,
+    steps=200_000,
     seeds=3,
     shared=dict(hidden=(128, 128), batch_size=128, memory=200_000),
     watch=(Extremes,),
