@@ -1,4 +1,4 @@
-"""What DDQN+BC and fitted SARSA share: DQN's network and its target, on a data set."""
+"""What FQI, DDQN+BC and fitted SARSA share: DQN's network and its target, on a data set."""
 
 from deepnp.models.mlp import ACTIVATIONS
 from deepnp.optim import Adam

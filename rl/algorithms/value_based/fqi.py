@@ -19,20 +19,15 @@ from typing import ClassVar, Self
 import numpy as np
 
 from deepnp.models.mlp import ACTIVATIONS
-from deepnp.optim import Adam
-from rl.algorithms.offline.from_data import FromData
+from rl.algorithms.offline.choices import ChoicesFromData
 from rl.config import check_config, setting
 from rl.experience.datasets import DataSet
 from rl.experience.normalizers import NORMALIZERS
 from rl.experience.replay import Batch
 from rl.loops import fitted
 from rl.names import explained_class
-from rl.networks.encoders import network
-from rl.networks.q_networks import QNetwork
 from rl.networks.q_steps import choice_step
-from rl.networks.targets import target_of
-from rl.state import Counter, Part, spawn_rngs
-from rl.takes import Takes
+from rl.state import Counter, Part
 
 
 @explained_class
@@ -64,7 +59,7 @@ class FQIConfig:
             raise ValueError(f"expected batch_size <= memory, given {self.batch_size} and {self.memory}")
 
 
-class FQI(FromData):
+class FQI(ChoicesFromData):
     """An FQI agent for choices: `FQI(env, config, seed)`, see `Agent`; or `FQI.of_data(data)`, see `FromData`.
 
     `learn(50_000)` takes 50,000 random steps, and then fits: nothing is learned before the last of
@@ -78,23 +73,14 @@ class FQI(FromData):
     """
 
     Config = FQIConfig
-    takes = Takes(actions=("Discrete",), masks=True, on_policy=False, dataset=True)
     iterate = fitted.iterate
 
     def build(self) -> None:
-        space, c = self.space, self.now
-        self.rngs = spawn_rngs(self.seed, "weights", "explore", "replay", "environment")
-        body = network(space.observation, c.hidden, space.actions, ACTIVATIONS[c.activation], self.rngs["weights"])
-        self.policy = QNetwork(space, body)
-        self.policy_optimizer = Adam(self.policy.flat, c.lr)
-        self.target_policy, _ = target_of(self.policy)
-        self.make_memory()
+        super().build()
         self.rounds_left = Counter()
 
     def parts(self) -> dict[str, Part]:
-        networks: dict[str, Part] = {"policy": self.policy, "target_policy": self.target_policy}
-        own: dict[str, Part] = {"policy_optimizer": self.policy_optimizer, "rounds_left": self.rounds_left}
-        return {**networks, **own, **self.data_parts()}
+        return {**super().parts(), "rounds_left": self.rounds_left}
 
     def learn_from(self, data: DataSet) -> Self:
         """Take in a data set, in the place of what the memory holds; all rounds over it are due."""
