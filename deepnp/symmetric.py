@@ -23,7 +23,14 @@ TILE = 32  # rows and columns that are transposed together: they fit into the ne
 
 
 def upper_product(a: np.ndarray) -> np.ndarray:
-    """The upper triangle of A Aᵀ: a (B, C) -> (B, B). What stands below the diagonal means nothing."""
+    """The upper triangle of A Aᵀ: a (B, C) -> (B, B). What stands below the diagonal means nothing.
+
+    Raises
+    ------
+    ValueError
+        For anything but a matrix of float64 in C order.
+    """
+    _check(a)
     found = _functions()
     if found is None:
         return a @ a.T
@@ -38,9 +45,14 @@ def factorize(a: np.ndarray) -> np.ndarray:
 
     Raises
     ------
+    ValueError
+        For anything but a square matrix of float64 in C order.
     numpy.linalg.LinAlgError
         If A is not positive definite.
     """
+    _check(a)
+    if a.shape[0] != a.shape[1]:
+        raise ValueError(f"expected a square matrix, given {a.shape}")
     found = _functions()
     if found is None:
         a[...] = np.linalg.cholesky(a.T).T  # which reads what is, transposed, the lower triangle
@@ -61,6 +73,12 @@ def fill_lower(a) -> None:
             for i in range(top, min(top + TILE, len(a))):
                 for j in range(left, min(left + TILE, i)):
                     a[i, j] = a[j, i]
+
+
+def _check(a):
+    """Routines that are called by address read what they are told to."""
+    if a.ndim != 2 or a.dtype != np.float64 or not a.flags.c_contiguous:
+        raise ValueError(f"expected a matrix of float64 in C order, given {a.dtype} of shape {a.shape}, strides {a.strides}")
 
 
 @cache

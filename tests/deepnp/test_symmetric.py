@@ -39,3 +39,15 @@ def test_a_factorisation_of_the_upper_triangle(size, library, rng):
 def test_what_is_not_positive_definite_is_refused(library):
     with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
         factorize(np.diag([3.0, -1.0]))
+
+
+@pytest.mark.parametrize("function", [upper_product, factorize])
+@pytest.mark.parametrize("a", [np.eye(3, dtype=np.float32), np.asfortranarray(np.arange(9.0).reshape(3, 3)), np.ones(4)])
+def test_what_the_routines_would_misread_is_refused(function, a):
+    with pytest.raises(ValueError, match="expected a matrix of float64 in C order, given"):
+        function(a)
+
+
+def test_only_square_matrices_have_factors():
+    with pytest.raises(ValueError, match=r"expected a square matrix, given \(2, 3\)"):
+        factorize(np.ones((2, 3)))
