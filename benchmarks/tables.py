@@ -29,7 +29,7 @@ EVERYTHING_FIRST = {"exploration": Linear(1.0, 0.0), "lr": Linear(0.1, 0.0)}  # 
 LAKE: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
         "MonteCarlo": {"exploration": Linear(1.0, 0.0), "lr": Linear(0.05, 0.0), "decay": 0.0},
-        "OffPolicyMonteCarlo": {"exploration": Linear(1.0, 1e-3, 0.7), "lr": Linear(0.1, 0.0)},
+        "OffPolicyMonteCarlo": {"exploration": Linear(1.0, 1e-3, 0.7), "lr": Linear(0.1, 0.0), "weight_limit": 5.0},
         "SARSA": EVERYTHING_FIRST,
         "QLearning": EVERYTHING_FIRST,
         "DoubleQLearning": EVERYTHING_FIRST,

@@ -175,8 +175,8 @@ def test_monte_carlo_takes_the_mean_of_first_visits():
     np.testing.assert_allclose(learned("MonteCarlo", exploration=epsilon).policy.values.data, plain.array(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("fade", [0.0, 0.1])
-def test_off_policy_monte_carlo_weighs_the_ends_of_episodes(fade):
+@pytest.mark.parametrize(("fade", "limit"), [(0.0, None), (0.1, None), (0.0, 1.7)])
+def test_off_policy_monte_carlo_weighs_the_ends_of_episodes(fade, limit):
     plain, weights = Plain(1.0), defaultdict(float)
     for played, last, terminated in episodes():
         g, w = 0 if terminated else max(plain.row(last)), 1.0
@@ -186,8 +186,9 @@ def test_off_policy_monte_carlo_weighs_the_ends_of_episodes(fade):
             plain.q[s, a] += w / weights[s, a] * (g - plain.q[s, a])
             if plain.q[s, a] < max(plain.row(s)):
                 break
-            w /= plain.row(s).count(max(plain.row(s))) * 0.4
-    np.testing.assert_allclose(learned("OffPolicyMonteCarlo", lr=fade).policy.values.data, plain.array(), rtol=1e-12)
+            w = min(limit or np.inf, w / (plain.row(s).count(max(plain.row(s))) * 0.4))
+    agent = learned("OffPolicyMonteCarlo", lr=fade, weight_limit=limit)
+    np.testing.assert_allclose(agent.policy.values.data, plain.array(), rtol=1e-12)
 
 
 def test_off_policy_monte_carlo_s_weights_are_1_where_both_policies_are_alike():
@@ -250,9 +251,9 @@ class TestBars:
     def test_frozen_lake(self, name):
         assert tables.lake_value(name, seed=0) > 0.542 - 0.02
 
-    def test_from_the_ends_of_episodes_it_learns_more_slowly(self):
-        """Its bar is missed: see docs/results/tabular.md."""
-        assert tables.lake_value("OffPolicyMonteCarlo", seed=0) > 0.1
+    def test_from_the_ends_of_episodes_it_learns_what_others_do(self):
+        """Four seeds of 24 do not: see docs/results/tabular.md."""
+        assert tables.lake_value("OffPolicyMonteCarlo", seed=0) >= 0.522
 
     def test_the_cliff(self):
         (q, while_q, row_q), (sarsa, while_sarsa, row_sarsa) = (tables.cliff_walk(name, 0) for name in ("QLearning", "SARSA"))
@@ -299,6 +300,7 @@ FIELDS = {
     "lr": (0.1, 0.5),
     "decay": (0.0, 0.9),
     "exploration": (0.1, 0.9),
+    "weight_limit": (None, 1.0),
     "initial_value": (0.0, 1.0),
     "planning": (0, 5),
 }

@@ -16,6 +16,8 @@ few episodes count for pairs that are far from it.
 
 Deviations: an episode that was truncated is not over. G begins there with max_a Q. C is multiplied by 1 − α at each
 visit, so that returns of policies long ago fade; α = 0 is the book's. Of equal values the book takes one; here all are π's.
+W can be held below a bound (Ionides 2008, truncated importance sampling): then no single episode decides a mean, at the
+price of a bias towards the values of b.
 
 Shapes: N environments, S states, A actions.
 """
@@ -49,6 +51,7 @@ class OffPolicyMonteCarloConfig:
     gamma: float = setting(0.99, "discount factor, γ", 0, 1)
     lr: Rate = rate(0.0, "share of the weights C that fades at a visit, α", 0, 1)
     exploration: Rate = rate(0.2, "share of actions that are random, ε", 1e-6, 1)
+    weight_limit: float | None = setting(None, "bound of the weight W; None: none", 1)
     initial_value: float = setting(0.0, "every Q at the start; a large one makes it try everything", -1e9, 1e9)
 
     def __post_init__(self):
@@ -86,13 +89,14 @@ class OffPolicyMonteCarlo(Agent):
         c, trace = self.now, self.episodes.add(t, self.chances)
         if not (t.terminated | t.truncated).any():
             return 0.0
-        error = steps.run(_learn, self.policy.values.data, self.weights["sum"], trace, t, c.gamma, c.lr)
+        limit = np.inf if c.weight_limit is None else c.weight_limit
+        error = steps.run(_learn, self.policy.values.data, self.weights["sum"], trace, t, c.gamma, c.lr, limit)
         check_finite("error of the return", error)
         return error
 
 
 @exact_kernel
-def _learn(q, weights, trace, t, gamma, lr) -> float:
+def _learn(q, weights, trace, t, gamma, lr, limit) -> float:
     total = 0.0
     for n in range(len(t.states)):
         if not (t.terminated[n] or t.truncated[n]):
@@ -110,6 +114,6 @@ def _learn(q, weights, trace, t, gamma, lr) -> float:
                 equals += value == best
             if q[s, a] < best:
                 break
-            w /= equals * trace.chances[n, k]
+            w = min(limit, w / (equals * trace.chances[n, k]))
         trace.lengths[n] = 0
     return total / len(t.states)
