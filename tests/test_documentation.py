@@ -125,6 +125,11 @@ def test_the_readme_shows_the_beginning_of_a_file_as_it_is():
     assert (ROOT / "deepnp" / "ops" / "normalization" / "layer_norm.py").read_text().startswith(block)
 
 
+def test_the_readme_says_how_many_algorithms_there_are():
+    (count,) = re.findall(r"^(\d+) algorithms,", (ROOT / "README.md").read_text(), flags=re.M)
+    assert int(count) == len(rl.ALGORITHMS)
+
+
 def public_functions(tree, inside: str = ""):
     """Functions and methods whose names, and whose classes' names, have no leading underscore."""
     for node in tree.body:

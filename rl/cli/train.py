@@ -96,6 +96,7 @@ def command_of(algorithm: Algorithm, recipe: Recipe | None = None) -> Callable[.
         with algorithm.cls(env, config, options.seed, env_settings=env_settings) as agent:
             if data is not None and isinstance(agent, FromData):
                 agent.learn_from(data)
+            watching.check_agent(agent, env)
             run = _run(agent, env, options, watching)
             return learn(agent, run, env, env_settings, options.steps, watching, task.quiet, options.on_nonfinite)
 

@@ -21,6 +21,7 @@ from rl.training.evaluations import Evaluations
 from rl.training.explorer import explore_at_end
 from rl.training.insides import Insides
 from rl.training.train import train
+from rl.training.value_check import ValueCheck, check_values
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Watching:
     insides_every: Annotated[
         int | None, arg(metavar="INT", help="iterations between records of gradient norms and activations", help_behavior_hint="")
     ] = None
+    values_every: Annotated[
+        int | None, arg(metavar="INT", help="steps between records of values against the returns that followed", help_behavior_hint="")
+    ] = None
 
     def check(self, steps: int) -> None:
         """Raise Usage for options that would do nothing in a training of so many steps."""
@@ -51,16 +55,29 @@ class Watching:
             whole_number("--eval-episodes", self.eval_episodes, 1)
             whole_number("--patience", 1 if self.patience is None else self.patience, 1)
             whole_number("--insides-every", 1 if self.insides_every is None else self.insides_every, 1)
+            whole_number("--values-every", 1 if self.values_every is None else self.values_every, 1)
             StopOnReturn(0.0 if self.stop_return is None else self.stop_return)
         except ValueError as error:
             raise Usage(str(error)) from error
 
+    def check_agent(self, agent: rl.Agent, env: str) -> None:
+        """Raise Usage for records that this agent has nothing for."""
+        if self.values_every is not None:
+            try:
+                check_values(agent, env)
+            except (TypeError, ValueError) as error:
+                raise Usage(f"--values-every: {error}") from error
+
     def callbacks(self, run: Run, env: str, env_settings: Mapping[str, Any]) -> list[Callback]:
         """What does it."""
         found: list[Callback] = [] if self.insides_every is None else [Insides(self.insides_every, run.folder)]
-        if self.eval_every is None:
+        if self.eval_every is None and self.values_every is None:
             return found
         spec = environments.spec_of(env, env_settings)
+        if self.values_every is not None:
+            found.append(ValueCheck(run.folder, spec, self.values_every))
+        if self.eval_every is None:
+            return found
         found.append(Evaluations(run.folder, spec, self.eval_every, self.eval_episodes))
         if self.stop_return is not None:
             found.append(StopOnReturn(self.stop_return))

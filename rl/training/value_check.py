@@ -58,7 +58,7 @@ def values_and_returns(
     ValueError
         If the environment's spaces are not the agent's, or the agent has memory.
     """
-    _check(agent, env)
+    check_values(agent, env)
     episodes = whole_number("episodes", episodes, 1)
     vector = make_vector(env, episodes, env_settings)
     try:
@@ -75,7 +75,8 @@ def values_and_returns(
     return values[valid], returns[valid]
 
 
-def _check(agent, env):
+def check_values(agent: Agent, env: EnvLike) -> None:
+    """Raise TypeError or ValueError where an agent's values cannot be compared with returns in this environment."""
     judges = _has_value(agent) or hasattr(agent, "critics") or isinstance(agent.parts().get("policy"), QNetwork)
     if not judges:
         raise TypeError(f"expected an agent with values or critics, given {type(agent).__name__}")
@@ -151,7 +152,7 @@ class ValueCheck(Callback):
         self._due: int | None = None
 
     def on_start(self, agent: Agent) -> None:
-        _check(agent, self.env)
+        check_values(agent, self.env)
         self._due = (agent.steps // self.every + 1) * self.every
         folders = [callback.folder for callback in agent.callbacks.callbacks if isinstance(callback, Run)]
         folder = self.folder if self.folder is not None else next(iter(folders), None)

@@ -200,7 +200,7 @@ def test_words_stand_in_sections_that_there_are():
 def test_a_training_writes_it_and_the_command_again(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     line = f"train ppo CartPole-v1 --steps 96 {SMALL} --out run --eval-every 32 --eval-episodes 2 --insides-every 1 --quiet"
-    assert main(line.split()) == 0
+    assert main([*line.split(), "--values-every", "64"]) == 0
     shown = Page((tmp_path / "run" / PAGE).read_text("utf-8"))
     for words in ("Return of an evaluation", "Gradient norms: policy", "Spread of activations: value", "Idle units: policy.logits"):
         assert words in shown.text
@@ -209,6 +209,14 @@ def test_a_training_writes_it_and_the_command_again(tmp_path, monkeypatch, capsy
     assert capsys.readouterr().out == f"written: run/{PAGE}\n"
     assert main(["resume", "run", "--steps", "160", "--quiet"]) == 0  # goes on recording what it recorded
     assert Table.read(tmp_path / "run" / "insides.csv").columns()["steps"] == [32, 64, 96, 128, 160]
+    assert set(Table.read(tmp_path / "run" / "values.csv").columns()["steps"]) == {64, 128}
+
+
+def test_values_of_an_agent_that_has_none_are_refused_at_the_door(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main("train cem CartPole-v1 --steps 96 --values-every 64".split()) == 2
+    assert "--values-every: expected an agent with values or critics, given CEM" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["SAC", "DQN", "CEM", "QLearning"])
