@@ -1,4 +1,4 @@
-"""Learning experiments of two papers on value learning, in small.
+"""Learning experiments of papers on value learning, in small.
 
     python -m benchmarks.experiments                                  # all of them, seed after seed
     python -m benchmarks.experiments --only preqn --seeds 0 1         # one, and these seeds
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import deepnp
 import envs  # noqa: F401  (registers deepnp/...)
-from benchmarks.experiments import actors, asymmetry, entropy, navigation, preconditioned
+from benchmarks.experiments import actors, asymmetry, entropy, expansion, navigation, preconditioned
 from benchmarks.experiments.experiment import Experiment
 from benchmarks.experiments.records import Records, of_experiment
 from benchmarks.experiments.tables import table
 from benchmarks.experiments.training import train
 from rl.training.curves import save_figure
 
-MODULES = {module.EXPERIMENT.name: module for module in (asymmetry, preconditioned, navigation, actors, entropy)}
+MODULES = {module.EXPERIMENT.name: module for module in (asymmetry, preconditioned, navigation, actors, entropy, expansion)}
 EXPERIMENTS = {name: module.EXPERIMENT for name, module in MODULES.items()}
 
 

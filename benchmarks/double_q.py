@@ -1,0 +1,57 @@
+"""Does Double DQN believe less than DQN?        python -m benchmarks.double_q
+
+Both learn with the same seeds and settings, with and without `double`. Every tenth of the training the greedy policy plays ten
+episodes, and the largest value of every state is compared with the discounted return that followed, as van Hasselt, Guez & Silver
+2016 do (Figures 2 and 3):
+
+    bias = mean of max_a Q(s_t, a) − G_t
+
+What is printed is the mean of a training's second half, after the values have come up from 0, and each measurement of it.
+"""
+
+import argparse
+
+import numpy as np
+
+import deepnp
+import rl
+from rl.training.value_check import values_and_returns
+
+STEPS = {"CartPole-v1": 50_000, "LunarLander-v3": 100_000}
+MEASUREMENTS, EPISODES, EVALUATION_SEED = 10, 10, 1
+
+
+def biases(env: str, double: bool, seed: int, steps: int) -> list[float]:
+    """Train, and measure the bias every tenth of the training."""
+    found: list[float] = []
+
+    def measure(agent, metrics):
+        if agent.steps >= (len(found) + 1) * steps // MEASUREMENTS:
+            values, returns = values_and_returns(agent, env, EPISODES, EVALUATION_SEED)
+            found.append(float(np.mean(values - returns)))
+
+    with rl.DQN(env, rl.DQNConfig(double=double), seed=seed) as agent:
+        agent.learn(steps, measure)
+        score = rl.evaluate(agent, env, 20, seed=EVALUATION_SEED).mean()
+    half = found[len(found) // 2 :]
+    shown = ", ".join(f"{bias:.1f}" for bias in half)
+    name = "double DQN" if double else "DQN"
+    print(f"{env:15} {name:10} seed {seed}: bias {np.mean(half):6.1f} ({shown}), return {score:.1f}", flush=True)
+    return half
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--envs", nargs="+", choices=list(STEPS), default=list(STEPS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, help="instead of 50,000 and 100,000")
+    options = parser.parse_args()
+    deepnp.set_num_threads(1)
+    for env in options.envs:
+        for seed in options.seeds:
+            for double in (False, True):
+                biases(env, double, seed, options.steps or STEPS[env])
+
+
+if __name__ == "__main__":
+    main()
