@@ -42,20 +42,21 @@ class Watching:
         int | None, arg(metavar="INT", help="iterations between records of gradient norms and activations", help_behavior_hint="")
     ] = None
     values_every: Annotated[
-        int | None, arg(metavar="INT", help="steps between records of values against the returns that followed", help_behavior_hint="")
+        int | None,
+        arg(metavar="INT", help="steps between records of values against the returns that followed", help_behavior_hint=""),
     ] = None
 
     def check(self, steps: int) -> None:
         """Raise Usage for options that would do nothing in a training of so many steps."""
         if self.eval_every is None and (self.stop_return is not None or self.patience is not None):
             raise Usage("expected --eval-every with --stop-return and --patience: they look at evaluations")
-        if self.eval_every is not None and not 1 <= self.eval_every <= steps:
-            raise Usage(f"expected --eval-every from 1 to the number of steps, {steps:,}, given {self.eval_every:,}")
+        for option, every in (("--eval-every", self.eval_every), ("--values-every", self.values_every)):
+            if every is not None and not 1 <= every <= steps:
+                raise Usage(f"expected {option} from 1 to the number of steps, {steps:,}, given {every:,}")
         try:
             whole_number("--eval-episodes", self.eval_episodes, 1)
             whole_number("--patience", 1 if self.patience is None else self.patience, 1)
             whole_number("--insides-every", 1 if self.insides_every is None else self.insides_every, 1)
-            whole_number("--values-every", 1 if self.values_every is None else self.values_every, 1)
             StopOnReturn(0.0 if self.stop_return is None else self.stop_return)
         except ValueError as error:
             raise Usage(str(error)) from error
