@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,15 +46,12 @@ def test_help_on_a_terminal_that_lacks_signs(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_signal_keeps_what_was_learned_and_resume_goes_on(tmp_path):
-    process = subprocess.Popen(
-        [*COMMAND, *LONG.split()], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    wait_for(tmp_path / "run" / "progress.csv", process)
-    done = deepnp("resume run", tmp_path)  # meanwhile
-    assert done.stderr.decode() == f"error: run is in use: process {process.pid} is training in it\n"
-    assert done.returncode == 1
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with training(tmp_path) as process:
+        done = deepnp("resume run", tmp_path)  # meanwhile
+        assert done.stderr.decode() == f"error: run is in use: process {process.pid} is training in it\n"
+        assert done.returncode == 1
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, ACKNOWLEDGED)
     lines = out.decode().splitlines()
     assert lines[-3] == "stopped; what was learned so far is saved"
@@ -65,20 +64,33 @@ def test_a_signal_keeps_what_was_learned_and_resume_goes_on(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_quiet_says_nothing_at_a_signal_either(tmp_path):
-    process = subprocess.Popen(
-        [*COMMAND, *LONG.split(), "--quiet"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    wait_for(tmp_path / "run" / "progress.csv", process)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[0] == b""
+    with training(tmp_path, "--quiet") as process:
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == (b"", b"")
     assert process.returncode == 130
 
 
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert path.exists()
+@contextmanager
+def training(folder: Path, *options: str) -> Iterator[subprocess.Popen]:
+    """A training that has begun, and hears Ctrl-C also where these tests run in the background; it does not outlive the block."""
+    command, pipe = [*COMMAND, *LONG.split(), *options], subprocess.PIPE
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(),
+        stdout=pipe,
+        stderr=pipe,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / "run" / "progress.csv").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert (folder / "run" / "progress.csv").exists()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
