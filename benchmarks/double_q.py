@@ -4,7 +4,7 @@ Both learn with the same seeds and settings, with and without `double`. Every te
 episodes, and the largest value of every state is compared with the discounted return that followed, as van Hasselt, Guez & Silver
 2016 do (Figures 2 and 3):
 
-    bias = mean of max_a Q(s_t, a) − G_t
+    bias = mean of max_a Q(s_t, a) - G_t
 
 What is printed is the mean of a training's second half, after the values have come up from 0, and each measurement of it.
 """
