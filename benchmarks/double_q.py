@@ -21,8 +21,8 @@ STEPS = {"CartPole-v1": 50_000, "LunarLander-v3": 100_000}
 MEASUREMENTS, EPISODES, EVALUATION_SEED = 10, 10, 1
 
 
-def biases(env: str, double: bool, seed: int, steps: int) -> list[float]:
-    """Train, and measure the bias every tenth of the training."""
+def train(env: str, double: bool, seed: int, steps: int) -> None:
+    """Train, measure the bias every tenth of the training, and print it."""
     found: list[float] = []
 
     def measure(agent, metrics):
@@ -37,7 +37,6 @@ def biases(env: str, double: bool, seed: int, steps: int) -> list[float]:
     shown = ", ".join(f"{bias:.1f}" for bias in half)
     name = "double DQN" if double else "DQN"
     print(f"{env:15} {name:10} seed {seed}: bias {np.mean(half):6.1f} ({shown}), return {score:.1f}", flush=True)
-    return half
 
 
 def main() -> None:
@@ -50,7 +49,7 @@ def main() -> None:
     for env in options.envs:
         for seed in options.seeds:
             for double in (False, True):
-                biases(env, double, seed, options.steps or STEPS[env])
+                train(env, double, seed, options.steps or STEPS[env])
 
 
 if __name__ == "__main__":

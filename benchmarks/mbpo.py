@@ -7,13 +7,16 @@ of twenty in the end. On one core, beside another training, MBPO took 51 minutes
 
 import argparse
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 import deepnp
 import rl
+from rl.runs.callbacks import Callback
 from rl.schedules import Step
+from rl.training.evaluations import Evaluations
 
 ENV, EVERY = "Hopper-v5", 2_000
 SHARED = dict(lr=1e-3, warmup=2_500, hidden=(128, 128))
@@ -26,26 +29,29 @@ def falls(s: np.ndarray, a: np.ndarray, s_next: np.ndarray) -> np.ndarray:
     return ~((s_next[:, 0] > 0.7) & (np.abs(s_next[:, 1]) < 0.2) & (np.abs(s_next[:, 1:]) < 100).all(axis=1))
 
 
+class Shown(Callback):
+    """Prints the evaluations of a training."""
+
+    def __init__(self, title: str):
+        self.title, self.start = title, time.perf_counter()
+
+    def on_evaluation(self, agent: rl.Agent, result: Mapping[str, np.ndarray]) -> None:
+        minutes = (time.perf_counter() - self.start) / 60
+        print(f"{self.title}  {agent.steps:7,} steps  {minutes:4.1f} min  return {result['return'].mean():7.1f}", flush=True)
+
+
 def train(name: str, seed: int, steps: int) -> None:
-    """Train one of them, and print what it is worth on the way."""
-    start, shown = time.perf_counter(), 0
-
-    def look(agent, metrics):
-        nonlocal shown
-        if agent.steps >= (shown + 1) * EVERY:
-            shown += 1
-            returns = rl.evaluate(agent, ENV, 5, seed=1000)
-            minutes = (time.perf_counter() - start) / 60
-            print(f"{name} seed {seed}  {agent.steps:7,} steps  {minutes:4.1f} min  return {returns.mean():7.1f}", flush=True)
-
+    """Train one of them, and print what it is worth on the way and in the end."""
+    title = f"{name} seed {seed}"
     if name == "MBPO":
         agent: Any = rl.MBPO(ENV, rl.MBPOConfig(memory=steps, **SHARED, **ENSEMBLE, **BRANCHES), seed=seed)
         agent.model.ends = falls
     else:
         agent = rl.SAC(ENV, rl.SACConfig(memory=steps, batch_size=256, **SHARED), seed=seed)
-    agent.learn(steps, look)
-    returns = rl.evaluate(agent, ENV, 20, seed=1)
-    print(f"{name} seed {seed}  the end: {returns.mean():.0f} ± {returns.std():.0f}", flush=True)
+    with agent:
+        agent.learn(steps, [Evaluations(None, ENV, EVERY, 5, seed=1000), Shown(title)])
+        returns = rl.evaluate(agent, ENV, 20, seed=1)
+    print(f"{title}  the end: {returns.mean():.0f} ± {returns.std():.0f}", flush=True)
 
 
 def main() -> None:

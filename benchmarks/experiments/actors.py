@@ -5,7 +5,7 @@ The thesis on maximum entropy, §2.3, Table 2.2. Its claim: no class differs sig
 
 from typing import Any
 
-from benchmarks.experiments.drawing import COLOURS, line_of_curves, subplots
+from benchmarks.experiments.drawing import figure_of_curves
 from benchmarks.experiments.experiment import Experiment, Task, Variant
 from benchmarks.experiments.records import Table
 from benchmarks.experiments.watchers import Extremes
@@ -26,10 +26,4 @@ EXPERIMENT = Experiment(
 
 def draw(rows: Table, curves: Table) -> Any:
     """Curves of the return."""
-    figure, (axis,) = subplots(1, width=5.5)
-    (task,) = EXPERIMENT.tasks
-    for variant, colour in zip(EXPERIMENT.variants, COLOURS, strict=False):
-        line_of_curves(axis, curves.get((variant, task), {}), "score", variant, colour)
-    axis.set(title=f"SACLite, {task} (seeds)", ylabel="return of 5 episodes")
-    axis.legend(frameon=False)
-    return figure
+    return figure_of_curves(EXPERIMENT, curves, "SACLite")

@@ -1,18 +1,18 @@
 """What the figures of the experiments share: lines over seeds, in the house's style."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.experiments.experiment import Point
-from benchmarks.experiments.records import curve
+from benchmarks.experiments.experiment import Experiment, Point
+from benchmarks.experiments.records import Table, curve
 from rl.training.curves import COLOURS, TEXT_SIZE, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "dimensions", "line_of_curves", "line_of_seeds", "subplots"]
+__all__ = ["COLOURS", "dimensions", "figure_of_curves", "line_of_curves", "line_of_seeds", "subplots"]
 
 
 def line_of_seeds(axis: "Axes", values: Mapping[float, Sequence[float]], label: str, colour: str) -> None:
@@ -28,6 +28,17 @@ def dimensions(axis: "Axes", numbers: Sequence[int]) -> None:
     axis.set_xscale("log")
     axis.set_xticks(numbers, [str(n) for n in numbers])
     axis.minorticks_off()
+
+
+def figure_of_curves(experiment: Experiment, curves: Table, title: str) -> Any:
+    """The score of each variant while it learned the experiment's only task."""
+    figure, (axis,) = subplots(1, width=5.5)
+    (task,) = experiment.tasks
+    for variant, colour in zip(experiment.variants, COLOURS, strict=False):
+        line_of_curves(axis, curves.get((variant, task), {}), "score", variant, colour)
+    axis.set(title=f"{title}, {task} (seeds)", ylabel="return of 5 episodes")
+    axis.legend(frameon=False)
+    return figure
 
 
 def line_of_curves(axis: "Axes", seeds: Mapping[int, Sequence[Point]], name: str, label: str, colour: str) -> None:

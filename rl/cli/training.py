@@ -77,9 +77,8 @@ class Watching:
         spec = environments.spec_of(env, env_settings)
         if self.values_every is not None:
             found.append(ValueCheck(run.folder, spec, self.values_every))
-        if self.eval_every is None:
-            return found
-        found.append(Evaluations(run.folder, spec, self.eval_every, self.eval_episodes))
+        if self.eval_every is not None:
+            found.append(Evaluations(run.folder, spec, self.eval_every, self.eval_episodes))
         if self.stop_return is not None:
             found.append(StopOnReturn(self.stop_return))
         if self.patience is not None:
