@@ -77,13 +77,16 @@ def values_and_returns(
 
 def check_values(agent: Agent, env: EnvLike) -> None:
     """Raise TypeError or ValueError where an agent's values cannot be compared with returns in this environment."""
-    judges = _has_value(agent) or hasattr(agent, "critics") or isinstance(agent.parts().get("policy"), QNetwork)
-    if not judges:
+    if not (isinstance(agent, Agent) and _judges(agent)):
         raise TypeError(f"expected an agent with values or critics, given {type(agent).__name__}")
     if agent.recall is not None:
         raise ValueError(f"expected an agent without memory, given {type(agent).__name__} with memory")
     if not is_made_here(env):
         raise TypeError(f"expected an environment's id or a factory, given {type(env).__name__}")
+
+
+def _judges(agent) -> bool:
+    return _has_value(agent) or hasattr(agent, "critics") or isinstance(agent.parts().get("policy"), QNetwork)
 
 
 def _has_value(agent) -> bool:

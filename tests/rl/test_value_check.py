@@ -84,6 +84,8 @@ def test_points_are_few():
 def test_what_has_no_value_is_refused():
     with pytest.raises(TypeError, match="expected an agent with values or critics, given CEM"):
         values_and_returns(agent("CEM"), Endless)
+    with pytest.raises(TypeError, match="given NoneType"):
+        values_and_returns(None, Endless)
     with pytest.raises(TypeError, match="given CEM"):
         agent("CEM").learn(10, ValueCheck(None, Endless, 5))
     with pytest.raises(TypeError, match="expected an environment's id or a factory"):
