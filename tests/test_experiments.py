@@ -14,9 +14,9 @@ from benchmarks.experiments.experiment import Experiment, Key, OneCritic, Point,
 from benchmarks.experiments.navigation import normalized
 from benchmarks.experiments.records import MEASURED, Records, curve, of_experiment
 from benchmarks.experiments.tables import score_text, table
-from benchmarks.experiments.watchers import Alignment, Dynamics, Extremes
+from benchmarks.experiments.watchers import Alignment, Dynamics, Extremes, Fits
 from deepnp import NonFiniteError
-from rl import TD2, SACLite
+from rl import MVE, TD2, SACLite
 from rl.training.evaluation import play
 
 PLANE = Task("deepnp/Navigation-v0", {"n": 2})
@@ -73,6 +73,17 @@ def test_the_figures_of_a_training_are_those_of_its_policy_and_critics(finished)
     assert 0 <= figures["rises"] <= 1
     assert figures["largest_value"] > 0
     assert {point.name for point in points} == {"score", "alignment"}
+
+
+def test_each_fit_of_a_model_is_a_point_of_a_curve():
+    small = dict(model_hidden=(8,), members=1, model_epochs=1, model_interval=500)
+    with MVE(PLANE.env, MVE.Config(**TINY, **small), 0, env_settings=PLANE.settings) as agent:
+        fits, metrics = Fits(agent, PLANE), []
+        agent.learn(1300, [fits, lambda agent, own: metrics.append(own)])
+    known = [own["model_error"] for own in metrics if "model_error" in own]
+    assert [point.value for point in fits.points()] == known
+    assert len(known) > 0
+    assert {point.name for point in fits.points()} == {"model_error"}
 
 
 def test_one_critic_has_one_and_is_otherwise_td2():

@@ -14,7 +14,7 @@ from benchmarks.experiments.records import Table
 from benchmarks.experiments.watchers import Alignment, Dynamics, Extremes
 from rl import TD2
 
-DIMENSIONS = 2, 5, 10, 20, 50
+DIMENSIONS = 10, 20, 50
 
 
 def normalized(played: Played, task: Task) -> np.ndarray:
@@ -33,9 +33,9 @@ EXPERIMENT = Experiment(
         "one critic, LN, no targets": Variant(OneCritic, {"critic_normalization": "layer", "targets": False}),
     },
     {f"n = {n}": Task("deepnp/Navigation-v0", {"n": n}) for n in DIMENSIONS},
-    steps=20_000,
+    steps=50_000,
     seeds=4,
-    shared=dict(hidden=(64, 64), batch_size=64, warmup=1_000, memory=100_000),
+    shared=dict(hidden=(256, 256), batch_size=64, warmup=10_000, memory=100_000),
     watch=(Alignment, Extremes, Dynamics),
     score=normalized,
 )

@@ -119,3 +119,17 @@ class Dynamics(OnBatches):
 
     def columns(self) -> dict[str, float]:
         return {"rises": float(np.mean(np.array(self.changes) > 0))} if self.changes else {}
+
+
+class Fits(Watcher):
+    """The error of each fit of a learned model: squared, on held-out rows, in variances of what it predicts."""
+
+    def __init__(self, agent: Agent, task: Task):
+        self.errors: list[Point] = []
+
+    def on_update(self, agent: Agent, metrics: dict[str, float]) -> None:
+        if "model_error" in metrics:
+            self.errors.append(Point("model_error", agent.steps, metrics["model_error"]))
+
+    def points(self) -> list[Point]:
+        return self.errors
