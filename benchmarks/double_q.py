@@ -1,10 +1,11 @@
-"""Does Double DQN believe less than DQN?        python -m benchmarks.double_q
+"""How much do DQN and Double DQN overestimate?        python -m benchmarks.double_q
 
 Both learn with the same seeds and settings, with and without `double`. Every tenth of the training the greedy policy plays ten
-episodes, and the largest value of every state is compared with the discounted return that followed, as van Hasselt, Guez & Silver
-2016 do (Figures 2 and 3):
+episodes, and the largest value of every state is compared with the discounted return that followed:
 
-    bias = mean of max_a Q(s_t, a) - G_t
+    bias = mean of max_a Q(s_t, a) - G_t            where an episode is truncated, max_a Q completes G
+
+Van Hasselt, Guez & Silver 2016 (Figure 3) compare with the returns of the policy at the end of the training instead.
 
 What is printed is the mean of a training's second half, after the values have come up from 0, and each measurement of it.
 """
@@ -43,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--envs", nargs="+", choices=list(STEPS), default=list(STEPS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, help="instead of 50,000 and 100,000")
+    parser.add_argument("--steps", type=int, help="instead of 50,000 and 100,000; ten times 1,000 or more")
     options = parser.parse_args()
     deepnp.set_num_threads(1)
     for env in options.envs:

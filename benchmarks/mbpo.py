@@ -1,8 +1,8 @@
 """How far do MBPO and SAC get on Hopper-v5 in 60,000 steps?        python -m benchmarks.mbpo
 
 The model is told when Hopper has fallen, as in the paper (Janner et al. 2019): a fall is one row of a hundred, and one that the
-model misses is worth many rewards. All else is learned. Every 2,000 steps the return of five deterministic episodes is printed, and
-of twenty in the end. On one core, beside another training, MBPO took 51 minutes and SAC three.
+model misses changes a value by many rewards. All else is learned. Every 2,000 steps the return of five deterministic episodes is
+printed, and of twenty in the end. On one core, beside another training, MBPO took 51 minutes and SAC three.
 """
 
 import argparse

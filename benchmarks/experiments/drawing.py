@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.experiments.experiment import Experiment, Point
 from benchmarks.experiments.records import Table, curve
+from benchmarks.experiments.watchers import EPISODES
 from rl.training.curves import COLOURS, TEXT_SIZE, subplots
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def figure_of_curves(experiment: Experiment, curves: Table, title: str) -> Any:
     """The score of each variant while it learned the experiment's only task."""
     figure, (axis,) = subplots(1, width=5.5)
     (task,) = experiment.tasks
-    for variant, colour in zip(experiment.variants, COLOURS, strict=False):
+    for variant, colour in zip(experiment.variants, COLOURS[: len(experiment.variants)], strict=True):
         line_of_curves(axis, curves.get((variant, task), {}), "score", variant, colour)
-    axis.set(title=f"{title}, {task} (seeds)", ylabel="return of 5 episodes")
+    axis.set(title=f"{title}, {task} (seeds)", ylabel=f"return of {EPISODES} episodes")
     axis.legend(frameon=False)
     return figure
 

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.experiments.drawing import COLOURS, line_of_curves, subplots
 from benchmarks.experiments.experiment import Experiment, Task, Variant
 from benchmarks.experiments.records import Table
-from benchmarks.experiments.watchers import Extremes, Fits
+from benchmarks.experiments.watchers import EPISODES, Extremes, Fits
 from rl import DDPG, MVE
 
 FITTED = dict(model_hidden=(128, 128, 128), model_interval=2_000, model_epochs=10)
@@ -37,6 +37,6 @@ def draw(rows: Table, curves: Table) -> Any:
         for horizon in horizons:
             variant = f"H = {horizon}" + (model if horizon else "")
             line_of_curves(axis, curves.get((variant, "HalfCheetah"), {}), "score", f"H = {horizon}", colours[horizon])
-        axis.set(title=f"HalfCheetah{model} (seeds)", ylabel="return of 5 episodes")
+        axis.set(title=f"HalfCheetah{model} (seeds)", ylabel=f"return of {EPISODES} episodes")
         axis.legend(frameon=False)
     return figure

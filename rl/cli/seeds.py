@@ -16,8 +16,10 @@ from rl.training.processes import run_jobs
 from rl.training.seeds import train_seeds
 
 # Options of a training that stands alone.
-RECORDS = "insides_every", "values_every"
-SINGLE = "seed", "data", "keep", "checkpoint_seconds", "tensorboard", "on_nonfinite", "stop_return", "patience", *RECORDS
+SINGLE = (
+    *("seed", "data", "keep", "checkpoint_seconds", "tensorboard", "on_nonfinite", "stop_return", "patience"),
+    *("insides_every", "values_every"),
+)
 
 
 @dataclass(frozen=True)

@@ -327,6 +327,11 @@ class Run(Callback):
         self._lock.release()
 
 
+def folder_of(agent: Any) -> Path | None:
+    """Where a training is written that is under way; None where nothing is."""
+    return next((callback.folder for callback in agent.callbacks.callbacks if isinstance(callback, Run)), None)
+
+
 def run_at(log: str | os.PathLike | Run, agent: Trained, total_steps: int) -> Run:
     """The run that `learn(log=…)` asks for.
 

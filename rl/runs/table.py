@@ -11,7 +11,7 @@ import io
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deepnp.storage import write_atomically
@@ -64,25 +64,31 @@ class Table:
         return table
 
     def append(self, row: Mapping[str, float]) -> None:
-        """Add a row; numbers that it lacks stay empty, and new names become columns.
+        """Add a row, see `extend`."""
+        self.extend([row])
+
+    def extend(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Add rows with one write; numbers that they lack stay empty, and new names become columns.
 
         Raises
         ------
         OSError
-            If it cannot be written. It is not lost: the next row brings it along.
+            If they cannot be written. They are not lost: the next ones bring them along.
         """
+        if not rows:
+            return
         known = list(self.rows[0]) if self.rows else []
-        columns = list(dict.fromkeys([*known, *row]))
-        self.rows.append({name: str(row.get(name, "")) for name in columns})
+        columns = list(dict.fromkeys([*known, *(name for row in rows for name in row)]))
+        self.rows += [{name: str(row.get(name, "")) for name in columns} for row in rows]
         whole, self._whole = self._whole and columns == known and self.path.exists(), False
         if whole:
-            self._extend(_text(self.rows[-1:], columns, header=False))
+            self._write_more(_text(self.rows[-len(rows) :], columns, header=False))
         else:
             self.rows = [{name: r.get(name, "") for name in columns} for r in self.rows]
             self._rewrite()
         self._whole = True
 
-    def _extend(self, text: bytes) -> None:
+    def _write_more(self, text: bytes) -> None:
         """Add `text` to the file, all of it or nothing."""
         with open(self.path, "r+b", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)

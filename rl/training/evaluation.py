@@ -12,7 +12,7 @@ from rl.experience.collector import episode_infos
 from rl.experience.environments import EnvLike, is_made_here, make_vector, members, same_step, space_of
 from rl.names import explained
 from rl.state import spawn_rngs
-from rl.training.playing import Player
+from rl.training.playing import Clock, Player
 
 
 @explained
@@ -28,7 +28,8 @@ def evaluate(
     """Returns of independent episodes, undiscounted.
 
     Each episode runs in a copy of its own with seeds `seed`, `seed + 1`, …, so that short episodes
-    do not crowd out long ones. The agent's normaliser is frozen.
+    do not crowd out long ones. The agent's normaliser is frozen. An episode that has not ended
+    after 20,000 steps is cut, with a warning, unless its environment has a longer time limit.
 
     Parameters
     ----------
@@ -103,8 +104,8 @@ def _play(agent, vector, seed, deterministic):
     results = {"return": np.zeros(copies), "length": np.zeros(copies, int)}
     running, rng = np.ones(copies, bool), spawn_rngs(seed, "actions")["actions"]  # the environment draws from `seed` itself
     observations, _ = vector.reset(seed=seed)
-    player = Player(agent, copies, deterministic, rng)
-    while running.any():
+    player, clock = Player(agent, copies, deterministic, rng), Clock(vector)
+    while clock.goes_on(running):
         observations, rewards, terminated, truncated, infos = vector.step(player.act(observations))
         results["return"] += np.where(running, rewards, 0)  # of an ended episode's copy even NaN is nobody's
         results["length"] += running

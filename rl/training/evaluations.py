@@ -13,7 +13,7 @@ from rl.config import whole_number
 from rl.experience.environments import EnvLike
 from rl.runs.callbacks import Callback
 from rl.runs.failures import WriteFailures
-from rl.runs.run import Run
+from rl.runs.run import folder_of
 from rl.runs.table import KEY, Table
 from rl.training.evaluation import play
 from rl.training.statistics import iqm
@@ -82,9 +82,8 @@ class Evaluations(Callback):
 
     def on_start(self, agent: Agent) -> None:
         self._begun = agent.steps
-        folders = [callback.folder for callback in agent.callbacks.callbacks if isinstance(callback, Run)]
-        if self.table is None and folders:
-            self._open(folders[0])
+        if self.table is None and (folder := folder_of(agent)) is not None:
+            self._open(folder)
 
     def on_update(self, agent: Agent, metrics: dict[str, float]) -> bool | None:
         if self._due is None:

@@ -27,7 +27,7 @@ from rl.experience import trees
 from rl.experience.collector import Step
 from rl.runs.callbacks import Callback
 from rl.runs.failures import WriteFailures
-from rl.runs.run import Run
+from rl.runs.run import folder_of
 from rl.runs.table import KEY, Table
 
 FILE = "insides.csv"
@@ -62,8 +62,7 @@ class Insides(Callback):
         self._table: Table | None = None
 
     def on_start(self, agent: Agent) -> None:
-        folders = [callback.folder for callback in agent.callbacks.callbacks if isinstance(callback, Run)]
-        folder = self.folder if self.folder is not None else next(iter(folders), None)
+        folder = folder_of(agent) if self.folder is None else self.folder
         if folder is not None:
             self._table, self._failures = Table.read(Path(folder) / FILE), WriteFailures(folder, self.on_write_error)
             self._table.keep_until(agent.steps)

@@ -27,6 +27,7 @@ from rl.networks.chains import beside
 from rl.networks.q_networks import QNetwork
 from rl.runs.callbacks import Callback
 from rl.runs.table import KEY, Table
+from rl.training.playing import Clock
 
 FILE = "overestimation.csv"
 
@@ -83,8 +84,8 @@ def overestimation(
 
 def _returns(agent, collector):
     copies = collector.env.num_envs
-    totals, running, weight = np.zeros(copies), np.ones(copies, bool), 1.0
-    while running.any():
+    totals, running, weight, clock = np.zeros(copies), np.ones(copies, bool), 1.0, Clock(collector.env)
+    while clock.goes_on(running):
         actions = agent.act(agent.observe(collector.observations), None)
         step = collector.step(agent.space.action.to_environment(actions), EpisodeStatistics())
         totals += np.where(running, weight * step.rewards, 0)
@@ -93,7 +94,7 @@ def _returns(agent, collector):
             last = step.final[int(n)] if collector.same_step else row_of(collector.observations, n)
             totals[n] += weight * values_at(agent, last)[1][0]
         running &= ~step.ended
-    return totals
+    return np.where(running, totals + weight * values_at(agent, collector.observations)[1], totals) if running.any() else totals
 
 
 def values_at(agent: Any, observations: Observations) -> tuple[np.ndarray, np.ndarray]:

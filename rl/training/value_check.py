@@ -2,9 +2,9 @@
 
     G_t = r_t + γ G_{t+1}        the most probable actions, to the episode's end; where it is truncated, G is the value there
 
-A point (G_t, V(s_t)) lies on the diagonal where the value was right. On-policy, V is of the policy
-that explores, and the rewards' scale is taken out of it; off-policy, it is the smallest critic's
-value of the most probable action. SAC's critics hold entropy besides the return.
+A point (G_t, V(s_t)) lies on the diagonal where the value was right. A network of V(s) tells it of the
+policy that explores; of others it is the smallest critic's value of the most probable action. The scale
+of rewards is taken out of both. SAC's critics hold entropy besides the return.
 
 Shapes: E episodes, T steps, K points.
 """
@@ -23,9 +23,11 @@ from rl.experience.environments import EnvLike, is_made_here, make_vector, space
 from rl.experience.trees import Observations
 from rl.networks.q_networks import QNetwork
 from rl.runs.callbacks import Callback
-from rl.runs.run import Run
+from rl.runs.failures import WriteFailures
+from rl.runs.run import folder_of
 from rl.runs.table import KEY, Table
 from rl.training.overestimation import row_of, values_at
+from rl.training.playing import Clock
 
 FILE = "values.csv"
 POINTS = 200  # of one measurement, at most
@@ -39,7 +41,7 @@ def values_and_returns(
     Parameters
     ----------
     agent : Agent
-        With a network of V(s), with critics, or with a network of Q(s, ·).
+        With critics, with a network of Q(s, ·), or on-policy with one of V(s). Not with memory.
     env : str, EnvSpec or a factory
         Made into one copy per episode.
     episodes, seed : int
@@ -77,10 +79,11 @@ def values_and_returns(
 
 def check_values(agent: Agent, env: EnvLike) -> None:
     """Raise TypeError or ValueError where an agent's values cannot be compared with returns in this environment."""
+    name = type(agent).__name__
     if not (isinstance(agent, Agent) and _judges(agent)):
-        raise TypeError(f"expected an agent with values or critics, given {type(agent).__name__}")
+        raise TypeError(f"expected an agent with critics, with a network of Q(s, ·), or on-policy with one of V(s), given {name}")
     if agent.recall is not None:
-        raise ValueError(f"expected an agent without memory, given {type(agent).__name__} with memory")
+        raise ValueError(f"expected an agent without memory, given {name} with memory")
     if not is_made_here(env):
         raise TypeError(f"expected an environment's id or a factory, given {type(env).__name__}")
 
@@ -95,9 +98,10 @@ def _has_value(agent) -> bool:
 
 def _value(agent, observations: Observations) -> np.ndarray:
     """(B,), in the scale of the rewards."""
-    if not _has_value(agent):
-        return values_at(agent, observations)[1]
-    values = agent.value.predict(agent.observe(observations))[:, 0].astype(float)
+    if _has_value(agent):
+        values = agent.value.predict(agent.observe(observations))[:, 0].astype(float)
+    else:
+        values = values_at(agent, observations)[1]
     scaler = getattr(agent, "scaler", None)
     return values if scaler is None else values * (scaler.moments.sigma[0] + scaler.EPSILON)
 
@@ -106,8 +110,8 @@ def _played(agent, collector):
     """Values, rewards, and which steps are of the first episodes, (T, E) each; and the values (E,) that follow the last step."""
     copies = collector.env.num_envs
     values, rewards, valid = [], [], []
-    running, last = np.ones(copies, bool), np.zeros(copies)
-    while running.any():
+    running, last, clock = np.ones(copies, bool), np.zeros(copies), Clock(collector.env)
+    while clock.goes_on(running):
         values.append(_value(agent, collector.observations))
         actions = agent.act(agent.observe(collector.observations), None)
         step = collector.step(agent.space.action.to_environment(actions), EpisodeStatistics())
@@ -117,6 +121,8 @@ def _played(agent, collector):
             final = step.final[int(n)] if collector.same_step else row_of(collector.observations, n)
             last[n] = _value(agent, final)[0]
         running = running & ~step.ended
+    if running.any():
+        last[running] = _value(agent, collector.observations)[running]
     return np.array(values), np.array(rewards), np.array(valid), last
 
 
@@ -130,7 +136,9 @@ class ValueCheck(Callback):
     env, episodes, seed, env_settings
         See `values_and_returns`.
     every : int
-        Steps.
+        Steps. Off-policy agents are looked at every 1,000 steps at most.
+    on_write_error : {"stop", "warn"}
+        See `Run`.
 
     Attributes
     ----------
@@ -147,7 +155,9 @@ class ValueCheck(Callback):
         seed: int = 0,
         *,
         env_settings: Mapping[str, Any] | None = None,
+        on_write_error: str = "stop",
     ):
+        self.on_write_error = on_write_error
         self.folder, self.env, self.every, self.env_settings = folder, env, whole_number("every", every, 1), env_settings
         self.episodes, self.seed = whole_number("episodes", episodes, 1), whole_number("seed", seed, 0)
         self.values, self.returns = np.empty(0), np.empty(0)
@@ -157,10 +167,9 @@ class ValueCheck(Callback):
     def on_start(self, agent: Agent) -> None:
         check_values(agent, self.env)
         self._due = (agent.steps // self.every + 1) * self.every
-        folders = [callback.folder for callback in agent.callbacks.callbacks if isinstance(callback, Run)]
-        folder = self.folder if self.folder is not None else next(iter(folders), None)
+        folder = folder_of(agent) if self.folder is None else self.folder
         if folder is not None:
-            self._table = Table.read(Path(folder) / FILE)
+            self._table, self._failures = Table.read(Path(folder) / FILE), WriteFailures(folder, self.on_write_error)
             self._table.keep_until(agent.steps)
 
     def on_update(self, agent: Agent, metrics: dict[str, float]) -> None:
@@ -171,5 +180,7 @@ class ValueCheck(Callback):
         chosen = np.unique(np.linspace(0, len(values) - 1, min(POINTS, len(values))).astype(int))
         self.values, self.returns = values[chosen], returns[chosen]
         if self._table is not None:
-            for value, future in zip(self.values.tolist(), self.returns.tolist(), strict=True):
-                self._table.append({KEY: agent.steps, "value": value, "return": future})
+            pairs = zip(self.values.tolist(), self.returns.tolist(), strict=True)
+            with self._failures.handled(FILE):
+                self._table.extend([{KEY: agent.steps, "value": value, "return": future} for value, future in pairs])
+                self._table.sync()

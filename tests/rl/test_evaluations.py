@@ -3,15 +3,19 @@
 from dataclasses import replace
 from itertools import product
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 
 from rl import PPO, PPOConfig
 from rl.runs.callbacks import Callback
 from rl.runs.run import Run
+from rl.training import playing
+from rl.training.evaluation import play
 from rl.training.evaluations import Evaluations, read_evaluations
 from rl.training.statistics import bootstrap_interval, iqm
-from tests.rl.toys import Counter, Target, vectorize
+from tests.rl.toys import Counter, Endless, Target, vectorize
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* begins new episodes")  # the toys tell no state
 TINY = PPOConfig(num_envs=2, steps=16, batch_size=16, epochs=1, hidden=(8,))
@@ -81,6 +85,24 @@ def test_a_resumed_run_takes_again_what_it_lost(tmp_path):
     agent.learn(320, Evaluations(folder, Target, 100, episodes=3), log=Run.resume(folder, agent))
     np.testing.assert_array_equal(read_evaluations(folder)[0], expected[0])
     assert "12345" not in path.read_text()  # the agent that earned it is no more
+
+
+def test_an_episode_that_never_ends_is_cut(monkeypatch):
+    monkeypatch.setattr(playing, "LONGEST", 7)
+    agent = PPO(vectorize(Endless, 2), TINY, seed=0)
+    with pytest.warns(RuntimeWarning, match="cut 3 of 3 episodes after 7 steps"):
+        result = play(agent, lambda: Endless(10**9), 3)
+    np.testing.assert_array_equal(result["length"], 7)
+    np.testing.assert_array_equal(result["return"], 7)
+
+
+def test_a_longer_time_limit_than_that_is_kept(monkeypatch):
+    monkeypatch.setattr(playing, "LONGEST", 7)
+    agent = PPO(vectorize(Endless, 2), TINY, seed=0)
+    limited = lambda: gymnasium.wrappers.TimeLimit(Endless(10**9), 9)  # noqa: E731
+    vector = vectorize(limited, 1)
+    vector.spec = EnvSpec("Endless-v0", max_episode_steps=9)
+    np.testing.assert_array_equal(play(agent, vector, 1)["length"], 9)
 
 
 def test_what_is_counted(tmp_path):

@@ -215,7 +215,7 @@ def test_a_training_writes_it_and_the_command_again(tmp_path, monkeypatch, capsy
 def test_values_of_an_agent_that_has_none_are_refused_at_the_door(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for algorithm, every, message in (
-        ("cem", "64", "--values-every: expected an agent with values or critics, given CEM"),
+        ("cem", "64", "--values-every: expected an agent with critics, with a network of Q(s, ·), or on-policy with one of V(s)"),
         ("ppo", "97", "expected --values-every from 1 to the number of steps, 96, given 97"),
     ):
         assert main(["train", algorithm, "CartPole-v1", "--steps", "96", "--values-every", every]) == 2

@@ -5,6 +5,7 @@ import pytest
 
 import rl
 from rl.runs.table import Table
+from rl.training import playing
 from rl.training.overestimation import FILE, OverestimationProbe, overestimation
 from tests.rl.toys import Endless, suited, vectorize
 
@@ -102,3 +103,11 @@ def test_critics_of_scaled_rewards_are_refused():
     with pytest.raises(ValueError, match="given DPG with scale_rewards=True"):
         overestimation(make(True), Endless)
     assert overestimation(make(False), lambda: Endless(4), episodes=1)["return"] > 0
+
+
+def test_an_episode_that_never_ends_is_cut(monkeypatch):
+    """As one that is truncated: with the true value, 5, nothing is biased."""
+    monkeypatch.setattr(playing, "LONGEST", 3)
+    with pytest.warns(RuntimeWarning, match="cut 2 of 2 episodes after 3 steps"):
+        result = overestimation(constant(agent(), 5.0, 5.0), lambda: Endless(10**9), episodes=2)
+    np.testing.assert_allclose(result["return"], 5, rtol=1e-6)

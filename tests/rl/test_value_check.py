@@ -1,10 +1,14 @@
 """Values against returns: returns that are known, values that are put in."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
 import rl
 from rl.runs.table import Table
+from rl.training import playing
 from rl.training.explorer.charts import charts_of
 from rl.training.explorer.reading import read
 from rl.training.value_check import FILE, POINTS, ValueCheck, values_and_returns
@@ -45,9 +49,14 @@ def test_of_episodes_that_are_cut():
     np.testing.assert_allclose(values, 5, rtol=1e-6)
 
 
-def test_the_scale_of_the_rewards_is_taken_out():
-    learner = agent("PPO").learn(64)
-    constant(learner.value, 1.0)
+SCALED = [name for name, a in rl.ALGORITHMS.items() if "scale_rewards" in a.config.__dataclass_fields__]
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_the_scale_of_the_rewards_is_taken_out(name):
+    learner = agent(name, scale_rewards=True).learn(64)
+    for network in learner.critics.networks if getattr(learner, "value", None) is None else [learner.value]:
+        constant(network, 1.0)
     values, _ = values_and_returns(learner, lambda: Endless(5), episodes=1)
     np.testing.assert_allclose(values, learner.scaler.moments.sigma[0], rtol=1e-6)
     assert abs(values[0] - 1) > 0.1
@@ -82,7 +91,7 @@ def test_points_are_few():
 
 
 def test_what_has_no_value_is_refused():
-    with pytest.raises(TypeError, match="expected an agent with values or critics, given CEM"):
+    with pytest.raises(TypeError, match=r"expected an agent with critics, .* given CEM"):
         values_and_returns(agent("CEM"), Endless)
     with pytest.raises(TypeError, match="given NoneType"):
         values_and_returns(None, Endless)
@@ -92,3 +101,31 @@ def test_what_has_no_value_is_refused():
         values_and_returns(agent("PPO"), vectorize(Endless, 2))
     with pytest.raises(ValueError, match="every"):
         ValueCheck(None, Endless, 0)
+
+
+def test_episodes_that_never_end_are_cut(monkeypatch):
+    """As truncated ones: the values there complete the returns."""
+    monkeypatch.setattr(playing, "LONGEST", 7)
+    learner = agent("TD3")
+    for critic in learner.critics.networks:
+        constant(critic, 5.0)
+    with pytest.warns(RuntimeWarning, match="cut 2 of 2 episodes after 7 steps"):
+        values, returns = values_and_returns(learner, lambda: Endless(10**9), episodes=2)
+    assert len(values) == 14
+    np.testing.assert_allclose(returns, 5, rtol=1e-6)
+
+
+def test_a_measurement_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    check = ValueCheck(record(tmp_path), lambda: Endless(5), every=64, episodes=2, on_write_error="warn")
+    learner = agent("PPO").learn(64, check)
+    whole = (tmp_path / FILE).read_bytes()
+    monkeypatch.setattr(Table, "_write_more", full)
+    with pytest.warns(RuntimeWarning, match=r"could not write values\.csv"):
+        learner.learn(128, check)
+    assert (tmp_path / FILE).read_bytes() == whole
+    stopping = ValueCheck(tmp_path, lambda: Endless(5), every=64, episodes=2)
+    with pytest.raises(OSError, match=r"could not write values\.csv"):
+        learner.learn(192, stopping)

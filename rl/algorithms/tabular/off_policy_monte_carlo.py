@@ -8,7 +8,7 @@
             C(s, a) ← C(s, a) + W
             Q(s, a) ← Q(s, a) + (W/C(s, a)) (G − Q(s, a))
             leave this episode if Q(s, a) < max Q(s, ·)                the greedy policy π would not have come from there
-            W ← W π(a|s)/b(a|s)                                        π(a|s) = 1 over how many actions are as good
+            W ← min(W̄, W π(a|s)/b(a|s))                                π(a|s) = 1 over how many actions are as good
 
 It learns the greedy policy's values from episodes of one that explores. What it learns from is an episode's end, after
 its last action that was not greedy: long episodes teach little. Weights grow as (1/b)^k with the steps k to the end, so
@@ -16,8 +16,10 @@ few episodes count for pairs that are far from it.
 
 Deviations: an episode that was truncated is not over. G begins there with max_a Q. C is multiplied by 1 − α at each
 visit, so that returns of policies long ago fade; α = 0 is the book's. Of equal values the book takes one; here all are π's.
-W can be held below a bound (Ionides 2008, truncated importance sampling): then no single episode decides a mean, at the
-price of a bias towards the values of b.
+W can be held below a bound W̄ (`weight_limit`; without it W̄ = ∞), which is truncated importance sampling: then few
+episodes no longer decide a mean. Ionides 2008 lets the bound grow with the number of samples, so that the bias vanishes;
+ours stays. With W̄ = 1 an end of k greedy steps counts as often as b plays it, so the bias is towards what follows in
+episodes that end soon.
 
 Shapes: N environments, S states, A actions.
 """
