@@ -12,6 +12,7 @@ arithmetic without a branch: inlined into a loop over an array, eight elements g
     ln(1 + e) = 2 artanh s = 2(s + s³/3 + s⁵/5 + …),  s = e/(2 + e); s ≤ ⅓ for e ≤ 1, so seven terms are enough
     1 − Φ(a) = ½ e^{−a²/2}(a₁t + … + a₅t⁵),  t = 1/(1 + p·a/√2), a ≥ 0       Abramowitz & Stegun 7.1.26, off by 8e-8 at most
     sin u    = (−1)ⁿ sin r,  u = nπ + r, |r| ≤ ½π; sin r is its Taylor polynomial of degree 11
+    cos u    = −(−1)ⁿ sin r, u = (n + ½)π + r
 
 NaN stays NaN.
 """
@@ -87,11 +88,31 @@ def normal_cdf(x) -> tuple[np.floating, np.floating]:
 
 @ordered_kernel
 def sin(u) -> np.floating:
-    """sin u: u in float64, so that whole turns can be taken off a float32 number without loss; the result is float32."""
+    """sin u for |u| < 8192."""
+    n = np.rint(u * np.float32(1 / np.pi))
+    return _half_turns(n) * _wave(u, n)
+
+
+@ordered_kernel
+def cos(u) -> np.floating:
+    """cos u for |u| < 8192."""
+    half = np.float32(0.5)
+    n = np.rint(u * np.float32(1 / np.pi) - half)
+    return -_half_turns(n) * _wave(u, n + half)
+
+
+@ordered_kernel
+def _half_turns(n) -> np.floating:
+    """(−1)ⁿ."""
     f = np.float32
-    n = np.rint(u * (1 / np.pi))
-    r = f(min(max(u - n * np.pi, -1.6), 1.6))  # the bounds only matter beyond 1e15, where the phase is lost anyway
+    return f(1) - f(2) * (n - f(2) * np.floor(f(0.5) * n))
+
+
+@ordered_kernel
+def _wave(u, n) -> np.floating:
+    """sin r of r = u − nπ in [−½π, ½π]."""
+    f = np.float32
+    r = ((u - n * f(3.140625)) - n * f(9.67502594e-4)) - n * f(1.50995799e-7)  # π in three pieces: the first product is exact
     s = r * r
     tail = f(-1 / 5040) + s * (f(1 / 362880) - s * f(1 / 39916800))
-    sign = f(1 - 2 * (n - 2 * np.floor(0.5 * n)))
-    return sign * (r + r * s * (f(-1 / 6) + s * (f(1 / 120) + s * tail)))
+    return r + r * s * (f(-1 / 6) + s * (f(1 / 120) + s * tail))

@@ -10,8 +10,8 @@ Fused with a bias (see ops.dense), where ω = 1
            dz = dy·cos(z + b)                             y gives the cosine up to its sign, so z + b is kept
            db = Σ_b dz                                    b serves every row
 
-The float32 kernels take whole turns off ωx in float64. A block or a row in which some |ωx| is so large that this would cost digits
-takes the C library's sine.
+The float32 kernels take half turns off ωx. A block or a row in which some |ωx| is so large that this would cost digits takes the C
+library's sine.
 """
 
 import math
@@ -25,7 +25,7 @@ from deepnp.backend import array_module, ordered_kernel, summing_kernel
 from deepnp.dispatch import SINGLE, accelerated
 from deepnp.ops.activation import bias_gradient, check_bias, elementwise
 
-LARGEST = 2.0**20  # |ωx| from which whole turns are not taken off in float64
+LARGEST = 8192.0  # |ωx| from which half turns are not taken off in float32
 BLOCK = 1024  # numbers of which one that is larger sends all to the C library
 
 
@@ -107,7 +107,7 @@ def _sines(u):
     """u (C,) becomes sin u."""
     if _is_small(u):
         for j in range(len(u)):
-            u[j] = elementary.sin(np.float64(u[j]))
+            u[j] = elementary.sin(u[j])
     else:
         for j in range(len(u)):
             u[j] = math.sin(np.float64(u[j]))
@@ -118,7 +118,7 @@ def _cosines(u):
     """u (C,) becomes cos u."""
     if _is_small(u):
         for j in range(len(u)):
-            u[j] = elementary.sin(np.float64(u[j]) + np.pi / 2)  # cos u = sin(u + ½π)
+            u[j] = elementary.cos(u[j])
     else:
         for j in range(len(u)):
             u[j] = math.cos(np.float64(u[j]))

@@ -176,7 +176,10 @@ class PreQN(Agent):
 
     def solve(self, kernel, errors, weights, c) -> Solved:
         """Z of K Z = Δ, weighted."""
-        root, solver = np.sqrt(weights, dtype=np.float64), ridge if c.solver == "ridge" else truncated
+        solver, errors = ridge if c.solver == "ridge" else truncated, errors.astype(np.float64)
+        if (weights == 1).all():
+            return solver(kernel, errors, c.tolerance)
+        root = np.sqrt(weights, dtype=np.float64)
         solved = solver(root * kernel * root[:, None], root * errors, c.tolerance)
         z = root * solved.z
-        return Solved(z, cosine(kernel @ z, errors.astype(np.float64)), solved.rank)
+        return Solved(z, cosine(kernel @ z, errors), solved.rank)
