@@ -209,3 +209,15 @@ def test_command_line(monkeypatch, tmp_path, capsys, finished):
     monkeypatch.setattr(sys, "argv", ["experiments", *arguments, "--table", "--images", str(tmp_path)])
     driver.main()
     assert {path.name for path in Path(tmp_path).glob("*.png")} == {"experiment_actors.png"}
+
+
+def test_some_variants_alone(monkeypatch, tmp_path, capsys, finished):
+    monkeypatch.setattr(driver, "train", lambda experiment, key: finished)
+    arguments = ["--only", "actors", "--seeds", "4", "--out", str(tmp_path), "--variants"]
+    monkeypatch.setattr(sys, "argv", ["experiments", *arguments, "flow"])
+    driver.main()
+    assert {key.variant for key in Records(tmp_path).rows()} == {"flow"}
+    monkeypatch.setattr(sys, "argv", ["experiments", *arguments, "river"])
+    with pytest.raises(SystemExit):
+        driver.main()
+    assert "expected --variants among ['gaussian', 'flow', 'variational'], given 'river'" in capsys.readouterr().err

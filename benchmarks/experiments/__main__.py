@@ -27,10 +27,16 @@ MODULES = {module.EXPERIMENT.name: module for module in (asymmetry, precondition
 EXPERIMENTS = {name: module.EXPERIMENT for name, module in MODULES.items()}
 
 
-def run(experiments: list[Experiment], records: Records, steps: int | None, seeds: list[int] | None) -> None:
+def run(
+    experiments: list[Experiment],
+    records: Records,
+    steps: int | None,
+    seeds: list[int] | None,
+    variants: list[str] | None = None,
+) -> None:
     """Train what is not in the records yet."""
     for experiment in experiments:
-        for key in experiment.keys(steps, seeds):
+        for key in experiment.keys(steps, seeds, variants):
             if key not in records.rows():
                 figures, points = train(experiment, key)
                 records.add(key, figures, points)
@@ -54,14 +60,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(EXPERIMENTS), default=list(EXPERIMENTS))
     parser.add_argument("--steps", type=int, help="of each training, instead of the experiment's own")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the experiment's own")
+    parser.add_argument("--variants", nargs="+", metavar="NAME", help="some columns of the table only, as the table calls them")
     parser.add_argument("--out", type=Path, default=Path("runs") / "experiments")
     parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="draw the figures there")
     options = parser.parse_args()
+    for name in options.variants or ():
+        known = [variant for only in options.only for variant in EXPERIMENTS[only].variants]
+        if name not in known:
+            parser.error(f"expected --variants among {known}, given {name!r}")
     deepnp.set_num_threads(1)
     records = Records(options.out)
     if not options.table:
-        run([EXPERIMENTS[name] for name in options.only], records, options.steps, options.seeds)
+        run([EXPERIMENTS[name] for name in options.only], records, options.steps, options.seeds, options.variants)
     for name in options.only:
         show(name, records, options.steps, options.images)
 

@@ -102,7 +102,8 @@ class Experiment:
     score: Callable[[Played, Task], np.ndarray] = returns
     after: Callable[[Agent, int], Sequence[Point]] | None = None
 
-    def keys(self, steps: int | None, seeds: Sequence[int] | None) -> list[Key]:
-        """All trainings, seed after seed, so that an early end leaves whole seeds."""
+    def keys(self, steps: int | None, seeds: Sequence[int] | None, variants: Sequence[str] | None = None) -> list[Key]:
+        """All trainings, or those of some variants, seed after seed, so that an early end leaves whole seeds."""
         steps, seeds = steps or self.steps, range(self.seeds) if seeds is None else seeds
-        return [Key(self.name, v, t, seed, steps) for seed in seeds for t in self.tasks for v in self.variants]
+        wanted = [name for name in self.variants if variants is None or name in variants]
+        return [Key(self.name, v, t, seed, steps) for seed in seeds for t in self.tasks for v in wanted]
