@@ -270,12 +270,13 @@ class Agent(Predictor, ABC):
         """
         total_steps, self.guard = whole_number("total_steps", total_steps, 1), Guard(on_nonfinite)
         callbacks = callbacks_of(callback)
-        if self.env is None and not self.offline:
-            raise RuntimeError("this agent has no environment: call set_env(env) before learn")
         if learning.is_over(self, total_steps):
             return self
-        if log is not None:
-            callbacks.insert(0, run_at(log, self, total_steps))
+        if self.env is None and not self.offline:
+            raise RuntimeError("this agent has no environment: call set_env(env) before learn")
+        run = None if log is None else run_at(log, self, total_steps)
+        if run is not None:
+            callbacks.insert(0, run)
         if progress:
             callbacks.insert(0, progress if isinstance(progress, ProgressBar) else ProgressBar())
         if not self.is_undisturbed():
@@ -286,6 +287,8 @@ class Agent(Predictor, ABC):
                 learning.learn(self, Callbacks(callbacks))
         finally:
             self._left = self.env.state() if self.collector is not None and isinstance(self.env, Resumable) else None
+            if run is not None and run is not log:  # made here: nobody goes on with it
+                run.close()
         return self
 
     def is_undisturbed(self) -> bool:

@@ -36,6 +36,7 @@ from rl.experience.replay import ReplayMemory
 from rl.experience.space_checks import check_space, largest_array
 from rl.experience.spaces import SpaceInfo
 from rl.names import refuse
+from rl.networks.learned_model import LearnedModel
 from rl.state import Part, join, part, restore, state_on_cpu
 from rl.state import snapshot as snapshot_of
 
@@ -333,6 +334,9 @@ def copy_of(agent: Any) -> Any:
     functions = {name: getattr(agent.config, name) for name in scheduled(agent.config)}  # which JSON does not hold
     networks = {name: copy.deepcopy(network) for name, network in agent.networks.items()}
     twin = rebuild(type(agent), tensors, metadata, functions, networks)
+    for name, own in agent.parts().items():
+        if isinstance(own, LearnedModel):  # its rules are functions, and no file's
+            twin.parts()[name].ends, twin.parts()[name].rewards = own.ends, own.rewards
     if agent.source is not None:
         env, settings = agent.source
         twin.set_env(env, env_settings=settings)

@@ -25,14 +25,17 @@ class SafePoint:
     ----------
     quiet : bool
         Whether to say nothing.
+    whole : bool
+        Whether an interrupt was raised by `reached()`: nothing is half done then.
     """
 
     def __init__(self):
-        self.quiet = False
+        self.quiet = self.whole = False
         self._pending: tuple | None = None
         self._handler: Callable[..., Any] | None = None  # what was there before
 
     def __enter__(self) -> "SafePoint":
+        self.whole = False
         handler = signal.getsignal(signal.SIGINT)
         if handler == self._hold:  # a block inside a block
             return self
@@ -59,7 +62,9 @@ class SafePoint:
         """Let an interrupt that waits take effect now."""
         if self._pending is not None and self._handler is not None:
             pending, self._pending = self._pending, None
+            self.whole = True
             self._handler(*pending)
+            self.whole = False
 
     def _hold(self, number, frame):
         if self._pending is not None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from deepnp import NonFiniteError
 from rl.experience.collector import Collector, NonFiniteStep
 from rl.experience.replay import ReplayMemory
+from rl.interruption import SafePoint
 from rl.losses.checks import check_arrays
 from rl.runs.callbacks import Callbacks
 from rl.state import Part
@@ -18,6 +19,7 @@ class Learner(Protocol):
     total_steps: int
     collector: Collector | None
     callbacks: Callbacks
+    safe_point: SafePoint
 
     @property
     def owes(self) -> bool: ...
@@ -65,7 +67,10 @@ def learn(agent: Learner, callbacks: Callbacks) -> None:
         raise
     finally:
         agent.callbacks = Callbacks()
-        callbacks.on_end(agent, error)
+        try:
+            callbacks.on_end(agent, error)
+        finally:
+            error = None  # its traceback holds this frame: a cycle would keep the callbacks alive
 
 
 def check_parts(agent: Learner) -> None:
@@ -76,7 +81,10 @@ def check_parts(agent: Learner) -> None:
 
 
 def iterate(agent: Learner) -> dict[str, Any]:
-    """One iteration. After an error a step may be half done: the memory must not join what does not belong together."""
+    """One iteration.
+
+    After an error a step may be half done: the memory must not join what does not belong together. After Ctrl-C none is.
+    """
     try:
         metrics = agent.iterate(agent.total_steps)
         check_parts(agent)
@@ -87,5 +95,6 @@ def iterate(agent: Learner) -> dict[str, Any]:
             check_parts(agent)  # the environment is at fault, and not what it was given
         raise type(error)(f"at step {agent.steps}: {error}") from error
     except BaseException:
-        agent.forget_episodes()
+        if not agent.safe_point.whole:
+            agent.forget_episodes()
         raise

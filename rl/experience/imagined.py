@@ -15,7 +15,7 @@ from rl.experience import trees
 from rl.experience.collector import Collector, EpisodeStatistics, following_of
 from rl.experience.learned import LearnedVector, Model
 from rl.experience.replay import Batch, ReplayMemory
-from rl.experience.spaces import SpaceInfo
+from rl.experience.spaces import ObservationLayout, SpaceInfo
 
 
 class Imagined:
@@ -52,7 +52,7 @@ class Imagined:
         ----------
         model : Model
         act : callable
-            Observations (N, O), as the environment gives them -> actions (N, …).
+            Observations (N, O), not normalised -> actions (N, …).
         starts : callable
             count -> observations (count, O) to begin in.
         length : int
@@ -60,9 +60,10 @@ class Imagined:
             Of the model's draws.
         """
         env = LearnedVector(model, self.space, starts, length, self.memory.copies, rng)
-        collector, statistics = Collector(env, self.space.observation, np.float32, seed=0), EpisodeStatistics()
+        layout = ObservationLayout.of(env.single_observation_space)  # of vectors, whatever the environment's own is
+        collector, statistics = Collector(env, layout, np.float32, seed=0), EpisodeStatistics()
         for _ in range(length):
-            before = trees.vector(collector.observations)
+            before = collector.observations
             actions = act(before)
             step = collector.step(actions, statistics)
             following = following_of(collector, step)

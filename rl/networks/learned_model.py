@@ -40,15 +40,15 @@ class LearnedModel:
         How each fit goes.
     ends : bool, or callable
         Whether steps end where the network says so; False: what is imagined never ends. A function of
-        (s (B, O), a, s′ (B, O)) -> bool array (B,): they end by this rule.
+        (s (B, O), a, s′ (B, O)) -> booleans (B,): they end by this rule. Observations and actions are as
+        the environment gives and takes them, observations laid out as vectors.
     rng : numpy.random.Generator
         Source of the initial weights.
 
     Attributes
     ----------
     rewards : callable or None
-        A function of (s (B, O), a, s′ (B, O)) -> (B,) that gives the rewards, where they are known;
-        None: they are learned.
+        A function of the same that gives the rewards (B,), where they are known; None: they are learned.
 
     Examples
     --------
@@ -75,9 +75,28 @@ class LearnedModel:
     ):
         made = space.observations, space.action, members, hidden, ACTIVATIONS[activation], gaussian, rng
         self.network = Dynamics(*made, elites=elites)
-        self.optimizer, self.plan, self.ends = Adam(self.network.flat, lr), plan, ends
-        self.rewards: Rule | None = None
-        self.fitted = Counter()
+        self.optimizer, self.plan, self._action = Adam(self.network.flat, lr), plan, space.action
+        self.ends, self.rewards, self.fitted = ends, None, Counter()
+
+    @property
+    def ends(self) -> bool | Rule:
+        return self._ends
+
+    @ends.setter
+    def ends(self, ends: bool | Rule) -> None:
+        if not (isinstance(ends, bool) or callable(ends)):
+            raise TypeError(f"expected ends as a bool, or as a function of (s, a, s′), given {ends!r:.80}")
+        self._ends = ends
+
+    @property
+    def rewards(self) -> Rule | None:
+        return self._rewards
+
+    @rewards.setter
+    def rewards(self, rewards: Rule | None) -> None:
+        if not (rewards is None or callable(rewards)):
+            raise TypeError(f"expected rewards as None, or as a function of (s, a, s′), given {rewards!r:.80}")
+        self._rewards = rewards
 
     def is_due(self, steps: int, interval: int) -> bool:
         """Whether it was never fitted, or `interval` environment steps ago."""
@@ -106,12 +125,11 @@ class LearnedModel:
         """One imagined step of each row, by the member (B,) that it names; see `Dynamics.step`."""
         following, rewards, ended = self.network.step(observations, actions, members, rng)
         if self.rewards is not None:
-            known = np.asarray(self.rewards(observations, actions, following), rewards.dtype)
-            check_shape("rewards of imagined steps", known, rewards.shape)
-            rewards = known
+            known = self.rewards(observations, self._action.to_environment(actions), following)
+            rewards = _checked("rewards", known, rewards, "finite numbers", np.isfinite)
         if callable(self.ends):
-            ended = self.ends(observations, actions, following)
-            check_shape("ends of imagined steps", ended, rewards.shape)
+            known = self.ends(observations, self._action.to_environment(actions), following)
+            ended = _checked("ends", known, ended, "booleans", lambda x: (x == 0) | (x == 1))
         return following, rewards, ended if self.ends else np.zeros_like(ended)
 
     def mean_step(self, observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,3 +154,19 @@ class LearnedModel:
 
     def _parts(self):
         return {"network": self.network, "optimizer": self.optimizer, "fitted": self.fitted}
+
+
+def _checked(what: str, given: np.ndarray, like: np.ndarray, kind: str, are_right: Callable) -> np.ndarray:
+    """What a rule gave, in the shape and type of what the network gives.
+
+    Raises
+    ------
+    ValueError
+        For another shape, and for other values.
+    """
+    given = np.asarray(given)
+    check_shape(f"{what} of imagined steps", given, like.shape)
+    if given.dtype.kind not in "biuf" or not are_right(given).all():
+        wrong = given if given.dtype.kind not in "biuf" else given[~are_right(given)]
+        raise ValueError(f"expected {what} of imagined steps as {kind} by the rule agent.model.{what}, given {wrong[:5]}")
+    return given.astype(like.dtype)

@@ -13,7 +13,8 @@ import pytest
 import rl
 from rl.interruption import SafePoint
 from rl.runs.interrupt import Interrupt
-from tests.rl.toys import Counter, vectorize
+from rl.training.resume import resume
+from tests.rl.toys import Counter, states, vectorize
 
 ROOT = Path(__file__).resolve().parents[2]
 STORM = """
@@ -79,6 +80,47 @@ def test_two_hundred_interrupts_in_one_process(name):
     off_policy = dict(batch_size=128, warmup=200, memory=4000, priority_exponent=0.5)
     on_policy = dict(steps=64, batch_size=128, epochs=2)
     storm(name, 200, 0, **settings, **(off_policy if name == "SAC" else on_policy))
+
+
+class Interrupting(rl.Callback):
+    """Ctrl-C in the midst of a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step(self, agent, step):
+        if agent.steps == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+
+STOPPED = {
+    "SAC": dict(batch_size=16, warmup=30, memory=400, hidden=(8,)),
+    "DQN": dict(batch_size=16, warmup=30, memory=400, hidden=(8,)),
+    "QLearning": {},
+    "CEM": dict(population=4, hidden=(8,)),
+}
+
+
+@pytest.mark.parametrize("name", STOPPED)
+@pytest.mark.parametrize("again", ["resumed", "in this process"])
+def test_after_an_interrupt_training_goes_on_to_the_bit(name, again, tmp_path):
+    env = {"SAC": "Pendulum-v1", "QLearning": "FrozenLake-v1"}.get(name, "CartPole-v1")
+
+    def begun():
+        return rl.ALGORITHMS[name].cls(env, rl.ALGORITHMS[name].config(**STOPPED[name]), seed=0)
+
+    whole, stopped = begun().learn(120), begun()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        stopped.learn(120, Interrupting(53), log=tmp_path / "run")
+    assert caught.value.__traceback__ is not None  # as an interactive interpreter keeps it: the run is free even so
+    assert stopped.collector is not None
+    if again == "resumed":
+        with pytest.warns(UserWarning, match=r"progress\.csv ends before the checkpoint"):
+            stopped, _ = resume(tmp_path / "run")
+    stopped.learn(120)
+    for key, value in states(whole).items():
+        np.testing.assert_array_equal(states(stopped)[key], value, err_msg=key)
 
 
 class TestSafePoint:

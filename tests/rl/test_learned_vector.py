@@ -1,5 +1,7 @@
 """A learned model as a vector environment: what the collector, and whoever trains in it, sees."""
 
+import re
+
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -87,7 +89,7 @@ def test_an_agent_learns_in_a_model_what_holds_in_the_world(rng):
 @pytest.mark.parametrize("ends", [True, False, lambda s, a, s_next: s_next[:, 0] + a[:, 0] > s[:, 0] + 1])
 def test_imagined_steps_end_where_the_network_says_so_never_or_by_a_rule(rng, ends):
     model = LearnedModel(SPACE, (8,), "silu", 2, 2, False, 3e-3, Schedule(64, 20, 0.1, 5), ends, rng)
-    s, a = rng.normal(size=(2, 200, 1)).astype("f")
+    s, a = rng.uniform(-1, 1, (2, 200, 1)).astype("f")
     learned = rng.random(200) < 0.5
     model.network.step = lambda s, a, members, rng: (s + 2 * a, s[:, 0], learned)
     expected = learned if ends is True else np.zeros(200, bool) if ends is False else 3 * a[:, 0] > 1
@@ -120,3 +122,46 @@ def test_rewards_that_are_known_take_the_place_of_the_learned_ones(rng):
     model.rewards = lambda s, a, s_next: s_next[:, :1]
     with pytest.raises(ValueError, match=r"expected rewards of imagined steps of shape \(5,\), given \(5, 1\)"):
         model.step_of(s, a, members, None)
+
+
+@pytest.mark.parametrize("action", [spaces.Box(-2, 2, (1,), np.float32), spaces.Discrete(3, start=5)])
+def test_a_rule_is_given_actions_as_the_environment_takes_them(rng, action):
+    info = SpaceInfo.of(spaces.Box(-1, 1, (1,), np.float32), action)
+    model = LearnedModel(info, (8,), "silu", 1, 1, False, 3e-3, Schedule(64, 20, 0.1, 5), False, rng)
+    own, taken = (np.array([[0.5], [-1]], "f"), [[1], [-2]]) if isinstance(action, spaces.Box) else (np.array([0, 2]), [5, 7])
+    seen = []
+    model.ends = lambda s, a, s_next: (seen.append(a), np.zeros(2, bool))[1]
+    model.rewards = lambda s, a, s_next: (seen.append(a), np.zeros(2))[1]
+    model.step(np.zeros((2, 1), "f"), own, rng)
+    assert len(seen) == 2
+    np.testing.assert_array_equal(seen, [taken, taken])
+
+
+@pytest.mark.parametrize("given", [[0, 1, 0], [0.0, 1.0, 0.0], [False, True, False]])
+def test_a_rule_may_say_0_and_1(rng, given):
+    model = LearnedModel(SPACE, (8,), "silu", 2, 2, False, 3e-3, Schedule(64, 20, 0.1, 5), lambda *_: given, rng)
+    for *_, ended in (model.step(*np.zeros((2, 3, 1), "f"), rng), model.mean_step(*np.zeros((2, 3, 1), "f"))):
+        assert ended.dtype == bool
+        np.testing.assert_array_equal(ended, [False, True, False])
+
+
+@pytest.mark.parametrize(
+    ("rules", "error", "message"),
+    [
+        (dict(ends="never"), TypeError, "expected ends as a bool, or as a function of (s, a, s′), given 'never'"),
+        (dict(rewards=True), TypeError, "expected rewards as None, or as a function of (s, a, s′), given True"),
+        (dict(ends=lambda *_: [0, np.nan, 0.5]), ValueError, "as booleans by the rule agent.model.ends, given [nan 0.5]"),
+        (dict(rewards=lambda *_: [0, np.nan, 1]), ValueError, "as finite numbers by the rule agent.model.rewards, given [nan]"),
+        (
+            dict(rewards=lambda *_: ["a", "b", "c"]),
+            ValueError,
+            "as finite numbers by the rule agent.model.rewards, given ['a' 'b' 'c']",
+        ),
+    ],
+)
+def test_wrong_rules_are_refused(rng, rules, error, message):
+    model = LearnedModel(SPACE, (8,), "silu", 2, 2, False, 3e-3, Schedule(64, 20, 0.1, 5), True, rng)
+    with pytest.raises(error, match=re.escape(message)):  # noqa: PT012
+        for name, rule in rules.items():
+            setattr(model, name, rule)
+        model.step(*np.zeros((2, 3, 1), "f"), rng)

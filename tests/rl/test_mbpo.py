@@ -1,9 +1,12 @@
 """MBPO: what an update learns from, when and from where it imagines."""
 
+import copy
 from dataclasses import fields
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from rl import MBPO, SAC, MBPOConfig, SACConfig
 from rl.algorithms.model_based.config import ModelConfig
@@ -36,6 +39,39 @@ def test_branches_roll_ahead_from_states_that_were_seen():
     np.testing.assert_array_equal(m.next_observations[rows, 0], [[1, 2, 3], [2.5, 2, 3]])
     np.testing.assert_array_equal(m.terminated[rows], [[False, False, True], [True, False, True]])
     np.testing.assert_array_equal(m.rewards[rows], m.observations[rows, 0])
+
+
+PARTS = {"p": spaces.Box(-1, 1, (2,), np.float32), "q": spaces.Discrete(3)}
+
+
+@pytest.mark.parametrize(
+    "observations",
+    [spaces.Dict(PARTS), spaces.Tuple(PARTS.values()), spaces.Discrete(4), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(3)],
+    ids=lambda space: type(space).__name__,
+)
+def test_observations_of_every_kind_are_imagined_as_vectors(observations):
+    class Drawn(gymnasium.Env):
+        observation_space, action_space = observations, spaces.Box(-1, 1, (1,), np.float32)
+
+        def reset(self, *, seed=None, options=None):
+            self.observation_space.seed(seed)
+            self.count = 0
+            return self.observation_space.sample(), {}
+
+        def step(self, action):
+            self.count += 1
+            return self.observation_space.sample(), 1.0, self.count > 5, False, {}
+
+    agent = MBPO(Drawn, MBPOConfig(**SMALL), seed=0).learn(40)
+    assert len(agent.imagined) > 0
+    assert agent.imagined.memory.observations.shape[1] == agent.space.observations
+
+
+def test_a_twin_has_the_same_rules():
+    agent = made()
+    agent.model.ends, agent.model.rewards = (lambda s, a, s_next: s[:, 0] > 2), (lambda s, a, s_next: s[:, 0])
+    twin = copy.deepcopy(agent)
+    assert (twin.model.ends, twin.model.rewards) == (agent.model.ends, agent.model.rewards)
 
 
 def test_the_oldest_are_forgotten():

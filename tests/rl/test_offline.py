@@ -133,6 +133,24 @@ class TestGiven:
         agent.learn_from(joined([data, data]))
         assert (len(agent.memory), agent.given.count) == (200, 200)
 
+    @pytest.mark.parametrize("normalizer", ["standard", "min-max"])
+    def test_so_do_its_moments(self, data, normalizer):
+        """Given twice, as to an agent from a file without its data set, or after another one."""
+        other = data.take(np.arange(50))
+        agent, first = agent_of("BC", other, normalizer=normalizer), agent_of("BC", data, normalizer=normalizer)
+        for _ in range(2):
+            agent.learn_from(data)
+            for name, moments in first.normalizer.state_dict().items():
+                np.testing.assert_array_equal(agent.normalizer.state_dict()[name], moments, err_msg=name)
+
+    def test_an_environment_that_will_be_missing_is_asked_for_at_once(self, data):
+        agent = agent_of("AWAC", data, offline_steps=10)
+        with pytest.raises(RuntimeError, match=r"10 of 20 steps are updates on the data set, and there is no environment"):
+            agent.learn(20)
+        assert agent.steps == 0
+        with pytest.warns(UserWarning, match="nothing to learn"):
+            agent.learn(10).learn(10)
+
     def test_several_copies_deal_it(self, data):
         agent = agent_of("BC", data, num_envs=3)
         assert (agent.memory.copies, len(agent.memory)) == (3, 100)

@@ -67,8 +67,10 @@ class FromData(Agent):
         self.memory.prepare(self.config.num_envs)
         place = np.array([len(data)])
         self.memory.load_state_dict({**data.columns(self.memory.dtype), "heads": place, "sizes": place})
-        if self.normalizer:
-            self.normalizer.update(trees.vector(data.observations))
+        if self.normalizer is not None:
+            learned = type(self.normalizer)(self.space.observations)
+            learned.update(trees.vector(data.observations))
+            self.normalizer.load_state_dict(learned.state_dict())
         self.given.count = len(data)
         self.forget_episodes()
         return self
@@ -106,11 +108,15 @@ class FromData(Agent):
         Raises
         ------
         RuntimeError
-            If the data set is not here: the agent's file was written without it.
+            If the data set is not here: the agent's file was written without it. If steps in an
+            environment are to follow, and there is none.
         """
         if len(self.memory) < self.config.batch_size:
             raise RuntimeError("this agent's file was saved without its data set: call learn_from(data) before learn")
         limit = self.config.offline_steps
+        if limit is not None and limit < total_steps and self.env is None:
+            steps = f"{limit:,} of {total_steps:,} steps are updates on the data set"
+            raise RuntimeError(f"{steps}, and there is no environment for the others: call set_env(env)")
         return total_steps if limit is None else min(limit, total_steps)
 
     def batch(self, rows: np.ndarray) -> Batch:
