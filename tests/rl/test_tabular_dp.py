@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from rl.algorithms.tabular import dynamic_programming
 from rl.algorithms.tabular import operators as bellman
 from rl.algorithms.tabular.dynamic_programming import (
     evaluate,
@@ -107,6 +108,56 @@ def test_soft_policies_approach_the_best_one():
     np.testing.assert_array_equal(soft_policy_iteration(mdp, 1e-3).policy.round(), policy_iteration_v(mdp).policy)
 
 
+def dense(seed, gamma):
+    """Six states, three actions, each of which may lead to every state."""
+    rng = np.random.default_rng(seed)
+    return MDP(rng.dirichlet(np.full(6, 0.3), (6, 3)), rng.normal(size=(6, 3)), gamma)
+
+
+def fail_after(monkeypatch, name, calls):
+    """A function of dynamic_programming that may be called so often: an iteration without end fails instead."""
+    function, left = getattr(dynamic_programming, name), iter(range(calls))
+
+    def counted(*arguments):
+        assert next(left, None) is not None, f"{name} was called more than {calls} times"
+        return function(*arguments)
+
+    monkeypatch.setattr(dynamic_programming, name, counted)
+
+
+@pytest.mark.parametrize("gamma", [0.9999, 0.99999, 0.999999, 1 - 1e-8, 1 - 1e-10])
+@pytest.mark.parametrize("seed", range(5))
+def test_soft_policy_iteration_ends_where_rounding_moves_the_values(seed, gamma, monkeypatch):
+    """The error of V, ε|V|/(1 − γ), is above the tolerance, and V goes up and down by it."""
+    fail_after(monkeypatch, "evaluate", 20)
+    solution, near = soft_policy_iteration(dense(seed, gamma), 1.0), soft_policy_iteration(dense(seed, 0.999), 1.0)
+    values = bellman.best_soft_values(solution.action_values, 1.0)
+    np.testing.assert_allclose(values, solution.values, rtol=1e-13)
+    np.testing.assert_allclose(solution.policy, near.policy, atol=1e-2)
+
+
+LOOSE = [(47, 0.9, 1.0), (47, 0.9, 10.0), (172, 0.5, 0.1), (18, 0.5, 1.0), (53, 0.5, 10.0), *((s, 0.9, 1e-3) for s in range(5))]
+
+
+@pytest.mark.parametrize(("seed", "gamma", "tolerance"), LOOSE)
+def test_policy_iteration_on_q_ends_at_any_tolerance(seed, gamma, tolerance, monkeypatch):
+    """Actions do not take turns for differences that are errors of Q, and the values are as near as is said."""
+    fail_after(monkeypatch, "evaluate_by_iteration_q", 20)
+    mdp = dense(seed, gamma)
+    found = policy_iteration_q(mdp, tolerance=tolerance)
+    missing = policy_iteration_v(mdp).values - evaluate(mdp, found.policy)
+    assert missing.min() > -1e-9
+    assert missing.max() <= 4 * tolerance / (1 - gamma)
+    np.testing.assert_allclose(found.values, evaluate(mdp, found.policy), atol=tolerance)
+
+
+def test_an_action_is_changed_where_it_is_better_by_more_than_twice_the_tolerance():
+    """One state, no future: Q is the reward, whatever the tolerance."""
+    for better, action in ((0.19, 0), (0.21, 1)):
+        mdp = MDP(np.ones((1, 2, 1)), [[0.0, better]], 0.0)
+        assert policy_iteration_q(mdp, tolerance=0.1).policy.argmax() == action
+
+
 def test_where_time_is_spent():
     """One state, an end with probability ½ after each step: (1 − γ)(1 + γ/2 + …) of the time there."""
     mdp = MDP([[[0.5]]], [[1.0]], 0.8)
@@ -157,6 +208,46 @@ def test_what_is_no_process_is_refused(arguments, message):
 def test_environments_without_a_table_are_refused(env):
     with pytest.raises(TypeError, match=r"expected an environment with a table P\[s\]\[a\] of transitions, given"):
         MDP.of(env)
+
+
+STAY = [(1.0, 0, 0.0, False)]
+BOTH = {0: STAY, 1: STAY}
+TABLES = {
+    "fewer actions": ({0: BOTH, 1: {0: STAY}}, r"a table P\[1\] for actions 0 to 1, given keys \[0\]"),
+    "more actions": ({0: BOTH, 1: {**BOTH, 2: STAY}}, r"a table P\[1\] for actions 0 to 1, given keys \[0, 1, 2\]"),
+    "actions from 1": ({0: {1: STAY, 2: STAY}}, r"a table P\[0\] for actions 0 to 1, given keys \[1, 2\]"),
+    "no actions": ({0: {}, 1: {}}, r"a table P\[0\] for actions 0 to 0, given keys \[\]"),
+    "a list of actions": ({0: BOTH, 1: [STAY, STAY]}, r"a table P\[1\] for actions 0 to 1, given \[\["),
+    "lists of actions": ({0: [STAY], 1: [STAY]}, r"a table P\[0\] for actions 0 to 0, given \[\["),
+    "states from 1": ({1: BOTH, 2: BOTH}, r"a table P for states 0 to 1, given keys \[1, 2\]"),
+    "next state -1": ({0: BOTH, 1: {0: STAY, 1: [(1.0, -1, 0.0, False)]}}, r"next states from 0 to 1 in P\[1\]\[1\], given -1"),
+    "next state 2": ({0: BOTH, 1: {0: [(1.0, 2, 0.0, True)], 1: STAY}}, r"next states from 0 to 1 in P\[1\]\[0\], given 2"),
+    "next state 1.0": ({0: {0: [(1.0, 1.0, 0.0, False)]}, 1: {0: STAY}}, r"next states from 0 to 1 in P\[0\]\[0\], given 1.0"),
+    "half": ({0: {0: [(0.5, 0, 0.0, True)]}}, r"P\[0\]\[0\] as probabilities that sum to 1, given .* \[0.5, 0.5\]"),
+    "twice": ({0: {0: STAY * 2}}, r"P\[0\]\[0\] as probabilities that sum to 1, given .* \[2, 2\]"),
+    "twice, at an end": ({0: {0: [(1.0, 0, 1.0, True)] * 2}}, r"P\[0\]\[0\] as probabilities that sum to 1"),
+    "negative": ({0: {0: [(1.5, 0, 0.0, True), (-0.5, 0, 1.0, True)]}}, r"P\[0\]\[0\] as probabilities .* -0.5"),
+    "no outcome": ({0: {0: []}}, r"P\[0\]\[0\] as probabilities that sum to 1, given .* \[0, 0\]"),
+    "pairs": ({0: {0: [(1.0, 0)]}}, r"P\[0\]\[0\] as a list of \(probability, s', reward, terminated\), given \[\(1.0, 0\)"),
+    "none": ({0: {0: None}}, r"P\[0\]\[0\] as a list of \(probability, s', reward, terminated\), given None"),
+}
+
+
+@pytest.mark.parametrize(("table", "message"), TABLES.values(), ids=TABLES)
+def test_broken_tables_are_refused(table, message):
+    env = gymnasium.make("FrozenLake-v1")
+    env.unwrapped.P, env.unwrapped.initial_state_distrib = table, None
+    with pytest.raises(ValueError, match="expected " + message):
+        MDP.of(env)
+
+
+@pytest.mark.parametrize("name", ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4"])
+def test_tables_of_gymnasium_are_taken(name):
+    with gymnasium.make(name) as env:
+        mdp, table = MDP.of(env), env.unwrapped.P
+    rows = [(p, s, a, end) for s, choices in table.items() for a, outcomes in choices.items() for p, _, _, end in outcomes]
+    assert mdp.R.shape == (env.observation_space.n, env.action_space.n)
+    assert mdp.P.sum() == pytest.approx(sum(p for p, _, _, end in rows if not end))
 
 
 @pytest.mark.parametrize("pi", [np.ones(8), np.ones((8, 2)) / 2, np.ones((8, 3)), np.full((8, 3), np.nan), "best"], ids=range(5))

@@ -73,7 +73,8 @@ class MDP:
         ----------
         env
             An id, or an environment whose `unwrapped.P[s][a]` lists (probability, s′, reward,
-            terminated). `initial_state_distrib` is p_0, where it has that.
+            terminated), for states 0 to S − 1 and in each of them for actions 0 to A − 1.
+            `initial_state_distrib` is p_0, where it has that.
         gamma : float
             γ.
 
@@ -81,6 +82,9 @@ class MDP:
         ------
         TypeError
             If it tells no such thing.
+        ValueError
+            If the table lacks states or actions, leads to other states, or if the probabilities of
+            P[s][a] do not sum to 1.
         """
         if isinstance(env, str):
             made = gymnasium.make(env)
@@ -117,14 +121,37 @@ def check_policy(mdp: MDP, policy: Any) -> np.ndarray:
 
 def _arrays(table: Mapping) -> tuple[np.ndarray, np.ndarray]:
     """P (S, A, S) and R (S, A) of Gymnasium's table."""
-    transitions = np.zeros((len(table), len(table[0]), len(table)))
+    _check_keys("P for states", table, len(table))
+    actions = len(table[0]) if isinstance(table[0], Mapping) else 0
+    transitions = np.zeros((len(table), actions, len(table)))
     rewards = np.zeros(transitions.shape[:2])
-    for s, choices in table.items():
-        for a, outcomes in choices.items():
-            for probability, s_next, reward, terminated in outcomes:
+    for s in range(len(table)):
+        _check_keys(f"P[{s}] for actions", table[s], actions)
+        for a in range(actions):
+            for probability, s_next, reward, terminated in _outcomes(f"P[{s}][{a}]", table[s][a], len(table)):
                 rewards[s, a] += probability * reward
                 transitions[s, a, s_next] += 0.0 if terminated else probability
     return transitions, rewards
+
+
+def _check_keys(name: str, table: Any, count: int) -> None:
+    """ValueError unless the keys are 0 to `count` − 1, and there is one; every state has the actions of the first."""
+    if not isinstance(table, Mapping) or not table or set(table) != set(range(count)):
+        given = f"keys {list(table)}" if isinstance(table, Mapping) else repr(table)
+        raise ValueError(f"expected a table {name} 0 to {max(count, 1) - 1}, given {given:.80}")
+
+
+def _outcomes(name: str, outcomes: Any, states: int) -> list[tuple]:
+    """The list of P[s][a]; ValueError unless it is one of (probability, s′, reward, terminated)."""
+    try:
+        listed = [(float(p), s_next, float(reward), bool(end)) for p, s_next, reward, end in outcomes]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected {name} as a list of (probability, s', reward, terminated), given {outcomes!r:.80}") from error
+    for _, s_next, _, _ in listed:
+        if isinstance(s_next, bool) or not isinstance(s_next, int | np.integer) or not 0 <= s_next < states:
+            raise ValueError(f"expected next states from 0 to {states - 1} in {name}, given {s_next!r:.80}")
+    _check_probabilities(name, np.array([p for p, *_ in listed] or [0.0]), 1.0)
+    return listed
 
 
 def _numbers(name: str, value: Any) -> np.ndarray:
