@@ -63,7 +63,7 @@ class Imagined:
         layout = ObservationLayout.of(env.single_observation_space)  # of vectors, whatever the environment's own is
         collector, statistics = Collector(env, layout, np.float32, seed=0), EpisodeStatistics()
         for _ in range(length):
-            before = collector.observations
+            before = trees.vector(collector.observations)
             actions = act(before)
             step = collector.step(actions, statistics)
             following = following_of(collector, step)

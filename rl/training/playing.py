@@ -53,7 +53,7 @@ class Clock:
 
     def goes_on(self, running: np.ndarray) -> bool:
         """Whether there is another step to play: `running` (N,) says which copies' episodes have not ended."""
-        going = np.count_nonzero(running)
+        going = int(np.count_nonzero(running))
         if going and self.steps == self.longest:
             text = f"cut {going} of {len(running)} episodes after {self.longest:,} steps: they do not end"
             warnings.warn(f"{text}; gymnasium.make(…, max_episode_steps=…) gives them a time limit", RuntimeWarning, stacklevel=2)

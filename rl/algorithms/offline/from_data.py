@@ -11,6 +11,7 @@ import numpy as np
 from rl.agent import Agent
 from rl.experience import trees
 from rl.experience.datasets import DataSet
+from rl.experience.normalizers import normalizer_of
 from rl.experience.replay import Batch, ReplayMemory
 from rl.loops import offline
 from rl.state import Counter, Part
@@ -67,8 +68,8 @@ class FromData(Agent):
         self.memory.prepare(self.config.num_envs)
         place = np.array([len(data)])
         self.memory.load_state_dict({**data.columns(self.memory.dtype), "heads": place, "sizes": place})
-        if self.normalizer is not None:
-            learned = type(self.normalizer)(self.space.observations)
+        learned = normalizer_of(self.config, self.space.observations)
+        if self.normalizer is not None and learned is not None:
             learned.update(trees.vector(data.observations))
             self.normalizer.load_state_dict(learned.state_dict())
         self.given.count = len(data)
