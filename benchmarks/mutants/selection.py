@@ -24,7 +24,7 @@ LEARNERS = "tests/rl/test_a*.py tests/rl/test_c*.py tests/rl/test_off_policy.py 
 OF_VALUES = "tests/rl/test_value_updates.py tests/rl/test_*dqn.py tests/rl/test_c51.py tests/rl/test_naf.py tests/rl/test_fqi.py"
 OF_VALUES += " tests/rl/test_discrete_sac.py tests/rl/test_heads.py"
 OF_TABLES = "tests/rl/test_tabular*.py"
-OF_DATA = "tests/rl/test_offline*.py tests/rl/test_datasets.py"
+OF_DATA = "tests/rl/test_offline*.py tests/rl/test_datasets*.py"
 OF_MODELS = "tests/rl/test_model_updates.py tests/rl/test_learned*.py tests/rl/test_cross_entropy.py tests/rl/test_pets.py"
 OF_MODELS += " tests/rl/test_mbpo.py tests/rl/test_mve.py tests/rl/test_dyna.py"
 STEPS: dict[str, tuple[str, ...]] = {
@@ -69,6 +69,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "deepnp/elementary.py": ("tests/deepnp/test_kernels.py", "tests/deepnp/test_ops.py -k activation"),
     "deepnp/*": (MODULES, "tests/deepnp/test_[a-eg-z]*.py"),
     "rl/training/collect.py": (OF_DATA,),
+    "rl/training/minari_data.py": (OF_DATA,),
     "rl/training/evaluation.py": ("tests/rl/test_loops.py", TRAINING),
     "rl/training/*": (TRAINING,),
     "rl/runs/*": (TRAINING,),

@@ -11,15 +11,15 @@ A file is safetensors (rl/experience/data_files.py). Minari's data sets: rl/trai
 Shapes: R rows, E episodes, O observation, A action dimensions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import gymnasium
 import numpy as np
 
-from rl.experience import trees
+from rl.experience import data_checks, trees
 from rl.experience.actions import ActionLayout
+from rl.experience.environments import EnvLike, is_made_here, make_vector, name_of, space_of
 from rl.experience.replay import ReplayMemory
 from rl.experience.spaces import SpaceInfo
 from rl.experience.trees import Observations
@@ -43,12 +43,13 @@ class DataSet:
     env : str, optional
         The environment's id.
     about : mapping
-        Whatever else is known, as JSON holds it: kind, seed, agent.
+        Whatever else is known, as JSON holds it: kind, seed, agent. NumPy's numbers become Python's.
 
     Raises
     ------
     ValueError
-        For no rows, other shapes or types, numbers that are not finite, or actions out of their space.
+        For no rows, other shapes or types, numbers that are not finite, actions out of their space or
+        excluded by their row's action mask, or `about` with what JSON does not hold.
     """
 
     space: SpaceInfo
@@ -63,6 +64,9 @@ class DataSet:
 
     def __post_init__(self):
         check_rows(self)
+        if not isinstance(self.env, str | None):
+            raise ValueError(f"expected env as an environment's id, given {self.env!r:.80}")
+        object.__setattr__(self, "about", data_checks.about_of(self.about))
         truncated = self.truncated & ~self.terminated
         truncated[-1] = not self.terminated[-1]
         object.__setattr__(self, "truncated", truncated)  # the dataclass is frozen, and not yet anybody's
@@ -70,7 +74,7 @@ class DataSet:
     @classmethod
     def of_arrays(
         cls,
-        env: str | gymnasium.Env,
+        env: EnvLike,
         observations: Any,
         actions: Any,
         rewards: Any,
@@ -78,57 +82,65 @@ class DataSet:
         truncated: Any,
         next_observations: Any = None,
         about: Mapping[str, Any] | None = None,
+        env_settings: Mapping[str, Any] | None = None,
     ) -> "DataSet":
         """A data set of arrays as an environment gives and takes them, in the order in which they were recorded.
 
         Parameters
         ----------
-        env : str or gymnasium.Env
-            Whose spaces these are.
+        env
+            Whose spaces these are, as `Agent` takes it. It takes no step.
         observations : (R, …)
             Arrays, or a Dict or Tuple of them.
         actions : array (R, …)
-            As the environment takes them.
-        rewards, terminated, truncated : arrays (R,)
+            As the environment takes them. What lies beyond a bound by rounding only is clipped.
+        rewards : array (R,)
+        terminated, truncated : bool arrays (R,)
+            Or 0 and 1. `truncated` may be None: no episode was. Episodes that a time limit ended need
+            it, or `next_observations`: the next row is the first of another episode.
         next_observations : (R, …), optional
             By default the next row's. Then the last row of a *truncated* episode, whose next observation
-            nobody knows, is left out, and the row before it is truncated.
+            nobody knows, is left out, and the row before it is truncated. So is the data's last row,
+            where its episode goes on: with or without `truncated`, the edge of the data truncates.
         about : mapping, optional
+        env_settings : mapping, optional
+            Keyword arguments of an id's environment.
 
         Raises
         ------
         ValueError
-            As the class; or if the spaces are such as no data set holds.
+            As the class; for what is no environment, flags that are neither 0 nor 1, rewards that are no
+            numbers, actions out of their bounds; or if the spaces are such as no data set holds.
         """
-        made = gymnasium.make(env) if isinstance(env, str) else env
-        try:
-            space, name = SpaceInfo.of(made.observation_space, made.action_space), made.spec.id if made.spec else None
-        finally:
-            if isinstance(env, str):
-                made.close()
-        check_storable(space)
+        space, name = _described(env, env_settings)
         dtype = space.vector_dtype(True)
         seen = space.observation.split(space.observation.batched(observations)[0], dtype)
-        acted = space.action.from_environment(np.asarray(actions))
-        ended, cut = np.array(terminated, bool), np.array(truncated, bool)
-        earned = np.array(rewards, np.float32)
-        if next_observations is None:
-            return cls._of_following_rows(space, (seen, acted, earned), ended, cut, name, about or {})
-        following = space.observation.split(space.observation.batched(next_observations)[0], dtype)
-        return cls(space, seen, acted, earned, following, ended, cut, name, about or {})
+        acted, earned = data_checks.actions_of(space.action, actions), data_checks.rewards_of(rewards)
+        ended = data_checks.flags_of("terminated", terminated)
+        cut = np.zeros_like(ended) if truncated is None else data_checks.flags_of("truncated", truncated)
+        given = [trees.length(seen), len(acted), len(earned), len(ended), len(cut)]
+        following = None
+        if next_observations is not None:
+            following = space.observation.split(space.observation.batched(next_observations)[0], dtype)
+            given.append(trees.length(following))
+        if len(set(given)) > 1:
+            raise ValueError(f"expected as many rows of everything, given {given}")
+        about = {} if about is None else about
+        if following is None:
+            return cls._of_following_rows(space, (seen, acted, earned), ended, cut, name, about)
+        return cls(space, seen, acted, earned, following, ended, cut, name, about)
 
     @classmethod
     def _of_following_rows(cls, space, columns, terminated, truncated, name, about):
         seen, acted, rewards = columns
-        count = len(rewards)
-        if not count == trees.length(seen) == len(acted) == len(terminated) == len(truncated):
-            lengths = [trees.length(seen), len(acted), count, len(terminated), len(truncated)]
-            raise ValueError(f"expected as many rows of everything, given {lengths}")
         last = truncated & ~terminated
         last[-1:] |= ~terminated[-1:]
         truncated = truncated | np.append(last[1:], False)
         kept = np.flatnonzero(~last)
-        following = trees.take(seen, np.minimum(kept + 1, count - 1))
+        if len(last) and not len(kept):
+            left_out = "without next_observations, the last row of an episode that did not terminate is left out"
+            raise ValueError(f"expected at least one row whose next observation is known, given none in {len(last)}: {left_out}")
+        following = trees.take(seen, np.minimum(kept + 1, len(last) - 1))
         rows = trees.take(seen, kept), acted[kept], rewards[kept], following
         return cls(space, *rows, terminated[kept], truncated[kept], name, about)
 
@@ -172,8 +184,13 @@ class DataSet:
         """Some rows, by number (K,), rising, or by a mask (R,).
 
         What is left of an episode ends where its next row is missing.
+
+        Raises
+        ------
+        ValueError
+            For no rows, another order, numbers that are no rows, or a mask of another length.
         """
-        rows = np.arange(len(self))[np.asarray(rows) if np.size(rows) else slice(0)]
+        rows = data_checks.rows_of(rows, len(self))
         if rows.ndim != 1 or not len(rows) or (np.diff(rows) <= 0).any():
             raise ValueError(f"expected at least one row, in rising order, given {rows!r:.80}")
         cut = np.append(np.diff(rows) > 1, True)
@@ -193,14 +210,22 @@ class DataSet:
         return columns | {name: getattr(self, name) for name in ReplayMemory.FIELDS}
 
 
-def joined(sets: Sequence[DataSet], about: Mapping[str, Any] | None = None) -> DataSet:
+def joined(sets: Iterable[DataSet], about: Mapping[str, Any] | None = None) -> DataSet:
     """Several data sets, one after the other: medium-expert is joined([medium, expert]).
 
     Raises
     ------
+    TypeError
+        For anything but a list of data sets.
     ValueError
         For none, or for other spaces.
     """
+    if isinstance(sets, DataSet) or not isinstance(sets, Iterable):
+        raise TypeError(f"expected a list of data sets, such as [medium, expert], given {type(sets).__name__}")
+    sets = list(sets)
+    wrong = next((x for x in sets if not isinstance(x, DataSet)), None)
+    if wrong is not None:
+        raise TypeError(f"expected a list of data sets, given {type(wrong).__name__} in it")
     if not sets:
         raise ValueError("expected at least one data set, given none")
     first = sets[0]
@@ -218,6 +243,18 @@ def score(returns: Any, random: float, expert: float) -> np.ndarray:
     if not np.isfinite([random, expert]).all() or expert == random:
         raise ValueError(f"expected two different finite returns of a random agent and an expert, given {random} and {expert}")
     return 100 * (np.asarray(returns, np.float64) - random) / (expert - random)
+
+
+def _described(env: EnvLike, settings: Mapping[str, Any] | None) -> tuple[SpaceInfo, str]:
+    """The spaces and the id of an environment; one that is made for that is closed again."""
+    vector = make_vector(env, settings=settings)
+    try:
+        space = space_of(vector)
+        check_storable(space)
+        return space, name_of(vector)
+    finally:
+        if is_made_here(env):
+            vector.close()
 
 
 def check_storable(space: SpaceInfo) -> None:
@@ -251,6 +288,9 @@ def check_rows(data: DataSet) -> None:
         if x.dtype.kind == "f" and not np.isfinite(x).all():
             raise ValueError(f"expected finite {name}, given {x[~np.isfinite(x)][0]} in row {np.argwhere(~np.isfinite(x))[0][0]}")
     _check_actions(data.space.action, data.actions)
+    mask = data.space.observation.mask_of(data.observations)
+    if mask is not None:
+        data_checks.check_allowed(data.actions, mask, data.space.action.choices)
 
 
 def _like(kind: np.dtype) -> tuple:

@@ -7,15 +7,25 @@ Minari keeps T + 1 observations of an episode of T steps, in the environment's o
 """
 
 import importlib
+import shutil
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from rl.experience import trees
+from rl.experience.data_checks import actions_of
 from rl.experience.datasets import DataSet, check_storable, joined
+from rl.experience.environments import spec_of
+from rl.experience.pace import Pace
 from rl.experience.spaces import SpaceInfo
+
+NAMESPACE = "namespace_metadata.json"  # Minari's file in the folder of a namespace
 
 
 def load_minari(name: str) -> DataSet:
@@ -33,7 +43,7 @@ def load_minari(name: str) -> DataSet:
     FileNotFoundError
         If there is no such data set here.
     ValueError
-        If it has no episodes, or spaces that no data set holds.
+        If it has no episodes, actions out of their bounds, or spaces that no data set holds.
     """
     stored = package().load_dataset(name)
     spec = stored.spec
@@ -47,13 +57,13 @@ def _episode(space, episode, env) -> DataSet:
     seen = space.observation.split(episode.observations, space.vector_dtype(True))
     count = len(episode.rewards)
     rows, following = trees.at(seen, slice(count)), trees.at(seen, slice(1, count + 1))
-    actions, rewards = space.action.from_environment(np.asarray(episode.actions)), np.array(episode.rewards, np.float32)
+    actions, rewards = actions_of(space.action, episode.actions), np.array(episode.rewards, np.float32)
     ends = np.array(episode.terminations, bool), np.array(episode.truncations, bool)
     return DataSet(space, rows, actions, rewards, following, *ends, env)
 
 
-def save_minari(data: DataSet, name: str) -> None:
-    """Write a data set as one of Minari's.
+def save_minari(data: DataSet, name: str, env_settings: Mapping[str, Any] | None = None) -> None:
+    """Write a data set as one of Minari's, whole or not at all.
 
     Parameters
     ----------
@@ -61,13 +71,17 @@ def save_minari(data: DataSet, name: str) -> None:
         Of an environment that is registered, with one Box or one Discrete as observation.
     name : str
         As Minari wants it: "namespace/name-v0".
+    env_settings : mapping, optional
+        Keyword arguments of the environment, as `collect` was given them: the data set does not keep them.
 
     Raises
     ------
     ImportError
         Without the package.
     ValueError
-        If there is one of that name already, or the observations have several parts.
+        If there is one of that name already, or it is no name; if the observations have several parts;
+        if the environment is not registered, has other spaces than the data, or cannot be written down,
+        as one whose entry point is a class.
     """
     minari, buffer = package(), package(".data_collector.episode_buffer").EpisodeBuffer
     leaves = data.space.observation.leaves
@@ -79,10 +93,62 @@ def save_minari(data: DataSet, name: str) -> None:
         buffer(id=i, **_buffered(data, slice(start, stop)))
         for i, (start, stop) in enumerate(zip(firsts, [*firsts[1:], len(data)], strict=True))
     ]
+    _check_name(name)
     about = str(data.about["agent"]) if "agent" in data.about else None
-    with warnings.catch_warnings():  # it recommends to name an author, and a page with code
-        warnings.filterwarnings("ignore", module="minari")
-        minari.create_dataset_from_buffers(name, buffers, env=data.env, jpeg_encoding=False, algorithm_name=about)
+    with closing(_made(data.env, dict(env_settings or {}))) as env, warnings.catch_warnings():
+        _check_recorded(data, env)
+        warnings.filterwarnings("ignore", module="minari")  # it recommends to name an author, and a page with code
+        with _removed_on_failure(package(".storage").get_dataset_path(name)):
+            minari.create_dataset_from_buffers(name, buffers, env=env, jpeg_encoding=False, algorithm_name=about)
+
+
+def _check_name(name):
+    try:
+        package(".dataset.minari_dataset").parse_dataset_id(name)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'expected a name of Minari\'s, such as "namespace/name-v0", given {name!r:.80}') from error
+
+
+def _made(name, settings) -> gymnasium.Env:
+    """The environment, whose spaces and registration Minari writes down."""
+    spec, pace = spec_of(name), Pace.taken_from(settings)
+    made = gymnasium.make(spec, **settings)
+    try:
+        return pace.around(made)
+    except ValueError:
+        made.close()
+        raise
+
+
+def _check_recorded(data, env):
+    """Raise ValueError unless Minari can write this environment down, and the data are of its spaces."""
+    try:
+        env.spec.to_json()
+    except (ValueError, TypeError) as error:
+        remedy = 'entry_point="module:Class" in place of the class, and settings of text and numbers'
+        raise ValueError(f"expected a registration of {data.env} that JSON holds, with {remedy}: {error}") from error
+    try:
+        data.space.check(SpaceInfo.of(env.observation_space, env.action_space))
+    except ValueError as error:
+        remedy = "were they gathered with env_settings? save_minari takes the same"
+        raise ValueError(f"expected data of the spaces that {data.env} has here ({remedy}): {error}") from error
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    """Remove what the block wrote of a data set, and the namespaces that it made for it, if it fails."""
+    new = [folder for folder in path.parents if not folder.exists()]
+    if path.exists():
+        yield  # somebody else's: Minari refuses to write there
+        return
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        for folder in new:  # the innermost first; one that meanwhile holds something else stays
+            if folder.is_dir() and all(inside.name == NAMESPACE for inside in folder.iterdir()):
+                shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _buffered(data, rows) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""Data sets: gathered, checked at the door, cut and joined, as files, as Minari's, and in an agent."""
+"""Data sets: gathered, checked at the door, cut and joined, as files, and in an agent."""
 
-import sys
 from dataclasses import replace
 
 import gymnasium
@@ -16,7 +15,6 @@ from rl.experience.replay import ReplayMemory
 from rl.experience.whole_returns import WholeReturns
 from rl.losses.returns import gae
 from rl.training.collect import collect
-from rl.training.minari_data import load_minari, save_minari
 from tests.rl.toys import Counter, Target, space
 
 
@@ -53,6 +51,18 @@ class TestCollect:
         assert len(data) == 9
         np.testing.assert_array_equal(data.observations[:, 0], [0, 1, 2, 0, 1, 0, 1, 2, 0])
         np.testing.assert_array_equal(np.flatnonzero(data.ended), [2, 4, 7, 8])
+
+    def test_copies_that_take_unequal_shares(self):
+        """In NEXT_STEP mode the step that begins an episode is none: long episodes make more of them."""
+        v = gymnasium.vector.SyncVectorEnv([lambda: Counter(1), lambda: Counter(10**6)])
+        assert v.metadata["autoreset_mode"] is gymnasium.vector.AutoresetMode.NEXT_STEP
+        data = collect("random", v, 300)
+        assert len(data) == 300
+        np.testing.assert_array_equal(data.observations[:100, 0], 0)
+        np.testing.assert_array_equal(data.observations[100:, 0], np.arange(200))
+        np.testing.assert_array_equal(np.flatnonzero(data.ended), [*range(100), 299])
+        assert data.truncated[299]
+        assert len(collect("random", gymnasium.make_vec("CartPole-v1", 16, "sync"), 2_000)) == 2_000
 
     def test_the_same_seed_gathers_the_same(self):
         first, second, other = (collect("random", "Pendulum-v1", 300, seed) for seed in (3, 3, 4))
@@ -109,46 +119,6 @@ class TestMemory:
             DataSet.of_memory(ReplayMemory(4, space(1, 1)))
 
 
-class TestArrays:
-    """What people have: lists of what an environment gave and took."""
-
-    observations = np.array([[0.0], [0.1], [0.2], [0.3], [0.4]], np.float32)
-    actions = np.array([[-2.0], [2.0], [0.0], [1.0], [3.0]])
-
-    def test_what_follows_is_the_next_row(self):
-        data = DataSet.of_arrays(Target(), self.observations, self.actions, range(5), [0, 1, 0, 0, 0], [0, 0, 0, 0, 1])
-        np.testing.assert_array_equal(data.observations[:, 0], self.observations[:4, 0])  # what followed the last is not known
-        np.testing.assert_allclose(data.actions[:, 0], [-1, 1, 0, 0.5])
-        np.testing.assert_array_equal(data.next_observations[[0, 2, 3], 0], self.observations[[1, 3, 4], 0])
-        np.testing.assert_array_equal(np.flatnonzero(data.terminated), [1])
-        np.testing.assert_array_equal(np.flatnonzero(data.truncated), [3])
-
-    def test_what_follows_is_given(self):
-        following = self.observations + 1
-        data = DataSet.of_arrays(Target(), self.observations, self.actions, range(5), [0] * 5, [0] * 5, following)
-        assert len(data) == 5
-        np.testing.assert_array_equal(data.next_observations, following)
-        assert data.actions[4, 0] == 1  # beyond the bounds: clipped
-        assert data.truncated[4]
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            (dict(rewards=[0.0] * 4), "expected as many rows of everything, given .5, 5, 4, 5, 5."),
-            (dict(actions=np.zeros(5)), r"expected actions of shape \(N, 1\) for Box, given \(5,\)"),
-            (dict(actions=np.full((5, 1), "a")), r"expected actions of shape"),
-            (dict(observations=np.full((5, 1), np.nan)), "expected a finite observation, given NaN"),
-            (dict(rewards=[0, 1, np.inf, 0, 0]), "expected finite rewards, given inf in row 2"),
-            (dict(observations=np.zeros((5, 2))), r"expected an observation of shape \(1,\)"),
-        ],
-    )
-    def test_what_does_not_fit(self, change, message):
-        given = dict(observations=self.observations, actions=self.actions, rewards=[0.0] * 5)
-        given |= dict(terminated=[0] * 5, truncated=[0] * 5)
-        with pytest.raises(ValueError, match=message):
-            DataSet.of_arrays(Target(), **{**given, **change})
-
-
 class TestRows:
     def test_some_rows_end_where_the_next_is_missing(self):
         data = of_counter(9).take([0, 1, 3, 4, 5, 8])
@@ -162,6 +132,28 @@ class TestRows:
         for rows in ([], [3, 1], np.zeros(9, bool)):
             with pytest.raises(ValueError, match="at least one row, in rising order"):
                 data.take(rows)
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            (np.ones(8, bool), r"expected a mask of 9 rows, given one of shape \(8,\)"),
+            ([0.0, 1.0], "expected rows as integers, or as a mask .9,. of bools, given float64"),
+            ([2, 9], "expected rows from 0 to 8, given 9"),
+            ([-10, 2], "expected rows from 0 to 8, given -10"),
+            (3, "at least one row, in rising order"),
+        ],
+    )
+    def test_what_are_no_rows(self, rows, message):
+        with pytest.raises(ValueError, match=message):
+            of_counter(9).take(rows)
+
+    def test_what_is_no_list_of_data_sets(self):
+        for wrong in (of_counter(4), 3):
+            with pytest.raises(TypeError, match=r"expected a list of data sets, such as .* given"):
+                joined(wrong)
+        with pytest.raises(TypeError, match="expected a list of data sets, given str in it"):
+            joined([of_counter(4), "medium"])
+        assert len(joined(of_counter(n) for n in (2, 3))) == 5
 
     def test_joined(self):
         both = joined([of_counter(4), of_counter(3)], {"kind": "medium-expert"})
@@ -181,6 +173,7 @@ class TestRows:
             ("actions", np.zeros((10, 1), np.int64), "expected actions of shape .* and float32, given .* and int64"),
             ("actions", np.full((10, 1), 1.5, np.float32), r"expected actions in \[−1, 1\], given \[1.5\] in row 0"),
             ("terminated", np.zeros(10), "expected terminated of shape"),
+            ("env", Target, "expected env as an environment's id"),
             ("observations", np.full((10, 2), np.inf, np.float32), "expected finite observations0"),
         ],
     )
@@ -207,6 +200,15 @@ class TestFiles:
 
     def test_there_and_back(self, path):
         assert_same(load_data(path), collect("random", "Pendulum-v1", 30, seed=1, about={"kind": "random"}))
+
+    def test_numbers_of_numpy_are_kept_as_python_s(self, tmp_path):
+        about = {"a": np.int64(3), "b": [np.float32(0.5), {"c": np.bool_(True)}], "d": (1, None)}
+        data = collect("random", Target(), 3, about=about)
+        assert data.about == {"agent": "random", "seed": 0, "a": 3, "b": [0.5, {"c": True}], "d": [1, None]}
+        save_data(data, tmp_path / "x")
+        assert_same(data, load_data(tmp_path / "x"))
+        with pytest.raises(ValueError, match="expected about as a mapping"):
+            collect("random", Target(), 3, about="text")
 
     def test_pictures_and_choices(self, tmp_path):
         class Picture(Target):
@@ -265,31 +267,6 @@ class TestFiles:
             load_data(tmp_path / "none")
 
 
-class TestMinari:
-    @pytest.fixture
-    def here(self, tmp_path, monkeypatch):
-        pytest.importorskip("minari")
-        monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-
-    @pytest.mark.parametrize("env", ["Pendulum-v1", "CartPole-v1", "FrozenLake-v1"])
-    def test_there_and_back(self, here, env):
-        data = collect("random", env, 250, seed=3)
-        save_minari(data, "house/some-v0")
-        back = load_minari("house/some-v0")
-        for name, x in data.columns().items():
-            np.testing.assert_allclose(back.columns()[name], x, atol=1e-6, err_msg=name)
-        assert (back.env, back.space, back.about) == (env, data.space, {"minari": "house/some-v0"})
-
-    def test_several_parts_are_refused(self, here):
-        with pytest.raises(ValueError, match="expected observations in one Box or Discrete, of a registered environment"):
-            save_minari(replace(of_counter(), env=None), "house/some-v0")
-
-    def test_without_the_package(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "minari", None)
-        with pytest.raises(ImportError, match="pip install"):
-            load_minari("house/some-v0")
-
-
 class TestWholeReturns:
     @pytest.mark.parametrize("copies", [1, 3])
     def test_they_are_sums_to_the_end(self, rng, copies):
@@ -335,33 +312,6 @@ class TestWholeReturns:
             returns = batch.rewards + batch.discounts * values[batch.next_observations[:, 0].astype(int)]
             assert batch.rewards.dtype == batch.discounts.dtype == np.float32
             assert returns.mean() == pytest.approx(expected[t - 3], abs=1e-5 + 5 * float(returns.std()) / count**0.5)
-
-
-class TestActions:
-    @pytest.mark.parametrize(
-        "kind",
-        [
-            spaces.Box(np.array([-2.0, 0.0], "f"), np.array([2.0, 10.0], "f")),
-            spaces.Box(-1e308, 1e308, (2,), np.float64),
-            spaces.Box(-np.inf, np.inf, (2, 3), np.float32),
-            spaces.Discrete(3, start=5),
-            spaces.MultiDiscrete([2, 4], start=[1, 0]),
-            spaces.MultiBinary((2, 2)),
-        ],
-        ids=str,
-    )
-    def test_from_the_environment_and_back(self, rng, kind):
-        from rl.experience.actions import ActionLayout
-
-        layout = ActionLayout.of(kind)
-        own = layout.random(7, rng)
-        np.testing.assert_allclose(layout.from_environment(layout.to_environment(own)), own, atol=1e-5)
-
-    def test_a_dict_is_refused(self):
-        env = gymnasium.make("Pendulum-v1")
-        env.action_space = spaces.Dict(a=spaces.Discrete(2))
-        with pytest.raises(ValueError, match="expected actions in one space, given Dict"):
-            DataSet.of_arrays(env, np.zeros((2, 3)), np.zeros(2), [0, 0], [0, 0], [0, 1])
 
 
 def test_a_data_set_of_two_environments_is_one_of_none():
