@@ -58,5 +58,6 @@ def draw(rows: Table, curves: Table) -> Any:
         axis.set(xlabel="dimensions n")
     axes[0].set(ylabel="normalised return; 1 is the origin", yscale="symlog", ylim=(-3000, 3))
     axes[1].set(ylabel="Q₁(s₀, π(s₀)) less the return", yscale="symlog")
-    axes[1].legend(frameon=False, loc="lower right")
+    axes[1].autoscale()  # margins of this scale, and not of the linear one before
+    axes[1].legend(frameon=False, loc="upper left")
     return figure
