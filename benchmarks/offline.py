@@ -10,7 +10,8 @@
 3. Each method learns from each data set, with each seed; no step is taken in the environment.
 4. "SAC" is CQL without its penalty, "DQN" is DDQNBC without its own: what bootstrapping from actions that
    are not in the data does. "OneStep" is IQL with the mean of the data's values, "TDLambda" AWR with
-   lambda 0.95, "TD3BC-2.5" TD3BC at its default, "CQL-1" and "CQL-10" CQL with other weights of its penalty.
+   lambda 0.95, "TD3BC-2.5" TD3BC at its default, "CQL-0.2", "CQL-1" and "CQL-10" CQL with other weights of its
+   penalty.
 
 A score is 0 for random actions and 100 for the expert (Fu et al. 2020).
 """
@@ -36,6 +37,7 @@ VARIANTS = {
     "SAC": ("CQL", dict(conservatism=0.0, draws=1)),
     "DQN": ("DDQNBC", dict(imitation=0.0)),
     "TD3BC-2.5": ("TD3BC", dict(value_weight=2.5)),
+    "CQL-0.2": ("CQL", dict(conservatism=0.2, draws=4)),
     "CQL-1": ("CQL", dict(conservatism=1.0, draws=4)),
     "CQL-10": ("CQL", dict(conservatism=10.0, draws=4)),
     "OneStep": ("IQL", dict(expectile=0.5)),
