@@ -41,7 +41,7 @@ SHARED: dict[str, Felt] = {
     "updates": Felt(1, 2, "updates"),
     "n_step": Felt(1, 3, "-discount"),
     "priority_exponent": Felt(0.0, 0.8, "-weight"),
-    "priority_offset": Felt(0.01, 10.0, "weight", dict(priority_exponent=0.8)),
+    "priority_offset": Felt(0.01, 1000.0, "weight", dict(priority_exponent=0.8)),  # the errors here are beyond 10
     "importance_exponent": Felt(0.0, 1.0, "-weight", dict(priority_exponent=0.8)),
     "newest": Felt(0, 2, "rows"),
     "hindsight": Felt("final", "random", "", env=Goals),
