@@ -334,9 +334,9 @@ def copy_of(agent: Any) -> Any:
     functions = {name: getattr(agent.config, name) for name in scheduled(agent.config)}  # which JSON does not hold
     networks = {name: copy.deepcopy(network) for name, network in agent.networks.items()}
     twin = rebuild(type(agent), tensors, metadata, functions, networks)
-    for name, own in agent.parts().items():
+    for own, its in zip(agent.parts().values(), twin.parts().values(), strict=True):
         if isinstance(own, LearnedModel):  # its rules are functions, and no file's
-            twin.parts()[name].ends, twin.parts()[name].rewards = own.ends, own.rewards
+            its.ends, its.rewards = own.ends, own.rewards
     if agent.source is not None:
         env, settings = agent.source
         twin.set_env(env, env_settings=settings)

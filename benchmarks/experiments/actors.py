@@ -5,7 +5,7 @@ The thesis on maximum entropy, §2.3, Table 2.2. Its claim: no class differs sig
 
 from typing import Any
 
-from benchmarks.experiments.drawing import figure_of_curves
+from benchmarks.experiments.drawing import COLOURS, returns_of, subplots
 from benchmarks.experiments.experiment import Experiment, Task, Variant
 from benchmarks.experiments.records import Table
 from benchmarks.experiments.watchers import Extremes
@@ -26,4 +26,7 @@ EXPERIMENT = Experiment(
 
 def draw(rows: Table, curves: Table) -> Any:
     """Curves of the return."""
-    return figure_of_curves(EXPERIMENT, curves, "SACLite")
+    figure, (axis,) = subplots(1, width=5.5)
+    lines = {actor: (actor, colour) for actor, colour in zip(PRINTED, COLOURS[: len(PRINTED)], strict=True)}
+    returns_of(axis, curves, "HalfCheetah", lines, "SACLite, HalfCheetah")
+    return figure

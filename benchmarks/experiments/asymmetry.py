@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.experiments.drawing import COLOURS, line_of_curves, line_of_seeds, subplots
 from benchmarks.experiments.experiment import Experiment, OneCritic, Task, Variant
 from benchmarks.experiments.records import Table
-from benchmarks.experiments.watchers import Alignment, Extremes
+from benchmarks.experiments.watchers import EPISODES, Alignment, Extremes
 
 PRINTED = {0.1: -111, 0.2: -91.4, 0.4: 124, 0.5: 168, 0.6: 312, 0.7: 302, 0.9: 20.4, 0.99: -74.5}
 WEIGHTS = 0.2, 0.5, 0.6, 0.9
@@ -36,7 +36,7 @@ def draw(rows: Table, curves: Table) -> Any:
     left.set(xlabel="α: weight of values that are too high", ylabel="return of the final policy", title=task)
     for (weight, variant), colour in zip(found.items(), COLOURS, strict=True):
         line_of_curves(right, curves.get((variant, task), {}), "score", f"α = {weight}", colour)
-    right.set(ylabel="return of 5 episodes", title="while learning (seeds)")
+    right.set(ylabel=f"return of {EPISODES} episodes", title="while learning (seeds)")
     left.legend(frameon=False, loc="lower center")
     right.legend(frameon=False)
     return figure

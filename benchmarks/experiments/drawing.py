@@ -1,11 +1,11 @@
 """What the figures of the experiments share: lines over seeds, in the house's style."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.experiments.experiment import Experiment, Point
+from benchmarks.experiments.experiment import Point
 from benchmarks.experiments.records import Table, curve
 from benchmarks.experiments.watchers import EPISODES
 from rl.training.curves import COLOURS, TEXT_SIZE, subplots
@@ -13,7 +13,7 @@ from rl.training.curves import COLOURS, TEXT_SIZE, subplots
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "dimensions", "figure_of_curves", "line_of_curves", "line_of_seeds", "subplots"]
+__all__ = ["COLOURS", "dimensions", "line_of_curves", "line_of_seeds", "returns_of", "subplots"]
 
 
 def line_of_seeds(axis: "Axes", values: Mapping[float, Sequence[float]], label: str, colour: str) -> None:
@@ -31,15 +31,12 @@ def dimensions(axis: "Axes", numbers: Sequence[int]) -> None:
     axis.minorticks_off()
 
 
-def figure_of_curves(experiment: Experiment, curves: Table, title: str) -> Any:
-    """The score of each variant while it learned the experiment's only task."""
-    figure, (axis,) = subplots(1, width=5.5)
-    (task,) = experiment.tasks
-    for variant, colour in zip(experiment.variants, COLOURS[: len(experiment.variants)], strict=True):
-        line_of_curves(axis, curves.get((variant, task), {}), "score", variant, colour)
-    axis.set(title=f"{title}, {task} (seeds)", ylabel=f"return of {EPISODES} episodes")
+def returns_of(axis: "Axes", curves: Table, task: str, lines: Mapping[str, tuple[str, str]], title: str) -> None:
+    """The score of variants while they learned a task: `lines` has the label and the colour of each."""
+    for variant, (label, colour) in lines.items():
+        line_of_curves(axis, curves.get((variant, task), {}), "score", label, colour)
+    axis.set(title=f"{title} (seeds)", ylabel=f"return of {EPISODES} episodes")
     axis.legend(frameon=False)
-    return figure
 
 
 def line_of_curves(axis: "Axes", seeds: Mapping[int, Sequence[Point]], name: str, label: str, colour: str) -> None:

@@ -6,10 +6,10 @@ bring the model's errors into the targets: more so with a poor model, one layer 
 
 from typing import Any
 
-from benchmarks.experiments.drawing import COLOURS, line_of_curves, subplots
+from benchmarks.experiments.drawing import COLOURS, returns_of, subplots
 from benchmarks.experiments.experiment import Experiment, Task, Variant
 from benchmarks.experiments.records import Table
-from benchmarks.experiments.watchers import EPISODES, Extremes, Fits
+from benchmarks.experiments.watchers import Extremes, Fits
 from rl import DDPG, MVE
 
 FITTED = dict(model_hidden=(128, 128, 128), model_interval=2_000, model_epochs=10)
@@ -34,9 +34,6 @@ def draw(rows: Table, curves: Table) -> Any:
     figure, axes = subplots(2)
     colours = dict(zip((0, 1, 3, 5), COLOURS, strict=True))
     for axis, model, horizons in zip(axes, ("", ", poor model"), ((0, 1, 3, 5), (0, 1, 5)), strict=True):
-        for horizon in horizons:
-            variant = f"H = {horizon}" + (model if horizon else "")
-            line_of_curves(axis, curves.get((variant, "HalfCheetah"), {}), "score", f"H = {horizon}", colours[horizon])
-        axis.set(title=f"HalfCheetah{model} (seeds)", ylabel=f"return of {EPISODES} episodes")
-        axis.legend(frameon=False)
+        lines = {f"H = {steps}" + (model if steps else ""): (f"H = {steps}", colours[steps]) for steps in horizons}
+        returns_of(axis, curves, "HalfCheetah", lines, f"HalfCheetah{model}")
     return figure

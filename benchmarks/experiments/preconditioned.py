@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.experiments.drawing import COLOURS, line_of_curves, subplots
 from benchmarks.experiments.experiment import Experiment, Task, Variant
 from benchmarks.experiments.records import Table
-from benchmarks.experiments.watchers import Alignment, Extremes
+from benchmarks.experiments.watchers import EPISODES, Alignment, Extremes
 from rl import TD3, PreQN
 
 BURSTS: dict[str, Any] = dict(lr=1e-3, update_interval=50, updates=50)  # the paper's: 50 updates every 50 steps
@@ -38,7 +38,7 @@ def draw(rows: Table, curves: Table) -> Any:
             seeds = curves.get((variant, task), {})
             line_of_curves(above, seeds, "score", variant, colour)
             line_of_curves(below, seeds, "alignment", variant, colour)
-        above.set(title=task, ylabel="return of 5 episodes" if i == 0 else "")
+        above.set(title=task, ylabel=f"return of {EPISODES} episodes" if i == 0 else "")
         below.set(ylim=(-0.1, 1.05), ylabel="alignment cos(Q′ − Q, y − Q)" if i == 0 else "")
     axes[0].legend(frameon=False, title="(seeds)")
     return figure

@@ -124,11 +124,12 @@ class LearnedModel:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One imagined step of each row, by the member (B,) that it names; see `Dynamics.step`."""
         following, rewards, ended = self.network.step(observations, actions, members, rng)
+        taken = actions if self.rewards is None and not callable(self.ends) else self._action.to_environment(actions)
         if self.rewards is not None:
-            known = self.rewards(observations, self._action.to_environment(actions), following)
+            known = self.rewards(observations, taken, following)
             rewards = _checked("rewards", known, rewards, "finite numbers", np.isfinite)
         if callable(self.ends):
-            known = self.ends(observations, self._action.to_environment(actions), following)
+            known = self.ends(observations, taken, following)
             ended = _checked("ends", known, ended, "booleans", lambda x: (x == 0) | (x == 1))
         return following, rewards, ended if self.ends else np.zeros_like(ended)
 

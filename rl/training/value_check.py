@@ -136,7 +136,7 @@ class ValueCheck(Callback):
     env, episodes, seed, env_settings
         See `values_and_returns`.
     every : int
-        Steps. Off-policy agents are looked at every 1,000 steps at most.
+        Steps. Off-policy agents report every 1,000 steps, and are not looked at more often.
     on_write_error : {"stop", "warn"}
         See `Run`.
 
