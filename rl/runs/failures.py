@@ -8,6 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def check_on_write_error(given: str) -> str:
+    """What to do where something cannot be written, if it is "stop" or "warn"; ValueError otherwise."""
+    if given not in ("stop", "warn"):
+        raise ValueError(f'expected on_write_error as "stop" or "warn", given {given!r:.80}')
+    return given
+
+
 class WriteFailures:
     """Ends the training with a clear error, or warns once and lets it go on.
 

@@ -26,6 +26,7 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 
 import deepnp
 from rl.config import settings_to_json, whole_number
+from rl.runs.failures import check_on_write_error
 
 CONFIG = "config.json"
 NEEDED = {"algorithm", "env", "seed", "total_steps", "config"}
@@ -62,8 +63,7 @@ class Log:
         object.__setattr__(self, "keep", whole_number("keep", self.keep, 0))
         if not isinstance(self.tensorboard, bool):
             raise ValueError(f"expected tensorboard as a bool, given {self.tensorboard!r}")
-        if self.on_write_error not in ("stop", "warn"):
-            raise ValueError(f'expected on_write_error as "stop" or "warn", given {self.on_write_error!r}')
+        check_on_write_error(self.on_write_error)
 
 
 def record_of(agent: Recorded, env: str, total_steps: int, log: Log, options: Mapping[str, Any]) -> dict[str, Any]:

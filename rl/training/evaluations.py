@@ -12,7 +12,7 @@ from rl.agent import Agent
 from rl.config import whole_number
 from rl.experience.environments import EnvLike
 from rl.runs.callbacks import Callback
-from rl.runs.failures import WriteFailures
+from rl.runs.failures import WriteFailures, check_on_write_error
 from rl.runs.run import folder_of
 from rl.runs.table import KEY, Table
 from rl.training.evaluation import play
@@ -69,7 +69,7 @@ class Evaluations(Callback):
         self.every = whole_number("every", every, 1)
         self.episodes, self.seed = whole_number("episodes", episodes, 1), whole_number("seed", seed, 0)
         self.env, self.env_settings = env, env_settings
-        self.on_write_error = on_write_error
+        self.on_write_error = check_on_write_error(on_write_error)
         self.seconds = 0.0
         self.table: Table | None = None
         self._due: int | None = None

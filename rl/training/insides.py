@@ -26,7 +26,7 @@ from rl.config import whole_number
 from rl.experience import trees
 from rl.experience.collector import Step
 from rl.runs.callbacks import Callback
-from rl.runs.failures import WriteFailures
+from rl.runs.failures import WriteFailures, check_on_write_error
 from rl.runs.run import folder_of
 from rl.runs.table import KEY, Table
 
@@ -57,7 +57,8 @@ class Insides(Callback):
     """
 
     def __init__(self, every: int = 10, folder: str | os.PathLike | None = None, *, on_write_error: str = "stop"):
-        self.every, self.folder, self.on_write_error = whole_number("every", every, 1), folder, on_write_error
+        self.every, self.folder = whole_number("every", every, 1), folder
+        self.on_write_error = check_on_write_error(on_write_error)
         self.rows: list[dict[str, float]] = []
         self._table: Table | None = None
 

@@ -23,7 +23,7 @@ from rl.experience.environments import EnvLike, is_made_here, make_vector, space
 from rl.experience.trees import Observations
 from rl.networks.q_networks import QNetwork
 from rl.runs.callbacks import Callback
-from rl.runs.failures import WriteFailures
+from rl.runs.failures import WriteFailures, check_on_write_error
 from rl.runs.run import folder_of
 from rl.runs.table import KEY, Table
 from rl.training.overestimation import row_of, values_at
@@ -157,7 +157,7 @@ class ValueCheck(Callback):
         env_settings: Mapping[str, Any] | None = None,
         on_write_error: str = "stop",
     ):
-        self.on_write_error = on_write_error
+        self.on_write_error = check_on_write_error(on_write_error)
         self.folder, self.env, self.every, self.env_settings = folder, env, whole_number("every", every, 1), env_settings
         self.episodes, self.seed = whole_number("episodes", episodes, 1), whole_number("seed", seed, 0)
         self.values, self.returns = np.empty(0), np.empty(0)

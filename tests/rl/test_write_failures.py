@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import warnings
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from rl.runs.retention import best_of, checkpoint_of
 from rl.runs.run import Run, read_progress
 from rl.runs.table import Table
 from rl.training.evaluations import Evaluations, read_evaluations
+from rl.training.insides import Insides
 from rl.training.resume import load_agent, resume
+from rl.training.value_check import ValueCheck
 from tests.rl.toys import Target, vectorize
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* begins new episodes")  # the toys tell no state
@@ -206,3 +209,10 @@ def test_a_failure_is_told_again_after_a_success():
     assert "could not write rows of run: full (file)" in str(caught[0].message)
     with pytest.raises(BlockingIOError, match=r"could not write rows of run: busy"), WriteFailures("run").handled("rows"):
         raise OSError(errno.EAGAIN, "busy")
+
+
+@pytest.mark.parametrize("make", [Insides, partial(Evaluations, None, world, 1), partial(ValueCheck, None, world, 1)])
+@pytest.mark.parametrize("given", ["ignore", None])
+def test_another_word_than_stop_or_warn_is_refused_where_it_is_given(make, given):
+    with pytest.raises(ValueError, match=f'expected on_write_error as "stop" or "warn", given {given!r}'):
+        make(on_write_error=given)
